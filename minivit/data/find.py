@@ -1,0 +1,109 @@
+"""Find the files of MNIST in the user's folders, or download them when asked to.
+
+What the files are is in published.py; what is inside them is read in mnist.py.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from http.client import HTTPException
+from pathlib import Path
+from urllib.request import urlopen
+
+from minivit.data.published import SOURCES, File
+from minivit.files import atomic_write
+
+MEND = {  # what to do where the files are not found
+    "digits": "Reinstall minivit: this file ships with it.",
+    "full": "Set the environment variable MINIVIT_DATA to the folder that holds them, or download them with "
+    '`python -m minivit data --download`, in Python load_mnist("full", download=True).',
+    "fashion": "Set the environment variable MINIVIT_DATA to a folder with a subfolder fashion-mnist that holds them, "
+    'or download them with load_mnist("fashion", download=True).',
+}
+TIMEOUT = 30  # seconds without a byte
+
+
+def find_mnist(data: str = "full", *, download: bool = False, report: Callable[[str], None] = print) -> list[Path]:
+    """The verified files of "digits", "full" or "fashion", from the first folder that has them all.
+
+    The folders: that of the environment variable MINIVIT_DATA (for "fashion" its subfolder fashion-mnist), then the
+    user's cache. Only with `download=True` are missing files fetched, into the cache, a line to `report` for each.
+    Raises FileNotFoundError that says how to get the files, ValueError for a file that is not the published one,
+    OSError where no mirror could serve it.
+    """
+    if data not in SOURCES:
+        raise ValueError(f"data is {data!r}, expected one of {', '.join(map(repr, SOURCES))}")
+    looked = []
+    for place, folder in search_folders(data).items():
+        for source in SOURCES[data]:
+            missing = [file.name for file in source.files if not (folder / file.name).is_file()]
+            if not missing:
+                return [_verified(folder / file.name, file) for file in source.files]
+            looked.append(f"  {place}, {folder}: no {', '.join(missing)}")
+    if download and data != "digits":
+        _download(data, search_folders(data)["the cache"], report)
+        return find_mnist(data)
+    raise FileNotFoundError("\n".join([f"the files of MNIST {data!r} were not found:", *looked, MEND[data]]))
+
+
+def search_folders(data: str) -> dict[str, Path]:
+    """The folders that may hold the files, in the order in which they are searched, each under what to call it."""
+    if data == "digits":
+        return {"the package": Path(__file__).parent}
+    folders = {}
+    if own := os.environ.get("MINIVIT_DATA"):
+        folders["MINIVIT_DATA"] = Path(own).expanduser() / ("fashion-mnist" if data == "fashion" else "")
+    if os.name == "nt":
+        caches = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    else:
+        caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folders["the cache"] = Path(caches) / "minivit" / ("fashion-mnist" if data == "fashion" else "mnist")
+    return folders
+
+
+def _verified(path: Path, file: File) -> Path:
+    with open(path, "rb") as opened:
+        content = opened.read(file.size + 1)
+    try:
+        _verify(content, file)
+    except ValueError as error:
+        raise ValueError(f"{path} is not the published file: {error}. Delete it, and get it again.") from error
+    return path
+
+
+def _verify(content: bytes, file: File) -> None:
+    """Raise ValueError unless `content`, read up to one byte beyond the expected size, is the published file."""
+    if len(content) != file.size:
+        found = f"more than {file.size}" if len(content) > file.size else len(content)
+        raise ValueError(f"found {found} bytes, expected {file.size}")
+    found = hashlib.sha256(content).hexdigest()
+    if found != file.sha256:
+        raise ValueError(f"found SHA-256 {found}, expected {file.sha256}")
+
+
+def _download(data: str, folder: Path, report: Callable[[str], None]) -> None:
+    failures: list[str] = []
+    for source in SOURCES[data]:
+        missing = [file for file in source.files if not (folder / file.name).is_file()]
+        if all(_fetch(file, source.mirrors, folder, report, failures) for file in missing):
+            return
+    raise OSError("\n  ".join([f"no mirror served the files of MNIST {data!r}:", *failures]))
+
+
+def _fetch(file: File, mirrors: tuple[str, ...], folder: Path, report: Callable, failures: list[str]) -> bool:
+    """Save the file from the first mirror that serves it as published; False, and the reasons, if none does."""
+    for mirror in mirrors:
+        url = mirror + file.name
+        report(f"downloading {url} ({file.size / 1e6:.1f} MB)")
+        try:
+            with urlopen(url, timeout=TIMEOUT) as response:
+                content = response.read(file.size + 1)
+            _verify(content, file)
+        except (OSError, HTTPException, ValueError) as error:
+            failures.append(f"{url}: {error}")
+            report(f"  failed: {error}")
+            continue
+        with atomic_write(folder / file.name) as output:
+            output.write(content)
+        return True
+    return False

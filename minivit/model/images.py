@@ -1,0 +1,86 @@
+"""The model's door: images and labels are checked once, here, and no operation behind it needs to."""
+
+import numpy as np
+
+from .config import ViTConfig
+
+
+def check_images(images: np.ndarray, config: ViTConfig, dtype: np.dtype) -> np.ndarray:
+    """Images (B, height, width, C), floats, as the model computes with them: in its dtype.
+
+    Raises TypeError for integers (they were not normalised), ValueError for another shape, an empty batch, NaN or infinity.
+    """
+    images = _as_array(images)
+    if not np.issubdtype(images.dtype, np.floating):
+        raise TypeError(
+            f"images are {images.dtype}, expected floats: use model.predict(images) for raw pixels, "
+            "or model(model.normalize(images))"
+        )
+    _check_shape(images, config)
+    images = images.astype(dtype, copy=False)
+    if not np.isfinite(images).all():
+        raise ValueError(f"images hold NaN or infinity, first in image {_first_bad(images)} of {len(images)}")
+    return images
+
+
+def check_labels(labels: np.ndarray, batch: int, config: ViTConfig) -> np.ndarray:
+    """Labels (B,) integers in 0 … K−1, or (B, K) probabilities that sum to 1. Raises TypeError or ValueError else."""
+    labels, K = _as_array(labels, "labels"), config.classes
+    if labels.shape == (batch,):
+        if not np.issubdtype(labels.dtype, np.integer):
+            raise TypeError(f"labels are {labels.dtype}, expected integers in 0 … {K - 1}, or probabilities (B, {K})")
+        if batch and not (0 <= labels.min() and labels.max() < K):
+            raise ValueError(f"labels go from {labels.min()} to {labels.max()}, expected 0 … {K - 1}")
+    elif labels.shape == (batch, K):
+        sums = labels.sum(axis=1)
+        if not ((labels >= 0).all() and np.allclose(sums, 1, atol=1e-3)):
+            raise ValueError("labels given as probabilities must be non-negative and each row sum to 1")
+    else:
+        raise ValueError(f"labels have shape {labels.shape}, expected ({batch},) or ({batch}, {K})")
+    return labels
+
+
+def normalize(
+    images: np.ndarray, mean: float | tuple[float, ...], std: float | tuple[float, ...], dtype: np.dtype
+) -> np.ndarray:
+    """(pixel − mean) / std, per channel where these are tuples. Pixels: uint8 in 0 … 255 or floats in [0, 1]."""
+    images = _as_array(images)
+    if images.dtype == np.uint8:
+        pixels = images.astype(dtype) / 255
+    elif not np.issubdtype(images.dtype, np.floating):
+        raise TypeError(f"images are {images.dtype}, expected uint8 in 0 … 255 or floats in [0, 1]")
+    elif images.size and not (images.min() >= 0 and images.max() <= 1):  # also false for NaN
+        raise ValueError(f"images go from {images.min()} to {images.max()}, expected floats in [0, 1] or uint8")
+    else:
+        pixels = images.astype(dtype)
+    pixels -= np.asarray(mean, dtype)
+    pixels /= np.asarray(std, dtype)
+    return pixels
+
+
+def _check_shape(images: np.ndarray, config: ViTConfig) -> None:
+    expected = config.image_shape
+    if images.ndim == 4 and images.shape[1:] == expected:
+        if len(images) == 0:
+            raise ValueError("the batch is empty: expected at least one image")
+        return
+    height, width, C = expected
+    hint = ""
+    if images.shape[1:] == (C, height, width):
+        hint = ": channels come last here, use images.transpose(0, 2, 3, 1)"
+    elif images.shape == expected:
+        hint = ": for one image use images[None]"
+    elif C == 1 and images.shape[1:] == (height, width):
+        hint = ": for grey images use images[..., None]"
+    raise ValueError(f"images have shape {images.shape}, expected (B, {height}, {width}, {C}){hint}")
+
+
+def _as_array(value: np.ndarray, name: str = "images") -> np.ndarray:
+    if not hasattr(value, "dtype"):
+        raise TypeError(f"{name} are a {type(value).__name__}, expected an array")
+    return value
+
+
+def _first_bad(images: np.ndarray) -> int:
+    finite = np.isfinite(images).all(axis=(1, 2, 3))
+    return int(finite.argmin())

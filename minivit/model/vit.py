@@ -1,0 +1,152 @@
+"""The Vision Transformer, top to bottom (Dosovitskiy et al., arXiv 2010.11929):
+
+    z₀ = [cls | patches E] + positions                     embedding.py
+    z_l = z'_l + MLP(LN(z'_l)),  z'_l = z + MSA(LN(z))     block.py, L times
+    logits = LN(cls or mean of z_L) W + b                  here
+
+A model is a configuration and a flat dict of parameters; the gradients are a dict with the same keys.
+"""
+
+import numpy as np
+
+from .. import ops
+from .block import block_attention, block_backward, block_forward
+from .config import ViTConfig, count_parameters, final_norm_name
+from .embedding import embedding_backward, embedding_forward
+from .files import load_model, save_model
+from .images import check_images, check_labels, normalize
+from .init import init_parameters
+
+
+class ViT:
+    """A Vision Transformer: `logits = model(images)`.
+
+    config: the architecture; seed and init: how `params` start (see init.py); dtype: np.float32 to train, np.float64 to
+    check gradients. `params` is a plain dict and may be replaced entry by entry.
+    """
+
+    def __init__(self, config: ViTConfig, seed: int = 0, dtype: type = np.float32, init: str = "timm") -> None:
+        if np.dtype(dtype) not in (np.float32, np.float64):
+            raise ValueError(f"dtype is {np.dtype(dtype)}, expected float32 or float64")
+        self.config = config
+        self.dtype = np.dtype(dtype)
+        self.params = init_parameters(config, seed, dtype, init)
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """logits = model(images), in evaluation: images (B, height, width, C), normalised -> (B, K)."""
+        return self.forward(images)[0]
+
+    def forward(self, images: np.ndarray, rng: np.random.Generator | None = None) -> tuple[np.ndarray, tuple]:
+        """images (B, height, width, C), normalised -> logits (B, K) and the cache for `backward`.
+
+        rng: the source of dropout and drop path in training; without one nothing is dropped (evaluation).
+        Raises ValueError or TypeError, naming what was given and expected, for images that do not fit.
+        """
+        features, features_cache = self._features(images, rng)
+        logits, head = ops.linear_forward(features, self.params["head.weight"], self.params["head.bias"])
+        return logits, (features_cache, head)
+
+    def backward(self, dlogits: np.ndarray, cache: tuple) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """`forward` in reverse: dlogits (B, K) -> the gradients (a dict like `params`) and dimages (like images)."""
+        (embedding, blocks, pool, norm), head = cache
+        grads = {}
+        dx, grads["head.weight"], grads["head.bias"] = ops.linear_backward(dlogits, head)
+        name = final_norm_name(self.config)
+        dx, grads[f"{name}.weight"], grads[f"{name}.bias"] = ops.layernorm_backward(dx, norm)
+        dx = ops.pool_backward(dx, pool)
+        for i in reversed(range(self.config.depth)):
+            dx, block_grads = block_backward(dx, blocks[i])
+            grads |= {f"blocks.{i}.{short}": grad for short, grad in block_grads.items()}
+        dimages, embedding_grads = embedding_backward(dx, embedding, self.config)
+        grads |= embedding_grads
+        return {name: grads[name] for name in self.params}, dimages
+
+    def loss_and_grads(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        rng: np.random.Generator | None = None,
+        label_smoothing: float = 0.0,
+    ) -> tuple[float, dict[str, np.ndarray]]:
+        """The mean cross-entropy of a batch and its gradient for every parameter.
+
+        labels (B,) class indices or (B, K) probabilities; rng: switches dropout and drop path on.
+        """
+        labels = check_labels(labels, len(images), self.config)
+        logits, cache = self.forward(images, rng)
+        loss, loss_cache = ops.cross_entropy_forward(logits, labels, label_smoothing)
+        grads, _ = self.backward(ops.cross_entropy_backward(1.0, loss_cache), cache)
+        return float(loss), grads
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """What the head sees: images (B, height, width, C), normalised -> (B, D)."""
+        return self._features(images, None)[0]
+
+    def _features(self, images: np.ndarray, rng: np.random.Generator | None) -> tuple[np.ndarray, tuple]:
+        images = check_images(images, self.config, self.dtype)
+        x, embedding = embedding_forward(images, self.params, self.config, rng)
+        index, blocks = self._relative_index(), []
+        for i in range(self.config.depth):
+            drop_path = self.config.drop_path_rate(i)
+            x, cache = block_forward(x, self._block_params(i), self.config, drop_path, index, rng)
+            blocks.append(cache)
+        # LayerNorm treats each token by itself, so the one that is used can be picked first and the rest spared.
+        x, pool = ops.pool_forward(x, self.config.pool)
+        name = final_norm_name(self.config)
+        x, norm = ops.layernorm_forward(
+            x, self.params[f"{name}.weight"], self.params[f"{name}.bias"], self.config.norm_eps
+        )
+        return x, (embedding, blocks, pool, norm)
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """Raw images, uint8 in 0 … 255 or floats in [0, 1], (B, height, width, C) -> class probabilities (B, K).
+
+        Normalises with the configuration's image_mean and image_std. `predict(images).argmax(axis=1)` are the classes.
+        """
+        return ops.softmax_forward(self(self.normalize(images)))[0]
+
+    def normalize(self, images: np.ndarray) -> np.ndarray:
+        """Raw images, uint8 or floats in [0, 1] -> what the model was trained on, (pixel − image_mean) / image_std."""
+        return normalize(images, self.config.image_mean, self.config.image_std, self.dtype)
+
+    def attention(self, images: np.ndarray) -> np.ndarray:
+        """Where every head looks: images (B, height, width, C), normalised -> (L, B, H, N, N), rows sum to 1.
+
+        Token 0 is the class token, if there is one; the patches follow in reading order.
+        """
+        images = check_images(images, self.config, self.dtype)
+        x, _ = embedding_forward(images, self.params, self.config, None)
+        index, maps = self._relative_index(), []
+        for i in range(self.config.depth):
+            p = self._block_params(i)
+            maps.append(block_attention(x, p, self.config, index))
+            x, _ = block_forward(x, p, self.config, relative_index=index)
+        return np.stack(maps)
+
+    def _block_params(self, i: int) -> dict[str, np.ndarray]:
+        prefix = f"blocks.{i}."
+        return {name.removeprefix(prefix): array for name, array in self.params.items() if name.startswith(prefix)}
+
+    def _relative_index(self) -> np.ndarray | None:
+        if self.config.position != "relative":
+            return None
+        return ops.relative_index(self.config.grid, self.config.has_class_token)
+
+    def save(self, path: str) -> None:
+        """Write configuration and parameters to a .npz (no pickle; a temporary file, then renamed)."""
+        save_model(path, self.config, self.params)
+
+    @classmethod
+    def load(cls, path: str) -> "ViT":
+        """Read a model that `save` wrote, or the model in a training checkpoint. Raises ValueError for other files."""
+        config, params = load_model(path)
+        model = cls.__new__(cls)
+        model.config, model.params = config, params
+        model.dtype = next(iter(params.values())).dtype
+        return model
+
+    def __repr__(self) -> str:
+        c = self.config
+        return (
+            f"ViT({c.width} wide, {c.depth} blocks, {c.heads} heads, {count_parameters(c):,} parameters, {self.dtype})"
+        )

@@ -1,0 +1,58 @@
+"""Scaled dot-product attention: every query looks at every key and takes the mean of the values by how well they match.
+
+Vaswani et al., arXiv 1706.03762, equation 1. Next: multihead.py runs H of these side by side.
+"""
+
+import numpy as np
+
+from .dropout import dropout_backward, dropout_forward
+from .softmax import softmax_backward, softmax_forward
+
+
+def attention_forward(
+    q: np.ndarray,
+    k: np.ndarray,
+    v: np.ndarray,
+    bias: np.ndarray | None = None,
+    dropout: float = 0.0,
+    rng: np.random.Generator | None = None,
+) -> tuple[np.ndarray, tuple]:
+    """out = P V,   P = softmax(Q Kᵀ / √d + bias).
+
+    q, k, v (B, H, N, d); bias (H, N, N) or None; dropout is the rate at which entries of P are dropped while an rng is
+    given. Returns out (B, H, N, d) and the cache.
+    Cached: P (B, H, N, N). A fused kernel recomputes it from Q and K instead, and never stores anything of size N².
+    """
+    weights = attention_weights(q, k, bias)
+    dropped, dropout_cache = dropout_forward(weights, dropout, rng)
+    return dropped @ v, (q, k, v, bias is not None, weights, dropped, dropout_cache)
+
+
+def attention_backward(dout: np.ndarray, cache: tuple) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
+    """Inverts `out = P V`, the softmax, then `S = Q Kᵀ / √d + bias`, last line first:
+
+    dV = Pᵀ dout,   dP = dout Vᵀ,   dS = softmax_backward(dP),   dQ = dS K / √d,   dK = dSᵀ Q / √d,   dbias = Σ_B dS.
+
+    dout (B, H, N, d). Returns dq, dk, dv (B, H, N, d) and dbias (H, N, N) or None.
+    """
+    q, k, v, has_bias, weights, dropped, dropout_cache = cache
+    dv = dropped.swapaxes(-1, -2) @ dout
+    dweights = dropout_backward(dout @ v.swapaxes(-1, -2), dropout_cache)
+    dscores = softmax_backward(dweights, weights)
+    scale = q.shape[-1] ** -0.5
+    dq = (dscores @ k) * scale
+    dk = dscores.swapaxes(-1, -2) @ (q * scale)
+    dbias = dscores.sum(axis=0) if has_bias else None
+    return dq, dk, dv, dbias
+
+
+def attention_weights(q: np.ndarray, k: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
+    """P = softmax(Q Kᵀ / √d + bias): who looks at whom.   q, k (B, H, N, d) -> (B, H, N, N), rows sum to 1.
+
+    The entries of Q Kᵀ have a variance of d when those of Q and K have 1; 1/√d brings it back to 1. It is applied to Q,
+    which is smaller than the scores.
+    """
+    scores = (q * q.shape[-1] ** -0.5) @ k.swapaxes(-1, -2)
+    if bias is not None:
+        scores += bias
+    return softmax_forward(scores)[0]

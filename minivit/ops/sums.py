@@ -1,0 +1,14 @@
+"""Two sums that every backward needs, written as products with ones: on short rows BLAS is several times faster than sum()."""
+
+import numpy as np
+
+
+def sum_features(x: np.ndarray) -> np.ndarray:
+    """Along each token: (..., D) -> (..., 1)."""
+    return x @ np.ones_like(x, shape=(x.shape[-1], 1))
+
+
+def sum_tokens(x: np.ndarray) -> np.ndarray:
+    """Over all tokens of all images: (..., D) -> (D,)."""
+    rows = x.reshape(-1, x.shape[-1])
+    return np.ones_like(rows, shape=len(rows)) @ rows

@@ -1,0 +1,41 @@
+"""Augmentation: every image a little shifted, turned and scaled, differently each time it is seen."""
+
+import numpy as np
+
+
+def random_affine(
+    images: np.ndarray, rng: np.random.Generator, shift: float = 0.0, rotation: float = 0.0, scale: float = 0.0
+) -> np.ndarray:
+    """images (B, height, width, C), floats, 0 the background -> the same shape, each image moved by its own draw:
+    up to ±shift pixels, ±rotation degrees, and a factor in 1 ± scale, about the centre.
+
+    Each output pixel is looked up where it comes from, between four input pixels (bilinear); outside the image is 0.
+    """
+    if not (shift or rotation or scale):
+        return images
+    B, height, width, C = images.shape
+    y, x = _source_coordinates(B, height, width, rng, shift, rotation, scale)
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))  # the border of zeros that far lookups are clipped to
+    y = np.clip(y + 1, 0, height + 0.999).astype(images.dtype)
+    x = np.clip(x + 1, 0, width + 0.999).astype(images.dtype)
+    top, left = y.astype(np.intp), x.astype(np.intp)
+    y, x = (y - top)[..., None], (x - left)[..., None]
+
+    flat = padded.reshape(-1, C)
+    corner = (np.arange(B)[:, None, None] * (height + 2) + top) * (width + 2) + left
+    upper = flat[corner] * (1 - x) + flat[corner + 1] * x
+    lower = flat[corner + width + 2] * (1 - x) + flat[corner + width + 3] * x
+    return upper * (1 - y) + lower * y
+
+
+def _source_coordinates(
+    B: int, height: int, width: int, rng: np.random.Generator, shift: float, rotation: float, scale: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where each output pixel comes from: rows and columns, (B, height, width) each."""
+    dy, dx = rng.uniform(-shift, shift, (2, B, 1, 1))
+    angle = np.deg2rad(rng.uniform(-rotation, rotation, (B, 1, 1)))
+    factor = 1 / rng.uniform(1 - scale, 1 + scale, (B, 1, 1))  # the lookup goes the other way: larger from closer
+    y = np.arange(height)[:, None] - (height - 1) / 2
+    x = np.arange(width) - (width - 1) / 2
+    cos, sin = factor * np.cos(angle), factor * np.sin(angle)
+    return cos * y + sin * x + (height - 1) / 2 + dy, cos * x - sin * y + (width - 1) / 2 + dx

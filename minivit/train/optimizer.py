@@ -1,0 +1,68 @@
+"""AdamW over one flat buffer: the whole model's update is a dozen array expressions (Loshchilov & Hutter, 1711.05101)."""
+
+import numpy as np
+
+
+class FlatParameters:
+    """All parameters of a model in one buffer, and the model's dict made of views into it.
+
+    `buffer` (P,) is the one array that training changes in place; `decay` (P,) is 1 where weight decay applies: on the
+    dense weights, not on biases, norms, LayerScale, positions, relative tables and the class token.
+    """
+
+    def __init__(self, params: dict[str, np.ndarray]) -> None:
+        self.names = list(params)
+        self.shapes = [params[name].shape for name in self.names]
+        self.buffer = self.flatten(params)
+        params.update(self.views(self.buffer))
+        self.decay = self.flatten({name: np.full_like(params[name], decays(name, params[name])) for name in self.names})
+
+    def flatten(self, arrays: dict[str, np.ndarray]) -> np.ndarray:
+        """A dict with the parameters' names and shapes -> one array (P,)."""
+        return np.concatenate([arrays[name].ravel() for name in self.names])
+
+    def views(self, buffer: np.ndarray) -> dict[str, np.ndarray]:
+        """The way back: (P,) -> a dict of views."""
+        ends = np.cumsum([int(np.prod(shape)) for shape in self.shapes])
+        parts = np.split(buffer, ends[:-1])
+        return {name: part.reshape(shape) for name, part, shape in zip(self.names, parts, self.shapes, strict=True)}
+
+
+def decays(name: str, param: np.ndarray) -> bool:
+    """Does weight decay apply? To dense weights: what multiplies, and is no norm."""
+    return name.endswith(".weight") and param.ndim == 2
+
+
+class AdamW:
+    """Adam with decoupled weight decay. `mean` and `square` (P,) are the running averages, `steps` counts from 0."""
+
+    def __init__(
+        self, params: FlatParameters, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, decay: float = 0.0
+    ) -> None:
+        self.params, self.betas, self.eps, self.decay = params, betas, eps, decay
+        self.mean = np.zeros_like(params.buffer)
+        self.square = np.zeros_like(params.buffer)
+        self.steps = 0
+
+    def step(self, grads: np.ndarray, learning_rate: float) -> None:
+        """One update of the buffer from grads (P,):
+
+        m ← β₁ m + (1−β₁) g,   v ← β₂ v + (1−β₂) g²,   θ ← θ − lr · decay · θ,
+        θ ← θ − lr · m̂ / (√v̂ + ε),   where m̂ = m / (1−β₁ᵗ) and v̂ = v / (1−β₂ᵗ) undo the start at zero.
+        """
+        beta1, beta2 = self.betas
+        self.steps += 1
+        self.mean += (1 - beta1) * (grads - self.mean)
+        self.square += (1 - beta2) * (grads * grads - self.square)
+        theta = self.params.buffer
+        theta -= (learning_rate * self.decay) * self.params.decay * theta
+        root = np.sqrt(self.square / (1 - beta2**self.steps))
+        theta -= (learning_rate / (1 - beta1**self.steps)) * self.mean / (root + self.eps)
+
+
+def clip_by_norm(grads: np.ndarray, largest: float) -> float:
+    """Scale grads (P,), in place, so that their Euclidean norm is at most `largest`; returns the norm before."""
+    norm = float(np.linalg.norm(grads))
+    if norm > largest:
+        grads *= largest / norm
+    return norm

@@ -1,0 +1,81 @@
+"""Many cores, the same bits: a batch is cut into fixed shards, each goes forward and backward on a thread of its own.
+
+NumPy releases the interpreter lock inside its loops and products, so the threads run side by side; each has one BLAS
+thread, and its arrays stay in its core's cache. The gradients are added in the order of the shards, whoever was first.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from ..model import ViT
+from ..ops import cross_entropy_forward
+from .augment import random_affine
+from .config import TrainConfig
+
+EVALUATION_SHARD = 100
+
+
+@contextmanager
+def worker_pool(workers: int | None = None) -> Iterator[ThreadPoolExecutor]:
+    """Threads to run shards on, one a core unless told otherwise. Within, every BLAS call uses one thread."""
+    with threadpool_limits(1), ThreadPoolExecutor(workers or _cores()) as pool:
+        yield pool
+
+
+def batch_gradients(
+    pool: ThreadPoolExecutor,
+    model: ViT,
+    flatten: Callable[[dict[str, np.ndarray]], np.ndarray],
+    images: np.ndarray,
+    labels: np.ndarray,
+    config: TrainConfig,
+    seed: tuple[int, ...],
+) -> tuple[float, np.ndarray]:
+    """The mean loss of a batch of raw images (uint8 or in [0, 1]), augmented and with dropout, and its gradient, which
+    `flatten` makes one array (P,) of. Shard i draws from SeedSequence((*seed, i)): the number of threads changes nothing.
+    """
+
+    def run(shard: int) -> tuple[float, np.ndarray]:
+        part = slice(shard * config.shard_size, (shard + 1) * config.shard_size)
+        rng = np.random.default_rng(np.random.SeedSequence((*seed, shard)))
+        pixels = random_affine(as_pixels(images[part]), rng, config.shift, config.rotation, config.scale)
+        loss, grads = model.loss_and_grads(model.normalize(pixels), labels[part], rng, config.label_smoothing)
+        weight = len(pixels) / len(images)  # the mean over the batch is the weighted mean over the shards
+        return weight * loss, weight * flatten(grads)
+
+    shards = -(-len(images) // config.shard_size)
+    losses, grads = zip(*pool.map(run, range(shards)), strict=True)
+    return sum(losses), sum(grads)
+
+
+def evaluate(
+    model: ViT, images: np.ndarray, labels: np.ndarray, workers: int | None = None
+) -> tuple[float, float, np.ndarray]:
+    """Raw images (n, height, width, C) and labels (n,) -> mean loss, accuracy in [0, 1], probabilities (n, K)."""
+    with worker_pool(workers) as pool:
+        logits = batched_logits(pool, model, images)
+    loss, (probabilities, _) = cross_entropy_forward(logits.astype(np.float64), labels)
+    return float(loss), float(np.mean(logits.argmax(axis=1) == labels)), probabilities
+
+
+def batched_logits(pool: ThreadPoolExecutor, model: ViT, images: np.ndarray) -> np.ndarray:
+    """Logits (n, K) of any number of raw images, a shard at a time."""
+    starts = range(0, len(images), EVALUATION_SHARD)
+    return np.concatenate(
+        list(pool.map(lambda start: model(model.normalize(images[start : start + EVALUATION_SHARD])), starts))
+    )
+
+
+def as_pixels(images: np.ndarray) -> np.ndarray:
+    """uint8 in 0 … 255 -> float32 in [0, 1]; floats as they are."""
+    return images.astype(np.float32) / 255 if images.dtype == np.uint8 else images
+
+
+def _cores() -> int:
+    """Those that this process may use, which in a container are fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

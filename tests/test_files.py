@@ -1,0 +1,145 @@
+"""A written file is whole or absent, and a damaged archive is refused by name."""
+
+import io
+import os
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+
+from minivit.files import atomic_write, read_npz, write_npz
+
+ARRAYS = {"blocks.0/attn.qkv.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "name": np.array("ViT-B/16")}
+
+
+def test_atomic_write_creates_folders_and_leaves_no_temporary_file(tmp_path):
+    path = tmp_path / "a" / "b" / "file.bin"
+    with atomic_write(path) as file:
+        file.write(b"whole")
+        assert not path.exists()
+    assert path.read_bytes() == b"whole"
+    assert os.listdir(path.parent) == ["file.bin"]
+
+
+@pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt])
+def test_a_failing_write_leaves_the_old_file(tmp_path, failure):
+    path = tmp_path / "file.bin"
+    path.write_bytes(b"old")
+    with pytest.raises(failure), atomic_write(path) as file:
+        file.write(b"half of the n")
+        raise failure
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file.bin"]
+
+
+def test_a_failing_first_write_leaves_nothing(tmp_path):
+    with pytest.raises(RuntimeError), atomic_write(tmp_path / "file.bin"):
+        raise RuntimeError
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_failing_rename_leaves_no_temporary_file(tmp_path):
+    (tmp_path / "folder" / "inside").mkdir(parents=True)
+    with pytest.raises(OSError, match="folder"), atomic_write(tmp_path / "folder") as file:
+        file.write(b"x")
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_an_unwritable_folder_is_named_with_a_remedy(tmp_path):
+    (tmp_path / "taken").write_bytes(b"")  # a file where a folder is needed: fails for every user, root too
+    path = tmp_path / "taken" / "model.npz"
+    with pytest.raises(OSError) as caught, atomic_write(path):
+        pass
+    assert str(path) in str(caught.value)
+    assert "choose a path in another" in str(caught.value)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_a_written_file_has_ordinary_permissions(tmp_path):
+    (tmp_path / "plain").touch()
+    with atomic_write(tmp_path / "atomic"):
+        pass
+    assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_npz_round_trip_is_exact_and_its_bytes_are_deterministic(tmp_path, compressed):
+    for name in ("one.npz", "two.npz"):
+        write_npz(tmp_path / name, ARRAYS, compressed=compressed)
+    read = read_npz(tmp_path / "one.npz")
+    assert list(read) == list(ARRAYS)
+    for name, array in ARRAYS.items():
+        assert read[name].dtype == array.dtype and np.array_equal(read[name], array)
+    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+
+
+def test_write_npz_takes_the_path_as_it_is(tmp_path):
+    write_npz(tmp_path / "model.weights", ARRAYS)  # NumPy alone would append .npz
+    assert os.listdir(tmp_path) == ["model.weights"]
+
+
+def test_write_npz_refuses_objects(tmp_path):
+    with pytest.raises(ValueError, match=r"model\.npz.*'state'.*Python objects"):
+        write_npz(tmp_path / "model.npz", {"state": np.array([{}, None])})
+    assert os.listdir(tmp_path) == []
+
+
+def test_read_npz_names_a_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"missing\.npz"):
+        read_npz(tmp_path / "missing.npz")
+
+
+def refused(path, content: bytes) -> str:
+    path.write_bytes(content)
+    with pytest.raises(ValueError) as caught:
+        read_npz(path)
+    assert f"{path} is not a complete .npz file: " in str(caught.value)
+    return str(caught.value)
+
+
+def saved(save, *args, **kwargs) -> bytes:
+    buffer = io.BytesIO()
+    save(buffer, *args, **kwargs)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_read_npz_refuses_every_truncation(tmp_path, compressed):
+    write_npz(tmp_path / "whole.npz", ARRAYS, compressed=compressed)
+    whole = (tmp_path / "whole.npz").read_bytes()
+    for length in range(len(whole)):
+        refused(tmp_path / "cut.npz", whole[:length])
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_flipped_bit_is_refused_or_changes_no_number(tmp_path, compressed):
+    write_npz(tmp_path / "whole.npz", {"x": ARRAYS["blocks.0/attn.qkv.weight"]}, compressed=compressed)
+    whole = (tmp_path / "whole.npz").read_bytes()
+    path = tmp_path / "flipped.npz"
+    for position in range(len(whole)):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 4]) + whole[position + 1 :])
+        try:
+            arrays = read_npz(path)
+        except ValueError as error:
+            assert str(path) in str(error)
+        else:  # the flip met a part that carries no data, such as a date or a name
+            assert [array.tobytes() for array in arrays.values()] == [ARRAYS["blocks.0/attn.qkv.weight"].tobytes()]
+
+
+def test_read_npz_refuses_what_is_no_archive(tmp_path):
+    refused(tmp_path / "text.npz", b"<html>404</html>")
+    refused(tmp_path / "single.npz", saved(np.save, np.zeros(3)))
+    refused(tmp_path / "pickle.npz", pickle.dumps({"x": 1}))
+
+
+def test_read_npz_refuses_pickled_objects(tmp_path):
+    message = refused(tmp_path / "objects.npz", saved(np.savez, x=np.array([{}, None]), allow_pickle=True))
+    assert "Object arrays cannot be loaded" in message
+
+
+def test_read_npz_refuses_members_that_are_no_arrays(tmp_path):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("readme.txt", "not an array")
+    assert "readme.txt" in refused(tmp_path / "text_inside.npz", buffer.getvalue())
