@@ -6,7 +6,7 @@
 Works on any forward/backward pair of the form used in minivit.ops, yours included, and on a whole model.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +39,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Report:
-    """A check for each argument. `print(report)` is a table; `report.ok` is the verdict; `report.error` the largest error."""
+    """A check for each argument: `print(report)` is a table, `.ok` is the verdict, `.error` the largest error."""
 
     checks: tuple[Check, ...]
 
@@ -58,8 +58,8 @@ class Report:
 def numerical_gradient(f: Callable[[], float], x: np.ndarray, step: float = 1e-3) -> np.ndarray:
     """∂f/∂x for every element of x, where f() reads x: each is moved in place by ±h and ±2h, and put back.
 
-    The four-point stencil (8 (f(+h) − f(−h)) − (f(+2h) − f(−2h))) / 12h has an error of order h⁴, where the two-point one
-    has h²; so h can be large enough that rounding, of order 1e-16/h, stays small too. x must be float64.
+    The four-point stencil (8 (f(+h) − f(−h)) − (f(+2h) − f(−2h))) / 12h has an error of order h⁴, where the two-point
+    one has h²; so h can be large enough that rounding, of order 1e-16/h, stays small too. x must be float64.
     """
     if x.dtype != np.float64:
         raise TypeError(f"x is {x.dtype}, expected float64: in float32 the differences drown in rounding")
@@ -74,17 +74,23 @@ def numerical_gradient(f: Callable[[], float], x: np.ndarray, step: float = 1e-3
 
 def compare(name: str, analytic: np.ndarray, numeric: np.ndarray, tolerance: float = TOLERANCE) -> Check:
     """The largest relative error |a − n| / max(1e-8, |a| + |n|) over all elements. The shapes must be equal."""
-    if np.shape(analytic) != np.shape(numeric):
-        raise ValueError(f"the gradient of {name} has shape {np.shape(analytic)}, expected {np.shape(numeric)}")
+    _check_shapes(name, analytic, numeric)
     error = np.abs(analytic - numeric) / np.maximum(1e-8, np.abs(analytic) + np.abs(numeric))
     return _check(name, analytic, numeric, error, tolerance)
 
 
 def compare_scaled(name: str, analytic: np.ndarray, numeric: np.ndarray, tolerance: float = TOLERANCE) -> Check:
-    """As `compare`, but each error relative to the tensor's largest gradient: for tensors whose elements differ in size by
-    so much that the smallest are all rounding, such as a model's at its initialisation."""
+    """As `compare`, but each error relative to the tensor's largest gradient: for tensors whose elements differ in size
+    by so much that the smallest are all rounding, such as a model's at its initialisation."""
+    _check_shapes(name, analytic, numeric)
     error = np.abs(analytic - numeric) / max(np.abs(analytic).max(), 1e-300)
     return _check(name, analytic, numeric, error, tolerance)
+
+
+def compare_zero(name: str, analytic: np.ndarray, numeric: np.ndarray, tolerance: float = 1e-10) -> Check:
+    """For a gradient that theory says is exactly zero: the error is the larger of the two numbers themselves."""
+    _check_shapes(name, analytic, numeric)
+    return _check(name, analytic, numeric, np.maximum(np.abs(analytic), np.abs(numeric)), tolerance)
 
 
 def gradcheck(
@@ -98,21 +104,31 @@ def gradcheck(
 ) -> Report:
     """Check every gradient of a pair `y, cache = forward(*arguments)`, `gradients = backward(dy, cache)`.
 
-    arguments: float64 arrays by name, in the forward's order, all of them differentiated and looked at element by element
-    (so keep them small); bind anything else with functools.partial or a lambda. The upstream gradient dy is random of
-    order one: with ones, errors that cancel in the sum would stay hidden. Gradients that are None are left out, and so is
-    what the backward returns beyond the arguments.
+    arguments: float64 arrays by name, in the forward's order, all of them differentiated and looked at element by
+    element (so keep them small); bind anything else with functools.partial or a lambda. The upstream gradient dy is
+    random of order one: with ones, errors that cancel in the sum would stay hidden.
+    """
+    gradients = both_gradients(forward, backward, arguments, seed, step)
+    return Report(tuple(compare(*gradient, tolerance) for gradient in gradients))
+
+
+def both_gradients(
+    forward: Callable, backward: Callable, arguments: dict[str, np.ndarray], seed: int = 0, step: float = 1e-3
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Name, analytic and numeric gradient of each argument, for `gradcheck` to compare.
+
+    Gradients that are None are passed over, and so is what the backward returns beyond the arguments.
     """
     arguments = {name: np.array(value) for name, value in arguments.items()}  # ours to move
     y, cache = forward(*arguments.values())
     dy = np.random.default_rng(seed).standard_normal(np.shape(y))
     gradients = backward(dy, cache)
     gradients = gradients if isinstance(gradients, tuple) else (gradients,)
-    checks = []
+    gradients = [gradient for gradient in gradients if gradient is not None]
+    if len(gradients) < len(arguments):
+        raise ValueError(f"the backward returned {len(gradients)} gradients, expected one for each of {[*arguments]}")
     for (name, x), analytic in zip(arguments.items(), gradients, strict=False):
-        numeric = numerical_gradient(lambda: float(np.sum(forward(*arguments.values())[0] * dy)), x, step)
-        checks.append(compare(name, analytic, numeric, tolerance))
-    return Report(tuple(checks))
+        yield name, analytic, numerical_gradient(lambda: float(np.sum(forward(*arguments.values())[0] * dy)), x, step)
 
 
 def _difference(f: Callable[[], float], x: np.ndarray, index: tuple[int, ...], centre: float, h: float) -> float:
@@ -120,6 +136,11 @@ def _difference(f: Callable[[], float], x: np.ndarray, index: tuple[int, ...], c
     plus = f()
     x[index] = centre - h
     return plus - f()
+
+
+def _check_shapes(name: str, analytic: np.ndarray, numeric: np.ndarray) -> None:
+    if np.shape(analytic) != np.shape(numeric):
+        raise ValueError(f"the gradient of {name} has shape {np.shape(analytic)}, expected {np.shape(numeric)}")
 
 
 def _check(name: str, analytic: np.ndarray, numeric: np.ndarray, error: np.ndarray, tolerance: float) -> Check:

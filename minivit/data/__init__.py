@@ -3,8 +3,8 @@
 Start with mnist.py; it reads files that find.py finds and idx.py decodes.
 """
 
-from minivit.data.find import find_mnist
-from minivit.data.idx import read_idx
-from minivit.data.mnist import MNIST_MEAN, MNIST_STD, Dataset, load_mnist, normalize
+from .find import find_mnist
+from .idx import read_idx
+from .mnist import MNIST_MEAN, MNIST_STD, Dataset, load_mnist
 
-__all__ = ["MNIST_MEAN", "MNIST_STD", "Dataset", "find_mnist", "load_mnist", "normalize", "read_idx"]
+__all__ = ["MNIST_MEAN", "MNIST_STD", "Dataset", "find_mnist", "load_mnist", "read_idx"]

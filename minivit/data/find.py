@@ -10,8 +10,8 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.request import urlopen
 
-from minivit.data.published import SOURCES, File
-from minivit.files import atomic_write
+from ..files import atomic_write
+from .published import SOURCES, File
 
 MEND = {  # what to do where the files are not found
     "digits": "Reinstall minivit: this file ships with it.",

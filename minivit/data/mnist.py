@@ -1,16 +1,16 @@
-"""MNIST as arrays: the 10,000 digits that ship with minivit, or the full sets, and the scaling that a model wants.
+"""MNIST as arrays: the 10,000 digits that ship with minivit, or the full sets.
 
 Where the files come from is in find.py, how they are laid out in idx.py.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from minivit.data.find import find_mnist
-from minivit.data.idx import read_idx
-from minivit.files import read_npz
+from ..files import read_npz
+from .find import find_mnist
+from .idx import read_idx
 
 MNIST_MEAN, MNIST_STD = 0.1307, 0.3081  # of the 60,000 training images, on the scale 0..1
 SHIPPED_TRAIN = 8_000  # of the 10,000 that ship
@@ -59,29 +59,3 @@ def _split_digits(images: np.ndarray, labels: np.ndarray) -> list[np.ndarray]:
     order = np.random.default_rng(0).permutation(len(images))
     train, test = order[:SHIPPED_TRAIN], order[SHIPPED_TRAIN:]
     return [images[train], labels[train], images[test], labels[test]]
-
-
-def normalize(
-    images: np.ndarray,
-    mean: float | Sequence[float] = MNIST_MEAN,
-    std: float | Sequence[float] = MNIST_STD,
-    dtype: np.dtype | type = np.float32,
-) -> np.ndarray:
-    """Scale pixels to what a model takes: (x / 255 - mean) / std, in `dtype`, in the shape of `images`.
-
-    `images` are uint8 0..255, or floats that are already in 0..1; any shape with the channels last.
-    `mean` and `std` are on the scale 0..1, one number or one for each channel. Raises ValueError for other pixels.
-    """
-    x = images.astype(dtype)
-    if images.dtype == np.uint8:
-        x /= 255
-    elif not np.issubdtype(images.dtype, np.floating):
-        raise ValueError(f"found pixels of type {images.dtype}, expected uint8 0..255 or floats in 0..1")
-    elif images.size and not (images.min() >= 0 and images.max() <= 1):  # also true for a NaN
-        raise ValueError(
-            f"found floats from {images.min()} to {images.max()}, expected floats in 0..1 or uint8 0..255: "
-            "divide by 255, and normalize once only"
-        )
-    x -= np.asarray(mean, dtype)
-    x /= np.asarray(std, dtype)
-    return x

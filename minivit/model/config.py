@@ -106,7 +106,7 @@ class ViTConfig:
         return int(self.width * self.mlp_ratio)
 
     def drop_path_rate(self, block: int) -> float:
-        """Stochastic depth's linear rule: 0 at the first block, `drop_path` at the last (arXiv 1603.09382, section 4)."""
+        """Stochastic depth's linear rule: 0 at the first block, `drop_path` at the last (arXiv 1603.09382)."""
         return self.drop_path * block / max(1, self.depth - 1)
 
     def to_dict(self) -> dict:

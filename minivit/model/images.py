@@ -8,7 +8,7 @@ from .config import ViTConfig
 def check_images(images: np.ndarray, config: ViTConfig, dtype: np.dtype) -> np.ndarray:
     """Images (B, height, width, C), floats, as the model computes with them: in its dtype.
 
-    Raises TypeError for integers (they were not normalised), ValueError for another shape, an empty batch, NaN or infinity.
+    Raises TypeError for integers (they were not normalised), ValueError for another shape, an empty batch or NaN.
     """
     images = _as_array(images)
     if not np.issubdtype(images.dtype, np.floating):
@@ -29,7 +29,7 @@ def check_labels(labels: np.ndarray, batch: int, config: ViTConfig) -> np.ndarra
     if labels.shape == (batch,):
         if not np.issubdtype(labels.dtype, np.integer):
             raise TypeError(f"labels are {labels.dtype}, expected integers in 0 … {K - 1}, or probabilities (B, {K})")
-        if batch and not (0 <= labels.min() and labels.max() < K):
+        if batch and not (labels.min() >= 0 and labels.max() < K):
             raise ValueError(f"labels go from {labels.min()} to {labels.max()}, expected 0 … {K - 1}")
     elif labels.shape == (batch, K):
         sums = labels.sum(axis=1)

@@ -72,8 +72,8 @@ class ViT:
 
         labels (B,) class indices or (B, K) probabilities; rng: switches dropout and drop path on.
         """
-        labels = check_labels(labels, len(images), self.config)
         logits, cache = self.forward(images, rng)
+        labels = check_labels(labels, len(logits), self.config)
         loss, loss_cache = ops.cross_entropy_forward(logits, labels, label_smoothing)
         grads, _ = self.backward(ops.cross_entropy_backward(1.0, loss_cache), cache)
         return float(loss), grads

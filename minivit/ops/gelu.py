@@ -12,7 +12,7 @@ def gelu_forward(x: np.ndarray, kind: str = "erf") -> tuple[np.ndarray, tuple]:
     """ "erf":  y = x Φ(x),  Φ(x) = ½ (1 + erf(x/√2)), the normal distribution function.
     "tanh": y = x Φ̃(x),  Φ̃(x) = ½ (1 + tanh u),  u = √(2/π) (x + 0.044715 x³); at most 4.8e-4 away.
 
-    x any shape. Cached: x and Φ, which is the costly part. The kind is the model's: Google's code uses tanh, PyTorch's erf.
+    x any shape. Cached: x and Φ, which is the costly part. Google's models were trained with tanh, PyTorch's with erf.
     """
     if kind == "erf":
         cdf = erf(x * math.sqrt(0.5))
@@ -26,8 +26,10 @@ def gelu_forward(x: np.ndarray, kind: str = "erf") -> tuple[np.ndarray, tuple]:
 
 
 def gelu_backward(dy: np.ndarray, cache: tuple) -> np.ndarray:
-    """Inverts `y = x Φ(x)`:  dx = dy (Φ + x φ),  where φ = Φ' is, for "erf", the normal density exp(−x²/2)/√(2π), and for
-    "tanh", ½ (1 − tanh² u) u' = 2 Φ̃ (1 − Φ̃) u',  u' = √(2/π) (1 + 3 · 0.044715 x²).
+    """Inverts `y = x Φ(x)`:  dx = dy (Φ + x φ),  where φ = Φ' is
+
+    "erf":  exp(−x²/2)/√(2π), the normal density;
+    "tanh": ½ (1 − tanh² u) u' = 2 Φ̃ (1 − Φ̃) u',  u' = √(2/π) (1 + 3 · 0.044715 x²).
     """
     x, cdf, kind = cache
     if kind == "erf":

@@ -1,4 +1,4 @@
-"""Multi-head self-attention: the width D is cut into H heads of d = D/H, each attends by itself, then they are mixed."""
+"""Multi-head self-attention: the width D is cut into H heads of d = D/H, each attends by itself, then all are mixed."""
 
 import numpy as np
 
@@ -17,9 +17,9 @@ def multihead_attention_forward(
     dropout: float = 0.0,
     rng: np.random.Generator | None = None,
 ) -> tuple[np.ndarray, tuple]:
-    """MSA(x) = concat(head_1 … head_H) W_proj + b_proj,   head_h = attention(q_h, k_h, v_h),   [q k v] = x W_qkv + b_qkv.
+    """MSA(x) = [head_1 … head_H] W_proj + b_proj,   head_h = attention(q_h, k_h, v_h),   [q k v] = x W_qkv + b_qkv.
 
-    x (B, N, D); qkv_weight (D, 3D), its columns ordered (q | k | v), head, d; qkv_bias (3D,) or None; proj_weight (D, D);
+    x (B, N, D); qkv_weight (D, 3D), columns ordered (q | k | v), head, d; qkv_bias (3D,) or None; proj_weight (D, D);
     proj_bias (D,); bias (H, N, N) is added to the scores; dropout acts on the attention weights (see attention.py).
     Returns y (B, N, D) and the cache, which is that of the three steps. ViT, arXiv 2010.11929, appendix A.
     """
@@ -50,7 +50,7 @@ def multihead_attention_backward(dy: np.ndarray, cache: tuple) -> tuple:
 def multihead_attention_weights(
     x: np.ndarray, qkv_weight: np.ndarray, qkv_bias: np.ndarray | None, heads: int, bias: np.ndarray | None = None
 ) -> np.ndarray:
-    """Where each head looks: x (B, N, D) -> (B, H, N, N), rows (the queries) sum to 1. For looking, not for training."""
+    """Where each head looks: x (B, N, D) -> (B, H, N, N); rows (the queries) sum to 1. For looking, not training."""
     qkv, _ = linear_forward(x, qkv_weight, qkv_bias)
     q, k, _ = split_heads(qkv, heads)
     return attention_weights(q, k, bias)

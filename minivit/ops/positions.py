@@ -1,7 +1,7 @@
 """Positions: attention sees a set, so each token must be told where it is. Five answers (ViT, appendix D.4, Table 8).
 
-"none" adds nothing; "1d" adds a learned table (N, D); "2d" adds a learned row half and column half; "sincos2d" adds fixed
-waves; "relative" adds a learned number to each attention score instead. The model adds the first four to the tokens.
+"none" adds nothing; "1d" adds a learned table (N, D) to the tokens; "2d" a learned row half and column half; "sincos2d"
+fixed waves; "relative" adds a learned number to each attention score instead.
 """
 
 import numpy as np
@@ -73,14 +73,14 @@ def relative_table_size(grid: tuple[int, int], class_token: bool) -> int:
 def relative_bias_forward(table: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, tuple]:
     """bias_h,q,k = table[index_qk, h], to be added to the attention scores.   table (entries, H) -> bias (H, N, N).
 
-    This is the bias table of BEiT (arXiv 2106.08254) and Swin (arXiv 2103.14030). The ViT paper's own relative variant is
-    another one: there the offset's embedding meets the query, and so depends on the image's content.
+    This is the bias table of BEiT (arXiv 2106.08254) and Swin (arXiv 2103.14030). The ViT paper's own relative variant
+    is another one: there the offset's embedding meets the query, and so depends on what the image shows.
     """
     return table[index].transpose(2, 0, 1), (index, table.shape)
 
 
 def relative_bias_backward(dbias: np.ndarray, cache: tuple) -> np.ndarray:
-    """An entry is used by every pair with that offset: its gradient is the sum over them. dbias (H, N, N) -> (entries, H)."""
+    """Every pair with an offset uses its entry, whose gradient is their sum. dbias (H, N, N) -> dtable (entries, H)."""
     index, shape = cache
     dtable = np.zeros_like(dbias, shape=shape)
     np.add.at(dtable, index, dbias.transpose(1, 2, 0))

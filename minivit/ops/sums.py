@@ -1,4 +1,4 @@
-"""Two sums that every backward needs, written as products with ones: on short rows BLAS is several times faster than sum()."""
+"""The two sums that every backward needs, as products with ones: on short rows BLAS is far faster than `sum`."""
 
 import numpy as np
 

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def class_token_forward(x: np.ndarray, cls: np.ndarray) -> tuple[np.ndarray, None]:
-    """[cls | x]: x (B, N, D), cls (1, 1, D) -> (B, 1+N, D). One learned token, the same for every image (ViT, eq. 1)."""
+    """[cls | x]: x (B, N, D), cls (1, 1, D) -> (B, 1+N, D). One learned token, the same for all images (ViT, eq. 1)."""
     cls = np.broadcast_to(cls, (x.shape[0], 1, x.shape[2]))
     return np.concatenate((cls, x), axis=1), None
 

@@ -15,16 +15,17 @@ def random_affine(
         return images
     B, height, width, C = images.shape
     y, x = _source_coordinates(B, height, width, rng, shift, rotation, scale)
-    padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))  # the border of zeros that far lookups are clipped to
-    y = np.clip(y + 1, 0, height + 0.999).astype(images.dtype)
-    x = np.clip(x + 1, 0, width + 0.999).astype(images.dtype)
-    top, left = y.astype(np.intp), x.astype(np.intp)
-    y, x = (y - top)[..., None], (x - left)[..., None]
+    padded = np.pad(images, ((0, 0), (1, 2), (1, 2), (0, 0)))  # a border of zeros, to which far lookups are clipped
+    y = np.clip(y + 1, 0, height + 1).astype(images.dtype)
+    x = np.clip(x + 1, 0, width + 1).astype(images.dtype)
+    top, left = np.floor(y), np.floor(x)
+    y, x = (y - top)[..., None], (x - left)[..., None]  # where between the four pixels
 
     flat = padded.reshape(-1, C)
-    corner = (np.arange(B)[:, None, None] * (height + 2) + top) * (width + 2) + left
+    below = width + 3  # from a pixel to the one under it
+    corner = (np.arange(B)[:, None, None] * (height + 3) + top.astype(np.intp)) * below + left.astype(np.intp)
     upper = flat[corner] * (1 - x) + flat[corner + 1] * x
-    lower = flat[corner + width + 2] * (1 - x) + flat[corner + width + 3] * x
+    lower = flat[corner + below] * (1 - x) + flat[corner + below + 1] * x
     return upper * (1 - y) + lower * y
 
 

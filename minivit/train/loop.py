@@ -1,11 +1,14 @@
-"""The training loop: a Trainer that takes one step at a time, and `train`, which runs it to the end.
+"""The training loop: a Trainer takes one step at a time, and `fit` runs it to the end.
 
 A batch walks one way: images → augment → shards → model.loss_and_grads → gradients added → optimizer.step → a line.
 """
 
+import io
 import json
 import time
-from collections.abc import Callable
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import NoReturn
 
 import numpy as np
 
@@ -13,8 +16,9 @@ from ..files import read_npz
 from ..model import ViT
 from ..model.files import save_model
 from .config import TrainConfig
+from .interrupt import deferred_interrupt
 from .optimizer import AdamW, FlatParameters, clip_by_norm
-
+from .progress import Progress
 from .schedule import warmup_cosine
 from .shards import batch_gradients, evaluate, worker_pool
 
@@ -24,18 +28,29 @@ class Trainer:
 
     images (n, height, width, C) raw (uint8 or in [0, 1]), labels (n,). What happens in a step depends on the seed and
     the step alone, so a run that is saved and resumed gives the same bits as one that was never stopped.
+    data: what the images are called, kept in checkpoints for whoever resumes.
     """
 
-    def __init__(self, model: ViT, images: np.ndarray, labels: np.ndarray, config: TrainConfig, seed: int = 0) -> None:
+    def __init__(
+        self,
+        model: ViT,
+        images: np.ndarray,
+        labels: np.ndarray,
+        config: TrainConfig,
+        seed: int = 0,
+        data: str = "",
+    ) -> None:
         if len(images) != len(labels) or len(images) < config.batch_size:
             raise ValueError(
                 f"{len(images)} images and {len(labels)} labels, expected as many of each, "
                 f"and at least one batch of {config.batch_size}"
             )
-        self.model, self.images, self.labels, self.config, self.seed = model, images, labels, config, seed
+        self.model, self.images, self.labels, self.config = model, images, labels, config
+        self.seed, self.data = seed, data
         self.params = FlatParameters(model.params)
         self.optimizer = AdamW(self.params, config.betas, decay=config.weight_decay)
         self.history: list[dict] = []
+        self.epoch_losses: list[float] = []  # of the steps since the last entry of the history
 
     @property
     def steps_per_epoch(self) -> int:
@@ -51,7 +66,7 @@ class Trainer:
         """Steps done."""
         return self.optimizer.steps
 
-    def step(self, pool) -> float:
+    def step(self, pool: ThreadPoolExecutor) -> float:
         """One batch, one update. Returns the batch's loss; raises FloatingPointError where it is not finite."""
         step = self.step_count + 1
         batch = self._batch(step)
@@ -68,7 +83,18 @@ class Trainer:
             raise FloatingPointError(self._describe_nan(step, loss, grads))
         clip_by_norm(grads, self.config.clip_norm)
         self.optimizer.step(grads, self.learning_rate(step))
+        self.epoch_losses.append(loss)
         return loss
+
+    def end_epoch(self, **measured: float) -> None:
+        """Add an epoch to the history, with what was measured after it."""
+        record = {
+            "epoch": len(self.history) + 1,
+            "steps": self.step_count,
+            "learning_rate": self.learning_rate(self.step_count),
+        }
+        self.history.append({**record, "train_loss": float(np.mean(self.epoch_losses)), **measured})
+        self.epoch_losses = []
 
     def learning_rate(self, step: int) -> float:
         warmup = round(self.config.warmup * self.steps)
@@ -90,26 +116,80 @@ class Trainer:
         )
 
     def save(self, path: str) -> None:
-        """Write a checkpoint: a model file (ViT.load reads it) with the optimiser's state, the recipe and the history."""
-        state = {"train": self.config.to_dict(), "seed": self.seed, "steps": self.step_count, "history": self.history}
-        save_model(
-            path,
-            self.model.config,
-            self.model.params,
-            train=np.array(json.dumps(state)),
-            mean=self.optimizer.mean,
-            square=self.optimizer.square,
-        )
+        """Write a checkpoint: a model file (ViT.load reads it) with the optimiser's state, recipe and history."""
+        state = {
+            "config": self.config.to_dict(),
+            "seed": self.seed,
+            "data": self.data,
+            "fingerprint": _fingerprint(self.images, self.labels),
+            "history": self.history,
+            "epoch_losses": self.epoch_losses,
+        }
+        optimizer = {"mean": self.optimizer.mean, "square": self.optimizer.square, "steps": np.array(self.step_count)}
+        save_model(path, self.model.config, self.model.params, train=np.array(json.dumps(state)), **optimizer)
 
     @classmethod
     def resume(cls, path: str, images: np.ndarray, labels: np.ndarray) -> "Trainer":
-        """The trainer that `save` wrote; the images and labels must be the same ones. Raises ValueError for other files."""
-        arrays = read_npz(path)
-        if not {"minivit.train", "minivit.mean", "minivit.square"} <= arrays.keys():
-            raise ValueError(f"{path} is not a checkpoint of a training run, so it cannot be resumed")
-        state = json.loads(str(arrays["minivit.train"]))
-        trainer = cls(ViT.load(path), images, labels, TrainConfig(**state["train"]), state["seed"])
-        trainer.optimizer.mean[:] = arrays["minivit.mean"]
-        trainer.optimizer.square[:] = arrays["minivit.square"]
-        trainer.optimizer.steps, trainer.history = state["steps"], state["history"]
+        """The trainer that `save` wrote. Raises ValueError for other files, and for other images or labels."""
+        state = read_checkpoint(path)
+        if state["fingerprint"] != _fingerprint(images, labels):
+            raise ValueError(f"{path} was trained on other images or labels than these, so it cannot go on with them")
+        trainer = cls(ViT.load(path), images, labels, TrainConfig(**state["config"]), state["seed"], state["data"])
+        trainer.optimizer.mean[:], trainer.optimizer.square[:] = state["mean"], state["square"]
+        trainer.optimizer.steps = int(state["steps"])
+        trainer.history, trainer.epoch_losses = state["history"], state["epoch_losses"]
         return trainer
+
+
+def read_checkpoint(path: str) -> dict:
+    """What a checkpoint holds beside the model: recipe, seed, data, history and the optimiser's state."""
+    arrays = read_npz(path)
+    names = ("mean", "square", "steps")
+    if not {"minivit.train", *(f"minivit.{name}" for name in names)} <= arrays.keys():
+        raise ValueError(f"{path} is not a checkpoint of a training run, so it cannot be resumed")
+    return json.loads(str(arrays["minivit.train"])) | {name: arrays[f"minivit.{name}"] for name in names}
+
+
+def _fingerprint(images: np.ndarray, labels: np.ndarray) -> list[int]:
+    return [len(images), zlib.crc32(np.ascontiguousarray(images)), zlib.crc32(np.ascontiguousarray(labels))]
+
+
+def fit(
+    trainer: Trainer,
+    test_images: np.ndarray,
+    test_labels: np.ndarray,
+    *,
+    workers: int | None = None,
+    checkpoint: str | None = None,
+    progress: bool = True,
+) -> list[dict]:
+    """Train to the end of the recipe, from wherever the trainer stands. Returns its history, one dict an epoch.
+
+    After every epoch the model is evaluated on the test images and, where `checkpoint` names a file, the trainer is
+    saved there. Ctrl-C saves it too, after the step in hand, says how to go on, and raises KeyboardInterrupt.
+    """
+    show = Progress(trainer.steps, trainer.step_count, stream=None if progress else io.StringIO())
+    with worker_pool(workers) as pool, deferred_interrupt() as interrupted:
+        for epoch in range(len(trainer.history) + 1, trainer.config.epochs + 1):
+            started, first = time.perf_counter(), trainer.step_count
+            while trainer.step_count < epoch * trainer.steps_per_epoch:
+                trainer.step(pool)
+                seconds, done = time.perf_counter() - started, trainer.step_count - first
+                rate = done * trainer.config.batch_size / seconds
+                show.moving(trainer.step_count, epoch, trainer.config.epochs, trainer.epoch_losses[-1], rate)
+                if interrupted():
+                    _stop(trainer, checkpoint, show)
+            loss, accuracy, _ = evaluate(trainer.model, test_images, test_labels, workers)
+            trainer.end_epoch(test_loss=loss, test_accuracy=accuracy, seconds=seconds, images_per_second=rate)
+            show.epoch(trainer.history[-1], trainer.config.epochs)
+            if checkpoint:
+                trainer.save(checkpoint)
+    return trainer.history
+
+
+def _stop(trainer: Trainer, checkpoint: str | None, show: Progress) -> NoReturn:
+    show.line(f"stopped after step {trainer.step_count} of {trainer.steps}")
+    if checkpoint:
+        trainer.save(checkpoint)
+        show.line(f"saved {checkpoint}; to go on: python -m minivit train --resume {checkpoint}")
+    raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""AdamW over one flat buffer: the whole model's update is a dozen array expressions (Loshchilov & Hutter, 1711.05101)."""
+"""AdamW over one flat buffer: the whole model's update is a few array expressions (Loshchilov & Hutter, 1711.05101)."""
 
 import numpy as np
 

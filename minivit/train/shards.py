@@ -37,7 +37,7 @@ def batch_gradients(
     seed: tuple[int, ...],
 ) -> tuple[float, np.ndarray]:
     """The mean loss of a batch of raw images (uint8 or in [0, 1]), augmented and with dropout, and its gradient, which
-    `flatten` makes one array (P,) of. Shard i draws from SeedSequence((*seed, i)): the number of threads changes nothing.
+    `flatten` makes one array (P,) of. Shard i draws from SeedSequence((*seed, i)), whichever thread it runs on.
     """
 
     def run(shard: int) -> tuple[float, np.ndarray]:

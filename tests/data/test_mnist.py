@@ -1,4 +1,4 @@
-"""The shipped digits are the published ones, the full sets are the official ones, and pixels are scaled as stated."""
+"""The shipped digits are the published ones, and the full sets are the official ones."""
 
 import hashlib
 import os
@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from minivit.data import MNIST_MEAN, MNIST_STD, find_mnist, load_mnist, normalize
+from minivit.data import MNIST_MEAN, MNIST_STD, find_mnist, load_mnist
 from minivit.data.published import FASHION, MNIST, SOURCES
 from minivit.files import read_npz
 
@@ -66,37 +66,3 @@ def test_the_published_files_are_told_apart():
     hashes = [file.sha256 for sources in SOURCES.values() for source in sources for file in source.files]
     assert len(set(hashes)) == len(hashes) == 10 and all(len(bytes.fromhex(h)) == 32 for h in hashes)
     assert [file.name for file in MNIST.files] == [file.name for file in FASHION.files]
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_normalize_scales_bytes_and_floats_alike(dtype):
-    images = np.arange(256, dtype=np.uint8).reshape(4, 8, 8, 1)
-    expected = (np.arange(256).reshape(4, 8, 8, 1) / 255 - 0.1307) / 0.3081
-    result = normalize(images, dtype=dtype)
-    assert result.dtype == dtype and result.shape == images.shape
-    tolerance = 1e-6 if dtype == np.float32 else 1e-14
-    assert np.abs(result - expected).max() <= tolerance
-    assert np.abs(normalize(images / 255, dtype=dtype) - expected).max() <= tolerance
-
-
-def test_normalize_by_channel_leaves_its_argument_alone():
-    images = np.full((2, 3, 3, 2), 0.5, np.float32)
-    result = normalize(images, mean=[0.5, 0.0], std=[1.0, 0.25])
-    assert np.all(result[..., 0] == 0) and np.all(result[..., 1] == 2)
-    assert np.all(images == 0.5)
-
-
-@pytest.mark.parametrize("pixels", [[0.0, 1.001], [-0.001, 1.0], [0.0, np.nan], [np.inf, 0.0], [0.0, 255.0]])
-def test_normalize_refuses_floats_out_of_range(pixels):
-    with pytest.raises(ValueError, match=r"expected floats in 0\.\.1 or uint8 0\.\.255"):
-        normalize(np.array(pixels))
-
-
-@pytest.mark.parametrize("dtype", [np.int64, np.int8, bool, np.uint16])
-def test_normalize_refuses_other_types(dtype):
-    with pytest.raises(ValueError, match=f"found pixels of type {np.dtype(dtype)}"):
-        normalize(np.ones((1, 28, 28, 1), dtype))
-
-
-def test_normalize_of_no_images_is_no_images():
-    assert normalize(np.zeros((0, 28, 28, 1))).shape == (0, 28, 28, 1)

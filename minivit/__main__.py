@@ -1,0 +1,168 @@
+"""The command line: python -m minivit train | eval | predict | data | check. Each command is one function below."""
+
+import argparse
+import math
+import sys
+from pathlib import Path
+
+from . import __version__
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command. Returns the exit status: 0 well, 1 a check failed, 2 a user's mistake, 130 interrupted."""
+    args = _parser().parse_args(arguments)
+    try:
+        return args.command(args)
+    except KeyboardInterrupt:
+        return 130
+    except (ValueError, TypeError, OSError, FloatingPointError) as error:
+        print(f"minivit: {error}", file=sys.stderr)
+        return 2
+
+
+def train(args: argparse.Namespace) -> int:
+    """Train a ViT on handwritten digits, from those that ship with minivit."""
+    from .train import train_mnist
+
+    out = args.out or (Path(args.resume).parent if args.resume else _new_folder(args.preset or args.data))
+    result = train_mnist(
+        args.preset,
+        data=args.data,
+        seed=args.seed,
+        epochs=args.epochs,
+        workers=args.workers,
+        out=out,
+        resume=args.resume,
+        download=args.download,
+    )
+    print(f"accuracy on images it has not seen: {result.accuracy:.2%}")
+    print("\n".join(f"wrote {path}" for path in result.files))
+    return 0
+
+
+def evaluate(args: argparse.Namespace) -> int:
+    """Measure a trained model on the test images."""
+    from .data import load_mnist
+    from .model import ViT
+    from .train import evaluate
+
+    model = ViT.load(args.model)
+    digits = load_mnist(args.data)
+    loss, accuracy, _ = evaluate(model, digits.test_images, digits.test_labels, args.workers)
+    print(f"accuracy {accuracy:.2%}, loss {loss:.4f} on {len(digits.test_labels):,} test images of {args.data!r}")
+    return 0
+
+
+def predict(args: argparse.Namespace) -> int:
+    """Read a digit in a picture."""
+    from .data.picture import read_digit
+    from .model import ViT
+
+    model = ViT.load(args.model)
+    image = read_digit(args.picture, model.config.image_size[0])
+    (probabilities,) = model.predict(image)
+    print(f"{args.picture}: {probabilities.argmax()}")
+    for digit in probabilities.argsort()[::-1]:
+        print(f"  {digit}  {probabilities[digit]:7.2%}  {'#' * round(40 * probabilities[digit])}".rstrip())
+    if args.out:
+        from .inspect import plot_attention, save_figure
+
+        save_figure(plot_attention(model, image, probabilities.argmax()[None]), args.out)
+        print(f"wrote {args.out}: the digit as the model saw it, with the attention over it")
+    return 0
+
+
+def data(args: argparse.Namespace) -> int:
+    """Say which data sets are there, and where; download the full MNIST where asked to."""
+    from .data import find_mnist
+
+    for name in ("digits", "full", "fashion"):
+        try:
+            paths = find_mnist(name, download=args.download and name == args.data)
+        except FileNotFoundError as error:
+            print(f"{name}: {error}")
+        else:
+            print(f"{name}: complete, checksums as published")
+            print("\n".join(f"  {path.stat().st_size:>12,} bytes  {path}" for path in paths))
+    return 0
+
+
+def check(args: argparse.Namespace) -> int:
+    """Check every gradient: each operation's, and those of whole small ViTs, against central differences."""
+    from .gradcheck import TOLERANCE
+    from .proof import check_models, check_ops
+
+    print(f"Analytic gradients against central differences in float64; relative errors up to {TOLERANCE:.0e} pass.")
+    wrong = []
+    for title, checks in (("operation", check_ops), ("whole model", check_models)):
+        print(f"\n{title:<36}{'gradients':>10}{'elements':>10}{'largest error':>15}")
+        for name, report in checks(args.seed):
+            elements = sum(math.prod(check.shape) for check in report.checks)
+            verdict = "ok" if report.ok else "WRONG"
+            print(f"{name:<36}{len(report.checks):>10}{elements:>10,}{report.error:>15.1e}  {verdict}", flush=True)
+            wrong += [f"{name}: {check}" for check in report.checks if not check.ok]
+    print("\n" + ("every gradient is right" if not wrong else "\n".join(wrong)))
+    return 1 if wrong else 0
+
+
+def _new_folder(name: str) -> Path:
+    """runs/NAME, or runs/NAME-2 and so on: an earlier run is never overwritten."""
+    number, folder = 1, Path("runs") / name
+    while folder.exists():
+        number += 1
+        folder = Path("runs") / f"{name}-{number}"
+    return folder
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="minivit", description="A Vision Transformer in NumPy, every gradient proved."
+    )
+    parser.add_argument("--version", action="version", version=f"minivit {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=command.__doc__, description=command.__doc__)
+        sub.set_defaults(command=command)
+        return sub
+
+    sets = ("digits", "full", "fashion")
+    sub = add("train", train)
+    sub.add_argument("preset", nargs="?", choices=("quick", "default", "full"), help="the recipe")
+    sub.add_argument("--data", choices=sets, default="digits", help="the 10,000 digits that ship, or a full set")
+    sub.add_argument(
+        "--download", action="store_true", help="fetch a full set from the public mirrors if it is missing"
+    )
+    sub.add_argument("--epochs", type=int, help="instead of the recipe's")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument(
+        "--workers", type=int, help="threads, one a core if not given; the result is the same for any number"
+    )
+    sub.add_argument(
+        "--out", help="folder for the model, the history, the checkpoint and the pictures; a new one in runs/"
+    )
+    sub.add_argument(
+        "--resume", metavar="CHECKPOINT", help="go on from here, with the checkpoint's recipe, data and seed"
+    )
+
+    sub = add("eval", evaluate)
+    sub.add_argument("--model", required=True, help="a model.npz, or a checkpoint.npz")
+    sub.add_argument("--data", choices=sets, default="digits")
+    sub.add_argument("--workers", type=int, help="threads, one a core if not given")
+
+    sub = add("predict", predict)
+    sub.add_argument("picture", help="any picture file with one digit, of any size, dark on light or light on dark")
+    sub.add_argument("--model", required=True, help="a model.npz, or a checkpoint.npz")
+    sub.add_argument("--out", help="write the picture with the attention over it here")
+
+    sub = add("data", data)
+    sub.add_argument("--download", action="store_true", help="fetch what is missing of --data from the public mirrors")
+    sub.add_argument("--data", choices=("full", "fashion"), default="full")
+
+    sub = add("check", check)
+    sub.add_argument("--seed", type=int, default=0)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""AdamW, clipping and the schedule, against PyTorch's numbers and against their formulas."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minivit import ViT, ViTConfig
+from minivit.train.optimizer import AdamW, FlatParameters, clip_by_norm, decays
+from minivit.train.schedule import warmup_cosine
+
+FIXTURE = np.load(Path(__file__).parents[1] / "fixtures" / "parity" / "ops.npz")
+
+
+def test_five_steps_equal_pytorch():
+    start, grads, end = (FIXTURE[f"adamw.{name}"] for name in ("start", "grads", "end"))
+    params = FlatParameters({"dense.weight": start.reshape(4, 5).copy()})
+    optimizer = AdamW(params, betas=(0.9, 0.999), eps=1e-8, decay=0.05)
+    for grad in grads:
+        optimizer.step(grad, learning_rate=0.01)
+    assert np.abs(params.buffer - end).max() <= 1e-12
+
+
+def test_the_models_parameters_are_views_into_the_buffer():
+    model = ViT(ViTConfig(image_size=4, patch_size=2, width=8, heads=2, depth=1, classes=3))
+    before = {name: array.copy() for name, array in model.params.items()}
+    flat = FlatParameters(model.params)
+    assert all(np.shares_memory(array, flat.buffer) for array in model.params.values())
+    assert all(np.array_equal(model.params[name], before[name]) for name in before)
+    assert np.array_equal(flat.flatten(before), flat.buffer)
+    flat.buffer += 1
+    assert all(np.array_equal(model.params[name], before[name] + 1) for name in before)
+
+
+def test_weight_decay_spares_norms_biases_positions_and_the_class_token():
+    params = ViT(ViTConfig(image_size=4, patch_size=2, width=8, heads=2, depth=1, classes=3, layer_scale=0.1)).params
+    decayed = {name for name, param in params.items() if decays(name, param)}
+    assert decayed == {
+        "patch_embed.proj.weight",
+        "blocks.0.attn.qkv.weight",
+        "blocks.0.attn.proj.weight",
+        "blocks.0.mlp.fc1.weight",
+        "blocks.0.mlp.fc2.weight",
+        "head.weight",
+    }
+    for position in ("2d", "relative"):
+        config = ViTConfig(image_size=4, patch_size=2, width=8, heads=2, depth=1, classes=3, position=position)
+        assert {name for name, param in ViT(config).params.items() if decays(name, param)} == decayed
+    flat = FlatParameters(params)
+    optimizer = AdamW(flat, decay=0.5)
+    before = flat.buffer.copy()
+    optimizer.step(np.zeros_like(before), learning_rate=0.1)
+    for name, now in params.items():
+        factor = 0.95 if name in decayed else 1
+        np.testing.assert_allclose(now, flat.views(before)[name] * np.float32(factor), rtol=1e-6, err_msg=name)
+
+
+def test_clipping_scales_only_what_is_too_long():
+    grads = np.array([3.0, 4.0])
+    assert clip_by_norm(grads, 10) == 5 and grads.tolist() == [3, 4]
+    assert clip_by_norm(grads, 1) == 5
+    np.testing.assert_allclose(grads, [0.6, 0.8])
+
+
+def test_the_schedule_rises_to_its_peak_and_falls_to_nothing():
+    rates = [warmup_cosine(step, 100, 10, 0.5) for step in range(1, 101)]
+    assert rates[:10] == pytest.approx([0.05 * step for step in range(1, 11)])
+    assert max(rates) == rates[9] == 0.5
+    assert all(later < earlier for earlier, later in zip(rates[9:], rates[10:], strict=False))
+    assert 0 < rates[-1] < 0.001
+    assert rates[54] == pytest.approx(0.25, abs=0.01)  # half way down
+    assert warmup_cosine(1, 10, 0, 0.5) < 0.5  # no warm-up: the cosine starts at once
