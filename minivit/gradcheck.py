@@ -83,7 +83,8 @@ def compare_scaled(name: str, analytic: np.ndarray, numeric: np.ndarray, toleran
     """As `compare`, but each error relative to the tensor's largest gradient: for tensors whose elements differ in size
     by so much that the smallest are all rounding, such as a model's at its initialisation."""
     _check_shapes(name, analytic, numeric)
-    error = np.abs(analytic - numeric) / max(np.abs(analytic).max(), 1e-300)
+    largest = np.fmax.reduce(np.abs(analytic), axis=None, initial=1e-300)  # fmax: a NaN spoils its own error only
+    error = np.abs(analytic - numeric) / largest
     return _check(name, analytic, numeric, error, tolerance)
 
 

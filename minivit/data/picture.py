@@ -1,7 +1,7 @@
-"""A picture of a digit, from a phone, a scanner or a drawing program -> the field that a model trained on MNIST expects.
+"""A picture of a digit, from a phone, a scanner or a drawing program -> the field that a model trained on MNIST knows.
 
-MNIST's makers scaled each digit to fit 20 x 20 pixels and put its centre of mass at the centre of 28 x 28
-(http://yann.lecun.com/exdb/mnist). A model knows nothing else, so a picture must come in the same way.
+MNIST's makers scaled each digit to fit 20 x 20 pixels and laid its centre of mass on the centre of 28 x 28 (LeCun et
+al., "Gradient-based learning applied to document recognition", 1998, section III.A). A new picture must look the same.
 """
 
 import os
@@ -9,116 +9,112 @@ import os
 import numpy as np
 from PIL import Image, ImageOps
 
-MOST_PIXELS = 64_000_000  # a phone's largest photographs; more is a mistake, or a bomb for the memory
-WORKING_SIDE = 800  # larger pictures are first shrunk to this: forty pixels for each of the twenty that remain
-LEAST_CONTRAST = 16  # between ink and paper, out of 255
+MOST_PIXELS = 64_000_000  # more than a phone takes: a mistake, or a bomb for the memory
+WORKING_SIDE = 800  # larger pictures are first shrunk to this
+LEAST_CONTRAST = 16  # of ink on paper, out of 255
 
 
 def read_digit(path: str | os.PathLike, size: int = 28) -> np.ndarray:
-    """Read one digit from any picture file that Pillow opens -> (1, size, size, 1) uint8, 0 the background, 255 full ink.
+    """Read one digit from any picture file that Pillow opens -> (1, size, size, 1) uint8, 0 the background, 255 ink.
 
-    Any size, grey, coloured or transparent, dark on light or light on dark; even shading and light noise are removed.
-    The paper should reach the border on all sides, with nothing on it but the digit.
-    Raises FileNotFoundError, or ValueError, naming `path`, for what is no picture, is too large or shows no ink.
+    Dark on light or light on dark, grey, coloured or transparent; slanting light and light noise are taken out. Nothing
+    but the digit should be on the paper, and paper should be all around it.
+    Raises FileNotFoundError, or ValueError, naming `path`, where it is no picture, is too large or shows no ink.
     """
-    try:
-        ink = _ink(_open_grey(path))
-    except _UnusableError as error:
-        raise ValueError(f"{path} {error}") from error
-    return _centred(_scaled(ink, size * 20 // 28), size)[None, :, :, None]
+    ink = _ink(_read_grey(path))
+    if ink is None:
+        raise ValueError(f"{path} shows no digit: no ink found. Expected one that stands out from even paper.")
+    return _centred(_scaled(ink, box=size * 20 // 28), size)[None, :, :, None]
 
 
-class _UnusableError(Exception):
-    """What is wrong with a picture, to follow its path."""
-
-
-def _open_grey(path: str | os.PathLike) -> np.ndarray:
-    """The picture upright, in grey, on white where it is transparent: floats (height, width) in 0 … 255."""
+def _read_grey(path: str | os.PathLike) -> np.ndarray:
+    """The picture upright, in grey, on white where it is transparent: floats 0 … 255, (height, width)."""
     with open(path, "rb") as file:
         try:
             image = Image.open(file)
             if image.width * image.height > MOST_PIXELS:
-                raise _UnusableError(f"has {image.width} x {image.height} pixels, expected at most {MOST_PIXELS:,}")
+                raise ValueError(f"it has {image.width} x {image.height} pixels, expected at most {MOST_PIXELS:,}")
             image = ImageOps.exif_transpose(image)
-            if image.mode[0] in "IF":  # 16 bits or more: Pillow would clip them
-                grey = np.asarray(image, np.float64)
-                image = Image.fromarray(np.uint8(255 * (grey - grey.min()) / max(1, np.ptp(grey))))
-            paper = Image.new("RGBA", image.size, "white")
-            paper.alpha_composite(image.convert("RGBA"))
-        except _UnusableError:
-            raise
+            if image.mode[0] in "IF":  # 16 bits or more a pixel, which Pillow would clip to 8
+                deep = np.asarray(image, np.float64)
+                image = Image.fromarray(np.uint8(255 * (deep - deep.min()) / (np.ptp(deep) or 1)))
+            image = image.convert("RGBA")
         except Exception as error:  # a damaged picture fails in a dozen ways, and all of them mean this
-            raise _UnusableError(f"is not a picture that can be read: {error}") from error
-    grey = paper.convert("F")
-    grey.thumbnail((WORKING_SIDE, WORKING_SIDE), Image.Resampling.BOX)
-    return np.asarray(grey, np.float64)
+            raise ValueError(f"{path} is not a picture that can be read: {error}") from error
+    image.thumbnail((WORKING_SIDE, WORKING_SIDE), Image.Resampling.BOX)
+    paper = Image.new("RGBA", image.size, "white")
+    return np.asarray(Image.alpha_composite(paper, image).convert("L"), np.float64)
 
 
-def _ink(grey: np.ndarray) -> np.ndarray:
-    """How much ink is where, cut to the digit's box: 0 is paper.
+def _ink(grey: np.ndarray) -> np.ndarray | None:
+    """How much ink is where, 0 for paper, cut to the digit's box; None where there is no ink.
 
-    What differs from the paper by more than Otsu's threshold is ink, darker or brighter, whichever there is more of.
+    What differs clearly from the paper is ink, be it darker or brighter. Its faint edges count too, as far as they
+    rise above the paper's noise.
     """
     contrast = grey - _paper(grey)
-    mark = np.abs(contrast) > _otsu(np.abs(contrast))
-    ink = np.maximum(contrast * np.sign(contrast[mark].sum()), 0)
+    clear = np.abs(contrast) > _otsu(np.abs(contrast))
+    ink = np.maximum(contrast * np.sign(contrast[clear].sum()), 0)
     threshold = _otsu(ink)
-    mark = ink > threshold
-    noise = np.median(np.abs(contrast[~mark]))
-    if DEBUG: print("thr", threshold, "noise", noise, "ratio", threshold/noise if noise else 0, "mean", ink[mark].mean() if mark.any() else 0)
-    if not mark.any() or ink[mark].mean() < LEAST_CONTRAST or threshold < 3 * noise:
-        raise _UnusableError("shows no digit: no ink found")
-    faint = min(threshold, max(8 * noise, threshold / 8))
-    ink[ink <= faint] = 0
+    clear = ink > threshold
+    noise = np.median(np.abs(contrast[~clear]))
+    if not clear.any() or ink[clear].mean() < LEAST_CONTRAST or threshold < 3 * noise:
+        return None
+    ink[ink <= min(threshold, max(threshold / 8, 8 * noise))] = 0
+    if noise > 0.5:  # half a grey level: a photograph
+        ink[_neighbours(ink > 0) < 2] = 0  # specks
     rows, columns = (np.flatnonzero(ink.any(axis=axis)) for axis in (1, 0))
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] if len(rows) else None
 
-DEBUG=False
 
 def _paper(grey: np.ndarray) -> np.ndarray:
-    """The paper's brightness under the ink: a smooth surface through the border, twice, the second time without the ink there."""
+    """The paper's brightness everywhere: a plane through the border, because light often falls from one side.
+
+    It has the least absolute, not squared, distance to the border's pixels, so that ink among them does not tilt it.
+    """
     height, width = grey.shape
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    surface = np.stack((np.ones_like(x), y, x, y * x, y * y, x * x)[:TERMS], axis=-1)
+    plane = np.stack((np.ones_like(x), y, x), axis=-1)
     border = np.ones(grey.shape, bool)
     border[1:-1, 1:-1] = False
-    for _ in range(TIMES):
-        paper = surface @ np.linalg.lstsq(surface[border], grey[border], rcond=None)[0]
-        contrast = np.abs(grey - paper)
-        border &= contrast <= _otsu(contrast)
-    return paper
-TERMS,TIMES=6,2
+    weight = np.ones(border.sum())
+    for _ in range(10):  # weighted least squares with weights 1 / distance comes to that
+        fit = np.linalg.lstsq(plane[border] * weight[:, None], grey[border] * weight, rcond=None)[0]
+        weight = np.maximum(np.abs(plane[border] @ fit - grey[border]), 1) ** -0.5
+    return plane @ fit
+
 
 def _otsu(values: np.ndarray) -> float:
-    """The threshold that parts values 0 … 255 into the two classes whose means lie furthest apart, by N. Otsu (1979)."""
+    """The threshold that parts values in 0 … 255 into the two classes that differ most (N. Otsu, 1979)."""
     counts = np.histogram(values, bins=256, range=(0, 256))[0]
-    below = counts.cumsum()
-    total = (counts * np.arange(256)).cumsum()
+    below, mass = counts.cumsum(), (counts * np.arange(256)).cumsum()
     above = below[-1] - below
-    with np.errstate(invalid="ignore", divide="ignore"):
-        between = below * above * (total / below - (total[-1] - total) / above) ** 2
-    return float(np.nanargmax(between)) + 1 if np.isfinite(between).any() else 0.0
+    distance = mass / np.maximum(below, 1) - (mass[-1] - mass) / np.maximum(above, 1)  # of the classes' means
+    return float(np.argmax(below * above * distance**2)) + 1
+
+
+def _neighbours(mark: np.ndarray) -> np.ndarray:
+    """How many of the eight pixels around each one are marked."""
+    padded = np.pad(mark, 1).astype(int)
+    height, width = mark.shape
+    return sum(padded[i : i + height, j : j + width] for i in range(3) for j in range(3)) - mark
 
 
 def _scaled(ink: np.ndarray, box: int) -> np.ndarray:
-    """Fit into box x box, the longer side exactly."""
+    """Fit into box x box, antialiased, with the aspect ratio kept; the strongest ink becomes 255."""
     scale = box / max(ink.shape)
     height, width = (max(1, round(side * scale)) for side in ink.shape)
-    small = np.asarray(Image.fromarray(ink.astype(np.float32)).resize((width, height), METHOD))
-    small = np.maximum(small, 0)
-    return np.minimum(small * (255 / small.max()), 255)
-
-
-METHOD = Image.Resampling.HAMMING
+    digit = Image.fromarray(ink.astype(np.float32)).resize((width, height), Image.Resampling.HAMMING)
+    return np.asarray(digit) * (255 / np.max(digit))
 
 
 def _centred(digit: np.ndarray, size: int) -> np.ndarray:
-    field = np.zeros((size, size), np.uint8)
+    """Lay the centre of mass on pixel size/2, where MNIST has it, or as near as keeps the digit whole."""
     start = []
     for axis in (0, 1):
         mass = digit.sum(axis=1 - axis)
-        centre = (mass * np.arange(len(mass))).sum() / mass.sum()
+        centre = mass @ np.arange(len(mass)) / mass.sum()
         start.append(min(max(0, round(size / 2 - centre)), size - len(mass)))
-    top, left = start
-    field[top : top + digit.shape[0], left : left + digit.shape[1]] = digit.round()
+    field = np.zeros((size, size), np.uint8)
+    field[start[0] :, start[1] :][: digit.shape[0], : digit.shape[1]] = digit.round()
     return field

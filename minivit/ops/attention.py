@@ -40,7 +40,8 @@ def attention_backward(dout: np.ndarray, cache: tuple) -> tuple[np.ndarray, np.n
     dweights = dropout_backward(dout @ v.swapaxes(-1, -2), dropout_cache)
     dscores = softmax_backward(dweights, weights)
     scale = q.shape[-1] ** -0.5
-    dq = (dscores @ k) * scale
+    dq = dscores @ k
+    dq *= scale
     dk = dscores.swapaxes(-1, -2) @ (q * scale)
     dbias = dscores.sum(axis=0) if has_bias else None
     return dq, dk, dv, dbias

@@ -21,7 +21,9 @@ def layernorm_forward(
     rstd = 1 / np.sqrt(variance + eps)
     xhat = centred
     xhat *= rstd
-    return xhat * gamma + beta, (xhat, rstd, gamma)
+    y = xhat * gamma
+    y += beta
+    return y, (xhat, rstd, gamma)
 
 
 def layernorm_backward(dy: np.ndarray, cache: tuple) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

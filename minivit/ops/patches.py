@@ -15,9 +15,7 @@ def patchify_forward(images: np.ndarray, patch_size: tuple[int, int]) -> tuple[n
     B, height, width, C = images.shape
     ph, pw = patch_size
     grid = images.reshape(B, height // ph, ph, width // pw, pw, C)
-    patches = grid.transpose(
-        0, 1, 3, 2, 4, 5
-    )  # the two patch axes first, then the pixels inside: (B, gh, gw, ph, pw, C)
+    patches = grid.transpose(0, 1, 3, 2, 4, 5)  # first the two patch axes, then the pixels: (B, gh, gw, ph, pw, C)
     return patches.reshape(B, -1, ph * pw * C), ((height, width), patch_size)
 
 

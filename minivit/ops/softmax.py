@@ -4,15 +4,18 @@ import numpy as np
 
 from .sums import sum_features
 
+SAFE = 50.0  # exp(±50) is far inside float32, and so are sums of it
+
 
 def softmax_forward(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """p_i = exp(x_i) / Σ_j exp(x_j).   x (..., n) -> p (..., n), rows sum to 1.
 
-    The row's maximum is taken away first: it cancels in the quotient, and exp no longer overflows.
+    Taking a row's maximum away cancels in the quotient and keeps exp from overflowing. It costs as much as all the rest
+    (NumPy is slow along short rows), so it is done only where a number is large enough to matter.
     Cached: p, since the gradient needs nothing else.
     """
-    p = x - x.max(axis=-1, keepdims=True)
-    np.exp(p, out=p)
+    small = -SAFE < x.min() and x.max() < SAFE  # false for NaN
+    p = np.exp(x if small else x - x.max(axis=-1, keepdims=True))
     p /= sum_features(p)
     return p, p
 

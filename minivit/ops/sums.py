@@ -5,10 +5,11 @@ import numpy as np
 
 def sum_features(x: np.ndarray) -> np.ndarray:
     """Along each token: (..., D) -> (..., 1)."""
-    return x @ np.ones_like(x, shape=(x.shape[-1], 1))
+    rows = x.reshape(-1, x.shape[-1])
+    return (rows @ np.ones_like(rows[0])).reshape(*x.shape[:-1], 1)
 
 
 def sum_tokens(x: np.ndarray) -> np.ndarray:
     """Over all tokens of all images: (..., D) -> (D,)."""
     rows = x.reshape(-1, x.shape[-1])
-    return np.ones_like(rows, shape=len(rows)) @ rows
+    return np.ones_like(rows[:, 0]) @ rows

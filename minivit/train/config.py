@@ -10,7 +10,7 @@ class TrainConfig:
 
     epochs: int = 10
     batch_size: int = 128
-    shard_size: int = 32  # images a thread takes at a time: what its cache holds
+    shard_size: int = 64  # images a thread takes at a time
     learning_rate: float = 3e-3  # at the end of the warm-up
     warmup: float = 0.1  # part of all steps
     weight_decay: float = 0.05

@@ -20,9 +20,9 @@ _DIGITS = ViTConfig(
 )  # fmt: skip
 
 PRESETS: dict[str, tuple[ViTConfig, TrainConfig]] = {
-    "quick": (_DIGITS, TrainConfig(epochs=20, shard_size=64)),
-    "default": (_DIGITS, TrainConfig(epochs=45, shard_size=64)),
-    "full": (dataclasses.replace(_DIGITS, width=64, depth=4), TrainConfig(epochs=14, shard_size=64)),
+    "quick": (_DIGITS, TrainConfig(epochs=16)),
+    "default": (_DIGITS, TrainConfig(epochs=45, shift=2.5, rotation=15.0, scale=0.15)),
+    "full": (dataclasses.replace(_DIGITS, width=64, depth=4), TrainConfig(epochs=28)),
 }
 
 

@@ -23,7 +23,7 @@ EVALUATION_SHARD = 100
 @contextmanager
 def worker_pool(workers: int | None = None) -> Iterator[ThreadPoolExecutor]:
     """Threads to run shards on, one a core unless told otherwise. Within, every BLAS call uses one thread."""
-    with threadpool_limits(1), ThreadPoolExecutor(workers or _cores()) as pool:
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers or _cores()) as pool:
         yield pool
 
 

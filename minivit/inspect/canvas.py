@@ -1,0 +1,72 @@
+"""What the plots have in common: a figure of one's own, and many small pictures laid out as a single one.
+
+No pyplot and no global state: every figure is an object by itself, so that threads may draw side by side.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, Normalize
+from matplotlib.figure import Figure
+
+from ..files import atomic_write
+
+WIDTH = 8.0  # inches
+
+
+def new_figure(height: float, layout: str = "constrained") -> Figure:
+    """A white figure, `height` inches high and as wide as all others."""
+    return Figure(figsize=(WIDTH, height), facecolor="white", layout=layout)
+
+
+def picture_figure(picture: np.ndarray, width: float, around: float) -> tuple[Figure, Axes]:
+    """A figure of one picture, `width` inches wide, with `around` inches of height for what is written around it."""
+    figure = new_figure(width * picture.shape[0] / picture.shape[1] + around, layout="compressed")
+    axes = figure.subplots()
+    axes.imshow(picture)
+    axes.spines[:].set_visible(False)
+    return figure, axes
+
+
+def save_figure(figure: Figure, path: str | os.PathLike, dpi: int = 150) -> None:
+    """Write a figure, whole or not at all, in the format that the name's ending says: .png, .svg, .pdf."""
+    with atomic_write(path) as file:
+        figure.savefig(file, format=Path(path).suffix[1:] or "png", dpi=dpi, facecolor="white")
+
+
+def mosaic(tiles: np.ndarray, gap: int = 1) -> np.ndarray:
+    """A table of pictures (rows, columns, height, width, 3), floats in [0, 1] -> one picture, white lines between."""
+    tiles = np.pad(tiles, ((0, 0), (0, 0), (0, gap), (0, gap), (0, 0)), constant_values=1.0)
+    rows, columns, height, width, _ = tiles.shape
+    return tiles.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, 3)[:-gap, :-gap]
+
+
+def tile_centres(count: int, side: int, gap: int = 1) -> np.ndarray:
+    """Where the middles of `count` tiles of `side` pixels lie along a mosaic."""
+    return np.arange(count) * (side + gap) + (side - 1) / 2
+
+
+def as_rgb(images: np.ndarray) -> np.ndarray:
+    """Raw images (n, height, width, 1 or 3), uint8 or floats in [0, 1] -> floats (n, height, width, 3) to look at.
+
+    A single channel is shown as ink on paper: 0 is white.
+    """
+    if images.ndim != 4 or images.shape[-1] not in (1, 3):
+        raise ValueError(f"images have shape {images.shape}, expected (n, height, width, 1 or 3)")
+    pixels = images / 255 if images.dtype == np.uint8 else images
+    return pixels if images.shape[-1] == 3 else np.repeat(1 - pixels, 3, axis=-1)
+
+
+def colours(values: np.ndarray, scale: Normalize, colormap: str | Colormap) -> np.ndarray:
+    """The colours (…, 3) of values (…)."""
+    return colormaps.get_cmap(colormap)(scale(values))[..., :3]
+
+
+def tinted(pictures: np.ndarray, squares: np.ndarray) -> np.ndarray:
+    """Pictures (n, height, width, 3) in grey, as if printed on coloured squares (n, gh, gw, 3), which stay squares."""
+    paper = squares.repeat(pictures.shape[1] // squares.shape[1], axis=1)
+    paper = paper.repeat(pictures.shape[2] // squares.shape[2], axis=2)
+    return paper * (0.35 + 0.65 * pictures.mean(axis=-1, keepdims=True))

@@ -1,0 +1,139 @@
+"""The pictures, one function each: from arrays or a model to a Matplotlib Figure, for `save_figure` or a notebook."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from ..model import ViT
+from .attention import class_attention
+from .canvas import as_rgb, colours, mosaic, new_figure, picture_figure, tile_centres, tinted
+from .embedding import patch_filters, position_similarity
+from .mistakes import worst_mistakes
+
+BLUE, VERMILLION = "#0072B2", "#D55E00"  # from Okabe and Ito's palette, which colour-blind readers can tell apart
+ATTENTION = LinearSegmentedColormap.from_list("attention", ["#FFF8E1", "#F5B041", VERMILLION])  # light: ink shows on it
+
+
+def plot_history(history: Sequence[dict]) -> Figure:
+    """The loss and the accuracy over a training run; `history` holds a dict for each epoch."""
+    if not history:
+        raise ValueError("the history is empty, expected a dict for each epoch")
+    epoch, train, test, accuracy = (
+        [row[key] for row in history] for key in ("epoch", "train_loss", "test_loss", "test_accuracy")
+    )
+    figure = new_figure(3.2)
+    left, right = figure.subplots(1, 2)
+    left.plot(epoch, train, color=BLUE, marker="o", markersize=3.5, label="training batches")
+    left.plot(epoch, test, color=VERMILLION, marker="o", markersize=3.5, label="test images")
+    left.set(title="Loss", ylabel="mean cross-entropy (nats)", ylim=(0, 1.05 * max(train + test)))
+    left.legend(frameon=False)
+    right.plot(epoch, accuracy, color=VERMILLION, marker="o", markersize=3.5)
+    right.set(title=f"Accuracy: {accuracy[-1]:.2%} in the end", ylabel="test images classified right")
+    right.yaxis.set_major_formatter(PercentFormatter(1))
+    for axes in (left, right):
+        axes.set(xlabel="epoch", xlim=(epoch[0] - 0.5, epoch[-1] + 0.5))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(color="0.92")
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def plot_predictions(
+    images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str] | None = None
+) -> Figure:
+    """A page of raw images: the first 8 that the model got right, and the 16 mistakes that it was surest of.
+
+    labels (n,), probabilities (n, K); classes: the names of the K classes, where they are not their numbers.
+    """
+    predicted, sureness = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    all_right, all_wrong = np.flatnonzero(predicted == labels), worst_mistakes(probabilities, labels, len(labels))
+    right, wrong = all_right[:8], all_wrong[:16]
+    parts = [
+        (f"{len(all_right):,} of {len(labels):,} right: the first {len(right)}", right, BLUE),
+        (f"{len(all_wrong):,} wrong: the {len(wrong)} that it was surest of", wrong, VERMILLION),
+    ]
+    parts = [part for part in parts if len(part[1])]
+    rows = [-(-len(chosen) // 8) for _, chosen, _ in parts]
+    figure = new_figure(0.35 * len(parts) + 1.4 * sum(rows))
+    pages = figure.subfigures(len(parts), 1, squeeze=False, height_ratios=rows)[:, 0]
+    for page, count, (title, chosen, colour) in zip(pages, rows, parts, strict=True):
+        page.suptitle(title, color=colour)
+        cells = page.subplots(count, 8, squeeze=False).ravel()
+        for axes in cells:
+            axes.axis("off")
+        for axes, i, picture in zip(cells, chosen, as_rgb(images[chosen]), strict=False):
+            axes.imshow(picture)
+            true, said = (_names([label[i]], classes)[0] for label in (labels, predicted))
+            axes.set_title(f"true {true}\nsaid {said}\n{sureness[i]:.1%}", fontsize=8, color=colour, pad=1)
+    return figure
+
+
+def plot_patch_filters(model: ViT, count: int = 128) -> Figure:
+    """What each number of a token looks for in its patch: the filters, the strongest `count` of them, on one scale.
+
+    Filters of three channels are shown as colours around grey, others by the mean over their channels.
+    """
+    filters = patch_filters(model)
+    D, columns = len(filters), 16
+    strength = np.linalg.norm(filters.reshape(D, -1), axis=1)
+    filters = filters[np.argsort(-strength, kind="stable")[:count]]
+    in_colour = filters.shape[-1] == 3
+    if not in_colour:
+        filters = filters.mean(axis=-1)
+    scale = Normalize(-np.abs(filters).max(), np.abs(filters).max())
+    tiles = scale(filters) if in_colour else colours(filters, scale, "RdBu_r")
+    tiles = np.pad(tiles, ((0, -len(tiles) % columns), (0, 0), (0, 0), (0, 0)), constant_values=1.0)
+    figure, axes = picture_figure(mosaic(tiles.reshape(-1, columns, *tiles.shape[1:])), width=7, around=0.4)
+    axes.set(xticks=[], yticks=[])
+    axes.set_title(f"What the patch embedding looks for: {len(filters)} of {D} filters, strongest first")
+    if not in_colour:
+        figure.colorbar(ScalarMappable(scale, "RdBu_r"), ax=axes, label="weight", aspect=12)
+    return figure
+
+
+def plot_position_similarity(model: ViT) -> Figure:
+    """How alike the positions of the patches are (ViT, Figure 7): one map for each patch, laid out as the patches are."""
+    gh, gw = model.config.grid
+    scale = Normalize(-1, 1)
+    tiles = colours(position_similarity(model), scale, "viridis").reshape(gh, gw, gh, gw, 3)
+    figure, axes = picture_figure(mosaic(tiles), width=5.5, around=0.7)
+    axes.set_title("How alike the positions are: each map compares one patch with all")
+    axes.set(xlabel="column of the patch", ylabel="row of the patch")
+    axes.set_xticks(tile_centres(gw, gw), range(1, gw + 1))
+    axes.set_yticks(tile_centres(gh, gh), range(1, gh + 1))
+    figure.colorbar(ScalarMappable(scale, "viridis"), ax=axes, label="cosine similarity")
+    return figure
+
+
+def plot_attention(model: ViT, images: np.ndarray, labels: np.ndarray, classes: Sequence[str] | None = None) -> Figure:
+    """Where the class token looks in the last block: a column for each raw image, with the mean over the heads and every
+    head. A square is a patch; its colour runs from no attention to the most in that map. A single image gets a row.
+    """
+    heads, pictures = class_attention(model, images), as_rgb(images)
+    maps = np.concatenate((heads.mean(axis=1, keepdims=True), heads), axis=1)  # (B, 1 + H, gh, gw)
+    scale, paper = Normalize(0, 1), maps / maps.max(axis=(2, 3), keepdims=True)
+    tiles = np.stack([pictures, *(tinted(pictures, colours(p, scale, ATTENTION)) for p in paper.swapaxes(0, 1))])
+    rows, columns = (
+        ["image", "mean of heads", *(f"head {i + 1}" for i in range(heads.shape[1]))],
+        _names(labels, classes),
+    )
+    if len(images) == 1:
+        tiles, rows, columns = tiles.swapaxes(0, 1), columns, rows
+    figure, axes = picture_figure(mosaic(tiles), width=min(6.5, 1.1 * len(columns)), around=1.2)
+    who = "the class token looks" if model.config.has_class_token else "the patches look, on average,"
+    axes.set_title(f"Where {who} in the last block")
+    axes.set_xticks(tile_centres(len(columns), tiles.shape[3]), columns)
+    axes.set_yticks(tile_centres(len(rows), tiles.shape[2]), rows)
+    axes.tick_params(length=0, labeltop=True, labelbottom=False)
+    bar = figure.colorbar(ScalarMappable(scale, ATTENTION), ax=axes, location="bottom", aspect=40, pad=0.03)
+    bar.set_label("attention, from none to the most in each map")
+    bar.set_ticks([0, 1], labels=["none", "most"])
+    return figure
+
+
+def _names(labels: Sequence[int], classes: Sequence[str] | None) -> list[str]:
+    return [str(label if classes is None else classes[label]) for label in labels]

@@ -1,0 +1,46 @@
+"""All pictures of a training run, in one folder."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..model import ViT
+from .canvas import save_figure
+from .plots import (
+    plot_attention,
+    plot_history,
+    plot_patch_filters,
+    plot_position_similarity,
+    plot_predictions,
+)
+
+
+def write_report(
+    folder: str | os.PathLike,
+    model: ViT,
+    history: Sequence[dict],
+    test_images: np.ndarray,
+    test_labels: np.ndarray,
+    probabilities: np.ndarray,
+) -> list[Path]:
+    """Write curves, predictions, patch_filters, position_similarity and attention, all .png, and return their paths.
+
+    probabilities (n, K) are the model's for the n raw test images. The attention is that on the first image of each
+    class, up to ten; a model without a table of positions has no position_similarity.png.
+    """
+    _, firsts = np.unique(test_labels, return_index=True)
+    firsts = firsts[:10]
+    figures = {
+        "curves": plot_history(history),
+        "predictions": plot_predictions(test_images, test_labels, probabilities),
+        "patch_filters": plot_patch_filters(model),
+        "attention": plot_attention(model, test_images[firsts], test_labels[firsts]),
+    }
+    if model.config.position not in ("none", "relative"):
+        figures["position_similarity"] = plot_position_similarity(model)
+    paths = {name: Path(folder) / f"{name}.png" for name in figures}
+    for name, figure in figures.items():
+        save_figure(figure, paths[name])
+    return list(paths.values())

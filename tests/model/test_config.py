@@ -1,0 +1,116 @@
+"""The configuration: what fits together, what does not and says so, and the papers' parameter counts."""
+
+import json
+from dataclasses import FrozenInstanceError
+
+import pytest
+
+from minivit import ViT, ViTConfig, count_parameters
+from minivit.model import parameter_shapes
+from minivit.proof import CONFIGS
+
+SIZES = {  # D, L, H
+    "Ti": dict(width=192, depth=12, heads=3),
+    "S": dict(width=384, depth=12, heads=6),
+    "B": dict(width=768, depth=12, heads=12),
+    "L": dict(width=1024, depth=24, heads=16),
+    "H": dict(width=1280, depth=32, heads=16),
+}
+
+
+@pytest.mark.parametrize(
+    ("size", "patch_size", "image_size", "parameters"),
+    [
+        ("Ti", 16, 224, 5_717_416),
+        ("S", 16, 224, 22_050_664),
+        ("S", 32, 224, 22_878_952),
+        ("B", 8, 224, 86_576_872),
+        ("B", 16, 224, 86_567_656),
+        ("B", 32, 224, 88_224_232),
+        ("L", 16, 224, 304_326_632),
+        ("L", 32, 224, 306_535_400),
+        ("H", 14, 224, 632_045_800),
+        ("Ti", 16, 384, 5_790_376),
+        ("B", 16, 384, 86_859_496),
+    ],
+)
+def test_parameter_counts_are_the_published_ones(size, patch_size, image_size, parameters):
+    assert count_parameters(ViTConfig(image_size=image_size, patch_size=patch_size, **SIZES[size])) == parameters
+
+
+@pytest.mark.parametrize(("size", "parameters"), [("S", 22_049_896), ("B", 86_566_120)])
+def test_mean_pooling_has_no_class_token_and_one_position_less(size, parameters):
+    config = ViTConfig(pool="gap", **SIZES[size])
+    assert count_parameters(config) == parameters
+    assert config.tokens == 14 * 14
+    assert "cls_token" not in parameter_shapes(config)
+    assert ViTConfig(**SIZES[size]).tokens == 14 * 14 + 1
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_model_has_the_parameters_that_were_counted(name):
+    params = ViT(CONFIGS[name]).params
+    assert {key: array.shape for key, array in params.items()} == parameter_shapes(CONFIGS[name])
+    assert sum(array.size for array in params.values()) == count_parameters(CONFIGS[name])
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_json_brings_a_configuration_back(name):
+    assert ViTConfig(**json.loads(json.dumps(CONFIGS[name].to_dict()))) == CONFIGS[name]
+
+
+def test_sizes_are_numbers_or_pairs():
+    config = ViTConfig(image_size=(32, 48), patch_size=[8, 16])
+    assert (config.grid, config.tokens, config.image_shape) == ((4, 3), 13, (32, 48, 3))
+    assert ViTConfig(image_size=32, patch_size=8) == ViTConfig(image_size=(32, 32), patch_size=(8, 8))
+    assert ViTConfig(width=192, mlp_ratio=2.5).mlp_width == 480
+
+
+def test_a_configuration_cannot_be_changed():
+    with pytest.raises(FrozenInstanceError):
+        ViTConfig().width = 3
+
+
+def test_drop_path_rises_linearly_from_0():
+    config = ViTConfig(depth=5, drop_path=0.2)
+    assert [config.drop_path_rate(block) for block in range(5)] == pytest.approx([0, 0.05, 0.1, 0.15, 0.2])
+    assert ViTConfig(depth=1, drop_path=0.2).drop_path_rate(0) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        (dict(image_size=(224, 225)), ValueError, "patches do not divide the image: width 225 is not a multiple of 16"),
+        (dict(patch_size=(15, 16)), ValueError, "patches do not divide the image: height 224 is not a multiple of 15"),
+        (dict(width=192, heads=5), ValueError, "width 192 is not a multiple of heads 5"),
+        (dict(width=189, position="2d"), ValueError, '"2d" needs a width that is a multiple of 2, not 189'),
+        (dict(width=186, position="sincos2d"), ValueError, '"sincos2d" needs a width that is a multiple of 4, not 186'),
+        (dict(pool="max"), ValueError, "pool is 'max', expected one of 'cls', 'gap'"),
+        (
+            dict(position="3d"),
+            ValueError,
+            "position is '3d', expected one of 'none', '1d', '2d', 'sincos2d', 'relative'",
+        ),
+        (dict(gelu="relu"), ValueError, "gelu is 'relu', expected one of 'erf', 'tanh'"),
+        (dict(image_size=(1, 2, 3)), ValueError, r"image_size is \(1, 2, 3\), expected an int or a pair"),
+        (dict(image_size=224.0), TypeError, "image_size is 224.0, expected a whole number"),
+        (dict(depth=True), TypeError, "depth is True, expected a whole number"),
+        (dict(channels="3"), TypeError, "channels is '3', expected a whole number"),
+        (dict(depth=0), ValueError, "depth is 0, expected at least 1"),
+        (dict(dropout=1.0), ValueError, r"dropout is 1.0, expected a rate in \[0, 1\)"),
+        (dict(attention_dropout=-0.1), ValueError, r"attention_dropout is -0.1, expected a rate in \[0, 1\)"),
+        (dict(drop_path=float("nan")), ValueError, r"drop_path is nan, expected a rate in \[0, 1\)"),
+        (dict(mlp_ratio=0), ValueError, "mlp_ratio is 0, expected a positive number"),
+        (dict(norm_eps=0.0), ValueError, "norm_eps is 0.0, expected a positive number"),
+        (
+            dict(image_mean=(0.5, 0.5)),
+            ValueError,
+            "image_mean has 2 numbers, expected one, or one for each of 3 channels",
+        ),
+        (dict(image_std=[0.5] * 4), ValueError, "image_std has 4 numbers, expected one, or one for each of 3 channels"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_does_not_fit_is_refused(options, error, message):
+    with pytest.raises(error, match=message):
+        ViTConfig(**options)

@@ -1,0 +1,43 @@
+"""How the parameters start."""
+
+import numpy as np
+import pytest
+
+from minivit.model import ViTConfig, parameter_shapes
+from minivit.model.init import init_parameters
+
+CONFIG = ViTConfig(image_size=32, patch_size=4, width=64, depth=2, heads=2, layer_scale=0.1, position="1d")
+
+
+@pytest.mark.parametrize("init", ["timm", "fan_in"])
+def test_each_kind_of_parameter_starts_as_documented(init):
+    params = init_parameters(CONFIG, init=init)
+    assert list(params) == list(parameter_shapes(CONFIG))
+    for name, array in params.items():
+        if name.endswith("bias"):
+            np.testing.assert_array_equal(array, 0)
+        elif name.endswith("gamma"):
+            np.testing.assert_array_equal(array, np.float32(0.1))
+        elif array.ndim == 1:
+            np.testing.assert_array_equal(array, 1)  # a norm's weight
+        else:
+            scaled = init == "fan_in" and name.endswith("weight") and name != "head.weight"
+            std = 1e-6 if name == "cls_token" else len(array) ** -0.5 if scaled else 0.02
+            assert array.std() == pytest.approx(std, rel=0.3 if name == "cls_token" else 0.05), name
+
+
+def test_relative_tables_start_at_0():
+    config = ViTConfig(image_size=8, patch_size=4, width=4, depth=1, heads=2, position="relative")
+    np.testing.assert_array_equal(init_parameters(config)["blocks.0.attn.relative_position_bias_table"], 0)
+
+
+def test_the_seed_decides():
+    one, same, other = (init_parameters(CONFIG, seed)["head.weight"] for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(one, other)
+
+
+def test_float32_is_the_float64_initialisation_rounded():
+    for a, b in zip(init_parameters(CONFIG).values(), init_parameters(CONFIG, dtype=np.float64).values(), strict=True):
+        assert (a.dtype, b.dtype) == (np.float32, np.float64)
+        np.testing.assert_array_equal(a, b.astype(np.float32))

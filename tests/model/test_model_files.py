@@ -1,0 +1,84 @@
+"""A saved model comes back to the same bits, and a file that is none is refused by name."""
+
+import json
+
+import numpy as np
+import pytest
+
+from minivit import ViT, ViTConfig
+from minivit.model.files import CONFIG
+from minivit.proof import CONFIGS
+
+MODEL = ViT(CONFIGS["plain"], seed=3)
+
+
+def contents():
+    """What a good file holds, to be spoilt."""
+    return {CONFIG: np.array(json.dumps(MODEL.config.to_dict())), **MODEL.params}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_save_and_load_give_the_same_bits(tmp_path, name, dtype):
+    model = ViT(CONFIGS[name], seed=1, dtype=dtype)
+    model.save(tmp_path / "model.npz")
+    loaded = ViT.load(tmp_path / "model.npz")
+    assert loaded.config == model.config
+    assert loaded.dtype == model.dtype
+    assert list(loaded.params) == list(model.params)
+    for key, array in model.params.items():
+        assert loaded.params[key].dtype == dtype
+        np.testing.assert_array_equal(loaded.params[key], array)
+    images = np.random.default_rng(0).standard_normal((2, *model.config.image_shape))
+    np.testing.assert_array_equal(loaded(images), model(images))
+
+
+def test_pairs_and_means_a_channel_survive(tmp_path):
+    config = ViTConfig(**CONFIGS["plain"].to_dict() | {"image_mean": (0.4, 0.6), "image_std": (0.2, 0.3)})
+    ViT(config).save(tmp_path / "model.npz")
+    assert ViT.load(tmp_path / "model.npz").config == config
+
+
+def spoil(entries, **changes):
+    """The entries with some replaced, or taken away where the new value is None."""
+    return {name: value for name, value in (entries | changes).items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"head.weight": None, "cls_token": None}, r"lacks 2 parameters of its configuration: cls_token, head.weight"),
+        ({"head.wait": np.zeros(3)}, "has 1 entries that its configuration does not know: head.wait"),
+        ({"head.bias": np.zeros(7, np.float32)}, r"head.bias has shape \(7,\), expected \(5,\)"),
+        ({"head.bias": np.zeros(5)}, "expected all float32 or all float64"),
+        ({"head.bias": np.zeros(5, int)}, "expected all float32 or all float64"),
+        ({CONFIG: None}, "is not a minivit model: it has no entry 'minivit.config'"),
+        ({CONFIG: np.array("{")}, "its configuration cannot be read"),
+        ({CONFIG: np.array('{"colour": "red"}')}, "its configuration cannot be read: .*colour"),
+        ({CONFIG: np.array('{"width": 7}')}, "its configuration cannot be read: width 7 is not a multiple of heads 3"),
+    ],
+)
+def test_a_file_that_does_not_hold_together_is_refused(tmp_path, changes, message):
+    path = tmp_path / "model.npz"
+    np.savez(path, **spoil(contents(), **changes))
+    with pytest.raises(ValueError, match=message) as refusal:
+        ViT.load(path)
+    assert str(path) in str(refusal.value)
+
+
+def test_a_truncated_file_is_refused(tmp_path):
+    path = tmp_path / "model.npz"
+    MODEL.save(path)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(ValueError, match=r"model\.npz is not a complete \.npz file"):
+        ViT.load(path)
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"model\.npz"):
+        ViT.load(tmp_path / "model.npz")
+
+
+def test_a_checkpoints_further_entries_are_passed_over(tmp_path):
+    np.savez(tmp_path / "model.npz", **contents(), **{"minivit.step": np.array(7)})
+    assert ViT.load(tmp_path / "model.npz").config == MODEL.config

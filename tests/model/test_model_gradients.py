@@ -1,0 +1,59 @@
+"""Every gradient of whole small models, for every value of every option, and of the images."""
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from minivit import ViT, ViTConfig
+from minivit.model.config import GELUS, POOLS, POSITIONS
+from minivit.proof import CONFIGS, check_model, check_model_at_init, noise, order_one_parameters
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_gradients_at_parameters_of_order_one(name):
+    report = check_model(CONFIGS[name])
+    assert report.ok, f"\n{report}"
+
+
+@pytest.mark.parametrize("name", ["plain", "mean pooling", "relative"])
+def test_gradients_where_training_starts(name):
+    report = check_model_at_init(CONFIGS[name])
+    assert report.ok, f"\n{report}"
+
+
+def test_the_keys_bias_has_no_gradient_and_is_named():
+    checks = {check.name: check for check in check_model(CONFIGS["no positions"]).checks}
+    key = checks["blocks.0.attn.qkv.bias (k: zero)"]
+    assert key.shape == (6,)
+    assert abs(key.analytic) <= 1e-10
+    assert abs(key.numeric) <= 1e-10
+    assert abs(checks["blocks.0.attn.qkv.bias (q, v)"].analytic) > 1e-6
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_no_gradient_is_all_zero(name):
+    """Nothing would be proved of a parameter that a dropped path hides, or that nothing depends on."""
+    config = CONFIGS[name]
+    model = ViT(config, dtype=np.float64)
+    model.params = order_one_parameters(config)
+    images = np.random.default_rng(0).standard_normal((3, *config.image_shape))
+    _, grads = model.loss_and_grads(images, np.array([0, 3, 1]), noise())
+    assert list(grads) == list(model.params)
+    for parameter, grad in grads.items():
+        assert grad.shape == model.params[parameter].shape
+        assert np.abs(grad).max() > 1e-4, parameter
+
+
+def test_every_value_of_every_option_is_checked():
+    configs = CONFIGS.values()
+    pairs = {(config.pool, config.position) for config in configs}
+    assert {pool for pool, _ in pairs} == set(POOLS)
+    assert {position for _, position in pairs} == set(POSITIONS)
+    assert pairs >= {(pool, position) for pool in POOLS for position in ("2d", "sincos2d", "relative")}
+    assert {config.gelu for config in configs} == set(GELUS)
+    assert {config.qkv_bias for config in configs} == {True, False}
+    for switch in ("layer_scale", "dropout", "attention_dropout", "drop_path"):
+        assert {bool(getattr(config, switch)) for config in configs} == {True, False}, switch
+    for option in {field.name for field in fields(ViTConfig)} - {"channels", "classes", "image_mean", "image_std"}:
+        assert len({getattr(config, option) for config in configs}) > 1, option

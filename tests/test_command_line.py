@@ -1,0 +1,144 @@
+"""Every command does what its help says, and a user's mistake is one clear line and exit status 2."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minivit import ViT, __version__, load_mnist, train_mnist
+from minivit.__main__ import main
+from minivit.train import mnist
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A folder with everything that a short training wrote."""
+    out = tmp_path_factory.mktemp("run")
+    assert main(["train", "quick", "--epochs", "2", "--out", str(out)]) == 0
+    return out
+
+
+def test_train_writes_model_history_checkpoint_and_pictures(run):
+    names = {path.name for path in run.iterdir()}
+    assert names >= {"model.npz", "history.json", "checkpoint.npz", "curves.png", "predictions.png"}
+    assert names >= {"patch_filters.png", "position_similarity.png", "attention.png"}
+    history = json.loads((run / "history.json").read_text())
+    assert [record["epoch"] for record in history] == [1, 2]
+    assert history[1]["train_loss"] < history[0]["train_loss"] and history[1]["test_accuracy"] > 0.3
+    for path in run.glob("*.png"):
+        with Image.open(path) as picture:
+            assert min(picture.size) > 200
+
+
+def test_eval_repeats_the_accuracy_of_the_training(run, capsys):
+    accuracy = json.loads((run / "history.json").read_text())[-1]["test_accuracy"]
+    for name in ("model.npz", "checkpoint.npz"):
+        assert main(["eval", "--model", str(run / name)]) == 0
+        assert f"accuracy {accuracy:.2%}" in capsys.readouterr().out
+
+
+def test_predict_prints_probabilities_and_writes_the_attention(run, tmp_path, capsys):
+    digits = load_mnist()
+    model = ViT.load(run / "model.npz")
+    probabilities = model.predict(digits.test_images)
+    sure = int(probabilities.max(axis=1).argmax())
+    picture, attention = tmp_path / "digit.png", tmp_path / "attention.png"
+    Image.fromarray(digits.test_images[sure, ..., 0]).save(picture)
+    assert main(["predict", str(picture), "--model", str(run / "model.npz"), "--out", str(attention)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"{picture}: {probabilities[sure].argmax()}\n")
+    assert sum("%" in line for line in out.splitlines()) == 10
+    with Image.open(attention) as drawn:
+        assert min(drawn.size) > 100
+
+
+def test_resume_goes_on_where_a_run_stopped_and_equals_one_that_did_not(run, tmp_path):
+    class Stop(Exception):
+        pass
+
+    def stop_at_epoch_1(trainer, *args, **kwargs):
+        result = end_epoch(trainer, *args, **kwargs)
+        if len(trainer.history) == 1:
+            trainer.save(tmp_path / "checkpoint.npz")
+            raise Stop
+        return result
+
+    end_epoch = mnist.Trainer.end_epoch
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Stop):
+        patch.setattr(mnist.Trainer, "end_epoch", stop_at_epoch_1)
+        train_mnist("quick", epochs=2, progress=False)
+    resumed = train_mnist(resume=tmp_path / "checkpoint.npz", progress=False)
+    whole = ViT.load(run / "model.npz")
+    assert all(np.array_equal(resumed.model.params[name], whole.params[name]) for name in whole.params)
+
+
+def test_data_says_what_is_there(monkeypatch, tmp_path, capsys):
+    monkeypatch.delenv("MINIVIT_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
+    assert main(["data"]) == 0
+    out = capsys.readouterr().out
+    assert "digits: complete" in out and "digits.npz" in out
+    assert "full: the files of MNIST 'full' were not found" in out and "--download" in out
+
+
+def test_check_proves_every_gradient_and_fails_when_one_is_wrong(monkeypatch, capsys):
+    from minivit import ops, proof
+
+    monkeypatch.setattr(proof, "CONFIGS", {"no positions": proof.CONFIGS["no positions"]})
+    assert main(["check"]) == 0
+    assert "every gradient is right" in capsys.readouterr().out
+    monkeypatch.setattr(proof, "CONFIGS", {})
+    wrong = (ops.softmax_forward, lambda dy, p: dy * p, {"x": (2, 3)})
+    monkeypatch.setattr(proof, "OPS", {"linear": proof.OPS["linear"], "softmax": wrong})
+    assert main(["check"]) == 1
+    out = capsys.readouterr().out
+    assert "WRONG" in out and "softmax: x" in out and "every gradient is right" not in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--data", "full"], "not found"),
+        (["train", "--epochs", "0"], "epochs is 0, expected"),
+        (["train", "--resume", "nothing.npz"], "nothing.npz"),
+        (["eval", "--model", "nothing.npz"], "nothing.npz"),
+        (["predict", "nothing.png", "--model", "{model}"], "nothing.png"),
+        (["predict", "{model}", "--model", "{model}"], "model.npz"),
+        (["train", "quick", "--out", "{model}/folder"], "cannot write"),
+    ],
+)
+def test_a_mistake_is_one_clear_line(run, arguments, message, monkeypatch, tmp_path, capsys):
+    monkeypatch.delenv("MINIVIT_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert main([argument.format(model=run / "model.npz") for argument in arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("minivit: ") and message in captured.err
+    assert "epoch 1" not in captured.out  # it is found before any work is done
+
+
+def test_a_run_without_out_gets_a_folder_of_its_own(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("runs/quick", "runs/quick-2"):
+        assert main(["train", "quick", "--epochs", "1"]) == 0
+        assert (tmp_path / folder / "model.npz").exists()
+        assert f"wrote {folder}" in capsys.readouterr().out.replace("\\", "/")
+
+
+def test_version_and_unknown_commands(capsys):
+    with pytest.raises(SystemExit) as ending:
+        main(["--version"])
+    assert ending.value.code == 0 and __version__ in capsys.readouterr().out
+    with pytest.raises(SystemExit) as ending:
+        main(["fly"])
+    assert ending.value.code == 2
+
+
+def test_train_mnist_refuses_unknown_names():
+    with pytest.raises(ValueError, match="preset is 'slow', expected one of 'quick', 'default', 'full'"):
+        train_mnist("slow")
+    with pytest.raises(ValueError, match="data is 'cifar', expected one of"):
+        train_mnist(data="cifar")

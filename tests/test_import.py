@@ -1,0 +1,49 @@
+"""`import minivit` is light: NumPy and nothing else. What is heavy loads when it is used."""
+
+import json
+import subprocess
+import sys
+from importlib import import_module
+
+import minivit
+
+PROBE = """
+import json, sys, time
+start = time.perf_counter()
+import minivit
+print(json.dumps([time.perf_counter() - start, sorted(sys.modules)]))
+"""
+
+
+def probe():
+    """What `import minivit` takes in a fresh interpreter: its seconds, and the modules that are loaded then."""
+    done = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def test_import_loads_no_module_of_ours_and_nothing_heavy():
+    _, loaded = probe()
+    assert [name for name in loaded if name.startswith("minivit")] == ["minivit"]
+    assert "numpy" in loaded
+    assert not {"matplotlib", "PIL", "cupy", "threadpoolctl", "scipy"} & set(loaded)
+
+
+def test_import_is_fast():
+    assert (
+        min(probe()[0] for _ in range(5)) < 0.5
+    )  # NumPy's 0.1 s and under a millisecond of ours; others' machines vary
+
+
+def test_every_public_name_is_there_however_often_one_asks():
+    """A name that is a submodule's too would be the function at first and the module ever after."""
+    for name in minivit.__all__:
+        first = getattr(minivit, name)
+        for home in ("minivit.model", "minivit.train", "minivit.data", "minivit.gradcheck", "minivit.proof"):
+            import_module(home)
+        assert getattr(minivit, name) is first, name
+        assert name == "__version__" or callable(first), name
+    assert set(minivit.__all__) <= set(dir(minivit))
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    assert not hasattr(minivit, "transformer")
