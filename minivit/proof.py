@@ -118,7 +118,7 @@ CONFIGS: dict[str, ViTConfig] = {
     "no positions": _small(position="none", heads=3),
     "2d": _small(position="2d", norm_eps=0.01),
     "2d, mean pooling": _small(position="2d", pool="gap"),
-    "sincos2d": _small(position="sincos2d", width=8, image_size=8, patch_size=4),
+    "sincos2d": _small(position="sincos2d", width=8, image_size=(4, 6), patch_size=2),
     "sincos2d, mean pooling": _small(position="sincos2d", pool="gap", width=4),
     "relative": _small(position="relative", depth=2),
     "relative, mean pooling": _small(position="relative", pool="gap", layer_scale=0.1),
@@ -147,10 +147,13 @@ def order_one_parameters(config: ViTConfig, seed: int = 0) -> dict[str, np.ndarr
 
 
 def check_model(config: ViTConfig, seed: int = 0) -> Report:
-    """Every parameter's gradient and the images' of a whole ViT, at parameters of order one, element by element."""
+    """Every parameter's gradient and the images' of a whole ViT, at parameters of order one, element by element.
+
+    One seed in twenty has, among thousands of elements, one so small (1e-6) that the differences' rounding fails it.
+    """
     model = ViT(config, dtype=np.float64)
     model.params = order_one_parameters(config, seed)
-    return _check(model, seed, compare, step=2e-3)
+    return _check(model, seed, compare, step=1e-3)
 
 
 def check_model_at_init(config: ViTConfig, seed: int = 0) -> Report:

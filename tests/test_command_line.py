@@ -8,7 +8,7 @@ from PIL import Image
 
 from minivit import ViT, __version__, load_mnist, train_mnist
 from minivit.__main__ import main
-from minivit.train import mnist
+from minivit.train import mnist, save_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_resume_goes_on_where_a_run_stopped_and_equals_one_that_did_not(run, tmp
     def stop_at_epoch_1(trainer, *args, **kwargs):
         result = end_epoch(trainer, *args, **kwargs)
         if len(trainer.history) == 1:
-            trainer.save(tmp_path / "checkpoint.npz")
+            save_checkpoint(trainer, tmp_path / "checkpoint.npz")
             raise Stop
         return result
 

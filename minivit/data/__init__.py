@@ -1,6 +1,7 @@
 """MNIST: the digits that ship with minivit, the full sets and their download, and the IDX format.
 
-Start with mnist.py; it reads files that find.py finds and idx.py decodes.
+Start with mnist.py; it reads files that find.py finds and idx.py decodes. picture.py reads a digit of your own; it
+needs Pillow, so `minivit.data.picture` is imported by itself.
 """
 
 from .find import find_mnist

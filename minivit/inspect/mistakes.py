@@ -4,7 +4,7 @@ import numpy as np
 
 
 def worst_mistakes(probabilities: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
-    """What the model got wrong, where it was surest first: probabilities (n, K), labels (n,) -> up to `count` indices."""
+    """What the model got wrong, where it was surest first: probabilities (n, K), labels (n,) -> ≤ count indices."""
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
     sureness = probabilities[wrong].max(axis=1)
     return wrong[np.argsort(-sureness, kind="stable")][:count]

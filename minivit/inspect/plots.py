@@ -36,7 +36,7 @@ def plot_history(history: Sequence[dict]) -> Figure:
     right.yaxis.set_major_formatter(PercentFormatter(1))
     for axes in (left, right):
         axes.set(xlabel="epoch", xlim=(epoch[0] - 0.5, epoch[-1] + 0.5))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(color="0.92")
         axes.spines[["top", "right"]].set_visible(False)
     return figure
@@ -53,12 +53,12 @@ def plot_predictions(
     all_right, all_wrong = np.flatnonzero(predicted == labels), worst_mistakes(probabilities, labels, len(labels))
     right, wrong = all_right[:8], all_wrong[:16]
     parts = [
-        (f"{len(all_right):,} of {len(labels):,} right: the first {len(right)}", right, BLUE),
-        (f"{len(all_wrong):,} wrong: the {len(wrong)} that it was surest of", wrong, VERMILLION),
+        (f"{len(all_right):,} of {len(labels):,} right, the first {len(right)}", right, BLUE),
+        (f"{len(all_wrong):,} wrong, those that it was surest of first", wrong, VERMILLION),
     ]
     parts = [part for part in parts if len(part[1])]
     rows = [-(-len(chosen) // 8) for _, chosen, _ in parts]
-    figure = new_figure(0.35 * len(parts) + 1.4 * sum(rows))
+    figure = new_figure(0.4 * len(parts) + 1.4 * sum(rows))
     pages = figure.subfigures(len(parts), 1, squeeze=False, height_ratios=rows)[:, 0]
     for page, count, (title, chosen, colour) in zip(pages, rows, parts, strict=True):
         page.suptitle(title, color=colour)
@@ -96,7 +96,7 @@ def plot_patch_filters(model: ViT, count: int = 128) -> Figure:
 
 
 def plot_position_similarity(model: ViT) -> Figure:
-    """How alike the positions of the patches are (ViT, Figure 7): one map for each patch, laid out as the patches are."""
+    """How alike the positions of the patches are (ViT, Figure 7): a map for each patch, laid out as the patches are."""
     gh, gw = model.config.grid
     scale = Normalize(-1, 1)
     tiles = colours(position_similarity(model), scale, "viridis").reshape(gh, gw, gh, gw, 3)
@@ -110,17 +110,16 @@ def plot_position_similarity(model: ViT) -> Figure:
 
 
 def plot_attention(model: ViT, images: np.ndarray, labels: np.ndarray, classes: Sequence[str] | None = None) -> Figure:
-    """Where the class token looks in the last block: a column for each raw image, with the mean over the heads and every
-    head. A square is a patch; its colour runs from no attention to the most in that map. A single image gets a row.
+    """Where the class token looks in the last block: a column for each raw image, with the heads' mean and every head.
+
+    A square is a patch; its colour runs from no attention to the most in that map. A single image gets a row instead.
     """
     heads, pictures = class_attention(model, images), as_rgb(images)
     maps = np.concatenate((heads.mean(axis=1, keepdims=True), heads), axis=1)  # (B, 1 + H, gh, gw)
     scale, paper = Normalize(0, 1), maps / maps.max(axis=(2, 3), keepdims=True)
     tiles = np.stack([pictures, *(tinted(pictures, colours(p, scale, ATTENTION)) for p in paper.swapaxes(0, 1))])
-    rows, columns = (
-        ["image", "mean of heads", *(f"head {i + 1}" for i in range(heads.shape[1]))],
-        _names(labels, classes),
-    )
+    rows = ["image", "mean of heads", *(f"head {i + 1}" for i in range(heads.shape[1]))]
+    columns = _names(labels, classes)
     if len(images) == 1:
         tiles, rows, columns = tiles.swapaxes(0, 1), columns, rows
     figure, axes = picture_figure(mosaic(tiles), width=min(6.5, 1.1 * len(columns)), around=1.2)
@@ -130,8 +129,7 @@ def plot_attention(model: ViT, images: np.ndarray, labels: np.ndarray, classes: 
     axes.set_yticks(tile_centres(len(rows), tiles.shape[2]), rows)
     axes.tick_params(length=0, labeltop=True, labelbottom=False)
     bar = figure.colorbar(ScalarMappable(scale, ATTENTION), ax=axes, location="bottom", aspect=40, pad=0.03)
-    bar.set_label("attention, from none to the most in each map")
-    bar.set_ticks([0, 1], labels=["none", "most"])
+    bar.set_label("attention, as a part of the largest in each map")
     return figure
 
 

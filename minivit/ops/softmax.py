@@ -14,7 +14,7 @@ def softmax_forward(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     (NumPy is slow along short rows), so it is done only where a number is large enough to matter.
     Cached: p, since the gradient needs nothing else.
     """
-    small = -SAFE < x.min() and x.max() < SAFE  # false for NaN
+    small = x.min() > -SAFE and x.max() < SAFE  # false for NaN
     p = np.exp(x if small else x - x.max(axis=-1, keepdims=True))
     p /= sum_features(p)
     return p, p

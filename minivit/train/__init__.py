@@ -1,8 +1,10 @@
-"""Training: config.py (the recipe), loop.py (a step, an epoch, a run), and what a step is made of, a file each."""
+"""Training: config.py (the recipe), trainer.py (a step), loop.py (a run), and what a step is made of, a file each."""
 
+from .checkpoint import resume, save_checkpoint
 from .config import TrainConfig
-from .loop import Trainer, fit
+from .loop import fit
 from .mnist import TrainResult, train_mnist
 from .shards import evaluate
+from .trainer import Trainer
 
-__all__ = ["TrainConfig", "TrainResult", "Trainer", "evaluate", "fit", "train_mnist"]
+__all__ = ["TrainConfig", "TrainResult", "Trainer", "evaluate", "fit", "resume", "save_checkpoint", "train_mnist"]

@@ -10,9 +10,12 @@ import numpy as np
 from ..data import MNIST_MEAN, MNIST_STD, Dataset, load_mnist
 from ..files import atomic_write
 from ..model import ViT, ViTConfig
+from .checkpoint import read_checkpoint, save_checkpoint
+from .checkpoint import resume as resume_training
 from .config import TrainConfig
-from .loop import Trainer, fit, read_checkpoint
+from .loop import fit
 from .shards import evaluate
+from .trainer import Trainer
 
 _DIGITS = ViTConfig(
     image_size=28, patch_size=7, channels=1, classes=10, width=48, depth=3, heads=4, mlp_ratio=2,
@@ -66,13 +69,13 @@ def train_mnist(
         data = read_checkpoint(resume)["data"]
     digits = load_mnist(data, download=download)
     trainer = (
-        Trainer.resume(resume, digits.train_images, digits.train_labels)
+        resume_training(resume, digits.train_images, digits.train_labels)
         if resume
         else _start(digits, preset or ("default" if data == "digits" else "full"), data, seed, epochs)
     )
     checkpoint = str(Path(out) / "checkpoint.npz") if out else resume
     if out:
-        trainer.save(checkpoint)  # now, so that a folder that cannot be written costs no training
+        save_checkpoint(trainer, checkpoint)  # now, so that a folder that cannot be written costs no training
     if progress:
         print(f"{trainer.model}, {len(digits.train_images):,} images to train, {len(digits.test_images):,} to test")
     fit(trainer, digits.test_images, digits.test_labels, workers=workers, checkpoint=checkpoint, progress=progress)

@@ -1,0 +1,107 @@
+"""One step of training: a batch, its gradient, an update; and what must be kept for the next one.
+
+A batch walks one way: images → augment → shards → model.loss_and_grads → gradients added → optimizer.step.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from ..model import ViT
+from .config import TrainConfig
+from .optimizer import AdamW, FlatParameters, clip_by_norm
+from .schedule import warmup_cosine
+from .shards import batch_gradients
+
+
+class Trainer:
+    """Everything that a run needs to go on: the model, the optimiser's averages, the step and the history.
+
+    images (n, height, width, C) raw (uint8 or in [0, 1]), labels (n,). What happens in a step depends on the seed and
+    the step alone, so a run that is saved and resumed gives the same bits as one that was never stopped.
+    data: what the images are called, kept in checkpoints for whoever resumes.
+    """
+
+    def __init__(
+        self,
+        model: ViT,
+        images: np.ndarray,
+        labels: np.ndarray,
+        config: TrainConfig,
+        seed: int = 0,
+        data: str = "",
+    ) -> None:
+        if len(images) != len(labels) or len(images) < config.batch_size:
+            raise ValueError(
+                f"{len(images)} images and {len(labels)} labels, expected as many of each, "
+                f"and at least one batch of {config.batch_size}"
+            )
+        self.model, self.images, self.labels, self.config = model, images, labels, config
+        self.seed, self.data = seed, data
+        self.params = FlatParameters(model.params)
+        self.optimizer = AdamW(self.params, config.betas, decay=config.weight_decay)
+        self.history: list[dict] = []
+        self.epoch_losses: list[float] = []  # of the steps since the last entry of the history
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches; the few images left over come in another epoch, whose order is another."""
+        return len(self.images) // self.config.batch_size
+
+    @property
+    def steps(self) -> int:
+        return self.config.epochs * self.steps_per_epoch
+
+    @property
+    def step_count(self) -> int:
+        """Steps done."""
+        return self.optimizer.steps
+
+    def step(self, pool: ThreadPoolExecutor) -> float:
+        """One batch, one update. Returns the batch's loss; raises FloatingPointError where it is not finite."""
+        step = self.step_count + 1
+        batch = self._batch(step)
+        loss, grads = batch_gradients(
+            pool,
+            self.model,
+            self.params.flatten,
+            self.images[batch],
+            self.labels[batch],
+            self.config,
+            (self.seed, step),
+        )
+        if not np.isfinite(loss) or not np.isfinite(grads).all():
+            raise FloatingPointError(self._describe_nan(step, loss, grads))
+        clip_by_norm(grads, self.config.clip_norm)
+        self.optimizer.step(grads, self.learning_rate(step))
+        self.epoch_losses.append(loss)
+        return loss
+
+    def end_epoch(self, **measured: float) -> None:
+        """Add an epoch to the history, with what was measured after it."""
+        record = {
+            "epoch": len(self.history) + 1,
+            "steps": self.step_count,
+            "learning_rate": self.learning_rate(self.step_count),
+        }
+        self.history.append({**record, "train_loss": float(np.mean(self.epoch_losses)), **measured})
+        self.epoch_losses = []
+
+    def learning_rate(self, step: int) -> float:
+        warmup = round(self.config.warmup * self.steps)
+        return warmup_cosine(step, self.steps, warmup, self.config.learning_rate)
+
+    def _batch(self, step: int) -> np.ndarray:
+        """The images of a step: the epoch's own shuffle, cut into batches."""
+        epoch, place = divmod(step - 1, self.steps_per_epoch)
+        order = np.random.default_rng(np.random.SeedSequence((self.seed, 0, epoch))).permutation(len(self.images))
+        return order[place * self.config.batch_size : (place + 1) * self.config.batch_size]
+
+    def _describe_nan(self, step: int, loss: float, grads: np.ndarray) -> str:
+        bad = [name for name, grad in self.params.views(grads).items() if not np.isfinite(grad).all()]
+        where = f"; gradients not finite: {', '.join(bad[:4])}{' …' if len(bad) > 4 else ''}" if bad else ""
+        return (
+            f"the loss is {loss} at step {step} of {self.steps} (epoch {(step - 1) // self.steps_per_epoch + 1}, "
+            f"learning rate {self.learning_rate(step):.2g}){where}. The parameters are those of the step before; "
+            "try a smaller learning rate or a longer warm-up."
+        )
