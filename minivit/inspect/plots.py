@@ -78,9 +78,9 @@ def plot_patch_filters(model: ViT, count: int = 128) -> Figure:
     Filters of three channels are shown as colours around grey, others by the mean over their channels.
     """
     filters = patch_filters(model)
-    D, columns = len(filters), 16
-    strength = np.linalg.norm(filters.reshape(D, -1), axis=1)
+    D, strength = len(filters), np.linalg.norm(filters.reshape(len(filters), -1), axis=1)
     filters = filters[np.argsort(-strength, kind="stable")[:count]]
+    columns = min(16, -(-len(filters) // 2))  # two rows at least
     in_colour = filters.shape[-1] == 3
     if not in_colour:
         filters = filters.mean(axis=-1)

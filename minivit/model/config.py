@@ -55,12 +55,12 @@ class ViTConfig:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, expected a rate in [0, 1)")
         for name in ("image_mean", "image_std"):
             value = getattr(self, name)
-            if isinstance(value, tuple | list):
-                object.__setattr__(self, name, tuple(value))
-                if len(value) != self.channels:
-                    raise ValueError(
-                        f"{name} has {len(value)} numbers, expected one, or one for each of {self.channels} channels"
-                    )
+            numbers = tuple(value) if isinstance(value, tuple | list) else (value,)
+            if len(numbers) not in (1, self.channels):
+                raise ValueError(f"{name} has {len(numbers)} numbers, expected one, or one a channel ({self.channels})")
+            object.__setattr__(self, name, numbers if len(numbers) > 1 else numbers[0])
+            if name == "image_std" and not min(numbers) > 0:
+                raise ValueError(f"image_std is {value!r}, expected positive numbers")
         self._check_fit()
 
     def _check_fit(self) -> None:

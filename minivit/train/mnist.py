@@ -23,9 +23,9 @@ _DIGITS = ViTConfig(
 )  # fmt: skip
 
 PRESETS: dict[str, tuple[ViTConfig, TrainConfig]] = {
-    "quick": (_DIGITS, TrainConfig(epochs=16)),
-    "default": (_DIGITS, TrainConfig(epochs=45, shift=2.5, rotation=15.0, scale=0.15)),
-    "full": (dataclasses.replace(_DIGITS, width=64, depth=4), TrainConfig(epochs=28)),
+    "quick": (_DIGITS, TrainConfig(epochs=16, learning_rate=8e-3)),
+    "default": (_DIGITS, TrainConfig(epochs=45, learning_rate=8e-3)),
+    "full": (dataclasses.replace(_DIGITS, width=64, depth=4), TrainConfig(epochs=28, learning_rate=5e-3)),
 }
 
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from minivit.data import load_mnist
 from minivit.data.picture import read_digit
 
-DIGITS = load_mnist().test_images[:20, :, :, 0].astype(float)  # light on dark, 0 … 255
+DIGITS = load_mnist().test_images[:12, :, :, 0].astype(float)  # light on dark, 0 … 255
 
 
 def read(tmp_path, pixels, size=28):
@@ -36,10 +36,10 @@ WAYS = {  # to draw a digit (28, 28): the picture, and the mean difference from 
     "inverted": (lambda x: 255 - x, 0.3),
     "enlarged": (enlarged, 4),
     "enlarged and inverted": (lambda x: 255 - enlarged(x), 4),
-    "huge": (lambda x: 255 - enlarged(x, 60), 4),
+    "huge": (lambda x: 255 - enlarged(x, 33), 4),
     "faint": (lambda x: 240 - enlarged(x) / 8, 4),
-    "photographed": (lambda x: light_from_the_side(220 - 0.6 * enlarged(x)) + noise(enlarged(x)), 12),
-    "noisy chalk": (lambda x: 60 + 0.6 * enlarged(x) + noise(enlarged(x), 15), 8),
+    "photographed": (lambda x: light_from_the_side(220 - 0.6 * enlarged(x)) + noise(enlarged(x)), 10),
+    "noisy chalk": (lambda x: 60 + 0.6 * enlarged(x) + noise(enlarged(x), 20), 8),
     "orange on blue": (lambda x: np.array([20, 40, 90]) + enlarged(x)[..., None] * [0.9, 0.5, 0.0], 4),
     "tinted paper": (lambda x: np.array([250, 235, 190]) - enlarged(x)[..., None] * [0.9, 0.7, 0.3], 4),
 }
@@ -53,7 +53,7 @@ def test_a_digit_survives_its_picture(tmp_path, way):
         image = read(tmp_path, draw(digit))
         assert image.shape == (1, 28, 28, 1) and image.dtype == np.uint8 and image.max() == 255
         differences.append(np.abs(image[0, :, :, 0] - digit).mean())
-    assert np.mean(differences) < allowed  # another digit of the same class is 25 away and more
+    assert np.mean(differences) < allowed  # another digit of the same class is 35 away, as a rule
 
 
 def test_an_mnist_digit_is_returned_pixel_for_pixel_but_for_its_faintest(tmp_path):
@@ -103,7 +103,9 @@ def test_the_camera_may_be_turned(tmp_path):
 @pytest.mark.parametrize("mode", ["1", "P", "CMYK", "I;16"])
 def test_every_kind_of_pixel_is_read(tmp_path, mode):
     pixels = np.uint8(255 - enlarged(DIGITS[2] > 127) * 255)
-    image = Image.fromarray(np.uint16(pixels) * 200) if mode == "I;16" else Image.fromarray(pixels).convert(mode)
+    image = (
+        Image.fromarray(20_000 + np.uint16(pixels) * 100) if mode == "I;16" else Image.fromarray(pixels).convert(mode)
+    )
     assert image.mode == mode
     image.save(tmp_path / "digit.tiff")
     assert np.abs(read_digit(tmp_path / "digit.tiff").astype(float) - read(tmp_path, pixels)).mean() < 1
@@ -123,8 +125,9 @@ def test_ink_that_touches_the_border_is_no_paper(tmp_path):
         np.full((60, 60), 128) + noise(np.zeros((60, 60)), 8),
         np.full((300, 300), 128) + noise(np.zeros((300, 300)), 30),
         np.linspace(0, 255, 100)[:, None] * np.ones(100),
+        250 - enlarged(DIGITS[2]) / 25,
     ],
-    ids=["white", "one pixel", "noise", "much noise", "gradient"],
+    ids=["white", "one pixel", "noise", "much noise", "gradient", "what shines through"],
 )
 def test_paper_without_ink_is_refused(tmp_path, pixels):
     with pytest.raises(ValueError, match=r"digit\.png .*no ink found"):

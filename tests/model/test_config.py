@@ -105,9 +105,10 @@ def test_drop_path_rises_linearly_from_0():
         (
             dict(image_mean=(0.5, 0.5)),
             ValueError,
-            "image_mean has 2 numbers, expected one, or one for each of 3 channels",
+            r"image_mean has 2 numbers, expected one, or one a channel \(3\)",
         ),
-        (dict(image_std=[0.5] * 4), ValueError, "image_std has 4 numbers, expected one, or one for each of 3 channels"),
+        (dict(image_std=[0.5] * 4), ValueError, r"image_std has 4 numbers, expected one, or one a channel \(3\)"),
+        (dict(image_std=0.0), ValueError, "image_std is 0.0, expected positive numbers"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
