@@ -67,7 +67,7 @@ def plot_predictions(
             axes.axis("off")
         for axes, i, picture in zip(cells, chosen, as_rgb(images[chosen]), strict=False):
             axes.imshow(picture)
-            true, said = (_names([label[i]], classes)[0] for label in (labels, predicted))
+            true, said = (_name(label[i], classes) for label in (labels, predicted))
             axes.set_title(f"true {true}\nsaid {said}\n{sureness[i]:.1%}", fontsize=8, color=colour, pad=1)
     return figure
 
@@ -119,7 +119,7 @@ def plot_attention(model: ViT, images: np.ndarray, labels: np.ndarray, classes: 
     scale, paper = Normalize(0, 1), maps / maps.max(axis=(2, 3), keepdims=True)
     tiles = np.stack([pictures, *(tinted(pictures, colours(p, scale, ATTENTION)) for p in paper.swapaxes(0, 1))])
     rows = ["image", "mean of heads", *(f"head {i + 1}" for i in range(heads.shape[1]))]
-    columns = _names(labels, classes)
+    columns = [_name(label, classes) for label in labels]
     if len(images) == 1:
         tiles, rows, columns = tiles.swapaxes(0, 1), columns, rows
     figure, axes = picture_figure(mosaic(tiles), width=min(6.5, 1.1 * len(columns)), around=1.2)
@@ -133,5 +133,5 @@ def plot_attention(model: ViT, images: np.ndarray, labels: np.ndarray, classes: 
     return figure
 
 
-def _names(labels: Sequence[int], classes: Sequence[str] | None) -> list[str]:
-    return [str(label if classes is None else classes[label]) for label in labels]
+def _name(label: int, classes: Sequence[str] | None) -> str:
+    return str(label if classes is None else classes[label])

@@ -4,6 +4,7 @@ A batch walks one way: images → augment → shards → model.loss_and_grads �
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 
 import numpy as np
 
@@ -94,7 +95,7 @@ class Trainer:
     def _batch(self, step: int) -> np.ndarray:
         """The images of a step: the epoch's own shuffle, cut into batches."""
         epoch, place = divmod(step - 1, self.steps_per_epoch)
-        order = np.random.default_rng(np.random.SeedSequence((self.seed, 0, epoch))).permutation(len(self.images))
+        order = _shuffle(len(self.images), self.seed, epoch)
         return order[place * self.config.batch_size : (place + 1) * self.config.batch_size]
 
     def _describe_nan(self, step: int, loss: float, grads: np.ndarray) -> str:
@@ -105,3 +106,9 @@ class Trainer:
             f"learning rate {self.learning_rate(step):.2g}){where}. The parameters are those of the step before; "
             "try a smaller learning rate or a longer warm-up."
         )
+
+
+@lru_cache(maxsize=1)
+def _shuffle(count: int, seed: int, epoch: int) -> np.ndarray:
+    """The order of an epoch. Steps count from 1, so (seed, 0, …) is no step's seed (see shards.py)."""
+    return np.random.default_rng(np.random.SeedSequence((seed, 0, epoch))).permutation(count)
