@@ -11,22 +11,27 @@ import numpy as np  # noqa: F401  everything here needs it: say so at once where
 __version__ = "0.1.0"
 
 _HOMES = {
-    "ViT": "minivit.model",
-    "ViTConfig": "minivit.model",
-    "count_parameters": "minivit.model",
-    "TrainConfig": "minivit.train",
-    "Trainer": "minivit.train",
-    "fit": "minivit.train",
-    "evaluate": "minivit.train",
-    "train_mnist": "minivit.train",
-    "load_mnist": "minivit.data",
+    "load_mnist": "data",
+    "ViT": "model",
+    "ViTConfig": "model",
+    "count_parameters": "model",
+    "TrainConfig": "train",
+    "Trainer": "train",
+    "evaluate": "train",
+    "fit": "train",
+    "resume": "train",
+    "save_checkpoint": "train",
+    "train_mnist": "train",
 }
-__all__ = sorted([*_HOMES, "__version__"])
+_SUBMODULES = {"data", "gradcheck", "inspect", "model", "ops", "proof", "train"}
+__all__ = sorted([*_HOMES, *_SUBMODULES, "__version__"])
 
 
 def __getattr__(name: str) -> object:
+    if name in _SUBMODULES:
+        return import_module(f"minivit.{name}")
     if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+        return getattr(import_module(f"minivit.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'minivit' has no attribute {name!r}")
 
 

@@ -3,6 +3,7 @@
 import argparse
 import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from . import __version__
@@ -24,7 +25,7 @@ def train(args: argparse.Namespace) -> int:
     """Train a ViT on handwritten digits, from those that ship with minivit."""
     from .train import train_mnist
 
-    out = args.out or (Path(args.resume).parent if args.resume else _new_folder(args.preset or args.data))
+    out = args.out or (Path(args.resume).parent if args.resume else _new_folder(args.preset, args.data))
     result = train_mnist(
         args.preset,
         data=args.data,
@@ -79,7 +80,7 @@ def data(args: argparse.Namespace) -> int:
     for name in ("digits", "full", "fashion"):
         try:
             paths = find_mnist(name, download=args.download and name == args.data)
-        except FileNotFoundError as error:
+        except (FileNotFoundError, ValueError) as error:
             print(f"{name}: {error}")
         else:
             print(f"{name}: complete, checksums as published")
@@ -105,13 +106,23 @@ def check(args: argparse.Namespace) -> int:
     return 1 if wrong else 0
 
 
-def _new_folder(name: str) -> Path:
+def _new_folder(preset: str | None, data: str | None) -> Path:
     """runs/NAME, or runs/NAME-2 and so on: an earlier run is never overwritten."""
+    name = preset or "default" if data in (None, "digits") else "-".join(filter(None, (data, preset)))
     number, folder = 1, Path("runs") / name
     while folder.exists():
         number += 1
         folder = Path("runs") / f"{name}-{number}"
     return folder
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def whole_number(text: str) -> int:
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text}, expected at least {least}")
+        return int(text)
+
+    return whole_number
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -121,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"minivit {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(name: str, command) -> argparse.ArgumentParser:
+    def add(name: str, command: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=command.__doc__, description=command.__doc__)
         sub.set_defaults(command=command)
         return sub
@@ -129,14 +140,14 @@ def _parser() -> argparse.ArgumentParser:
     sets = ("digits", "full", "fashion")
     sub = add("train", train)
     sub.add_argument("preset", nargs="?", choices=("quick", "default", "full"), help="the recipe")
-    sub.add_argument("--data", choices=sets, default="digits", help="the 10,000 digits that ship, or a full set")
+    sub.add_argument("--data", choices=sets, help="the 10,000 digits that ship (if not given), or a full set")
     sub.add_argument(
         "--download", action="store_true", help="fetch a full set from the public mirrors if it is missing"
     )
-    sub.add_argument("--epochs", type=int, help="instead of the recipe's")
-    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--epochs", type=_at_least(1), help="instead of the recipe's")
+    sub.add_argument("--seed", type=_at_least(0), help="0 if not given")
     sub.add_argument(
-        "--workers", type=int, help="threads, one a core if not given; the result is the same for any number"
+        "--workers", type=_at_least(1), help="threads, one a core if not given; the result is the same for any number"
     )
     sub.add_argument(
         "--out", help="folder for the model, the history, the checkpoint and the pictures; a new one in runs/"
@@ -148,7 +159,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = add("eval", evaluate)
     sub.add_argument("--model", required=True, help="a model.npz, or a checkpoint.npz")
     sub.add_argument("--data", choices=sets, default="digits")
-    sub.add_argument("--workers", type=int, help="threads, one a core if not given")
+    sub.add_argument("--workers", type=_at_least(1), help="threads, one a core if not given")
 
     sub = add("predict", predict)
     sub.add_argument("picture", help="any picture file with one digit, of any size, dark on light or light on dark")
@@ -156,8 +167,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--out", help="write the picture with the attention over it here")
 
     sub = add("data", data)
-    sub.add_argument("--download", action="store_true", help="fetch what is missing of --data from the public mirrors")
-    sub.add_argument("--data", choices=("full", "fashion"), default="full")
+    sub.add_argument("--download", action="store_true", help="fetch what is missing from the public mirrors")
+    sub.add_argument("--data", choices=("full", "fashion"), default="full", help="what --download fetches")
 
     add("check", check)
     return parser

@@ -1,7 +1,7 @@
 """Files that are either whole or absent: an atomic write, and .npz archives that are checked when read.
 
 Model files, checkpoints and downloads all go through here. No pickle is written or read: a file from a stranger
-must not be able to run code.
+must not be able to run code. Nor may a small one fill the memory.
 """
 
 import os
@@ -61,7 +61,7 @@ def read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """Read every array of an .npz archive.
 
     Raises FileNotFoundError where there is no such file, and ValueError, naming `path`, where it is truncated,
-    damaged, something else than an .npz archive, or holds pickled objects.
+    damaged, something else than an .npz archive, holds pickled objects, or would unpack to far more than its size.
     """
     with open(path, "rb") as file:
         try:
@@ -69,6 +69,9 @@ def read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
                 raise ValueError("it is no zip archive, or its end is missing")
             file.seek(0)
             with np.load(file, allow_pickle=False) as archive:
+                unpacked = sum(member.file_size for member in archive.zip.infolist())
+                if unpacked > 100 * os.fstat(file.fileno()).st_size + 2**20:
+                    raise ValueError(f"it would unpack to {unpacked:,} bytes, more than 100 times its size")
                 arrays = {name: archive[name] for name in archive.files}
             # Of a member that is no .npy file, NumPy hands back the bytes.
             strangers = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]

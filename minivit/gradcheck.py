@@ -103,7 +103,7 @@ def gradcheck(
     step: float = 1e-3,
     tolerance: float = TOLERANCE,
 ) -> Report:
-    """Check every gradient of a pair `y, cache = forward(*arguments)`, `gradients = backward(dy, cache)`.
+    """Check every gradient of a pair: `y, cache = forward(*arguments)` and `gradients = backward(dy, cache)`.
 
     arguments: float64 arrays by name, in the forward's order, all of them differentiated and looked at element by
     element (so keep them small); bind anything else with functools.partial or a lambda. The upstream gradient dy is
@@ -124,7 +124,7 @@ def both_gradients(
     y, cache = forward(*arguments.values())
     dy = np.random.default_rng(seed).standard_normal(np.shape(y))
     gradients = backward(dy, cache)
-    gradients = gradients if isinstance(gradients, tuple) else (gradients,)
+    gradients = gradients if isinstance(gradients, tuple | list) else (gradients,)
     gradients = [gradient for gradient in gradients if gradient is not None]
     if len(gradients) < len(arguments):
         raise ValueError(f"the backward returned {len(gradients)} gradients, expected one for each of {[*arguments]}")

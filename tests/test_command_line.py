@@ -1,5 +1,6 @@
 """Every command does what its help says, and a user's mistake is one clear line and exit status 2."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -101,7 +102,8 @@ def test_check_proves_every_gradient_and_fails_when_one_is_wrong(monkeypatch, ca
     ("arguments", "message"),
     [
         (["train", "--data", "full"], "not found"),
-        (["train", "--epochs", "0"], "epochs is 0, expected"),
+        (["train", "--resume", "{model}", "--epochs", "3"], "leave out epochs"),
+        (["train", "--out", "{run}"], "is an earlier run's"),
         (["train", "--resume", "nothing.npz"], "nothing.npz"),
         (["eval", "--model", "nothing.npz"], "nothing.npz"),
         (["predict", "nothing.png", "--model", "{model}"], "nothing.png"),
@@ -114,7 +116,7 @@ def test_a_mistake_is_one_clear_line(run, arguments, message, monkeypatch, tmp_p
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    assert main([argument.format(model=run / "model.npz") for argument in arguments]) == 2
+    assert main([argument.format(run=run, model=run / "model.npz") for argument in arguments]) == 2
     captured = capsys.readouterr()
     assert captured.err.startswith("minivit: ") and message in captured.err
     assert "epoch 1" not in captured.out  # it is found before any work is done
@@ -122,10 +124,19 @@ def test_a_mistake_is_one_clear_line(run, arguments, message, monkeypatch, tmp_p
 
 def test_a_run_without_out_gets_a_folder_of_its_own(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
-    for folder in ("runs/quick", "runs/quick-2"):
-        assert main(["train", "quick", "--epochs", "1"]) == 0
+    config, recipe = mnist.PRESETS["default"]
+    monkeypatch.setitem(mnist.PRESETS, "default", (config, dataclasses.replace(recipe, epochs=1)))
+    for folder in ("runs/default", "runs/default-2"):  # as the README says
+        assert main(["train"]) == 0
         assert (tmp_path / folder / "model.npz").exists()
         assert f"wrote {folder}" in capsys.readouterr().out.replace("\\", "/")
+
+
+@pytest.mark.parametrize("option", [["--epochs", "0"], ["--workers", "0"], ["--seed", "-1"]])
+def test_numbers_that_are_too_small_are_refused(option, capsys):
+    with pytest.raises(SystemExit) as ending:
+        main(["train", *option])
+    assert ending.value.code == 2 and f"{option[0]}: {option[1]}, expected at least" in capsys.readouterr().err
 
 
 def test_version_and_unknown_commands(capsys):

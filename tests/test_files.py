@@ -143,3 +143,14 @@ def test_read_npz_refuses_members_that_are_no_arrays(tmp_path):
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("readme.txt", "not an array")
     assert "readme.txt" in refused(tmp_path / "text_inside.npz", buffer.getvalue())
+
+
+def test_read_npz_refuses_to_unpack_a_small_file_to_a_huge_array(tmp_path):
+    bomb = saved(np.savez_compressed, x=np.zeros(10**7, np.uint8))
+    assert len(bomb) < 20_000
+    assert "would unpack to 10,000,128 bytes" in refused(tmp_path / "bomb.npz", bomb)
+
+
+def test_read_npz_reads_zeros_that_compress_well(tmp_path):
+    write_npz(tmp_path / "zeros.npz", {"x": np.zeros(10**6, np.uint8)}, compressed=True)
+    assert read_npz(tmp_path / "zeros.npz")["x"].shape == (10**6,)

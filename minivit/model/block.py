@@ -21,7 +21,7 @@ def block_forward(
 
     Each branch ends in dropout, LayerScale and drop path; all three hand it through untouched where not configured.
     """
-    bias, table = attention_bias_forward(p, relative_index)
+    bias, table = _attention_bias(p, relative_index)
     h, norm1 = ops.layernorm_forward(x, p["norm1.weight"], p["norm1.bias"], config.norm_eps)
     h, attn = ops.multihead_attention_forward(
         h, p["attn.qkv.weight"], p.get("attn.qkv.bias"), p["attn.proj.weight"], p["attn.proj.bias"],
@@ -64,12 +64,12 @@ def block_attention(
     x: np.ndarray, p: dict[str, np.ndarray], config: ViTConfig, relative_index: np.ndarray | None
 ) -> np.ndarray:
     """Where this block's heads look: x (B, N, D) -> (B, H, N, N), rows sum to 1."""
-    bias, _ = attention_bias_forward(p, relative_index)
+    bias, _ = _attention_bias(p, relative_index)
     h, _ = ops.layernorm_forward(x, p["norm1.weight"], p["norm1.bias"], config.norm_eps)
     return ops.multihead_attention_weights(h, p["attn.qkv.weight"], p.get("attn.qkv.bias"), config.heads, bias)
 
 
-def attention_bias_forward(p: dict[str, np.ndarray], relative_index: np.ndarray | None) -> tuple:
+def _attention_bias(p: dict[str, np.ndarray], relative_index: np.ndarray | None) -> tuple:
     """The bias (H, N, N) on the attention scores where positions are relative, else None."""
     if relative_index is None:
         return None, None

@@ -2,7 +2,11 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
+
+import numpy as np
 
 from ..ops import relative_table_size
 
@@ -15,7 +19,7 @@ GELUS = ("erf", "tanh")
 class ViTConfig:
     """The architecture of a ViT (arXiv 2010.11929). Sizes in pixels may be an int or a pair (height, width).
 
-    Raises ValueError where values do not fit together, TypeError where a number is not one.
+    NumPy numbers become Python's. Raises ValueError where values do not fit together, TypeError where a number is none.
     """
 
     image_size: int | tuple[int, int] = 224
@@ -44,24 +48,36 @@ class ViTConfig:
             pair = tuple(value) if isinstance(value, tuple | list) else (value, value)
             if len(pair) != 2:
                 raise ValueError(f"{name} is {value!r}, expected an int or a pair (height, width)")
-            object.__setattr__(self, name, tuple(_positive_int(name, side) for side in pair))
+            object.__setattr__(self, name, tuple(positive_int(name, side) for side in pair))
         for name in ("channels", "classes", "width", "depth", "heads"):
-            object.__setattr__(self, name, _positive_int(name, getattr(self, name)))
+            object.__setattr__(self, name, positive_int(name, getattr(self, name)))
         for name, allowed in (("pool", POOLS), ("position", POSITIONS), ("gelu", GELUS)):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, expected one of {', '.join(map(repr, allowed))}")
-        for name in ("dropout", "attention_dropout", "drop_path"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)!r}, expected a rate in [0, 1)")
-        for name in ("image_mean", "image_std"):
-            value = getattr(self, name)
-            numbers = tuple(value) if isinstance(value, tuple | list) else (value,)
-            if len(numbers) not in (1, self.channels):
-                raise ValueError(f"{name} has {len(numbers)} numbers, expected one, or one a channel ({self.channels})")
-            object.__setattr__(self, name, numbers if len(numbers) > 1 else numbers[0])
-            if name == "image_std" and not min(numbers) > 0:
-                raise ValueError(f"image_std is {value!r}, expected positive numbers")
+        if not isinstance(self.qkv_bias, bool):
+            raise TypeError(f"qkv_bias is {self.qkv_bias!r}, expected True or False")
+        self._check_floats()
         self._check_fit()
+
+    def _check_floats(self) -> None:
+        def check(name: str, expected: str, fits: Callable[[float], bool]) -> None:
+            object.__setattr__(self, name, finite_float(name, getattr(self, name), expected, fits))
+
+        for name in ("dropout", "attention_dropout", "drop_path"):
+            check(name, "a rate in [0, 1)", lambda rate: 0 <= rate < 1)
+        check("norm_eps", "a positive number", lambda eps: eps > 0)
+        wide_enough = "a positive number (M = width · mlp_ratio ≥ 1)"
+        check("mlp_ratio", wide_enough, lambda ratio: 1 <= self.width * ratio < math.inf)
+        if self.layer_scale is not None:
+            check("layer_scale", "a finite number or None", lambda scale: True)
+        for name, expected, fits in (
+            ("image_mean", "finite numbers", lambda mean: True),
+            ("image_std", "positive numbers", lambda std: std > 0),
+        ):
+            values = tuple(finite_float(name, value, expected, fits) for value in as_tuple(getattr(self, name)))
+            if len(values) not in (1, self.channels):
+                raise ValueError(f"{name} has {len(values)} numbers, expected one, or one a channel ({self.channels})")
+            object.__setattr__(self, name, values if len(values) > 1 else values[0])
 
     def _check_fit(self) -> None:
         for side, patch, axis in zip(self.image_size, self.patch_size, ("height", "width"), strict=True):
@@ -77,10 +93,6 @@ class ViTConfig:
             raise ValueError(
                 f'position "{self.position}" needs a width that is a multiple of {multiple}, not {self.width}'
             )
-        if not self.mlp_width >= 1:
-            raise ValueError(f"mlp_ratio is {self.mlp_ratio!r}, expected a positive number (M = width · mlp_ratio ≥ 1)")
-        if not self.norm_eps > 0:
-            raise ValueError(f"norm_eps is {self.norm_eps!r}, expected a positive number")
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -106,7 +118,7 @@ class ViTConfig:
         return int(self.width * self.mlp_ratio)
 
     def drop_path_rate(self, block: int) -> float:
-        """Stochastic depth's linear rule: 0 at the first block, `drop_path` at the last (arXiv 1603.09382)."""
+        """timm's linear rule: 0 at the first block, `drop_path` at the last (arXiv 1603.09382: a step above 0)."""
         return self.drop_path * block / max(1, self.depth - 1)
 
     def to_dict(self) -> dict:
@@ -165,9 +177,25 @@ def count_parameters(config: ViTConfig) -> int:
     return sum(math.prod(shape) for shape in parameter_shapes(config).values())
 
 
-def _positive_int(name: str, value: object) -> int:
+def positive_int(name: str, value: object) -> int:
+    """`value` as a Python int of at least 1. `name` is what the error calls it."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{name} is {value!r}, expected a whole number")
     if value.__index__() < 1:
         raise ValueError(f"{name} is {value!r}, expected at least 1")
     return value.__index__()
+
+
+def finite_float(name: str, value: object, expected: str, fits: Callable[[float], bool]) -> float:
+    """`value` as a Python float that is finite and `fits`. A NumPy float64 would make float64 of float32 arrays."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} is {value!r}, expected a number")
+    if not (math.isfinite(value) and fits(float(value))):
+        raise ValueError(f"{name} is {value!r}, expected {expected}")
+    return float(value)
+
+
+def as_tuple(value: object) -> tuple:
+    """One value, or several in a tuple, a list or an array, as a tuple."""
+    value = value.tolist() if isinstance(value, np.ndarray) else value
+    return tuple(value) if isinstance(value, tuple | list) else (value,)

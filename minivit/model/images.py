@@ -44,18 +44,21 @@ def normalize(
     images: np.ndarray, mean: float | tuple[float, ...], std: float | tuple[float, ...], dtype: np.dtype
 ) -> np.ndarray:
     """(pixel − mean) / std, per channel where these are tuples. Pixels: uint8 in 0 … 255 or floats in [0, 1]."""
-    images = _as_array(images)
-    if images.dtype == np.uint8:
-        pixels = images.astype(dtype) / 255
-    elif not np.issubdtype(images.dtype, np.floating):
-        raise TypeError(f"images are {images.dtype}, expected uint8 in 0 … 255 or floats in [0, 1]")
-    elif images.size and not (images.min() >= 0 and images.max() <= 1):  # also false for NaN
-        raise ValueError(f"images go from {images.min()} to {images.max()}, expected floats in [0, 1] or uint8")
-    else:
-        pixels = images.astype(dtype)
-    pixels -= np.asarray(mean, dtype)
+    pixels = as_pixels(images, dtype) - np.asarray(mean, dtype)
     pixels /= np.asarray(std, dtype)
     return pixels
+
+
+def as_pixels(images: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Raw images, uint8 in 0 … 255 or floats in [0, 1] -> floats in [0, 1]. Others: TypeError or ValueError."""
+    images = _as_array(images)
+    if images.dtype == np.uint8:
+        return images.astype(dtype) / 255
+    if not np.issubdtype(images.dtype, np.floating):
+        raise TypeError(f"images are {images.dtype}, expected uint8 in 0 … 255 or floats in [0, 1]")
+    if images.size and not (images.min() >= 0 and images.max() <= 1):  # also false for NaN
+        raise ValueError(f"images go from {images.min()} to {images.max()}, expected floats in [0, 1] or uint8")
+    return images.astype(dtype, copy=False)
 
 
 def _check_shape(images: np.ndarray, config: ViTConfig) -> None:

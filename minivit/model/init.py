@@ -13,7 +13,8 @@ def init_parameters(
     """A dict of arrays with the names and shapes of `parameter_shapes`.
 
     "timm":   weights and positions N(0, .02²), class token N(0, 1e-6²), biases 0, norms 1 and 0. (timm truncates at ±2,
-              a hundred standard deviations away; relative tables start at 0.)
+              a hundred standard deviations away, and leaves the patch projection, a convolution there, at PyTorch's
+              default; relative tables start at 0.)
     "fan_in": the same, but a dense weight is N(0, 1/in), which keeps the size of what flows through: .02 is made for
               D = 768 (1/√768 = .036), and too small for a small model to start fast. The head stays at .02, so that
               the first loss is log K.

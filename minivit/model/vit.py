@@ -1,11 +1,13 @@
 """The Vision Transformer, top to bottom (Dosovitskiy et al., arXiv 2010.11929):
 
     z₀ = [cls | patches E] + positions                     embedding.py
-    z_l = z'_l + MLP(LN(z'_l)),  z'_l = z + MSA(LN(z))     block.py, L times
+    z' = z + MSA(LN(z)),  z = z' + MLP(LN(z'))             block.py, L times
     logits = LN(cls or mean of z_L) W + b                  here
 
 A model is a configuration and a flat dict of parameters; the gradients are a dict with the same keys.
 """
+
+import os
 
 import numpy as np
 
@@ -17,20 +19,30 @@ from .files import load_model, save_model
 from .images import check_images, check_labels, normalize
 from .init import init_parameters
 
+PREDICT_BATCH = 100  # images at a time: a forward keeps what a backward would need
+
 
 class ViT:
     """A Vision Transformer: `logits = model(images)`.
 
-    config: the architecture; seed and init: how `params` start (see init.py); dtype: np.float32 to train, np.float64 to
-    check gradients. `params` is a plain dict and may be replaced entry by entry.
+    config: the architecture; seed and init: how the parameters start (see init.py), or `params` themselves; dtype:
+    np.float32 to train, np.float64 to check gradients. `params` is a plain dict: replace its arrays as you like, but
+    once a Trainer holds the model, write into them (`params[name][...] = …`).
     """
 
-    def __init__(self, config: ViTConfig, seed: int = 0, dtype: type = np.float32, init: str = "timm") -> None:
+    def __init__(
+        self,
+        config: ViTConfig,
+        seed: int = 0,
+        dtype: type = np.float32,
+        init: str = "timm",
+        params: dict[str, np.ndarray] | None = None,
+    ) -> None:
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise ValueError(f"dtype is {np.dtype(dtype)}, expected float32 or float64")
         self.config = config
         self.dtype = np.dtype(dtype)
-        self.params = init_parameters(config, seed, dtype, init)
+        self.params = init_parameters(config, seed, dtype, init) if params is None else params
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """logits = model(images), in evaluation: images (B, height, width, C), normalised -> (B, K)."""
@@ -86,11 +98,11 @@ class ViT:
         images = check_images(images, self.config, self.dtype)
         x, embedding = embedding_forward(images, self.params, self.config, rng)
         index, blocks = self._relative_index(), []
-        for i in range(self.config.depth):
-            drop_path = self.config.drop_path_rate(i)
-            x, cache = block_forward(x, self._block_params(i), self.config, drop_path, index, rng)
+        for i, p in enumerate(self._block_params()):
+            x, cache = block_forward(x, p, self.config, self.config.drop_path_rate(i), index, rng)
             blocks.append(cache)
-        # LayerNorm treats each token by itself, so the one that is used can be picked first and the rest spared.
+        # LayerNorm treats each token by itself, so the class token can be picked first and the rest spared. With "gap"
+        # the order matters: the mean is normalised, as timm does it.
         x, pool = ops.pool_forward(x, self.config.pool)
         name = final_norm_name(self.config)
         x, norm = ops.layernorm_forward(
@@ -103,7 +115,8 @@ class ViT:
 
         Normalises with the configuration's image_mean and image_std. `predict(images).argmax(axis=1)` are the classes.
         """
-        return ops.softmax_forward(self(self.normalize(images)))[0]
+        parts = [images[i : i + PREDICT_BATCH] for i in range(0, max(1, len(images)), PREDICT_BATCH)]
+        return np.concatenate([ops.softmax_forward(self(self.normalize(part)))[0] for part in parts])
 
     def normalize(self, images: np.ndarray) -> np.ndarray:
         """Raw images, uint8 or floats in [0, 1] -> what the model was trained on, (pixel − image_mean) / image_std."""
@@ -117,33 +130,34 @@ class ViT:
         images = check_images(images, self.config, self.dtype)
         x, _ = embedding_forward(images, self.params, self.config, None)
         index, maps = self._relative_index(), []
-        for i in range(self.config.depth):
-            p = self._block_params(i)
+        for p in self._block_params():
             maps.append(block_attention(x, p, self.config, index))
             x, _ = block_forward(x, p, self.config, relative_index=index)
         return np.stack(maps)
 
-    def _block_params(self, i: int) -> dict[str, np.ndarray]:
-        prefix = f"blocks.{i}."
-        return {name.removeprefix(prefix): array for name, array in self.params.items() if name.startswith(prefix)}
+    def _block_params(self) -> list[dict[str, np.ndarray]]:
+        """Each block's parameters by their short names: params["blocks.2.norm1.weight"] -> [2]["norm1.weight"]."""
+        blocks: list[dict[str, np.ndarray]] = [{} for _ in range(self.config.depth)]
+        for name, array in self.params.items():
+            if name.startswith("blocks."):
+                _, i, short = name.split(".", 2)
+                blocks[int(i)][short] = array
+        return blocks
 
     def _relative_index(self) -> np.ndarray | None:
         if self.config.position != "relative":
             return None
         return ops.relative_index(self.config.grid, self.config.has_class_token)
 
-    def save(self, path: str) -> None:
+    def save(self, path: str | os.PathLike) -> None:
         """Write configuration and parameters to a .npz (no pickle; a temporary file, then renamed)."""
         save_model(path, self.config, self.params)
 
     @classmethod
-    def load(cls, path: str) -> "ViT":
+    def load(cls, path: str | os.PathLike) -> "ViT":
         """Read a model that `save` wrote, or the model in a training checkpoint. Raises ValueError for other files."""
         config, params = load_model(path)
-        model = cls.__new__(cls)
-        model.config, model.params = config, params
-        model.dtype = next(iter(params.values())).dtype
-        return model
+        return cls(config, dtype=params["head.weight"].dtype, params=params)
 
     def __repr__(self) -> str:
         c = self.config

@@ -21,7 +21,7 @@ def attention_forward(
 
     q, k, v (B, H, N, d); bias (H, N, N) or None; dropout is the rate at which entries of P are dropped while an rng is
     given. Returns out (B, H, N, d) and the cache.
-    Cached: P (B, H, N, N). A fused kernel recomputes it from Q and K instead, and never stores anything of size N².
+    Cached: q, k, v and P (B, H, N, N). A fused kernel recomputes P from Q and K, and never stores anything of size N².
     """
     weights = attention_weights(q, k, bias)
     dropped, dropout_cache = dropout_forward(weights, dropout, rng)

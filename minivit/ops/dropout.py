@@ -7,7 +7,7 @@ def dropout_forward(
     x: np.ndarray, rate: float, rng: np.random.Generator | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """y = x · mask / (1 − rate): each element is zeroed with probability `rate` and the rest are scaled up, so that the
-    expectation stays x and evaluation needs no correction (Srivastava et al., 2014, section 10: "inverted" dropout).
+    expectation stays x and evaluation needs no correction (Srivastava et al., 2014, section 10).
 
     x any shape; 0 <= rate < 1. Cached: the scaled mask, or None where nothing was dropped.
     """

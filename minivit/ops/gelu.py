@@ -98,5 +98,5 @@ def _fit_erf64(end: float, degree: int) -> list[float]:
     return [float(c) for c in np.polynomial.chebyshev.cheb2poly(chebyshev.coef)]
 
 
-_ERF32_END, _ERF64_END = 3.9, 6.0  # where 1 − erf falls below what the dtype can tell from 0
+_ERF32_END, _ERF64_END = 3.9, 6.0  # from here on erf rounds to 1 in the dtype
 _ERF32, _ERF64 = _fit_erf32(_ERF32_END, 6), _fit_erf64(_ERF64_END, 28)

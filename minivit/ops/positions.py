@@ -1,4 +1,4 @@
-"""Positions: attention sees a set, so each token must be told where it is. Five answers (ViT, appendix D.4, Table 8).
+"""Positions: attention sees a set, so each token must be told where it is. Five answers (four are in ViT, Table 8).
 
 "none" adds nothing; "1d" adds a learned table (N, D) to the tokens; "2d" a learned row half and column half; "sincos2d"
 fixed waves; "relative" adds a learned number to each attention score instead.
@@ -50,7 +50,7 @@ def relative_index(grid: tuple[int, int], class_token: bool) -> np.ndarray:
     """Which entry of the bias table each (query, key) pair uses: (N, N) integers.
 
     Two patches use the entry of their offset (rows down, columns right): (2gh−1)(2gw−1) of them. With a class token in
-    front, three more: patch to cls, cls to patch, cls to cls.
+    front, three more, in BEiT's order: cls to patch, patch to cls, cls to cls.
     """
     gh, gw = grid
     i, j = (a.ravel() for a in np.mgrid[:gh, :gw])
@@ -59,8 +59,8 @@ def relative_index(grid: tuple[int, int], class_token: bool) -> np.ndarray:
     index = down * (2 * gw - 1) + right
     if class_token:
         offsets = (2 * gh - 1) * (2 * gw - 1)
-        index = np.pad(index, ((1, 0), (1, 0)), constant_values=offsets + 1)  # row 0: the class token is the query
-        index[1:, 0] = offsets
+        index = np.pad(index, ((1, 0), (1, 0)), constant_values=offsets)  # row 0: the class token is the query
+        index[1:, 0] = offsets + 1
         index[0, 0] = offsets + 2
     return index
 

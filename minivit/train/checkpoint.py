@@ -1,18 +1,24 @@
 """A run on disk: a model file (ViT.load reads it) with all that the trainer needs to go on, to the same bits."""
 
 import json
+import os
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
 from ..files import read_npz
 from ..model import ViT
-from ..model.files import save_model
+from ..model.files import parse_model, save_model
 from .config import TrainConfig
 from .trainer import Trainer
 
+# What the JSON entry of a checkpoint holds; the optimiser's arrays are entries of their own.
+STATE = {"config": dict, "seed": int, "data": str, "fingerprint": list, "history": list, "epoch_losses": list}
 
-def save_checkpoint(trainer: Trainer, path: str) -> None:
+
+def save_checkpoint(trainer: Trainer, path: str | os.PathLike) -> None:
     """Write the model, the optimiser's state, the recipe and the history to `path`, whole or not at all."""
     state = {
         "config": trainer.config.to_dict(),
@@ -27,25 +33,55 @@ def save_checkpoint(trainer: Trainer, path: str) -> None:
     save_model(path, trainer.model.config, trainer.model.params, train=np.array(json.dumps(state)), **arrays)
 
 
-def resume(path: str, images: np.ndarray, labels: np.ndarray) -> Trainer:
+def resume(path: str | os.PathLike, images: np.ndarray, labels: np.ndarray) -> Trainer:
     """The trainer that `save_checkpoint` wrote. Raises ValueError for other files, and for other images or labels."""
     state = read_checkpoint(path)
     if state["fingerprint"] != _fingerprint(images, labels):
         raise ValueError(f"{path} was trained on other images or labels than these, so it cannot go on with them")
-    trainer = Trainer(ViT.load(path), images, labels, TrainConfig(**state["config"]), state["seed"], state["data"])
-    trainer.optimizer.mean[:], trainer.optimizer.square[:] = state["mean"], state["square"]
-    trainer.optimizer.steps = int(state["steps"])
-    trainer.history, trainer.epoch_losses = state["history"], state["epoch_losses"]
+    with _naming(path):
+        trainer = Trainer(state["model"], images, labels, TrainConfig(**state["config"]), state["seed"], state["data"])
+        trainer.history, trainer.epoch_losses = state["history"], state["epoch_losses"]
+        optimizer = trainer.optimizer
+        for name, own in (("mean", optimizer.mean), ("square", optimizer.square)):
+            _check_array(name, state[name], own.shape, own.dtype)
+            own[:] = state[name]
+        _check_array("steps", state["steps"], (), np.dtype(int))
+        optimizer.steps = int(state["steps"])
+        if not 0 <= optimizer.steps <= trainer.steps:
+            raise ValueError(f"steps is {optimizer.steps}, expected 0 to {trainer.steps}")
     return trainer
 
 
-def read_checkpoint(path: str) -> dict:
-    """What a checkpoint holds beside the model: recipe, seed, data, history and the optimiser's state."""
+def read_checkpoint(path: str | os.PathLike) -> dict:
+    """What a checkpoint holds: the model, the recipe, seed, data, history and the optimiser's state."""
     arrays = read_npz(path)
     names = ("mean", "square", "steps")
     if not {"minivit.train", *(f"minivit.{name}" for name in names)} <= arrays.keys():
         raise ValueError(f"{path} is not a checkpoint of a training run, so it cannot be resumed")
-    return json.loads(str(arrays["minivit.train"])) | {name: arrays[f"minivit.{name}"] for name in names}
+    config, params = parse_model(path, arrays)
+    model = ViT(config, dtype=params["head.bias"].dtype, params=params)
+    with _naming(path):
+        state = json.loads(str(arrays["minivit.train"]))
+        if not isinstance(state, dict):
+            raise ValueError(f"it is a {type(state).__name__}, expected a dict")
+        for name, kind in STATE.items():
+            if not isinstance(state.get(name), kind):
+                raise ValueError(f"{name} is {state.get(name)!r}, expected {kind.__name__}")
+    return state | {name: arrays[f"minivit.{name}"] for name in names} | {"model": model}
+
+
+@contextmanager
+def _naming(path: str | os.PathLike) -> Iterator[None]:
+    """Whatever is wrong with a stranger's training state is a ValueError that names the file."""
+    try:
+        yield
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ValueError(f"{path}: its training state cannot be read: {error}") from error
+
+
+def _check_array(name: str, array: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    if array.shape != shape or array.dtype != dtype:  # a wrong shape might broadcast, and nobody would know
+        raise ValueError(f"{name} is {array.dtype} {array.shape}, expected {dtype} {shape}")
 
 
 def _fingerprint(images: np.ndarray, labels: np.ndarray) -> list[int]:

@@ -1,12 +1,18 @@
 """TrainConfig: the recipe of a training run, without the data and the model."""
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from ..model.config import as_tuple, finite_float, positive_int
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How to train. The defaults suit a small ViT on digits; see mnist.py for the presets."""
+    """How to train. The defaults suit a small ViT on digits; see mnist.py for the presets.
+
+    NumPy numbers become Python's. Raises ValueError for what is no such number, or makes no sense.
+    """
 
     epochs: int = 10
     batch_size: int = 128
@@ -22,20 +28,22 @@ class TrainConfig:
     scale: float = 0.1  # 1 ± this factor
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "betas", tuple(self.betas))
+        def check(names: tuple[str, ...], expected: str, fits: Callable[[float], bool]) -> None:
+            for name in names:
+                object.__setattr__(self, name, finite_float(name, getattr(self, name), expected, fits))
+
         for name in ("epochs", "batch_size", "shard_size"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} is {value!r}, expected a whole number of at least 1")
-        for name in ("learning_rate", "clip_norm"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)!r}, expected a positive number")
-        for name in ("weight_decay", "shift", "rotation"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} is {getattr(self, name)!r}, expected 0 or more")
-        for name in ("warmup", "label_smoothing", "scale"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)!r}, expected a part in [0, 1)")
+            object.__setattr__(self, name, positive_int(name, getattr(self, name)))
+        check(("learning_rate", "clip_norm"), "a positive number", lambda value: value > 0)
+        check(("weight_decay", "shift", "rotation"), "0 or more", lambda value: value >= 0)
+        check(("warmup", "label_smoothing", "scale"), "a part in [0, 1)", lambda value: 0 <= value < 1)
+        betas = as_tuple(self.betas)
+        if len(betas) != 2:
+            raise ValueError(f"betas is {self.betas!r}, expected two numbers")
+        betas = tuple(
+            finite_float("betas", beta, "two numbers in [0, 1)", lambda value: 0 <= value < 1) for beta in betas
+        )
+        object.__setattr__(self, "betas", betas)
 
     def to_dict(self) -> dict:
         """For JSON; `TrainConfig(**d)` is the way back."""

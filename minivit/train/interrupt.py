@@ -25,4 +25,4 @@ def deferred_interrupt() -> Iterator[Callable[[], bool]]:
     try:
         yield requested.is_set
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)  # None: set by a program that embeds Python

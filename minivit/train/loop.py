@@ -1,6 +1,7 @@
 """The training loop: `fit` takes the trainer's steps, epoch by epoch, and after each looks how well the model does."""
 
 import io
+import os
 import time
 from typing import NoReturn
 
@@ -9,7 +10,7 @@ import numpy as np
 from .checkpoint import save_checkpoint
 from .interrupt import deferred_interrupt
 from .progress import Progress
-from .shards import evaluate, worker_pool
+from .shards import check_dataset, evaluate, worker_pool
 from .trainer import Trainer
 
 
@@ -19,14 +20,16 @@ def fit(
     test_labels: np.ndarray,
     *,
     workers: int | None = None,
-    checkpoint: str | None = None,
+    checkpoint: str | os.PathLike | None = None,
     progress: bool = True,
 ) -> list[dict]:
     """Train to the end of the recipe, from wherever the trainer stands. Returns its history, one dict an epoch.
 
     After every epoch the model is evaluated on the test images and, where `checkpoint` names a file, the trainer is
-    saved there. Ctrl-C saves it too, after the step in hand, says how to go on, and raises KeyboardInterrupt.
+    saved there. Ctrl-C saves it too, after the step in hand, and raises KeyboardInterrupt. The `seconds` of an epoch
+    that was interrupted are those since.
     """
+    check_dataset(trainer.model, test_images, test_labels)
     show = Progress(trainer.steps, trainer.step_count, stream=None if progress else io.StringIO())
     with worker_pool(workers) as pool, deferred_interrupt() as interrupted:
         for epoch in range(len(trainer.history) + 1, trainer.config.epochs + 1):
@@ -46,12 +49,14 @@ def fit(
             show.epoch(trainer.history[-1], trainer.config.epochs)
             if checkpoint:
                 save_checkpoint(trainer, checkpoint)
+            if interrupted():
+                _stop(trainer, checkpoint, show)
     return trainer.history
 
 
-def _stop(trainer: Trainer, checkpoint: str | None, show: Progress) -> NoReturn:
+def _stop(trainer: Trainer, checkpoint: str | os.PathLike | None, show: Progress) -> NoReturn:
     show.line(f"stopped after step {trainer.step_count} of {trainer.steps}")
     if checkpoint:
         save_checkpoint(trainer, checkpoint)
-        show.line(f"saved {checkpoint}; to go on: python -m minivit train --resume {checkpoint}")
+        show.line(f"saved {checkpoint}")
     raise KeyboardInterrupt

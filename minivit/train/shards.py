@@ -13,6 +13,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from ..model import ViT
+from ..model.images import as_pixels, check_images, check_labels
 from ..ops import cross_entropy_forward
 from .augment import random_affine
 from .config import TrainConfig
@@ -23,6 +24,8 @@ EVALUATION_SHARD = 100
 @contextmanager
 def worker_pool(workers: int | None = None) -> Iterator[ThreadPoolExecutor]:
     """Threads to run shards on, one a core unless told otherwise. Within, every BLAS call uses one thread."""
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers is {workers}, expected at least 1")
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers or _cores()) as pool:
         yield pool
 
@@ -43,7 +46,7 @@ def batch_gradients(
     def run(shard: int) -> tuple[float, np.ndarray]:
         part = slice(shard * config.shard_size, (shard + 1) * config.shard_size)
         rng = np.random.default_rng(np.random.SeedSequence((*seed, shard)))
-        pixels = random_affine(as_pixels(images[part]), rng, config.shift, config.rotation, config.scale)
+        pixels = random_affine(as_pixels(images[part], model.dtype), rng, config.shift, config.rotation, config.scale)
         loss, grads = model.loss_and_grads(model.normalize(pixels), labels[part], rng, config.label_smoothing)
         weight = len(pixels) / len(images)  # the mean over the batch is the weighted mean over the shards
         return weight * loss, weight * flatten(grads)
@@ -57,6 +60,7 @@ def evaluate(
     model: ViT, images: np.ndarray, labels: np.ndarray, workers: int | None = None
 ) -> tuple[float, float, np.ndarray]:
     """Raw images (n, height, width, C) and labels (n,) -> mean loss, accuracy in [0, 1], probabilities (n, K)."""
+    check_dataset(model, images, labels)
     with worker_pool(workers) as pool:
         logits = batched_logits(pool, model, images)
     loss, (probabilities, _) = cross_entropy_forward(logits.astype(np.float64), labels)
@@ -71,11 +75,12 @@ def batched_logits(pool: ThreadPoolExecutor, model: ViT, images: np.ndarray) -> 
     )
 
 
-def as_pixels(images: np.ndarray) -> np.ndarray:
-    """uint8 in 0 … 255 -> float32 in [0, 1]; floats as they are."""
-    return images.astype(np.float32) / 255 if images.dtype == np.uint8 else images
+def check_dataset(model: ViT, images: np.ndarray, labels: np.ndarray) -> None:
+    """Raise, before any work is done, ValueError or TypeError for raw images or labels that the model cannot take."""
+    check_images(model.normalize(images[:1]), model.config, model.dtype)
+    check_labels(labels, len(images), model.config)
 
 
 def _cores() -> int:
-    """Those that this process may use, which in a container are fewer than the machine has."""
+    """Those that this process may use, where the system tells; else all that the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -3,8 +3,8 @@
 A batch walks one way: images → augment → shards → model.loss_and_grads → gradients added → optimizer.step.
 """
 
+import operator
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from ..model import ViT
 from .config import TrainConfig
 from .optimizer import AdamW, FlatParameters, clip_by_norm
 from .schedule import warmup_cosine
-from .shards import batch_gradients
+from .shards import batch_gradients, check_dataset
 
 
 class Trainer:
@@ -37,12 +37,14 @@ class Trainer:
                 f"{len(images)} images and {len(labels)} labels, expected as many of each, "
                 f"and at least one batch of {config.batch_size}"
             )
+        check_dataset(model, images, labels)
         self.model, self.images, self.labels, self.config = model, images, labels, config
-        self.seed, self.data = seed, data
+        self.seed, self.data = operator.index(seed), data
         self.params = FlatParameters(model.params)
         self.optimizer = AdamW(self.params, config.betas, decay=config.weight_decay)
         self.history: list[dict] = []
         self.epoch_losses: list[float] = []  # of the steps since the last entry of the history
+        self._order_epoch, self._order = -1, np.empty(0, int)  # the shuffle of the epoch in hand, kept for its steps
 
     @property
     def steps_per_epoch(self) -> int:
@@ -95,8 +97,11 @@ class Trainer:
     def _batch(self, step: int) -> np.ndarray:
         """The images of a step: the epoch's own shuffle, cut into batches."""
         epoch, place = divmod(step - 1, self.steps_per_epoch)
-        order = _shuffle(len(self.images), self.seed, epoch)
-        return order[place * self.config.batch_size : (place + 1) * self.config.batch_size]
+        if epoch != self._order_epoch:
+            # Steps count from 1, so (seed, 0, …) is no step's stream; and trailing zeros would be the parameters' own.
+            stream = np.random.default_rng(np.random.SeedSequence((self.seed, 0, epoch + 1)))
+            self._order_epoch, self._order = epoch, stream.permutation(len(self.images))
+        return self._order[place * self.config.batch_size : (place + 1) * self.config.batch_size]
 
     def _describe_nan(self, step: int, loss: float, grads: np.ndarray) -> str:
         bad = [name for name, grad in self.params.views(grads).items() if not np.isfinite(grad).all()]
@@ -106,9 +111,3 @@ class Trainer:
             f"learning rate {self.learning_rate(step):.2g}){where}. The parameters are those of the step before; "
             "try a smaller learning rate or a longer warm-up."
         )
-
-
-@lru_cache(maxsize=1)
-def _shuffle(count: int, seed: int, epoch: int) -> np.ndarray:
-    """The order of an epoch. Steps count from 1, so (seed, 0, …) is no step's seed (see shards.py)."""
-    return np.random.default_rng(np.random.SeedSequence((seed, 0, epoch))).permutation(count)

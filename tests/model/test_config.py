@@ -3,9 +3,10 @@
 import json
 from dataclasses import FrozenInstanceError
 
+import numpy as np
 import pytest
 
-from minivit import ViT, ViTConfig, count_parameters
+from minivit import TrainConfig, ViT, ViTConfig, count_parameters
 from minivit.model import parameter_shapes
 from minivit.proof import CONFIGS
 
@@ -109,9 +110,57 @@ def test_drop_path_rises_linearly_from_0():
         ),
         (dict(image_std=[0.5] * 4), ValueError, r"image_std has 4 numbers, expected one, or one a channel \(3\)"),
         (dict(image_std=0.0), ValueError, "image_std is 0.0, expected positive numbers"),
+        (dict(mlp_ratio="4"), TypeError, "mlp_ratio is '4', expected a number"),
+        (dict(mlp_ratio=float("inf")), ValueError, "mlp_ratio is inf, expected a positive number"),
+        (dict(mlp_ratio=1e308), ValueError, "mlp_ratio is 1e[+]308, expected a positive number"),
+        (dict(dropout=True), TypeError, "dropout is True, expected a number"),
+        (dict(layer_scale=float("nan")), ValueError, "layer_scale is nan, expected a finite number or None"),
+        (dict(image_mean=float("nan")), ValueError, "image_mean is nan, expected finite numbers"),
+        (dict(image_mean=(0.5, None, 0.5)), TypeError, "image_mean is None, expected a number"),
+        (dict(image_std=np.array([0.5, -1, 0.5])), ValueError, "image_std is -1.0, expected positive numbers"),
+        (dict(qkv_bias=1), TypeError, "qkv_bias is 1, expected True or False"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_what_does_not_fit_is_refused(options, error, message):
     with pytest.raises(error, match=message):
         ViTConfig(**options)
+
+
+def test_numpy_numbers_become_pythons():
+    rates = {name: np.float32(0.25) for name in ("mlp_ratio", "layer_scale", "dropout", "attention_dropout")}
+    given = ViTConfig(
+        width=np.int64(192), norm_eps=np.float64(1e-6), drop_path=np.float64(0.25),
+        image_mean=np.array([0.25, 0.5, 0.75], np.float32), image_std=np.float32(0.5), **rates,
+    )  # fmt: skip
+    plain = ViTConfig(
+        width=192, norm_eps=1e-6, drop_path=0.25, image_mean=(0.25, 0.5, 0.75), image_std=0.5,
+        **{name: 0.25 for name in rates},
+    )  # fmt: skip
+    assert repr(given) == repr(plain)  # a NumPy number would show its type
+    assert json.loads(json.dumps(given.to_dict())) == json.loads(json.dumps(plain.to_dict()))
+    assert repr(ViTConfig(mlp_ratio=2, dropout=0)) == repr(ViTConfig(mlp_ratio=2.0, dropout=0.0))
+
+
+def test_a_recipes_numpy_numbers_become_pythons():
+    given = TrainConfig(epochs=np.int64(3), learning_rate=np.float64(3e-3), betas=np.array([0.5, 0.75], np.float32))
+    assert repr(given) == repr(TrainConfig(epochs=3, learning_rate=3e-3, betas=(0.5, 0.75)))
+    assert TrainConfig(**json.loads(json.dumps(given.to_dict()))) == given
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (dict(epochs=True), "epochs is True, expected a whole number"),
+        (dict(learning_rate=float("inf")), "learning_rate is inf, expected a positive number"),
+        (dict(learning_rate="3e-3"), "learning_rate is '3e-3', expected a number"),
+        (dict(weight_decay=float("nan")), "weight_decay is nan, expected 0 or more"),
+        (dict(betas=(2, 3, 4)), r"betas is \(2, 3, 4\), expected two numbers"),
+        (dict(betas=0.9), "betas is 0.9, expected two numbers"),
+        (dict(betas=(0.9, 1.0)), r"betas is 1.0, expected two numbers in \[0, 1\)"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_recipe_that_is_no_recipe_is_refused(options, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        TrainConfig(**options)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minivit import ViT, ViTConfig
-from minivit.model.files import CONFIG
+from minivit.model.files import CONFIG, save_model
 from minivit.proof import CONFIGS
 
 MODEL = ViT(CONFIGS["plain"], seed=3)
@@ -55,6 +55,10 @@ def spoil(entries, **changes):
         ({CONFIG: None}, "is not a minivit model: it has no entry 'minivit.config'"),
         ({CONFIG: np.array("{")}, "its configuration cannot be read"),
         ({CONFIG: np.array('{"colour": "red"}')}, "its configuration cannot be read: .*colour"),
+        ({CONFIG: np.array("[]")}, "its configuration cannot be read: it is a list, expected a dict"),
+        ({CONFIG: np.array("[" * 100_000)}, "its configuration cannot be read"),
+        ({CONFIG: np.array('{"dropout": 1' + "0" * 400 + "}")}, "its configuration cannot be read"),
+        ({CONFIG: np.array('{"depth": 1000000000}')}, "has .* parameters, too few for .* depth 1000000000"),
         ({CONFIG: np.array('{"width": 7}')}, "its configuration cannot be read: width 7 is not a multiple of heads 3"),
     ],
 )
@@ -82,3 +86,20 @@ def test_a_missing_file_is_refused(tmp_path):
 def test_a_checkpoints_further_entries_are_passed_over(tmp_path):
     np.savez(tmp_path / "model.npz", **contents(), **{"minivit.step": np.array(7)})
     assert ViT.load(tmp_path / "model.npz").config == MODEL.config
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"head.bias": None}, "lacks 1 parameters of its configuration: head.bias"),
+        ({"minivit.step": np.zeros(3, np.float32)}, "does not know: minivit.step"),
+        ({"head.bias": np.zeros(7, np.float32)}, r"head.bias has shape \(7,\), expected \(5,\)"),
+        ({"head.bias": np.zeros(5)}, "expected all float32 or all float64"),
+        ({name: array.astype(np.float16) for name, array in MODEL.params.items()}, "parameters are float16, expected"),
+    ],
+    ids=["missing", "unknown", "shape", "mixed", "float16"],
+)
+def test_what_load_would_refuse_is_not_written(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=rf"model\.npz cannot be written: the model.*{message}"):
+        save_model(tmp_path / "model.npz", MODEL.config, spoil(MODEL.params, **changes))
+    assert not list(tmp_path.iterdir())

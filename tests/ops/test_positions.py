@@ -67,8 +67,8 @@ def test_relative_index_keeps_three_entries_for_the_class_token():
     index, patches = ops.relative_index(GRID, class_token=True), ops.relative_index(GRID, class_token=False)
     first = ops.relative_table_size(GRID, class_token=False)
     np.testing.assert_array_equal(index[1:, 1:], patches)
-    assert set(index[1:, 0]) == {first}  # a patch looks at cls
-    assert set(index[0, 1:]) == {first + 1}  # cls looks at a patch
+    assert set(index[0, 1:]) == {first}  # cls looks at a patch: the order of BEiT
+    assert set(index[1:, 0]) == {first + 1}  # a patch looks at cls
     assert index[0, 0] == first + 2
     assert ops.relative_table_size(GRID, class_token=True) == first + 3
 

@@ -12,7 +12,7 @@ import pytest
 
 from minivit import TrainConfig, ViT, fit
 from minivit.train import resume, save_checkpoint
-from minivit.train.shards import as_pixels, batch_gradients, evaluate, worker_pool
+from minivit.train.shards import batch_gradients, evaluate, worker_pool
 
 
 def run(trainer, digits, **options):
@@ -62,7 +62,7 @@ def test_the_gradient_of_shards_is_that_of_the_batch(make_trainer):
     images, labels = trainer.images[:40], trainer.labels[:40]
     with worker_pool(2) as pool:
         loss, grads = batch_gradients(pool, trainer.model, trainer.params.flatten, images, labels, recipe, (0, 1))
-    expected_loss, expected = trainer.model.loss_and_grads(trainer.model.normalize(as_pixels(images)), labels)
+    expected_loss, expected = trainer.model.loss_and_grads(trainer.model.normalize(images), labels)
     assert abs(loss - expected_loss) < 1e-12
     assert np.abs(grads - trainer.params.flatten(expected)).max() < 1e-12
 
@@ -117,7 +117,7 @@ def test_too_little_data_is_refused(make_trainer):
 )
 def test_a_recipe_that_makes_no_sense_is_refused(options):
     (name,) = options
-    with pytest.raises(ValueError, match=f"{name} is .*, expected"):
+    with pytest.raises((ValueError, TypeError), match=f"{name} is .*, expected"):
         TrainConfig(**options)
 
 
@@ -150,3 +150,24 @@ def test_ctrl_c_saves_says_how_to_go_on_and_loses_nothing(tmp_path):
     assert again.returncode == 0, again.stderr
     assert "epoch 3/3" in again.stdout and "epoch 1/3" not in again.stdout
     assert (tmp_path / "model.npz").exists()
+
+
+def test_bad_data_is_refused_before_any_work(make_trainer, digits):
+    trainer = make_trainer()
+    good = digits.test_images[:50], digits.test_labels[:50]
+    for images, labels, message in (
+        (good[0][..., 0], good[1], r"images have shape \(1, 28, 28\).*grey"),
+        (good[0].transpose(0, 3, 1, 2), good[1], "channels come last"),
+        (good[0], good[1] + 5, "labels go from 5 to 14, expected 0 … 9"),
+        (good[0], good[1][:-1], r"labels have shape \(49,\), expected \(50,\)"),
+        (good[0][:0], good[1][:0], "the batch is empty"),
+    ):
+        for refuses in (
+            lambda: evaluate(trainer.model, images, labels),  # noqa: B023  called at once
+            lambda: fit(trainer, images, labels, progress=False),  # noqa: B023
+        ):
+            with pytest.raises(ValueError, match=message):
+                refuses()
+    assert trainer.step_count == 0
+    with pytest.raises(ValueError, match="workers is 0, expected at least 1"):
+        evaluate(trainer.model, *good, workers=0)

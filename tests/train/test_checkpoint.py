@@ -1,0 +1,74 @@
+"""A checkpoint gives back what was saved, and one that was tampered with is refused by name."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from minivit import TrainConfig
+from minivit.files import read_npz, write_npz
+from minivit.train import checkpoint, resume, save_checkpoint
+from minivit.train.shards import worker_pool
+
+
+def spoilt_state(**changes):
+    """The training state with some entries replaced, or taken away where the new value is None."""
+
+    def spoil(state):
+        return json.dumps({name: value for name, value in (state | changes).items() if value is not None})
+
+    return {"train": spoil}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train": lambda state: "{}"}, "config is None, expected dict"),
+        ({"train": lambda state: "[]"}, "it is a list, expected a dict"),
+        ({"train": lambda state: '{"config": '}, "Expecting value"),
+        ({"train": lambda state: "[" * 100_000}, ""),
+        (spoilt_state(seed=None), "seed is None, expected int"),
+        (spoilt_state(history={}), "history is {}, expected list"),
+        (spoilt_state(config={"colour": "red"}), "colour"),
+        (spoilt_state(config={"epochs": 0}), "epochs is 0, expected at least 1"),
+        ({"mean": lambda mean: np.zeros(1, np.float32)}, r"mean is float32 \(1,\), expected float32 \("),
+        ({"mean": lambda mean: mean.astype(np.float64)}, r"mean is float64 \(.*, expected float32 \("),
+        ({"square": lambda square: square[:-1]}, r"square is float32 \(.*, expected float32 \("),
+        ({"steps": lambda steps: np.array(-1)}, "steps is -1, expected 0 to 10"),
+        ({"steps": lambda steps: np.array(11)}, "steps is 11, expected 0 to 10"),
+        ({"steps": lambda steps: np.array([1, 2])}, r"steps is int64 \(2,\), expected int64 \(\)"),
+    ],
+)
+def test_a_training_state_that_cannot_be_is_refused(make_trainer, tmp_path, changes, message):
+    trainer, path = make_trainer(), tmp_path / "c.npz"
+    save_checkpoint(trainer, path)
+    arrays = read_npz(path)
+    for name, change in changes.items():
+        old = arrays[f"minivit.{name}"]
+        arrays[f"minivit.{name}"] = np.asarray(change(json.loads(str(old)) if name == "train" else old))
+    write_npz(path, arrays)
+    with pytest.raises(ValueError, match=f"{re.escape(str(path))}: its training state cannot be read: .*{message}"):
+        resume(path, trainer.images, trainer.labels)
+
+
+def test_numpy_numbers_in_a_recipe_change_no_bit_of_a_resumed_run(make_trainer, tmp_path):
+    numbers = dict(learning_rate=np.float64(3e-3), betas=np.array([0.9, 0.999]), epochs=np.int64(2))
+    trainer = make_trainer(recipe=TrainConfig(batch_size=40, shard_size=16, **numbers))
+    save_checkpoint(trainer, tmp_path / "c.npz")
+    resumed = resume(tmp_path / "c.npz", trainer.images, trainer.labels)
+    with worker_pool(1) as pool:
+        for _ in range(2):
+            assert trainer.step(pool) == resumed.step(pool)
+    assert trainer.params.buffer.tobytes() == resumed.params.buffer.tobytes()
+    assert trainer.params.buffer.dtype == np.float32
+
+
+def test_resuming_reads_the_file_once(make_trainer, tmp_path, monkeypatch):
+    trainer, reads = make_trainer(dtype=np.float64), []
+    save_checkpoint(trainer, tmp_path / "c.npz")
+    monkeypatch.setattr(checkpoint, "read_npz", lambda path: reads.append(path) or read_npz(path))
+    resumed = resume(tmp_path / "c.npz", trainer.images, trainer.labels)
+    assert len(reads) == 1
+    assert resumed.model.dtype == np.float64
+    assert resumed.params.buffer.tobytes() == trainer.params.buffer.tobytes()
