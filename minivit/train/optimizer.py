@@ -2,6 +2,8 @@
 
 import numpy as np
 
+CHUNK = 2**15  # parameters that an update takes at a time: their dozen arrays then stay in the cache
+
 
 class FlatParameters:
     """All parameters of a model in one buffer, and the model's dict made of views into it.
@@ -50,14 +52,18 @@ class AdamW:
         m ← β₁ m + (1−β₁) g,   v ← β₂ v + (1−β₂) g²,   θ ← θ − lr · decay · θ,
         θ ← θ − lr · m̂ / (√v̂ + ε),   where m̂ = m / (1−β₁ᵗ) and v̂ = v / (1−β₂ᵗ) undo the start at zero.
         """
-        beta1, beta2 = self.betas
         self.steps += 1
-        self.mean += (1 - beta1) * (grads - self.mean)
-        self.square += (1 - beta2) * (grads * grads - self.square)
-        theta = self.params.buffer
-        theta -= (learning_rate * self.decay) * self.params.decay * theta
-        root = np.sqrt(self.square / (1 - beta2**self.steps))
-        theta -= (learning_rate / (1 - beta1**self.steps)) * self.mean / (root + self.eps)
+        for start in range(0, len(grads), CHUNK):
+            self._update(slice(start, start + CHUNK), grads[start : start + CHUNK], learning_rate)
+
+    def _update(self, part: slice, grads: np.ndarray, learning_rate: float) -> None:
+        beta1, beta2 = self.betas
+        theta, mean, square = self.params.buffer[part], self.mean[part], self.square[part]
+        mean += (1 - beta1) * (grads - mean)
+        square += (1 - beta2) * (grads * grads - square)
+        theta -= (learning_rate * self.decay) * self.params.decay[part] * theta
+        root = np.sqrt(square / (1 - beta2**self.steps))
+        theta -= (learning_rate / (1 - beta1**self.steps)) * mean / (root + self.eps)
 
 
 def clip_by_norm(grads: np.ndarray, largest: float) -> float:
