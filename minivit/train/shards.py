@@ -1,7 +1,7 @@
 """Many cores, the same bits: a batch is cut into fixed shards, each goes forward and backward on a thread of its own.
 
-NumPy releases the interpreter lock inside its loops and products, so the threads run side by side; each has one BLAS
-thread, and its arrays stay in its core's cache. The gradients are added in the order of the shards, whoever was first.
+NumPy releases the interpreter lock inside its loops and products, so the threads run side by side, each with one BLAS
+thread (Apple's Accelerate cannot be told so). The gradients are added in the order of the shards, whoever was first.
 """
 
 import os
@@ -18,7 +18,7 @@ from ..ops import cross_entropy_forward
 from .augment import random_affine
 from .config import TrainConfig
 
-EVALUATION_SHARD = 100
+EVALUATION_SHARD = 100  # images
 
 
 @contextmanager
