@@ -122,6 +122,7 @@ def _at_least(least: int) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(f"{text}, expected at least {least}")
         return int(text)
 
+    whole_number.__name__ = "whole number"  # what argparse calls it
     return whole_number
 
 

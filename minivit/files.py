@@ -29,9 +29,10 @@ def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch(exist_ok=False)
     except OSError as error:
+        is_file = isinstance(error, FileExistsError | NotADirectoryError)
+        cure = "A file stands where a folder is needed: choose" if is_file else "Make the folder writable, or choose"
         raise OSError(
-            f"cannot write {path}: {error.strerror} ({error.filename}). "
-            "Make the folder writable, or choose a path in another one."
+            f"cannot write {path}: {error.strerror} ({error.filename}). {cure} a path in another one."
         ) from error
     try:
         with open(temporary, "wb") as file:

@@ -62,7 +62,9 @@ def numerical_gradient(f: Callable[[], float], x: np.ndarray, step: float = 1e-3
     one has h²; so h can be large enough that rounding, of order 1e-16/h, stays small too. x must be float64.
     """
     if x.dtype != np.float64:
-        raise TypeError(f"x is {x.dtype}, expected float64: in float32 the differences drown in rounding")
+        raise TypeError(
+            f"x is {x.dtype}, expected float64: the differences would drown in the rounding of anything less"
+        )
     gradient = np.empty_like(x)
     for index in np.ndindex(x.shape):
         centre = x[index]
@@ -72,10 +74,12 @@ def numerical_gradient(f: Callable[[], float], x: np.ndarray, step: float = 1e-3
     return gradient
 
 
-def compare(name: str, analytic: np.ndarray, numeric: np.ndarray, tolerance: float = TOLERANCE) -> Check:
-    """The largest relative error |a − n| / max(1e-8, |a| + |n|) over all elements. The shapes must be equal."""
+def compare(
+    name: str, analytic: np.ndarray, numeric: np.ndarray, tolerance: float = TOLERANCE, floor: float = 1e-8
+) -> Check:
+    """The largest relative error |a − n| / max(floor, |a| + |n|) over all elements. The shapes must be equal."""
     _check_shapes(name, analytic, numeric)
-    error = np.abs(analytic - numeric) / np.maximum(1e-8, np.abs(analytic) + np.abs(numeric))
+    error = np.abs(analytic - numeric) / np.maximum(floor, np.abs(analytic) + np.abs(numeric))
     return _check(name, analytic, numeric, error, tolerance)
 
 
@@ -102,15 +106,17 @@ def gradcheck(
     seed: int = 0,
     step: float = 1e-3,
     tolerance: float = TOLERANCE,
+    floor: float = 1e-6,
 ) -> Report:
     """Check every gradient of a pair: `y, cache = forward(*arguments)` and `gradients = backward(dy, cache)`.
 
     arguments: float64 arrays by name, in the forward's order, all of them differentiated and looked at element by
     element (so keep them small); bind anything else with functools.partial or a lambda. The upstream gradient dy is
-    random of order one: with ones, errors that cancel in the sum would stay hidden.
+    random of order one: with ones, errors that cancel in the sum would stay hidden. A gradient smaller than `floor` is
+    held to floor · tolerance: where it is exactly zero, the difference is rounding, 1e-13 or so, and not zero.
     """
     gradients = both_gradients(forward, backward, arguments, seed, step)
-    return Report(tuple(compare(*gradient, tolerance) for gradient in gradients))
+    return Report(tuple(compare(*gradient, tolerance, floor) for gradient in gradients))
 
 
 def both_gradients(

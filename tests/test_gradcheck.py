@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from minivit import ops
 from minivit.gradcheck import compare, compare_scaled, compare_zero, gradcheck, numerical_gradient
 from minivit.ops import layernorm_backward, layernorm_forward, linear_backward, linear_forward
 
@@ -125,3 +126,18 @@ def test_a_backward_may_return_one_array_or_none_for_what_is_absent():
     no_bias = {"x": LINEAR["x"], "weight": LINEAR["weight"]}
     assert gradcheck(lambda x, weight: linear_forward(x, weight, None), linear_backward, no_bias).ok
     assert gradcheck(lambda x: (x**2, x), lambda dy, x: 2 * x * dy, {"x": LINEAR["x"]}).ok
+
+
+def test_a_gradient_that_is_exactly_zero_passes():
+    """softmax(x + c) does not see c; its difference is rounding, not zero."""
+
+    def forward(x, c):
+        return ops.softmax_forward(x + c)
+
+    def backward(dp, p):
+        dx = ops.softmax_backward(dp, p)
+        return dx, dx.sum(axis=1, keepdims=True)
+
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        assert gradcheck(forward, backward, {"x": rng.normal(size=(3, 4)), "c": rng.normal(size=(3, 1))}).ok

@@ -18,7 +18,8 @@ MEND = {  # what to do where the files are not found
     "full": "Set the environment variable MINIVIT_DATA to the folder that holds them, or download them with "
     '`python -m minivit data --download`, in Python load_mnist("full", download=True).',
     "fashion": "Set the environment variable MINIVIT_DATA to a folder with a subfolder fashion-mnist that holds them, "
-    'or download them with load_mnist("fashion", download=True).',
+    "or download them with `python -m minivit data --download --data fashion`, in Python "
+    'load_mnist("fashion", download=True).',
 }
 TIMEOUT = 30  # seconds without a byte
 

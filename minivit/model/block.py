@@ -39,7 +39,7 @@ def block_forward(
 
 
 def block_backward(dx: np.ndarray, cache: tuple) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Inverts `x = x + branch(x)` twice: the gradient goes straight through, plus what comes back from the branch.
+    """The backward of `x = x + branch(x)`, twice: the gradient goes straight through, plus what the branch gives back.
 
     dx (B, N, D). Returns dx and the gradients by their short names.
     """

@@ -2,7 +2,7 @@
 
     z₀ = [cls | patches E] + positions                     embedding.py
     z' = z + MSA(LN(z)),  z = z' + MLP(LN(z'))             block.py, L times
-    logits = LN(cls or mean of z_L) W + b                  here
+    logits = LN(cls or mean of z_L) W + b                  here (equation 4, and the head)
 
 A model is a configuration and a flat dict of parameters; the gradients are a dict with the same keys.
 """

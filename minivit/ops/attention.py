@@ -29,7 +29,7 @@ def attention_forward(
 
 
 def attention_backward(dout: np.ndarray, cache: tuple) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
-    """Inverts `out = P V`, the softmax, then `S = Q Kᵀ / √d + bias`, last line first:
+    """The backward of `out = P V`, the softmax, then `S = Q Kᵀ / √d + bias`, last line first:
 
     dV = Pᵀ dout,   dP = dout Vᵀ,   dS = softmax_backward(dP),   dQ = dS K / √d,   dK = dSᵀ Q / √d,   dbias = Σ_B dS.
 

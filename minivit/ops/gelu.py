@@ -26,7 +26,7 @@ def gelu_forward(x: np.ndarray, kind: str = "erf") -> tuple[np.ndarray, tuple]:
 
 
 def gelu_backward(dy: np.ndarray, cache: tuple) -> np.ndarray:
-    """Inverts `y = x Φ(x)`:  dx = dy (Φ + x φ),  where φ = Φ' is
+    """The backward of `y = x Φ(x)`:  dx = dy (Φ + x φ),  where φ = Φ' is
 
     "erf":  exp(−x²/2)/√(2π), the normal density;
     "tanh": ½ (1 − tanh² u) u' = 2 Φ̃ (1 − Φ̃) u',  u' = √(2/π) (1 + 3 · 0.044715 x²).

@@ -27,7 +27,7 @@ def layernorm_forward(
 
 
 def layernorm_backward(dy: np.ndarray, cache: tuple) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Inverts `y = γ x̂ + β`, then `x̂ = (x − μ) rstd`, where μ and rstd depend on every x of the row:
+    """The backward of `y = γ x̂ + β`, then `x̂ = (x − μ) rstd`, where μ and rstd depend on every x of the row:
 
     dx = rstd (dx̂ − mean(dx̂) − x̂ mean(dx̂ x̂)),    dx̂ = dy γ,    dγ = Σ dy x̂,    dβ = Σ dy.
 

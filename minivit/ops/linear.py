@@ -21,7 +21,7 @@ def linear_forward(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -
 
 
 def linear_backward(dy: np.ndarray, cache: tuple) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Inverts `y = x W + b`.  By index, y_ro = Σ_i x_ri W_io + b_o, therefore
+    """The backward of `y = x W + b`.  By index, y_ro = Σ_i x_ri W_io + b_o, therefore
 
     dx_ri = Σ_o dy_ro W_io,    dW_io = Σ_r x_ri dy_ro,    db_o = Σ_r dy_ro.
 

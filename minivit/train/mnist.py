@@ -113,7 +113,7 @@ def _resumed(path: str | os.PathLike, options: dict[str, object], download: bool
 
 def _refuse_to_overwrite(checkpoint: Path, resume: str | os.PathLike | None) -> None:
     if checkpoint.exists() and not (resume and checkpoint.samefile(resume)):
-        raise FileExistsError(f"{checkpoint} is an earlier run's: go on with it by `resume`, or choose another folder")
+        raise FileExistsError(f"{checkpoint} is an earlier run's: resume it, or choose another folder")
 
 
 def _write(out: Path, trainer: Trainer, digits: Dataset, probabilities: np.ndarray) -> list[Path]:

@@ -128,7 +128,7 @@ def test_what_is_not_found_is_explained(tmp_path, monkeypatch, name):
     assert f"MINIVIT_DATA, {own}" in message and str(tmp_path / "caches" / "minivit") in message
     assert NAMES[3] in message and "Set the environment variable MINIVIT_DATA" in message
     assert f'load_mnist("{name}", download=True)' in message
-    assert ("python -m minivit data --download" in message) == (name == "full")
+    assert "python -m minivit data --download" in message and ("--data fashion" in message) == (name == "fashion")
 
 
 def test_a_folder_that_lacks_one_file_says_which(tmp_path, monkeypatch, tiny):
