@@ -88,7 +88,7 @@ MISTAKES = [
      "ops/test_every_op.py::test_changes_no_argument_and_repeats_itself[layernorm]",
      "centred = x - sum_features(x) / D", "centred = np.subtract(x, sum_features(x) / D, out=x)"),
     ("GELU's gradient without x φ", "ops/gelu.py", GRADIENTS("gelu, erf"),
-     "    density *= x\n", "    density *= 0\n"),
+     "    dx *= x\n", "    dx *= 0\n"),
     ("the tanh GELU's gradient lacks the 3 of x³", "ops/gelu.py", GRADIENTS("gelu, tanh"),
      "(1 + 3 * 0.044715 * x * x)", "(1 + 0.044715 * x * x)"),
     ("one GELU is used for the other", "model/block.py", TIMM,

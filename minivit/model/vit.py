@@ -25,9 +25,9 @@ PREDICT_BATCH = 100  # images at a time: a forward keeps what a backward would n
 class ViT:
     """A Vision Transformer: `logits = model(images)`.
 
-    config: the architecture; seed and init: how the parameters start (see init.py), or `params` themselves; dtype:
-    np.float32 to train, np.float64 to check gradients. `params` is a plain dict: replace its arrays as you like, but
-    once a Trainer holds the model, write into them (`params[name][...] = …`).
+    config: the architecture; seed and init: how the parameters start (see init.py); dtype: np.float32 to train,
+    np.float64 to check gradients; or the parameters themselves. `params` is a plain dict: replace its arrays as you
+    like, but once a Trainer holds the model, write into them (`params[name][...] = …`).
     """
 
     def __init__(
@@ -41,8 +41,8 @@ class ViT:
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise ValueError(f"dtype is {np.dtype(dtype)}, expected float32 or float64")
         self.config = config
-        self.dtype = np.dtype(dtype)
         self.params = init_parameters(config, seed, dtype, init) if params is None else params
+        self.dtype = self.params["head.weight"].dtype
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """logits = model(images), in evaluation: images (B, height, width, C), normalised -> (B, K)."""
@@ -157,7 +157,7 @@ class ViT:
     def load(cls, path: str | os.PathLike) -> "ViT":
         """Read a model that `save` wrote, or the model in a training checkpoint. Raises ValueError for other files."""
         config, params = load_model(path)
-        return cls(config, dtype=params["head.weight"].dtype, params=params)
+        return cls(config, params=params)
 
     def __repr__(self) -> str:
         c = self.config

@@ -9,8 +9,10 @@ import numpy as np
 
 
 def gelu_forward(x: np.ndarray, kind: str = "erf") -> tuple[np.ndarray, tuple]:
-    """ "erf":  y = x Φ(x),  Φ(x) = ½ (1 + erf(x/√2)), the normal distribution function.
-    "tanh": y = x Φ̃(x),  Φ̃(x) = ½ (1 + tanh u),  u = √(2/π) (x + 0.044715 x³); at most 4.8e-4 away.
+    """y = x Φ(x), where Φ is
+
+    "erf":  ½ (1 + erf(x/√2)), the normal distribution function;
+    "tanh": ½ (1 + tanh u),  u = √(2/π) (x + 0.044715 x³), which makes y differ by at most 4.8e-4.
 
     x any shape. Cached: x and Φ, which is the costly part. Google's models were trained with tanh, PyTorch's with erf.
     """
@@ -29,7 +31,7 @@ def gelu_backward(dy: np.ndarray, cache: tuple) -> np.ndarray:
     """The backward of `y = x Φ(x)`:  dx = dy (Φ + x φ),  where φ = Φ' is
 
     "erf":  exp(−x²/2)/√(2π), the normal density;
-    "tanh": ½ (1 − tanh² u) u' = 2 Φ̃ (1 − Φ̃) u',  u' = √(2/π) (1 + 3 · 0.044715 x²).
+    "tanh": ½ (1 − tanh² u) u' = 2 Φ (1 − Φ) u',  u' = √(2/π) (1 + 3 · 0.044715 x²).
     """
     x, cdf, kind = cache
     if kind == "erf":
@@ -39,10 +41,11 @@ def gelu_backward(dy: np.ndarray, cache: tuple) -> np.ndarray:
         density *= 1 / math.sqrt(2 * math.pi)
     else:
         density = 2 * cdf * (1 - cdf) * (math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x))
-    density *= x
-    density += cdf
-    density *= dy
-    return density
+    dx = density  # in place from here on: dy (Φ + x φ)
+    dx *= x
+    dx += cdf
+    dx *= dy
+    return dx
 
 
 def erf(x: np.ndarray) -> np.ndarray:

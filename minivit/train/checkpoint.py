@@ -59,7 +59,7 @@ def read_checkpoint(path: str | os.PathLike) -> dict:
     if not {"minivit.train", *(f"minivit.{name}" for name in names)} <= arrays.keys():
         raise ValueError(f"{path} is not a checkpoint of a training run, so it cannot be resumed")
     config, params = parse_model(path, arrays)
-    model = ViT(config, dtype=params["head.bias"].dtype, params=params)
+    model = ViT(config, params=params)
     with _naming(path):
         state = json.loads(str(arrays["minivit.train"]))
         if not isinstance(state, dict):

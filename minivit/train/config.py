@@ -11,7 +11,7 @@ from ..model.config import as_tuple, finite_float, positive_int
 class TrainConfig:
     """How to train. The defaults suit a small ViT on digits; see mnist.py for the presets.
 
-    NumPy numbers become Python's. Raises ValueError for what is no such number, or makes no sense.
+    NumPy numbers become Python's. Raises TypeError for what is no such number, ValueError for what makes no sense.
     """
 
     epochs: int = 10
