@@ -2,14 +2,15 @@
 
 import numpy as np
 
+from .. import ops
 from ..model import ViT
-from ..model.embedding import embedding_forward
+from ..model.embedding import embedding_forward, fixed_positions
 
 
 def patch_filters(model: ViT) -> np.ndarray:
     """The patch projection as D little pictures (D, P_h, P_w, C): number d of a token is its patch times picture d."""
     ph, pw = model.config.patch_size
-    weight = model.params["patch_embed.proj.weight"]  # (P_h·P_w·C, D)
+    weight = model.numpy_params()["patch_embed.proj.weight"]  # (P_h·P_w·C, D)
     return weight.T.reshape(-1, ph, pw, model.config.channels)
 
 
@@ -25,8 +26,9 @@ def position_table(model: ViT) -> np.ndarray:
             'expected "1d", "2d" or "sincos2d"'
         )
     # A patch of zeros gives a token of zeros where there is no bias, so that the position alone is left.
-    params = model.params | {"patch_embed.proj.bias": np.zeros(config.width, model.dtype)}
-    tokens, _ = embedding_forward(np.zeros((1, *config.image_shape), model.dtype), params, config, None)
+    params = model.numpy_params() | {"patch_embed.proj.bias": np.zeros(config.width, model.dtype)}
+    black, waves = np.zeros((1, *config.image_shape), model.dtype), fixed_positions(ops, config, model.dtype)
+    tokens, _ = embedding_forward(ops, black, params, config, waves)
     return tokens[0, int(config.has_class_token) :]
 
 

@@ -18,7 +18,7 @@ def check_images(images: np.ndarray, config: ViTConfig, dtype: np.dtype) -> np.n
         )
     _check_shape(images, config)
     images = images.astype(dtype, copy=False)
-    if not np.isfinite(images).all():
+    if isinstance(images, np.ndarray) and not np.isfinite(images).all():  # a look at a GPU's numbers would halt it
         raise ValueError(f"images hold NaN or infinity, first in image {_first_bad(images)} of {len(images)}")
     return images
 
@@ -29,36 +29,39 @@ def check_labels(labels: np.ndarray, batch: int, config: ViTConfig) -> np.ndarra
     if labels.shape == (batch,):
         if not np.issubdtype(labels.dtype, np.integer):
             raise TypeError(f"labels are {labels.dtype}, expected integers in 0 … {K - 1}, or probabilities (B, {K})")
-        if batch and not (labels.min() >= 0 and labels.max() < K):
+        if isinstance(labels, np.ndarray) and batch and not (labels.min() >= 0 and labels.max() < K):
             raise ValueError(f"labels go from {labels.min()} to {labels.max()}, expected 0 … {K - 1}")
     elif labels.shape == (batch, K):
         sums = labels.sum(axis=1)
-        if not ((labels >= 0).all() and np.allclose(sums, 1, atol=1e-3)):
+        if isinstance(labels, np.ndarray) and not ((labels >= 0).all() and np.allclose(sums, 1, atol=1e-3)):
             raise ValueError("labels given as probabilities must be non-negative and each row sum to 1")
     else:
         raise ValueError(f"labels have shape {labels.shape}, expected ({batch},) or ({batch}, {K})")
     return labels
 
 
-def normalize(
-    images: np.ndarray, mean: float | tuple[float, ...], std: float | tuple[float, ...], dtype: np.dtype
-) -> np.ndarray:
-    """(pixel − mean) / std, per channel where these are tuples. Pixels: uint8 in 0 … 255 or floats in [0, 1]."""
-    pixels = as_pixels(images, dtype) - np.asarray(mean, dtype)
-    pixels /= np.asarray(std, dtype)
+def normalize(images: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
+    """(pixel − mean) / std, in the dtype of mean and std, () or (C,). Pixels: uint8 in 0 … 255 or floats in [0, 1]."""
+    pixels = as_pixels(images, mean.dtype) - mean
+    pixels /= std
     return pixels
 
 
 def as_pixels(images: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Raw images, uint8 in 0 … 255 or floats in [0, 1] -> floats in [0, 1]. Others: TypeError or ValueError."""
+    check_pixels(images)
+    return images.astype(dtype) / 255 if images.dtype == np.uint8 else images.astype(dtype, copy=False)
+
+
+def check_pixels(images: np.ndarray) -> None:
+    """Raise TypeError or ValueError unless the images are uint8, or floats in [0, 1]."""
     images = _as_array(images)
     if images.dtype == np.uint8:
-        return images.astype(dtype) / 255
+        return
     if not np.issubdtype(images.dtype, np.floating):
         raise TypeError(f"images are {images.dtype}, expected uint8 in 0 … 255 or floats in [0, 1]")
-    if images.size and not (images.min() >= 0 and images.max() <= 1):  # also false for NaN
+    if isinstance(images, np.ndarray) and images.size and not (images.min() >= 0 and images.max() <= 1):  # or NaN
         raise ValueError(f"images go from {images.min()} to {images.max()}, expected floats in [0, 1] or uint8")
-    return images.astype(dtype, copy=False)
 
 
 def _check_shape(images: np.ndarray, config: ViTConfig) -> None:

@@ -11,12 +11,13 @@ import os
 
 import numpy as np
 
-from .. import ops
-from .block import block_attention, block_backward, block_forward
+from ..device import get_device
+from ..ops import softmax_forward
+from .block import block_attention, block_backward, block_forward, relative_index
 from .config import ViTConfig, count_parameters, final_norm_name
-from .embedding import embedding_backward, embedding_forward
+from .embedding import embedding_backward, embedding_forward, fixed_positions
 from .files import load_model, save_model
-from .images import check_images, check_labels, normalize
+from .images import check_images, check_labels, check_pixels, normalize
 from .init import init_parameters
 
 PREDICT_BATCH = 100  # images at a time: a forward keeps what a backward would need
@@ -28,6 +29,8 @@ class ViT:
     config: the architecture; seed and init: how the parameters start (see init.py); dtype: np.float32 to train,
     np.float64 to check gradients; or the parameters themselves. `params` is a plain dict: replace its arrays as you
     like, but once a Trainer holds the model, write into them (`params[name][...] = …`).
+    device: "cpu" for NumPy, "cuda" for a GPU, "emulator" for the GPU's kernels run on the CPU (see device.py). Where
+    arrays are returned they are the device's own, CuPy's on "cuda"; `predict` and `attention` return NumPy's.
     """
 
     def __init__(
@@ -37,12 +40,20 @@ class ViT:
         dtype: type = np.float32,
         init: str = "timm",
         params: dict[str, np.ndarray] | None = None,
+        device: str = "cpu",
     ) -> None:
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise ValueError(f"dtype is {np.dtype(dtype)}, expected float32 or float64")
         self.config = config
-        self.params = init_parameters(config, seed, dtype, init) if params is None else params
+        self.device = get_device(device)
+        params = init_parameters(config, seed, dtype, init) if params is None else params
+        self.params = {name: self.device.asarray(array) for name, array in params.items()}
         self.dtype = self.params["head.weight"].dtype
+        self._waves = self._constant(fixed_positions(self.device.ops, config, self.dtype))
+        self._relative_index = self._constant(relative_index(self.device.ops, config))
+        self._image_mean, self._image_std = (
+            self._constant(np.asarray(value, self.dtype)) for value in (config.image_mean, config.image_std)
+        )
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """logits = model(images), in evaluation: images (B, height, width, C), normalised -> (B, K)."""
@@ -55,21 +66,21 @@ class ViT:
         Raises ValueError or TypeError, naming what was given and expected, for images that do not fit.
         """
         features, features_cache = self._features(images, rng)
-        logits, head = ops.linear_forward(features, self.params["head.weight"], self.params["head.bias"])
+        logits, head = self.device.ops.linear_forward(features, self.params["head.weight"], self.params["head.bias"])
         return logits, (features_cache, head)
 
     def backward(self, dlogits: np.ndarray, cache: tuple) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """`forward` in reverse: dlogits (B, K) -> the gradients (a dict like `params`) and dimages (like images)."""
         (embedding, blocks, pool, norm), head = cache
-        grads = {}
+        ops, grads = self.device.ops, {}
         dx, grads["head.weight"], grads["head.bias"] = ops.linear_backward(dlogits, head)
         name = final_norm_name(self.config)
         dx, grads[f"{name}.weight"], grads[f"{name}.bias"] = ops.layernorm_backward(dx, norm)
         dx = ops.pool_backward(dx, pool)
         for i in reversed(range(self.config.depth)):
-            dx, block_grads = block_backward(dx, blocks[i])
+            dx, block_grads = block_backward(ops, dx, blocks[i])
             grads |= {f"blocks.{i}.{short}": grad for short, grad in block_grads.items()}
-        dimages, embedding_grads = embedding_backward(dx, embedding, self.config)
+        dimages, embedding_grads = embedding_backward(ops, dx, embedding, self.config)
         grads |= embedding_grads
         return {name: grads[name] for name in self.params}, dimages
 
@@ -85,7 +96,8 @@ class ViT:
         labels (B,) class indices or (B, K) probabilities; rng: switches dropout and drop path on.
         """
         logits, cache = self.forward(images, rng)
-        labels = check_labels(labels, len(logits), self.config)
+        labels = self.device.asarray(check_labels(labels, len(logits), self.config))
+        ops = self.device.ops
         loss, loss_cache = ops.cross_entropy_forward(logits, labels, label_smoothing)
         grads, _ = self.backward(ops.cross_entropy_backward(1.0, loss_cache), cache)
         return float(loss), grads
@@ -95,11 +107,10 @@ class ViT:
         return self._features(images, None)[0]
 
     def _features(self, images: np.ndarray, rng: np.random.Generator | None) -> tuple[np.ndarray, tuple]:
-        images = check_images(images, self.config, self.dtype)
-        x, embedding = embedding_forward(images, self.params, self.config, rng)
-        index, blocks = self._relative_index(), []
+        ops, blocks = self.device.ops, []
+        x, embedding = self._embed(images, rng)
         for i, p in enumerate(self._block_params()):
-            x, cache = block_forward(x, p, self.config, self.config.drop_path_rate(i), index, rng)
+            x, cache = block_forward(ops, x, p, self.config, self.config.drop_path_rate(i), self._relative_index, rng)
             blocks.append(cache)
         # LayerNorm treats each token by itself, so the class token can be picked first and the rest spared. With "gap"
         # the order matters: the mean is normalised, as timm does it.
@@ -110,30 +121,35 @@ class ViT:
         )
         return x, (embedding, blocks, pool, norm)
 
+    def _embed(self, images: np.ndarray, rng: np.random.Generator | None = None) -> tuple[np.ndarray, tuple]:
+        images = self.device.asarray(check_images(images, self.config, self.dtype))
+        return embedding_forward(self.device.ops, images, self.params, self.config, self._waves, rng)
+
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Raw images, uint8 in 0 … 255 or floats in [0, 1], (B, height, width, C) -> class probabilities (B, K).
 
         Normalises with the configuration's image_mean and image_std. `predict(images).argmax(axis=1)` are the classes.
         """
         parts = [images[i : i + PREDICT_BATCH] for i in range(0, max(1, len(images)), PREDICT_BATCH)]
-        return np.concatenate([ops.softmax_forward(self(self.normalize(part)))[0] for part in parts])
+        logits = np.concatenate([self.device.to_numpy(self(self.normalize(part))) for part in parts])
+        return softmax_forward(logits)[0]
 
     def normalize(self, images: np.ndarray) -> np.ndarray:
         """Raw images, uint8 or floats in [0, 1] -> what the model was trained on, (pixel − image_mean) / image_std."""
-        return normalize(images, self.config.image_mean, self.config.image_std, self.dtype)
+        check_pixels(images)
+        return normalize(self.device.asarray(images), self._image_mean, self._image_std)
 
     def attention(self, images: np.ndarray) -> np.ndarray:
         """Where every head looks: images (B, height, width, C), normalised -> (L, B, H, N, N), rows sum to 1.
 
         Token 0 is the class token, if there is one; the patches follow in reading order.
         """
-        images = check_images(images, self.config, self.dtype)
-        x, _ = embedding_forward(images, self.params, self.config, None)
-        index, maps = self._relative_index(), []
+        ops, index, maps = self.device.ops, self._relative_index, []
+        x, _ = self._embed(images)
         for p in self._block_params():
-            maps.append(block_attention(x, p, self.config, index))
-            x, _ = block_forward(x, p, self.config, relative_index=index)
-        return np.stack(maps)
+            maps.append(block_attention(ops, x, p, self.config, index))
+            x, _ = block_forward(ops, x, p, self.config, relative_index=index)
+        return self.device.to_numpy(np.stack(maps))
 
     def _block_params(self) -> list[dict[str, np.ndarray]]:
         """Each block's parameters by their short names: params["blocks.2.norm1.weight"] -> [2]["norm1.weight"]."""
@@ -144,20 +160,23 @@ class ViT:
                 blocks[int(i)][short] = array
         return blocks
 
-    def _relative_index(self) -> np.ndarray | None:
-        if self.config.position != "relative":
-            return None
-        return ops.relative_index(self.config.grid, self.config.has_class_token)
+    def _constant(self, array: np.ndarray | None) -> np.ndarray | None:
+        """What every forward needs and no training changes is brought to the device once."""
+        return None if array is None else self.device.asarray(array)
+
+    def numpy_params(self) -> dict[str, np.ndarray]:
+        """`params` as NumPy arrays, wherever the model computes."""
+        return {name: self.device.to_numpy(array) for name, array in self.params.items()}
 
     def save(self, path: str | os.PathLike) -> None:
         """Write configuration and parameters to a .npz (no pickle; a temporary file, then renamed)."""
-        save_model(path, self.config, self.params)
+        save_model(path, self.config, self.numpy_params())
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> "ViT":
+    def load(cls, path: str | os.PathLike, device: str = "cpu") -> "ViT":
         """Read a model that `save` wrote, or the model in a training checkpoint. Raises ValueError for other files."""
         config, params = load_model(path)
-        return cls(config, params=params)
+        return cls(config, params=params, device=device)
 
     def __repr__(self) -> str:
         c = self.config

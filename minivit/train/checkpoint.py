@@ -29,13 +29,21 @@ def save_checkpoint(trainer: Trainer, path: str | os.PathLike) -> None:
         "epoch_losses": trainer.epoch_losses,
     }
     optimizer = trainer.optimizer
-    arrays = {"mean": optimizer.mean, "square": optimizer.square, "steps": np.array(optimizer.steps)}
-    save_model(path, trainer.model.config, trainer.model.params, train=np.array(json.dumps(state)), **arrays)
+    to_numpy = trainer.model.device.to_numpy
+    arrays = {
+        "mean": to_numpy(optimizer.mean),
+        "square": to_numpy(optimizer.square),
+        "steps": np.array(optimizer.steps),
+    }
+    save_model(path, trainer.model.config, trainer.model.numpy_params(), train=np.array(json.dumps(state)), **arrays)
 
 
-def resume(path: str | os.PathLike, images: np.ndarray, labels: np.ndarray) -> Trainer:
-    """The trainer that `save_checkpoint` wrote. Raises ValueError for other files, and for other images or labels."""
-    state = read_checkpoint(path)
+def resume(path: str | os.PathLike, images: np.ndarray, labels: np.ndarray, device: str = "cpu") -> Trainer:
+    """The trainer that `save_checkpoint` wrote, on any device's model.
+
+    Raises ValueError for other files, and for other images or labels.
+    """
+    state = read_checkpoint(path, device)
     if state["fingerprint"] != _fingerprint(images, labels):
         raise ValueError(f"{path} was trained on other images or labels than these, so it cannot go on with them")
     with _naming(path):
@@ -44,7 +52,7 @@ def resume(path: str | os.PathLike, images: np.ndarray, labels: np.ndarray) -> T
         optimizer = trainer.optimizer
         for name, own in (("mean", optimizer.mean), ("square", optimizer.square)):
             _check_array(name, state[name], own.shape, own.dtype)
-            own[:] = state[name]
+            own[:] = trainer.model.device.asarray(state[name])
         _check_array("steps", state["steps"], (), np.dtype(int))
         optimizer.steps = int(state["steps"])
         if not 0 <= optimizer.steps <= trainer.steps:
@@ -52,14 +60,14 @@ def resume(path: str | os.PathLike, images: np.ndarray, labels: np.ndarray) -> T
     return trainer
 
 
-def read_checkpoint(path: str | os.PathLike) -> dict:
+def read_checkpoint(path: str | os.PathLike, device: str = "cpu") -> dict:
     """What a checkpoint holds: the model, the recipe, seed, data, history and the optimiser's state."""
     arrays = read_npz(path)
     names = ("mean", "square", "steps")
     if not {"minivit.train", *(f"minivit.{name}" for name in names)} <= arrays.keys():
         raise ValueError(f"{path} is not a checkpoint of a training run, so it cannot be resumed")
     config, params = parse_model(path, arrays)
-    model = ViT(config, params=params)
+    model = ViT(config, params=params, device=device)
     with _naming(path):
         state = json.loads(str(arrays["minivit.train"]))
         if not isinstance(state, dict):

@@ -31,7 +31,7 @@ def fit(
     """
     check_dataset(trainer.model, test_images, test_labels)
     show = Progress(trainer.steps, trainer.step_count, stream=None if progress else io.StringIO())
-    with worker_pool(workers) as pool, deferred_interrupt() as interrupted:
+    with worker_pool(trainer.model.device.threads or workers) as pool, deferred_interrupt() as interrupted:
         for epoch in range(len(trainer.history) + 1, trainer.config.epochs + 1):
             started, images = time.perf_counter(), 0
             while trainer.step_count < epoch * trainer.steps_per_epoch:

@@ -54,6 +54,7 @@ def train_mnist(
     resume: str | os.PathLike | None = None,
     download: bool = False,
     progress: bool = True,
+    device: str = "cpu",
 ) -> TrainResult:
     """Train a small ViT on handwritten digits and say how well it reads those that it has not seen.
 
@@ -65,15 +66,18 @@ def train_mnist(
     out       a folder for model.npz, history.json, checkpoint.npz (after every epoch) and pictures
     resume    a checkpoint to go on from, which knows its preset, data, seed and epochs
     download  fetch missing data from the public mirrors (never without this)
+    device    "cpu", "cuda" (a GPU), or "emulator" (the GPU's kernels run on the CPU: slow, for those who want to see)
 
     Raises ValueError for unknown names and what does not go together, FileNotFoundError where the data is not there,
     OSError where `out` cannot be written or holds another run (before the training, not after it), FloatingPointError
     where the loss stops being a number.
     """
     if resume:
-        trainer, digits = _resumed(resume, {"preset": preset, "data": data, "seed": seed, "epochs": epochs}, download)
+        trainer, digits = _resumed(
+            resume, {"preset": preset, "data": data, "seed": seed, "epochs": epochs}, download, device
+        )
     else:
-        trainer, digits = _started(preset, data or "digits", seed or 0, epochs, download)
+        trainer, digits = _started(preset, data or "digits", seed or 0, epochs, download, device)
     checkpoint = Path(out) / "checkpoint.npz" if out else resume
     if out:
         _refuse_to_overwrite(checkpoint, resume)
@@ -92,7 +96,9 @@ def train_mnist(
     return TrainResult(trainer.model, trainer.history, accuracy, probabilities, files)
 
 
-def _started(preset: str | None, data: str, seed: int, epochs: int | None, download: bool) -> tuple[Trainer, Dataset]:
+def _started(
+    preset: str | None, data: str, seed: int, epochs: int | None, download: bool, device: str
+) -> tuple[Trainer, Dataset]:
     preset = preset or ("default" if data == "digits" else "full")
     if preset not in PRESETS:
         raise ValueError(f"preset is {preset!r}, expected one of {', '.join(map(repr, PRESETS))}")
@@ -100,15 +106,17 @@ def _started(preset: str | None, data: str, seed: int, epochs: int | None, downl
     if epochs is not None:
         recipe = dataclasses.replace(recipe, epochs=epochs)
     digits = load_mnist(data, download=download)
-    model = ViT(config, seed=seed, init="fan_in")
+    model = ViT(config, seed=seed, init="fan_in", device=device)
     return Trainer(model, digits.train_images, digits.train_labels, recipe, seed, data), digits
 
 
-def _resumed(path: str | os.PathLike, options: dict[str, object], download: bool) -> tuple[Trainer, Dataset]:
+def _resumed(
+    path: str | os.PathLike, options: dict[str, object], download: bool, device: str
+) -> tuple[Trainer, Dataset]:
     if given := [name for name, value in options.items() if value is not None]:
         raise ValueError(f"{path} is resumed with its own preset, data, seed and epochs: leave out {', '.join(given)}")
     digits = load_mnist(read_checkpoint(path)["data"], download=download)
-    return resume_training(path, digits.train_images, digits.train_labels), digits
+    return resume_training(path, digits.train_images, digits.train_labels, device), digits
 
 
 def _refuse_to_overwrite(checkpoint: Path, resume: str | os.PathLike | None) -> None:

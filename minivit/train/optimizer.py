@@ -1,5 +1,7 @@
 """AdamW over one flat buffer: the whole model's update is a few array expressions (Loshchilov & Hutter, 1711.05101)."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 CHUNK = 2**15  # parameters that an update takes at a time: their dozen arrays then stay in the cache
@@ -13,7 +15,8 @@ class FlatParameters:
     """
 
     def __init__(self, params: dict[str, np.ndarray]) -> None:
-        self.names = list(params)
+        # The odd sizes last: then all others begin at a multiple of 16 bytes, which a GPU's 16-byte loads need.
+        self.names = sorted(params, key=lambda name: params[name].size % 4 != 0)
         self.shapes = [params[name].shape for name in self.names]
         self.buffer = self.flatten(params)
         params.update(self.views(self.buffer))
@@ -26,7 +29,7 @@ class FlatParameters:
     def views(self, buffer: np.ndarray) -> dict[str, np.ndarray]:
         """The way back: (P,) -> a dict of views."""
         ends = np.cumsum([int(np.prod(shape)) for shape in self.shapes])
-        parts = np.split(buffer, ends[:-1])
+        parts = np.split(buffer, ends[:-1].tolist())
         return {name: part.reshape(shape) for name, part, shape in zip(self.names, parts, self.shapes, strict=True)}
 
 
@@ -35,35 +38,58 @@ def decays(name: str, param: np.ndarray) -> bool:
     return name.endswith(".weight") and param.ndim == 2
 
 
+def adamw_update(
+    theta: np.ndarray,
+    mean: np.ndarray,
+    square: np.ndarray,
+    grads: np.ndarray,
+    decays: np.ndarray,
+    learning_rate: float,
+    betas: tuple[float, float],
+    eps: float,
+    decay: float,
+    step: int,
+) -> None:
+    """One update of theta, mean and square (P,), in place, from grads (P,); step counts from 1:
+
+    m ← β₁ m + (1−β₁) g,   v ← β₂ v + (1−β₂) g²,   θ ← θ − lr · decay · θ   where `decays` (P,) is 1,
+    θ ← θ − lr · m̂ / (√v̂ + ε),   where m̂ = m / (1−β₁ᵗ) and v̂ = v / (1−β₂ᵗ) undo the start at zero.
+    """
+    beta1, beta2 = betas
+    for start in range(0, len(theta), CHUNK):
+        part = slice(start, start + CHUNK)
+        t, m, v, g = theta[part], mean[part], square[part], grads[part]
+        m += (1 - beta1) * (g - m)
+        v += (1 - beta2) * (g * g - v)
+        t -= (learning_rate * decay) * decays[part] * t
+        root = np.sqrt(v / (1 - beta2**step))
+        t -= (learning_rate / (1 - beta1**step)) * m / (root + eps)
+
+
 class AdamW:
-    """Adam with decoupled weight decay. `mean` and `square` (P,) are the running averages, `steps` counts from 0."""
+    """Adam with decoupled weight decay. `mean` and `square` (P,) are the running averages, `steps` counts from 0.
+
+    update: `adamw_update`, or a GPU's kernel with its signature.
+    """
 
     def __init__(
-        self, params: FlatParameters, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, decay: float = 0.0
+        self,
+        params: FlatParameters,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        decay: float = 0.0,
+        update: Callable[..., None] = adamw_update,
     ) -> None:
-        self.params, self.betas, self.eps, self.decay = params, betas, eps, decay
+        self.params, self.betas, self.eps, self.decay, self.update = params, betas, eps, decay, update
         self.mean = np.zeros_like(params.buffer)
         self.square = np.zeros_like(params.buffer)
         self.steps = 0
 
     def step(self, grads: np.ndarray, learning_rate: float) -> None:
-        """One update of the buffer from grads (P,):
-
-        m ← β₁ m + (1−β₁) g,   v ← β₂ v + (1−β₂) g²,   θ ← θ − lr · decay · θ,
-        θ ← θ − lr · m̂ / (√v̂ + ε),   where m̂ = m / (1−β₁ᵗ) and v̂ = v / (1−β₂ᵗ) undo the start at zero.
-        """
+        """One update of the parameters' buffer from grads (P,)."""
         self.steps += 1
-        for start in range(0, len(grads), CHUNK):
-            self._update(slice(start, start + CHUNK), grads[start : start + CHUNK], learning_rate)
-
-    def _update(self, part: slice, grads: np.ndarray, learning_rate: float) -> None:
-        beta1, beta2 = self.betas
-        theta, mean, square = self.params.buffer[part], self.mean[part], self.square[part]
-        mean += (1 - beta1) * (grads - mean)
-        square += (1 - beta2) * (grads * grads - square)
-        theta -= (learning_rate * self.decay) * self.params.decay[part] * theta
-        root = np.sqrt(square / (1 - beta2**self.steps))
-        theta -= (learning_rate / (1 - beta1**self.steps)) * mean / (root + self.eps)
+        buffers = self.params.buffer, self.mean, self.square, grads, self.params.decay
+        self.update(*buffers, learning_rate, self.betas, self.eps, self.decay, self.steps)
 
 
 def clip_by_norm(grads: np.ndarray, largest: float) -> float:

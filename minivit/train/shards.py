@@ -13,7 +13,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from ..model import ViT
-from ..model.images import as_pixels, check_images, check_labels
+from ..model.images import as_pixels, check_images, check_labels, check_pixels
 from ..ops import cross_entropy_forward
 from .augment import random_affine
 from .config import TrainConfig
@@ -42,16 +42,17 @@ def batch_gradients(
     """The mean loss of a batch of raw images (uint8 or in [0, 1]), augmented and with dropout, and its gradient, which
     `flatten` makes one array (P,) of. Shard i draws from SeedSequence((*seed, i)), whichever thread it runs on.
     """
+    size = len(images) if model.device.whole_batches else config.shard_size
 
     def run(shard: int) -> tuple[float, np.ndarray]:
-        part = slice(shard * config.shard_size, (shard + 1) * config.shard_size)
-        rng = np.random.default_rng(np.random.SeedSequence((*seed, shard)))
+        part = slice(shard * size, (shard + 1) * size)
+        rng = model.device.generator(np.random.SeedSequence((*seed, shard)))
         pixels = random_affine(as_pixels(images[part], model.dtype), rng, config.shift, config.rotation, config.scale)
         loss, grads = model.loss_and_grads(model.normalize(pixels), labels[part], rng, config.label_smoothing)
         weight = len(pixels) / len(images)  # the mean over the batch is the weighted mean over the shards
         return weight * loss, weight * flatten(grads)
 
-    shards = -(-len(images) // config.shard_size)
+    shards = -(-len(images) // size)
     losses, grads = zip(*pool.map(run, range(shards)), strict=True)
     return sum(losses), sum(grads)
 
@@ -61,22 +62,24 @@ def evaluate(
 ) -> tuple[float, float, np.ndarray]:
     """Raw images (n, height, width, C) and labels (n,) -> mean loss, accuracy in [0, 1], probabilities (n, K)."""
     check_dataset(model, images, labels)
-    with worker_pool(workers) as pool:
+    with worker_pool(model.device.threads or workers) as pool:
         logits = batched_logits(pool, model, images)
     loss, (probabilities, _) = cross_entropy_forward(logits.astype(np.float64), labels)
     return float(loss), float(np.mean(logits.argmax(axis=1) == labels)), probabilities
 
 
 def batched_logits(pool: ThreadPoolExecutor, model: ViT, images: np.ndarray) -> np.ndarray:
-    """Logits (n, K) of any number of raw images, a shard at a time."""
-    starts = range(0, len(images), EVALUATION_SHARD)
-    return np.concatenate(
-        list(pool.map(lambda start: model(model.normalize(images[start : start + EVALUATION_SHARD])), starts))
-    )
+    """Logits (n, K), a NumPy array, of any number of raw images, a shard at a time."""
+
+    def run(start: int) -> np.ndarray:
+        return model.device.to_numpy(model(model.normalize(images[start : start + EVALUATION_SHARD])))
+
+    return np.concatenate(list(pool.map(run, range(0, len(images), EVALUATION_SHARD))))
 
 
 def check_dataset(model: ViT, images: np.ndarray, labels: np.ndarray) -> None:
     """Raise, before any work is done, ValueError or TypeError for raw images or labels that the model cannot take."""
+    check_pixels(images)
     check_images(model.normalize(images[:1]), model.config, model.dtype)
     check_labels(labels, len(images), model.config)
 

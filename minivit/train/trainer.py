@@ -10,7 +10,7 @@ import numpy as np
 
 from ..model import ViT
 from .config import TrainConfig
-from .optimizer import AdamW, FlatParameters, clip_by_norm
+from .optimizer import AdamW, FlatParameters, adamw_update, clip_by_norm
 from .schedule import warmup_cosine
 from .shards import batch_gradients, check_dataset
 
@@ -41,7 +41,10 @@ class Trainer:
         self.model, self.images, self.labels, self.config = model, images, labels, config
         self.seed, self.data = operator.index(seed), data
         self.params = FlatParameters(model.params)
-        self.optimizer = AdamW(self.params, config.betas, decay=config.weight_decay)
+        update = model.device.adamw_update or adamw_update
+        self.optimizer = AdamW(self.params, config.betas, decay=config.weight_decay, update=update)
+        # All images go to a GPU once, and stay there.
+        self._images, self._labels = model.device.asarray(images), model.device.asarray(labels)
         self.history: list[dict] = []
         self.epoch_losses: list[float] = []  # of the steps since the last entry of the history
         self._order_epoch, self._order = -1, np.empty(0, int)  # the shuffle of the epoch in hand, kept for its steps
@@ -68,8 +71,8 @@ class Trainer:
             pool,
             self.model,
             self.params.flatten,
-            self.images[batch],
-            self.labels[batch],
+            self._images[batch],
+            self._labels[batch],
             self.config,
             (self.seed, step),
         )
@@ -100,7 +103,8 @@ class Trainer:
         if epoch != self._order_epoch:
             # Steps count from 1, so (seed, 0, …) is no step's stream; and trailing zeros would be the parameters' own.
             stream = np.random.default_rng(np.random.SeedSequence((self.seed, 0, epoch + 1)))
-            self._order_epoch, self._order = epoch, stream.permutation(len(self.images))
+            self._order_epoch = epoch
+            self._order = self.model.device.asarray(stream.permutation(len(self.images)))
         return self._order[place * self.config.batch_size : (place + 1) * self.config.batch_size]
 
     def _describe_nan(self, step: int, loss: float, grads: np.ndarray) -> str:
