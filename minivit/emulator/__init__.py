@@ -1,0 +1,13 @@
+"""Run CUDA kernels on the CPU, from their source, with no GPU: the same .cu file, compiled by g++ or clang.
+
+    module = emulator.load("add.cu")
+    module["add<float>"](grid, block, y, x, n)
+
+How it works: minivit/kernels/emulator/runtime.h. Slow and exact: it shows whether a kernel is right and what it asks of
+the memory, never how fast it would be.
+"""
+
+from .errors import CompileError, EmulatorError, LaunchError, NoCompilerError
+from .module import Kernel, Module, load
+
+__all__ = ["CompileError", "EmulatorError", "Kernel", "LaunchError", "Module", "NoCompilerError", "load"]

@@ -1,0 +1,181 @@
+"""C++ text to a library that Python can load, built once and kept in a cache.
+
+The cache holds files whose names are made of everything that went into them, so none is ever out of date. They are
+written elsewhere and renamed: two processes may build the same one at once, and neither sees half of it.
+"""
+
+import atexit
+import contextlib
+import functools
+import hashlib
+import os
+import platform
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .compiler import HOW_TO_GET_ONE, Compiler, find_compiler
+from .errors import CompileError, NoCompilerError
+from .messages import readable
+
+RUNTIME = Path(__file__).parents[1] / "kernels" / "emulator"
+KEEP_DAYS = 30
+
+COMMON_FLAGS = (
+    "-x", "c++", "-std=c++17", "-fPIC", "-fvisibility=hidden",
+    "-ffp-contract=off",  # a*b + c is rounded twice, on every processor; a kernel that wants fma says so
+    "-fno-math-errno", "-fno-strict-aliasing", "-fwrapv", "-fno-exceptions", "-fno-rtti",
+)  # fmt: skip
+FAMILY_FLAGS = {  # a thread's own arrays must fit into its stack; thread_local variables need no check at each use
+    "gcc": ("-Werror=frame-larger-than=131072", "-fno-extern-tls-init"),
+    "clang": ("-Wframe-larger-than=131072", "-Werror=frame-larger-than"),
+}
+FAMILY_FLAGS["zig"] = FAMILY_FLAGS["clang"]
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How kernels are compiled: their flags, and the runtime's files and flags."""
+
+    kernel_flags: tuple[str, ...]
+    runtime_files: tuple[str, ...]
+    runtime_flags: tuple[str, ...]
+    families: dict[str, tuple[str, ...]] = field(default_factory=dict)  # flags of one family of compilers alone
+
+
+CORE = ("runtime.cpp", "warp.cpp", "crash.cpp", "launch.cpp")
+TRACE = (
+    "trace.cpp",
+    "check.cpp",
+    "check_order.cpp",
+    "check_races.cpp",
+    "check_undefined.cpp",
+    "check_signals.cpp",
+    "profile.cpp",
+)
+CLANG_TRACE = (
+    "-mllvm", "-tsan-instrument-func-entry-exit=0", "-mllvm", "-tsan-instrument-read-before-write=1",
+)  # fmt: skip
+MODES = {
+    "run": Mode(("-O2",), CORE, ("-O2",)),
+    # For kernel.check and kernel.profile: the compiler calls our functions before each access (trace.cpp) and where
+    # an int overflows or an index is beyond its array (check_undefined.cpp). The sanitizers' own libraries stay out.
+    "trace": Mode(
+        (
+            "-O1", "-DEMULATOR_TRACE", "-gdwarf-4", "-g1", "-gz=none", "-fno-optimize-sibling-calls", "-fno-wrapv",
+            "-fsanitize=thread", "-fsanitize=bounds,signed-integer-overflow,integer-divide-by-zero",
+            "-fno-sanitize-recover=all",
+        ),
+        (*CORE, *TRACE),
+        ("-O2", "-DEMULATOR_TRACE"),
+        {
+            "gcc": ("--param=tsan-instrument-func-entry-exit=0", "-fno-tree-sra", "-fno-tree-loop-distribute-patterns"),
+            "clang": CLANG_TRACE,
+            "zig": CLANG_TRACE,
+        },
+    ),
+}  # fmt: skip
+
+
+def cache_folder() -> Path:
+    """$MINIVIT_CACHE, else the user's cache folder; where that cannot be written, a temporary one of this process."""
+    chosen = os.environ.get("MINIVIT_CACHE")
+    base = Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "minivit"
+    folder = base / "kernels"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(folder)
+    except OSError:
+        return _temporary_folder()
+    return folder
+
+
+@functools.cache
+def _temporary_folder() -> Path:
+    folder = tempfile.mkdtemp(prefix="minivit-")  # nobody else can have put a library there
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+def build_library(code: str, mode: str = "run", source: str = "") -> Path:
+    """Compile C++ text that includes "cuda.h" and ends in emulator_kernels[], and link it with the mode's runtime.
+
+    Raises CompileError with the compiler's messages about the code, beside the lines of the flattened `source`.
+    """
+    compiler, how = find_compiler(), MODES[mode]
+    flags = [*_common_flags(compiler), *how.kernel_flags, *how.families.get(compiler.family, ()), f"-I{RUNTIME}"]
+    runtime = _runtime(compiler, mode)
+    target = cache_folder() / f"{_key(code, flags, runtime.name)}.so"
+    if not _in_use(target):
+        with _workplace(target) as (folder, result):
+            (folder / "kernel.cpp").write_text(code, encoding="utf-8")
+            done = compiler.run(*flags, "-c", str(folder / "kernel.cpp"), "-o", str(folder / "kernel.o"))
+            if done.returncode:
+                raise CompileError(readable(done.stderr, source))
+            done = compiler.link(str(folder / "kernel.o"), str(runtime), "-o", str(result), plain=mode == "run")
+            if done.returncode:
+                raise CompileError(readable(done.stderr, source))
+    return target
+
+
+def _runtime(compiler: Compiler, mode: str) -> Path:
+    how = MODES[mode]
+    flags = [*_common_flags(compiler), *how.runtime_flags, f"-I{RUNTIME}"]
+    code = "".join(f'#include "{file}"\n' for file in how.runtime_files)
+    files = sorted(path for path in RUNTIME.iterdir() if path.suffix in (".h", ".cpp"))
+    contents = hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in files)).hexdigest()
+    target = cache_folder() / f"{_key(code, flags, contents, compiler.version, platform.machine())}.o"
+    if not _in_use(target):
+        with _workplace(target) as (folder, result):
+            (folder / "all.cpp").write_text(code)
+            done = compiler.run(*flags, "-c", str(folder / "all.cpp"), "-o", str(result))
+            if done.returncode:
+                command = " ".join(compiler.command)
+                raise NoCompilerError(
+                    f"{command} cannot compile the emulator itself. {HOW_TO_GET_ONE} It says:\n{done.stderr[:2000]}"
+                )
+    return target
+
+
+def _common_flags(compiler: Compiler) -> tuple[str, ...]:
+    return COMMON_FLAGS + FAMILY_FLAGS[compiler.family]
+
+
+def _key(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+
+
+def _in_use(path: Path) -> bool:
+    """Whether the file is in the cache; if so it is marked as used today."""
+    try:
+        os.utime(path)
+    except OSError:
+        return path.exists()
+    return True
+
+
+@contextlib.contextmanager
+def _workplace(target: Path) -> Iterator[tuple[Path, Path]]:
+    """A folder to build in, and a path in it that becomes `target` when the block ends well."""
+    remove_old_files(target.parent)
+    folder = target.parent / f"build-{os.getpid()}-{secrets.token_hex(4)}"
+    folder.mkdir()
+    try:
+        yield folder, folder / target.name
+        os.replace(folder / target.name, target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_old_files(folder: Path) -> None:
+    """Remove what was not used for KEEP_DAYS days, and what interrupted builds have left."""
+    too_old = time.time() - KEEP_DAYS * 24 * 3600
+    for path in folder.iterdir():
+        with contextlib.suppress(OSError):  # another process may be doing the same
+            if path.stat().st_mtime < too_old:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -1,0 +1,105 @@
+"""The command `python -m minivit kernel FILE.cu [LAUNCH] [--check | --profile]`: run a kernel with no GPU."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from .errors import EmulatorError, LaunchError
+from .launch_text import EXAMPLE, Array, LaunchText, launch_in, parse_launch
+from .module import Kernel, load
+
+CLASSES = 10  # integers that a kernel reads are drawn from 0 to 9
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", help="a .cu file: kernels in CUDA C++, with no main()")
+    parser.add_argument(
+        "launch",
+        nargs="?",
+        help=f"as in CUDA: '{EXAMPLE}'. An argument with a shape is an array: an input (a pointer to const) is filled "
+        "with random numbers, an output with NaN, y[1000]=0 with zeros. If not given, it is read from a comment in the "
+        "file: // launch: ...",
+    )
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--check", action="store_true", help="look for races, wrong addresses and misused barriers")
+    how.add_argument("--profile", action="store_true", help="count what each line asks of the memory")
+    parser.add_argument(
+        "--via", choices=("source", "ptx"), default="source", help="ptx: run what NVIDIA's compiler made"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the random inputs; 0 if not given")
+
+
+def kernel(args: argparse.Namespace) -> int:
+    """Run a CUDA kernel on the CPU, check it for mistakes, or count what it asks of the memory."""
+    text = args.launch or launch_in(Path(args.file).read_text(encoding="utf-8"))
+    if text is None:
+        raise ValueError(f"which launch? Give one, like '{EXAMPLE}', or write it into {args.file} as // launch: ...")
+    launch = parse_launch(text)
+    try:
+        chosen = load(args.file, via=args.via)[launch.kernel]
+        values, outputs = launch_values(chosen, launch, args.seed)
+        if args.check:
+            report = chosen.check(launch.grid, launch.block, *values, shared=launch.shared, outputs=outputs)
+            print(report)
+            return 0 if report.ok else 1
+        if args.profile:
+            print(chosen.profile(launch.grid, launch.block, *values, shared=launch.shared))
+            return 0
+        chosen(launch.grid, launch.block, *values, shared=launch.shared)
+    except LaunchError as error:  # the kernel's mistake
+        print(f"{error}\nFor more about it: --check", file=sys.stderr)
+        return 1
+    except EmulatorError as error:
+        print(f"minivit: {error}", file=sys.stderr)
+        return 2
+    for parameter, value in zip(chosen.parameters, values, strict=True):
+        if isinstance(value, np.ndarray) and not parameter.constant:
+            print(summary(parameter.name, value))
+    return 0
+
+
+def launch_values(kernel: Kernel, launch: LaunchText, seed: int = 0) -> tuple[list, list[str]]:
+    """The launch's arguments as arrays and numbers, and the names of those arrays that the kernel is to fill."""
+    if len(launch.arguments) != len(kernel.parameters):
+        takes = ", ".join(f"{parameter} {parameter.name}" for parameter in kernel.parameters)
+        raise ValueError(
+            f"{kernel.name} takes {len(kernel.parameters)} arguments ({takes}), got {len(launch.arguments)}"
+        )
+    rng = np.random.default_rng(seed)
+    values, outputs = [], []
+    for argument, parameter in zip(launch.arguments, kernel.parameters, strict=True):
+        if not isinstance(argument, Array):
+            values.append(argument)
+            continue
+        if not parameter.pointer:
+            raise ValueError(
+                f"{kernel.name}: {parameter.name} is a number ({parameter}), got an array of {argument.shape}"
+            )
+        dtype = np.dtype(np.uint8 if parameter.number == "v1" else parameter.number)
+        shape = argument.shape + (parameter.count,) * (parameter.count > 1)
+        if argument.fill is None and not parameter.constant:
+            outputs.append(parameter.name)
+        values.append(_filled(shape, dtype, argument.fill, parameter.constant, rng))
+    return values, outputs
+
+
+def _filled(shape: tuple, dtype: np.dtype, fill: float | None, is_input: bool, rng: np.random.Generator) -> np.ndarray:
+    if fill is not None:
+        return np.full(shape, fill, dtype)
+    if is_input:
+        return (rng.standard_normal(shape) if dtype.kind == "f" else rng.integers(0, CLASSES, shape)).astype(dtype)
+    nothing = (
+        np.nan if dtype.kind == "f" else False if dtype.kind == "b" else np.iinfo(dtype).min or np.iinfo(dtype).max
+    )
+    return np.full(shape, nothing, dtype)
+
+
+def summary(name: str, array: np.ndarray) -> str:
+    """One line: shape, smallest and largest element, and how many are NaN."""
+    head = f"{name} {array.shape} {array.dtype}: "
+    numbers = array[~np.isnan(array)] if array.dtype.kind == "f" else array.reshape(-1)
+    text = f"from {numbers.min():.6g} to {numbers.max():.6g}" if numbers.size else "no number"
+    missing = array.size - numbers.size
+    return head + text + (f", {missing:,} of {array.size:,} are NaN: never written?" if missing else "")

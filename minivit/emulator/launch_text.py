@@ -1,0 +1,116 @@
+"""A launch written as in CUDA: add<float><<<(4, 2), 256>>>(y[1000], x[1000], 1000)."""
+
+import ast
+import math
+import re
+from dataclasses import dataclass
+
+LAUNCH_COMMENT = re.compile(r"//\s*launch:\s*(.+)")
+EXAMPLE = "add<float><<<4, 256>>>(y[1000], x[1000], 1000)"
+
+
+@dataclass(frozen=True)
+class Array:
+    """An array argument: its name, its shape, and what fills it where that is said."""
+
+    name: str
+    shape: tuple[int, ...]
+    fill: float | None = None
+
+
+@dataclass(frozen=True)
+class LaunchText:
+    kernel: str
+    grid: tuple[int, ...]
+    block: tuple[int, ...]
+    shared: int
+    arguments: tuple[Array | int | float | None, ...]
+
+
+def launch_in(source: str) -> str | None:
+    """The launch that a file's comment gives: // launch: add<float><<<4, 256>>>(...)."""
+    found = LAUNCH_COMMENT.search(source)
+    return found[1].strip() if found else None
+
+
+def parse_launch(text: str) -> LaunchText:
+    """Raises ValueError, which says what a launch looks like."""
+    found = re.fullmatch(r"\s*(.+?)\s*<<<(.+?)>>>\s*\((.*)\)\s*;?\s*", text)
+    if not found:
+        raise ValueError(f"{text!r} is not a launch; one looks like {EXAMPLE}")
+    kernel, sizes, arguments = found.groups()
+    sizes = _split(sizes)
+    if len(sizes) not in (2, 3):
+        raise ValueError(
+            f"<<<{found[2]}>>> has {len(sizes)} values, expected the grid, the block and, if any, shared bytes"
+        )
+    grid, block = _extent(sizes[0]), _extent(sizes[1])
+    shared = _whole(sizes[2]) if len(sizes) == 3 else 0
+    return LaunchText(kernel, grid, block, shared, tuple(_argument(part) for part in _split(arguments)))
+
+
+def _split(text: str) -> list[str]:
+    """At the commas that stand in no bracket."""
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter in "([{") - (letter in ")]}")
+        if letter == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _extent(text: str) -> tuple[int, ...]:
+    inner = re.fullmatch(r"(?:dim3)?\s*\((.*)\)", text)
+    parts = _split(inner[1]) if inner and len(_split(inner[1])) > 1 else [text.removeprefix("dim3")]
+    return tuple(_whole(part) for part in parts)
+
+
+def _argument(text: str) -> Array | int | float | None:
+    array = re.fullmatch(r"([A-Za-z_]\w*)\s*\[(.+?)\](?:\s*=\s*(.+))?", text)
+    if array:
+        shape = tuple(_whole(part) for part in _split(array[2]))
+        return Array(array[1], shape, None if array[3] is None else float(_number(array[3])))
+    if text in ("null", "nullptr", "NULL", "None"):
+        return None
+    return _number(text)
+
+
+def _whole(text: str) -> int:
+    value = _number(text)
+    if not isinstance(value, int) or value < 0:
+        raise ValueError(f"{text!r} is {value}, expected a whole number from 0")
+    return value
+
+
+def _number(text: str) -> int | float:
+    """A number, or a sum of numbers as C means it: 4 * 256, (1000 + 255) / 256, 1e-5f."""
+    plain = re.sub(r"\b(?!0[xX])(\d*\.?\d*(?:[eE][+-]?\d+)?)[fFuUlL]+\b", r"\1", text)
+    try:
+        return _value(ast.parse(plain, mode="eval").body)
+    except (SyntaxError, TypeError, ZeroDivisionError) as error:
+        raise ValueError(f"{text!r} is not a number; an array has a shape: {text}[1000]") from error
+
+
+def _value(node: ast.AST) -> int | float:
+    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        return node.value
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return -_value(node.operand)
+    if not isinstance(node, ast.BinOp):
+        raise TypeError
+    a, b = _value(node.left), _value(node.right)
+    whole = isinstance(a, int) and isinstance(b, int)
+    match node.op:
+        case ast.Add():
+            return a + b
+        case ast.Sub():
+            return a - b
+        case ast.Mult():
+            return a * b
+        case ast.Div():
+            return math.trunc(a / b) if whole else a / b
+        case ast.Mod():
+            return math.fmod(a, b) if not whole else int(math.fmod(a, b))
+    raise TypeError

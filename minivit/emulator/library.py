@@ -1,0 +1,77 @@
+"""A built library in this process: a ctypes.CDLL and how its functions are called."""
+
+import ctypes
+import functools
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from .errors import EmulatorError
+
+_ONE_LAUNCH_AT_A_TIME = threading.RLock()
+
+
+class Library:
+    """A library that build_library made. Kernels are called by their number in it."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._c = ctypes.CDLL(str(path))
+        self._c.emulator_launch.restype = ctypes.c_bool
+        self._c.emulator_static_shared.restype = ctypes.c_ulong
+        self._c.emulator_new_stacks.restype = ctypes.c_void_p
+        for function in (self._c.emulator_message, self._c.emulator_printed, self._c.emulator_signature):
+            function.restype = ctypes.c_char_p
+
+    def signature(self, kernel: int) -> tuple[str, ...]:
+        """The kernel's parameter types, like ("f4*", "const f4*", "i4")."""
+        text = self._c.emulator_signature(kernel).decode()
+        return tuple(text.split(",")) if text else ()
+
+    def static_shared(self) -> int:
+        """Bytes of all shared variables with a fixed size, of all kernels in the library."""
+        return self._c.emulator_static_shared()
+
+    def launch(
+        self, kernel: int, grid: tuple, block: tuple, pointers: np.ndarray, shared: int, order: int
+    ) -> str | None:
+        """Run a kernel on arguments that were checked. Returns what went wrong, or None."""
+        with _ONE_LAUNCH_AT_A_TIME:
+            ok = self._c.emulator_launch(
+                ctypes.c_int(kernel),
+                (ctypes.c_uint * 3)(*grid),
+                (ctypes.c_uint * 3)(*block),
+                ctypes.c_uint(shared),
+                pointers.ctypes.data_as(ctypes.c_void_p),
+                ctypes.c_uint(order),
+                ctypes.c_void_p(_stacks(self)),
+            )
+            message = self._c.emulator_message().decode(errors="replace")
+            printed = self._c.emulator_printed().decode(errors="replace")
+        if printed:
+            sys.stdout.write(printed)
+        return None if ok else message
+
+    def __getattr__(self, name: str) -> object:
+        """Other functions of the library, as ctypes gives them."""
+        return getattr(self._c, name)
+
+
+@functools.cache
+def open_library(path: Path) -> Library:
+    return Library(path)
+
+
+_shared_stacks: list[int] = []
+
+
+def _stacks(library: Library) -> int:
+    """Memory for the threads' stacks, the same for every library: a process may have only so many pieces of memory."""
+    if not _shared_stacks:
+        address = library._c.emulator_new_stacks()
+        if not address:
+            raise EmulatorError("there is no room for the stacks of 1024 threads: 256 MiB of address space are needed")
+        _shared_stacks.append(address)
+    return _shared_stacks[0]

@@ -1,0 +1,57 @@
+"""A compiler's messages, cut down to what the writer of a kernel can use."""
+
+import re
+
+from .source import source_lines
+
+_ERROR = re.compile(r"^(.+?):(\d+):(?:\d+:)? (?:fatal )?[Ee]rror: (.*)$", re.MULTILINE)
+_MOST = 8  # errors shown; the first is the one that counts
+
+# What a learner may have tried, and what to say to that.
+_HINTS = (
+    (
+        r"<<<|>>>|\bcuda(Malloc|Memcpy|Free|DeviceSynchronize|Stream|Error_t|GetLastError)|\bmain\b",
+        "code for the host is written in Python here: keep the kernels, and launch them as kernel(grid, block, ...)",
+    ),
+    (r"__half|half2|__nv_bfloat16|wmma|nvcuda|mma_sync", "16-bit numbers and tensor cores are not emulated"),
+    (
+        r"cooperative_groups|\bcg::|this_thread_block|cuda::",
+        "cooperative groups and libcu++ are not emulated: use __syncthreads(), __syncwarp() and the shuffles",
+    ),
+    (r"\btex[123]D|texture|surf[123]D|cudaTextureObject", "textures are not emulated"),
+    (r"\basm\b|no such instruction|invalid instruction", "inline PTX runs on a GPU only"),
+    (
+        r"u?int(8|16|32|64)_t|\bFLT_MAX\b|\bINFINITY\b|\bDBL_MAX\b|std::",
+        "NVRTC has no standard library either: write unsigned or long long for uint32_t or int64_t, and "
+        "__int_as_float(0x7f800000) for INFINITY",
+    ),
+    (r"frame size", "a thread's own arrays are too large"),
+)
+
+
+def readable(messages: str, source: str) -> str:
+    """The errors as file:line: message, each with its line of the flattened source, and a hint where one is known."""
+    lines = source_lines(source)
+    found = list(dict.fromkeys(_ERROR.findall(messages)))
+    if not found:
+        return _linker(messages)
+    shown, hints = [], []
+    for file, line, message in found[:_MOST]:
+        text = lines.get((file, int(line)), "").strip()
+        shown.append(f"{file}:{line}: {message}" + (f"\n    {text}" if text else ""))
+        hints += [hint for pattern, hint in _HINTS if re.search(pattern, f"{message} {text}")]
+    if len(found) > _MOST:
+        shown.append(f"... and {len(found) - _MOST} more errors")
+    return "\n".join(shown + [f"Hint: {hint}." for hint in dict.fromkeys(hints)])
+
+
+def _linker(messages: str) -> str:
+    missing = sorted(
+        set(re.findall(r"undefined (?:reference to|symbol:) [`']?(?:TLS init function for )?([\w:]+)", messages))
+    )
+    if not missing:
+        return messages.strip()
+    return (
+        f"{', '.join(missing)}: declared, but defined nowhere. Dynamic shared memory is declared outside of every "
+        "namespace, like this: extern __shared__ float tile[];"
+    )

@@ -1,0 +1,194 @@
+"""Kernels in Python: load a .cu file, ask for a kernel by name, call it with NumPy arrays."""
+
+import operator
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from .arguments import Arguments, Parameter
+from .build import build_library
+from .errors import CompileError, LaunchError, UnknownKernelError
+from .library import Library, open_library
+from .source import dynamic_shared_names, find_kernels, flatten, flatten_text, refuse_system_headers, without_comments
+
+MAX_THREADS = 1024
+MAX_BLOCK = (1024, 1024, 64)
+MAX_GRID = (2**31 - 1, 65535, 65535)
+STATIC_SHARED = 48 * 1024
+MAX_SHARED = 227 * 1024
+
+
+def load(path: str | os.PathLike, *, include: Sequence[str | os.PathLike] = (), via: str = "source") -> "Module":
+    """The kernels of a .cu file. Nothing is compiled yet.
+
+    include: more folders to look for headers in. via="ptx": compiled by NVIDIA's NVRTC first, and its PTX is run.
+    """
+    path = Path(path)
+    return Module._of(flatten(path, include), path.name, via)
+
+
+class Module:
+    """The kernels of one CUDA source text: module["add<float>"] is a Kernel."""
+
+    def __init__(
+        self,
+        source: str,
+        name: str = "kernel.cu",
+        include: Sequence[str | os.PathLike] = (),
+        via: str = "source",
+    ):
+        self._set(flatten_text(source, name, include), name, via)
+
+    @classmethod
+    def _of(cls, flat: str, name: str, via: str) -> "Module":
+        module = cls.__new__(cls)
+        module._set(flat, name, via)
+        return module
+
+    def _set(self, flat: str, name: str, via: str) -> None:
+        if via not in ("source", "ptx"):
+            raise ValueError(f'via is {via!r}, expected "source" or "ptx"')
+        refuse_system_headers(flat)
+        self.source, self.name, self.via = flat, name, via
+        self.kernels = find_kernels(flat)
+        self._built: dict[tuple[str, str], tuple[Library, int]] = {}
+
+    def compile(self, names: Iterable[str], mode: str = "run") -> Path:
+        """Compile several kernels into one library, which takes less time than one by one. Returns its path."""
+        names = [_plain(name) for name in names]
+        for name in names:
+            self._check_name(name)
+        path = build_library(self._code(names), mode, self.source)
+        library = open_library(path)
+        static = library.static_shared()  # of all its kernels, and some room between the variables
+        if len(names) == 1 and static > STATIC_SHARED + 128:
+            raise CompileError(
+                f"{self.name}: {names[0]} has more than {STATIC_SHARED} bytes of __shared__ variables of fixed size, "
+                "which is all that a GPU allows. Make them smaller, or use dynamic shared memory: "
+                "extern __shared__ float tile[];"
+            )
+        for number, name in enumerate(names):
+            self._built[name, mode] = library, number
+        return path
+
+    def __getitem__(self, name: str) -> "Kernel":
+        library, number = self.built(name)
+        text = self.kernels.get(_base(name))
+        return Kernel(self, _plain(name), library.signature(number), text.parameters if text else ())
+
+    def built(self, name: str, mode: str = "run") -> tuple[Library, int]:
+        """The library that holds a kernel, compiled now if it was not, and the kernel's number in it."""
+        key = _plain(name), mode
+        if key not in self._built:
+            self.compile([name], mode)
+        return self._built[key]
+
+    def _code(self, names: Sequence[str]) -> str:
+        """The C++ text of a library with these kernels."""
+        if self.via == "ptx":
+            from .ptx.code import ptx_code
+
+            return ptx_code(self, names)
+        lines = ['#include "cuda.h"', self.source, '#line 1 "emulator"', '#include "kernel.h"']
+        lines += [f'asm(".set {name}, emulator_dynamic_shared");' for name in dynamic_shared_names(self.source)]
+        lines += ["const emulator::Kernel emulator_kernels[] = {"]
+        lines += [f'#line 1 "{name}"\nemulator::Entry<{name}>::kernel("{name}"),' for name in names]
+        lines += ["{nullptr, nullptr, nullptr, 0}};", ""]
+        return "\n".join(lines)
+
+    def _check_name(self, name: str) -> None:
+        base = _base(name)
+        text = self.kernels.get(base)
+        if text is None and not re.search(r"#\s*define\b.*__global__", without_comments(self.source)):
+            there = ", ".join(k.name + "<...>" * k.template for k in self.kernels.values()) or "none"
+            raise UnknownKernelError(f"{self.name} has no kernel {base!r}. Its kernels: {there}")
+        if text and text.template and "<" not in name:
+            raise UnknownKernelError(
+                f"{self.name}: {base} is a template: ask for one of its kernels, like {base}<float>"
+            )
+        if text and not text.template and "<" in name:
+            raise UnknownKernelError(f"{self.name}: {base} is no template: ask for {base!r}")
+
+
+class Kernel:
+    """A kernel that can be launched."""
+
+    def __init__(self, module: Module, name: str, signature: tuple[str, ...], names: tuple[str, ...]):
+        self.module, self.name, self.signature = module, name, signature
+        known = len(names) == len(signature)
+        self.names = names if known else tuple(f"argument {i}" for i in range(len(signature)))
+        self.parameters = [Parameter(name, code) for name, code in zip(self.names, signature, strict=True)]
+
+    def __call__(self, grid: int | tuple, block: int | tuple, *args: object, shared: int = 0, order: int = 0) -> None:
+        """Run the kernel on every thread of `grid` blocks of `block` threads; arrays are changed in place.
+
+        args are arrays, None for a null pointer, and numbers. shared: bytes of dynamic shared memory. order: 0 runs
+        blocks and threads in ascending order, any other number in an order of its own; a right kernel gives the same
+        bits in each. Raises LaunchError for what a GPU could not do; then the arrays are as they were.
+        """
+        grid, block = launch_sizes(self.name, grid, block, shared)
+        arguments = Arguments(self.name, self.parameters, args)
+        library, number = self.module.built(self.name)
+        message = library.launch(number, grid, block, arguments.pointers, shared, order)
+        if message is not None:
+            raise LaunchError(message)
+        arguments.finish()
+
+    def check(self, grid: int | tuple, block: int | tuple, *args: object, shared: int = 0, **options: object) -> object:
+        """Run it in a process of its own and look for mistakes. Returns a report: print it."""
+        from .trace.check import check
+
+        return check(self, grid, block, *args, shared=shared, **options)
+
+    def profile(
+        self, grid: int | tuple, block: int | tuple, *args: object, shared: int = 0, **options: object
+    ) -> object:
+        """Run it and count, line by line, what it asks of the memory. Returns a report: print it."""
+        from .trace.profile import profile
+
+        return profile(self, grid, block, *args, shared=shared, **options)
+
+    def __repr__(self) -> str:
+        return f"<kernel {self.name}({', '.join(f'{p} {p.name}' for p in self.parameters)}) of {self.module.name}>"
+
+
+def launch_sizes(kernel: str, grid: int | tuple, block: int | tuple, shared: int) -> tuple[tuple, tuple]:
+    """Grid and block as (x, y, z). Raises ValueError for what no GPU takes."""
+    grid, block = _three(kernel, "grid", grid, MAX_GRID), _three(kernel, "block", block, MAX_BLOCK)
+    threads = block[0] * block[1] * block[2]
+    if threads > MAX_THREADS:
+        raise ValueError(f"{kernel}: a block of {block} has {threads} threads, expected at most {MAX_THREADS}")
+    if not 0 <= operator.index(shared) <= MAX_SHARED:
+        raise ValueError(
+            f"{kernel}: shared is {shared} bytes, expected 0 … {MAX_SHARED}. On a GPU a block gets {STATIC_SHARED}; "
+            "more, up to 64 KB or 227 KB as the GPU has, only when it asks "
+            "(in CuPy: kernel.max_dynamic_shared_size_bytes)."
+        )
+    return grid, block
+
+
+def _three(kernel: str, what: str, size: int | tuple, most: tuple) -> tuple[int, int, int]:
+    sizes = tuple(size) if isinstance(size, tuple | list) else (size,)
+    if not 1 <= len(sizes) <= 3:
+        raise ValueError(f"{kernel}: {what} is {size}, expected a whole number or up to three of them")
+    try:
+        sizes = tuple(operator.index(n) for n in sizes) + (1,) * (3 - len(sizes))
+    except TypeError:
+        raise TypeError(
+            f"{kernel}: {what} is {size!r}, expected whole numbers (// divides without a remainder)"
+        ) from None
+    for axis, n, limit in zip("xyz", sizes, most, strict=True):
+        if not 1 <= n <= limit:
+            raise ValueError(f"{kernel}: {what} is {size}, its {axis} is {n}, expected 1 … {limit}")
+    return sizes
+
+
+def _plain(name: str) -> str:
+    """The name without needless spaces: "add< float >" is "add<float>"."""
+    return re.sub(r"\s*([<>,():*&])\s*", r"\1", " ".join(name.split()))
+
+
+def _base(name: str) -> str:
+    """ "add" of "kernels::add<float>"."""
+    return _plain(name).split("<")[0].split("::")[-1]

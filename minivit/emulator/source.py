@@ -1,0 +1,144 @@
+"""CUDA source as text: headers put in their place, kernels and their parameters found by name."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import CompileError
+
+_INCLUDE = re.compile(r'\s*#\s*include\s*"([^"]+)"')
+_SYSTEM_INCLUDE = re.compile(r"\s*#\s*include\s*<([^>]*)>")
+_PRAGMA_ONCE = re.compile(r"\s*#\s*pragma\s+once\b")
+_LINE = re.compile(r'#line (\d+) "([^"]*)"')
+_COMMENT_OR_TEXT = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"', re.DOTALL)
+_DYNAMIC_SHARED = re.compile(r"\bextern\b[^;{}()]*?\b__shared__\b[^;{}]*?\b(\w+)\s*\[\s*\]")
+_DECORATION = re.compile(
+    r"\b(?:__launch_bounds__|__maxnreg__|__align__|alignas|__attribute__)\s*\([^()]*(?:\([^()]*\)[^()]*)*\)"
+)
+
+
+@dataclass(frozen=True)
+class KernelText:
+    """What a file says of one of its kernels: its name, whether it is a template, and its parameters' names."""
+
+    name: str
+    template: bool
+    parameters: tuple[str, ...]
+
+
+def flatten(path: str | os.PathLike, include: Sequence[str | os.PathLike] = ()) -> str:
+    """The file at `path` with each `#include "header"` replaced by that header, once: one text for every compiler.
+
+    Headers are looked for beside the file that includes them, then in the folders of `include`. `#line` lets a
+    compiler's messages name the files as they lie there, relative to the folder of `path`.
+    Raises FileNotFoundError, naming the line, where a header is missing.
+    """
+    path = Path(path)
+    return _flatten(
+        path.read_text(encoding="utf-8"), path.name, path.parent, [Path(i) for i in include], {path.resolve()}
+    )
+
+
+def flatten_text(text: str, name: str, include: Sequence[str | os.PathLike] = ()) -> str:
+    """Like flatten, for source that is no file: headers are looked for in `include` only."""
+    return _flatten(text, name, None, [Path(i) for i in include], set())
+
+
+def _flatten(text: str, name: str, folder: Path | None, include: list[Path], seen: set[Path]) -> str:
+    lines = [f'#line 1 "{name}"']
+    for number, line in enumerate(text.splitlines(), 1):
+        match = _INCLUDE.match(line)
+        if match:
+            header = _find_header(match[1], [*([folder] if folder else []), *include], f"{name}:{number}")
+            if header not in seen:
+                seen.add(header)
+                shown = (Path(name).parent / match[1]).as_posix()
+                lines.append(_flatten(header.read_text(encoding="utf-8"), shown, header.parent, include, seen))
+            lines.append(f'#line {number + 1} "{name}"')
+        else:
+            lines.append("" if _PRAGMA_ONCE.match(line) else line)
+    return "\n".join(lines) + "\n"
+
+
+def _find_header(header: str, folders: list[Path], where: str) -> Path:
+    for folder in folders:
+        if (folder / header).is_file():
+            return (folder / header).resolve()
+    looked = ", ".join(str(folder) for folder in folders) or "no folder: give Module(..., include=[folder])"
+    raise FileNotFoundError(f'{where}: there is no header "{header}"; looked in {looked}')
+
+
+def refuse_system_headers(text: str) -> None:
+    """Raise CompileError for `#include <...>`."""
+    for (file, line), content in source_lines(text).items():
+        header = _SYSTEM_INCLUDE.match(content)
+        if not header:
+            continue
+        if (
+            re.match(r"(cuda|cooperative|mma|cub|thrust|curand|cutlass|cute|nv)", header[1])
+            and "runtime" not in header[1]
+        ):
+            why = "the emulator has none of CUDA's own headers: 16-bit numbers, tensor cores, cooperative groups, cub"
+        else:
+            why = (
+                "NVRTC has no headers of the system. Take the line out: what CUDA knows (threadIdx, expf, float4, "
+                "printf, size_t) is there without it. main() and its <<<launch>>> are written in Python"
+            )
+        raise CompileError(f"{file}:{line}: #include <{header[1]}>: {why}.")
+
+
+def source_lines(text: str) -> dict[tuple[str, int], str]:
+    """The lines of a flattened text by file and number."""
+    lines, file, number = {}, "", 0
+    for line in text.splitlines():
+        match = _LINE.match(line)
+        if match:
+            number, file = int(match[1]), match[2]
+        else:
+            lines[file, number] = line
+            number += 1
+    return lines
+
+
+def without_comments(text: str) -> str:
+    """The text with comments and quoted texts made blank; nothing else moves."""
+    return _COMMENT_OR_TEXT.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
+
+
+def dynamic_shared_names(text: str) -> list[str]:
+    """The names by which the file declares dynamic shared memory: `extern __shared__ float tile[];`."""
+    return sorted(set(_DYNAMIC_SHARED.findall(without_comments(text))))
+
+
+def find_kernels(text: str) -> dict[str, KernelText]:
+    """The kernels that a file defines, as far as can be read off its text."""
+    code = re.sub(r"^[ \t]*#[^\n]*", "", without_comments(text), flags=re.MULTILINE)
+    kernels = {}
+    for match in re.finditer(r"\b__global__\b", code):
+        before = code[: match.start()]
+        before = before[max(before.rfind(mark) for mark in ";{}") + 1 :]  # the declaration's beginning
+        head = _DECORATION.sub(" ", code[match.end() :].split("{")[0].split(";")[0])
+        found = re.search(r"(\w+)\s*\((.*)\)", head, re.DOTALL)
+        if found:
+            parameters = tuple(_parameter_name(text) for text in _split(found[2]) if text.strip() not in ("", "void"))
+            kernels.setdefault(found[1], KernelText(found[1], "template" in before, parameters))
+    return kernels
+
+
+def _split(parameters: str) -> list[str]:
+    """Split at the commas that stand in no brackets."""
+    parts, depth = [""], 0
+    for character in parameters:
+        depth += (character in "<([") - (character in ">)]")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts
+
+
+def _parameter_name(declaration: str) -> str:
+    words = re.findall(r"\w+", declaration.split("=")[0].split("[")[0])
+    return words[-1] if words else "?"

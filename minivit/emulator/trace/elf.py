@@ -1,0 +1,83 @@
+"""What a built library says of its source: the line that each machine instruction came from, and its shared arrays.
+
+Read straight from the ELF file (the format of Linux libraries) and its DWARF line table, so no binutils are needed.
+"""
+
+import re
+import struct
+from bisect import bisect_right
+from pathlib import Path
+from typing import NamedTuple
+
+from .dwarf import inlined_calls, line_rows, text_at
+
+_SYMBOLS, _THREAD_LOCAL = (
+    2,
+    6,
+)  # ELF: a section of symbols; a symbol of thread-local storage, which is our shared memory
+
+
+class SharedArray(NamedTuple):
+    name: str
+    offset: int  # bytes from the start of the library's shared memory
+    size: int
+
+
+class ElfFile:
+    """One built library: places_of(address) and shared_arrays."""
+
+    def __init__(self, path: str | Path) -> None:
+        data = Path(path).read_bytes()
+        if data[:6] != b"\x7fELF\x02\x01":
+            raise ValueError(f"{path} is not a 64-bit little-endian ELF library")
+        sections = _sections(data)
+        rows, files = line_rows(sections.get(".debug_line", (None, b""))[1])
+        self.rows = [row for row in rows if row.line or not row.file]  # code of no line belongs to the line before it
+        info, abbreviations, ranges = (
+            sections.get(f".debug_{name}", (None, b""))[1] for name in ("info", "abbrev", "ranges")
+        )
+        self.calls = inlined_calls(info, abbreviations, ranges, files)
+        self.shared_arrays = _shared_arrays(data, sections)
+        self._addresses = [row.address for row in self.rows]
+
+    def line_of(self, address: int) -> tuple[str, int]:
+        """(file, line) of the instruction at an address counted from the library's start; ("", 0) if there is none."""
+        place = bisect_right(self._addresses, address) - 1
+        return self.rows[place][1:] if place >= 0 else ("", 0)
+
+    def places_of(self, address: int) -> list[tuple[str, int]]:
+        """The line of an instruction, then the line that called the function it is in, and so on as far as inlined."""
+        around = [call for call in reversed(self.calls) if call.start <= address < call.end]  # inner ones come later
+        around.sort(key=lambda call: call.end - call.start)
+        return [self.line_of(address), *((call.file, call.line) for call in around)]
+
+
+def _sections(data: bytes) -> dict[str, tuple[tuple, bytes]]:
+    """Each section by its name: its header's fields and its bytes."""
+    (table,) = struct.unpack_from("<Q", data, 40)
+    size, count, names = struct.unpack_from("<HHH", data, 58)
+    headers = [struct.unpack_from("<IIQQQQIIQQ", data, table + i * size) for i in range(count)]
+    strings = data[headers[names][4] :]
+    return {text_at(strings, header[0])[0]: (header, data[header[4] : header[4] + header[5]]) for header in headers}
+
+
+def _shared_arrays(data: bytes, sections: dict) -> list[SharedArray]:
+    """`static thread_local` symbols: _ZZ<function>E<length><name>, by offset."""
+    if ".symtab" not in sections:
+        return []
+    symbols, strings = sections[".symtab"][1], sections[".strtab"][1]
+    arrays = set()
+    for name, info, _, _, offset, size in struct.iter_unpack("<IBBHQQ", symbols):
+        if info & 15 == _THREAD_LOCAL and size:
+            arrays.add(SharedArray(_plain_name(text_at(strings, name)[0]), offset, size))
+    return sorted(arrays, key=lambda array: array.offset)
+
+
+def _plain_name(symbol: str) -> str:
+    """The last name of a mangled symbol: _ZZ3sumPfE4tile is tile."""
+    for match in re.finditer(r"(?=(\d+)([A-Za-z_]\w*?)(_\d+)?$)", symbol):
+        length, name = int(match[1]), symbol[match.start(2) :]
+        if len(name) >= length and (len(name) == length or match[3]):
+            name = name[:length]
+            return _plain_name(name) if "_ZZ" in name else name  # by way of PTX it is a name within a name
+    return symbol

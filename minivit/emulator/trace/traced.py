@@ -1,0 +1,198 @@
+"""A library with a traced kernel, loaded: launches it, and reads what the library has noted (check.h, profile.cpp)."""
+
+import ctypes
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..library import open_library
+from .elf import ElfFile
+from .findings import Facts, Place
+
+CHECK, PROFILE = 1, 2
+NAMED_SITE = 0x80000000
+NO_PLACE: Place = ("", 0)
+KEPT = 8  # requests of a line whose addresses are kept
+SPOILED = ("crash", "stack overflow", "endless loop")  # after these the process is not used again
+
+
+@dataclass(frozen=True)
+class SiteCount:
+    """What one instruction did to one array: the numbers behind a ProfileLine."""
+
+    place: Place
+    caller: Place
+    buffer: int
+    act: int
+    size: int
+    requests: int
+    lanes: int
+    moved: int
+    ideal: int
+    most: int
+    kept: list[tuple[int, np.ndarray]]  # lanes that took part, their addresses
+
+
+class _Buffer(ctypes.Structure):
+    _fields_ = [
+        ("start", ctypes.c_void_p),
+        ("bytes", ctypes.c_size_t),
+        ("element", ctypes.c_size_t),
+        ("read_only", ctypes.c_int),
+        ("output", ctypes.c_int),
+    ]
+
+
+class _Finding(ctypes.Structure):  # check.h
+    _fields_ = [
+        ("kind", ctypes.c_char_p),
+        ("text", ctypes.c_char_p),
+        ("count", ctypes.c_ulonglong),
+        ("offset", ctypes.c_longlong),
+        *((name, ctypes.c_uint) for name in ("size", "site", "earlier_site", "block", "thread", "earlier_block")),
+        ("earlier_thread", ctypes.c_uint),
+        *((name, ctypes.c_int) for name in ("buffer", "act", "earlier_act")),
+    ]
+
+
+class _Site(ctypes.Structure):  # profile.cpp
+    _fields_ = [
+        *((name, ctypes.c_ulonglong) for name in ("site", "requests", "lanes", "moved", "ideal")),
+        *((name, ctypes.c_uint) for name in ("most", "size")),
+        *((name, ctypes.c_int) for name in ("buffer", "act")),
+        ("kept", ctypes.c_uint),
+        ("kept_lanes", ctypes.c_uint * KEPT),
+        ("kept_at", (ctypes.c_longlong * 32) * KEPT),
+    ]
+
+
+class TracedLibrary:
+    """The functions of a library that was built in mode "trace"."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.files: frozenset[str] = frozenset()  # the reader's own
+        self.library = open_library(path)
+        self.library.emulator_place.restype = ctypes.c_char_p
+        for function in ("findings", "sites", "dynamic_offset"):
+            getattr(self.library, f"emulator_{function}").restype = ctypes.c_size_t
+
+    @staticmethod
+    @functools.cache
+    def load(path: Path) -> "TracedLibrary":
+        return TracedLibrary(path)
+
+    @functools.cached_property
+    def elf(self) -> ElfFile:
+        return ElfFile(self.path)
+
+    @functools.cached_property
+    def _line_numbers(self) -> list[tuple[int, int]]:
+        """Where each line's code begins, and a number for the line."""
+        numbers: dict[tuple[str, int], int] = {}
+        return [(row.address, numbers.setdefault((row.file, row.line), len(numbers))) for row in self.elf.rows] or [
+            (0, 0)
+        ]
+
+    def launch(
+        self,
+        kernel: int,
+        grid: tuple[int, int, int],
+        block: tuple[int, int, int],
+        shared: int,
+        slots: np.ndarray,
+        buffers: list[tuple[int, int, int, bool, bool]],
+        mode: int,
+        seconds: int,
+        order: int,
+    ) -> str | None:
+        """Returns what went wrong, or None. slots: a row of bytes for each argument.
+
+        buffers: address, bytes, an element's bytes, read only?, output?
+        """
+        pointers = slots.ctypes.data + slots.strides[0] * np.arange(len(slots), dtype=np.uint64)
+        buffers = (_Buffer * len(buffers))(*buffers)
+        addresses, lines = (np.array(column, np.uint32) for column in zip(*self._line_numbers, strict=True))
+        self.library.emulator_lines(addresses.ctypes, lines.ctypes, ctypes.c_size_t(len(lines)))
+        self.library.emulator_trace(mode, buffers, ctypes.c_size_t(len(buffers)), seconds)
+        error = self.library.launch(kernel, grid, block, pointers, shared, order)
+        self.library.emulator_trace_end(error is None)
+        return error
+
+    def findings(self) -> list[Facts]:
+        first = ctypes.c_void_p()
+        count = self.library.emulator_findings(ctypes.byref(first))
+        found = ctypes.cast(first, ctypes.POINTER(_Finding))
+        return [self._facts(found[i]) for i in range(count)]
+
+    def _facts(self, f: _Finding) -> Facts:
+        here, earlier = self.place(f.site), self.place(f.earlier_site)
+        if f.kind.decode() in SPOILED and here[0] == NO_PLACE:
+            here = earlier  # it was in a function of the C library: the kernel's last access says where
+        return Facts(
+            f.kind.decode(),
+            (f.text or b"").decode(errors="replace"),
+            f.count,
+            f.offset,
+            f.size,
+            *here,
+            *earlier,
+            f.block,
+            f.thread,
+            f.earlier_block,
+            f.earlier_thread,
+            f.buffer,
+            f.act,
+            f.earlier_act,
+        )
+
+    def place(self, site: int) -> tuple[Place, Place]:
+        """Where an instruction stands, and the kernel's line that called the function it stands in, if one did.
+
+        A site is the address to which the instruction's call returns. Lines of the emulator's own headers do not count.
+        """
+        if site & NAMED_SITE:
+            line = ctypes.c_int()
+            file = self.library.emulator_place(ctypes.c_uint(site), ctypes.byref(line))
+            return ((file or b"").decode(), line.value), NO_PLACE
+        places = (
+            [place for place in self.elf.places_of(site - 1) if place[0] in self.files and place[1]] if site else []
+        )
+        if not places:
+            return NO_PLACE, NO_PLACE
+        return places[0], places[-1] if places[-1] != places[0] else NO_PLACE
+
+    def sites(self) -> list[SiteCount]:
+        first = ctypes.c_void_p()
+        count = self.library.emulator_sites(ctypes.byref(first))
+        sites = ctypes.cast(first, ctypes.POINTER(_Site))
+        return [
+            SiteCount(
+                *self.place(s.site),
+                s.buffer,
+                s.act,
+                s.size,
+                s.requests,
+                s.lanes,
+                s.moved,
+                s.ideal,
+                s.most,
+                [(s.kept_lanes[k], np.array(s.kept_at[k], np.int64)) for k in range(s.kept)],
+            )
+            for s in (sites[i] for i in range(count))
+        ]
+
+    def sectors(self, buffer: int) -> tuple[int, int]:
+        read, written = ctypes.c_ulonglong(), ctypes.c_ulonglong()
+        self.library.emulator_sectors(buffer, ctypes.byref(read), ctypes.byref(written))
+        return read.value, written.value
+
+    def counts(self) -> tuple[int, int]:
+        barriers, operations = ctypes.c_ulonglong(), ctypes.c_ulonglong()
+        self.library.emulator_counts(ctypes.byref(barriers), ctypes.byref(operations))
+        return barriers.value, operations.value
+
+    def dynamic_offset(self) -> int:
+        return self.library.emulator_dynamic_offset()

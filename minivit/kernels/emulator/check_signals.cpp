@@ -1,0 +1,57 @@
+// What the processor or the clock stops: an address that nobody owns, a stack that is full, a loop without an end.
+// The handler runs on a stack of its own, writes the finding down and leaves the kernel for good. This is done only in
+// a process of its own, which is not used again afterwards.
+#include <csignal>
+#include <cstdint>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "check.h"
+
+namespace emulator {
+namespace {
+
+constexpr int WATCHED[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGALRM};
+char alarm_stack[65536];
+
+const void* where(const void* context) {
+    const auto& machine = static_cast<const ucontext_t*>(context)->uc_mcontext;
+#if defined(__x86_64__)
+    return reinterpret_cast<const void*>(machine.gregs[REG_RIP] + 1);  // sites are return addresses: one behind
+#elif defined(__aarch64__)
+    return reinterpret_cast<const void*>(machine.pc + 1);
+#endif
+}
+
+void on_signal(int signal, siginfo_t* info, void* context) {
+    if (!current) _exit(128 + signal);
+    const char* address = static_cast<const char*>(info->si_addr);
+    bool full = signal == SIGSEGV && address < current->stack + 4096 && address >= current->stack - 65536;
+    Finding finding = here(signal == SIGALRM ? "endless loop" : full ? "stack overflow" : "crash", {"", 0});
+    finding.site = site_of(where(context));
+    finding.earlier_site = last_site;
+    finding.offset = signal;
+    add_finding(finding);
+    stop_launch();
+}
+
+}  // namespace
+
+void watch_signals(unsigned seconds) {
+    stack_t stack{};
+    stack.ss_sp = alarm_stack;
+    stack.ss_size = sizeof alarm_stack;
+    sigaltstack(&stack, nullptr);
+    struct sigaction action{};
+    action.sa_sigaction = on_signal;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+    for (int signal : WATCHED) sigaction(signal, &action, nullptr);
+    alarm(seconds);
+}
+
+void unwatch_signals() {
+    alarm(0);
+    for (int signal : WATCHED) std::signal(signal, SIG_DFL);
+}
+
+}  // namespace emulator

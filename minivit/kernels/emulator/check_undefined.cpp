@@ -1,0 +1,74 @@
+// What C++ leaves undefined: an index beyond an array, an int that grows too large, a division by zero. The compiler
+// puts a test before each (-fsanitize=bounds, ...) and calls these functions where it fails. The place comes with them.
+#include <cstdio>
+
+#include "check.h"
+
+namespace {
+
+// As the compiler lays them out.
+struct Source {
+    const char* file;
+    unsigned line, column;
+};
+struct TypeName {
+    unsigned short kind, bits;  // kind 0: integer; bits: 1 if signed, plus twice the logarithm of its width
+    char name[1];
+    bool is_signed() const { return bits & 1; }
+    unsigned width() const { return 1u << (bits >> 1); }
+};
+struct BoundsData {
+    Source source;
+    const TypeName *array, *index;
+};
+struct OverflowData {
+    Source source;
+    const TypeName* type;
+};
+
+long long number(const TypeName& type, unsigned long long value) {  // narrow numbers come as they are, in 64 bits
+    if (!type.is_signed() || type.width() >= 64) return value;
+    return (long long)(value << (64 - type.width())) >> (64 - type.width());
+}
+
+[[noreturn]] void report(const char* kind, const Source& source, const char* text) {
+    static char kept[256];
+    snprintf(kept, sizeof kept, "%s", text);
+    emulator::Finding finding = emulator::here(kind, {source.file, int(source.line)});
+    finding.text = kept;
+    emulator::add_finding(finding);
+    emulator::stop_launch();
+}
+
+[[noreturn]] void overflow(const OverflowData& data, unsigned long long a, const char* sign, unsigned long long b) {
+    char text[256];
+    long long left = number(*data.type, a), right = number(*data.type, b);
+    snprintf(text, sizeof text, "%lld %s %lld does not fit %s", left, sign, right, data.type->name);
+    report("integer overflow", data.source, text);
+}
+
+}  // namespace
+
+extern "C" {
+void __ubsan_handle_out_of_bounds_abort(BoundsData* data, unsigned long long index) {
+    char text[256];
+    snprintf(text, sizeof text, "index %lld of an array %s", number(*data->index, index), data->array->name);
+    report("array index", data->source, text);
+}
+void __ubsan_handle_add_overflow_abort(OverflowData* data, unsigned long long a, unsigned long long b) {
+    overflow(*data, a, "+", b);
+}
+void __ubsan_handle_sub_overflow_abort(OverflowData* data, unsigned long long a, unsigned long long b) {
+    overflow(*data, a, "-", b);
+}
+void __ubsan_handle_mul_overflow_abort(OverflowData* data, unsigned long long a, unsigned long long b) {
+    overflow(*data, a, "*", b);
+}
+void __ubsan_handle_negate_overflow_abort(OverflowData* data, unsigned long long a) { overflow(*data, 0, "-", a); }
+void __ubsan_handle_divrem_overflow_abort(OverflowData* data, unsigned long long a, unsigned long long b) {
+    if (number(*data->type, b) != 0) overflow(*data, a, "/", b);
+    char text[256];
+    snprintf(text, sizeof text, "%lld is divided by 0", number(*data->type, a));
+    report("division by zero", data->source, text);
+}
+}

@@ -1,0 +1,48 @@
+// A kernel that touches memory which nobody owns, or divides by zero, would end the whole process. While a kernel runs,
+// the signal that the processor sends ends the launch instead, with a message. kernel.check finds out which line it
+// was.
+#include <pthread.h>
+#include <signal.h>
+
+#include "runtime.h"
+
+namespace emulator {
+
+static constexpr int CRASHES[] = {SIGSEGV, SIGBUS, SIGFPE};
+static struct sigaction before[sizeof CRASHES / sizeof *CRASHES];  // who was called before us
+static stack_t stack_before;
+static char handler_stack[64 * 1024];  // the thread's own may be the one that is full
+static pthread_t launching;
+
+static void on_crash(int signal, siginfo_t* info, void*) {
+    if (!current || !pthread_equal(pthread_self(), launching)) {  // not the kernel: it happens again, without us
+        for (unsigned i = 0; i < sizeof CRASHES / sizeof *CRASHES; ++i) sigaction(CRASHES[i], &before[i], nullptr);
+        return;
+    }
+    if (signal == SIGFPE) fail("crash", {nullptr, 0}, "an integer was divided by zero");
+    const char* address = static_cast<const char*>(info->si_addr);
+    if (address < current->stack && address >= current->stack - STACK_GUARD)
+        fail("crash", {nullptr, 0}, "the stack of this thread is full: too deep a recursion");
+    fail("crash", {nullptr, 0},
+         "touched memory that nobody owns: an index far out of bounds, or a null pointer. kernel.check(...) tells the "
+         "line.");
+}
+
+static void watch_for_crashes() {
+    launching = pthread_self();
+    stack_t stack{};
+    stack.ss_sp = handler_stack;
+    stack.ss_size = sizeof handler_stack;
+    sigaltstack(&stack, &stack_before);
+    struct sigaction action {};
+    action.sa_sigaction = on_crash;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+    for (unsigned i = 0; i < sizeof CRASHES / sizeof *CRASHES; ++i) sigaction(CRASHES[i], &action, &before[i]);
+}
+
+static void unwatch_crashes() {
+    for (unsigned i = 0; i < sizeof CRASHES / sizeof *CRASHES; ++i) sigaction(CRASHES[i], &before[i], nullptr);
+    sigaltstack(&stack_before, nullptr);
+}
+
+}  // namespace emulator

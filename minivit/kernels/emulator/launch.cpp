@@ -1,0 +1,188 @@
+// The launch of a grid: block after block, each with fresh shared memory and fresh threads; and what Python calls.
+// This file and runtime.cpp are compiled as one.
+#include <link.h>
+#include <sys/mman.h>
+
+#include "runtime.h"
+
+namespace emulator {
+
+// All shared variables of the library, as this thread of the operating system sees them: its thread-local memory.
+static int find_shared_memory(dl_phdr_info* library, size_t, void*) {
+    char* dynamic = reinterpret_cast<char*>(emulator_dynamic_shared);
+    for (int i = 0; i < library->dlpi_phnum; ++i) {
+        char* start = static_cast<char*>(library->dlpi_tls_data);
+        unsigned long size = library->dlpi_phdr[i].p_memsz;
+        if (library->dlpi_phdr[i].p_type != PT_TLS || dynamic < start || dynamic >= start + size) continue;
+        shared_memory = {start, size, dynamic, 0};
+        return 1;
+    }
+    return 0;
+}
+
+// Uninitialised shared memory reads as NaN, and as -1: a kernel must not count on what was there before.
+static void clear_shared_memory() {
+    char *start = shared_memory.start, *dynamic = shared_memory.dynamic;
+    char* behind = dynamic + sizeof emulator_dynamic_shared;
+    memset(start, 0xff, dynamic - start);
+    memset(dynamic, 0xff, shared_memory.dynamic_size + SHARED_GUARD);
+    memset(behind, 0xff, start + shared_memory.size - behind);
+}
+
+static bool wrote_behind_shared_memory() {
+    const unsigned char* guard = emulator_dynamic_shared + shared_memory.dynamic_size;
+    for (unsigned i = 0; i < SHARED_GUARD; ++i)
+        if (guard[i] != 0xff) return true;
+    return false;
+}
+
+// ---- who comes first: in ascending order, or in one that the seed has shuffled ----
+
+static unsigned long long random_state;
+static bool ascending;
+
+static unsigned next_random() {
+    random_state = random_state * 6364136223846793005ull + 1442695040888963407ull;
+    return unsigned(random_state >> 33);
+}
+
+template <typename T>
+static void choose_order(T* order, unsigned n) {
+    for (unsigned i = 0; i < n; ++i) order[i] = T(i);
+    for (unsigned i = n; i > 1 && !ascending; --i) {
+        unsigned j = next_random() % i;
+        T other = order[i - 1];
+        order[i - 1] = order[j];
+        order[j] = other;
+    }
+}
+
+static void prepare_threads(char* stacks) {
+    choose_order(warp_order, warp_count);
+    for (unsigned w = 0; w < warp_count; ++w) choose_order(warps[w].order, LANES);
+    for (unsigned i = 0; i < threads; ++i) {
+        fibers[i].number = i;
+        fibers[i].thread = {i % block_size.x, i / block_size.x % block_size.y, i / (block_size.x * block_size.y)};
+        fibers[i].stack = stacks + i * (STACK_GUARD + STACK_SIZE) + STACK_GUARD;
+        unsigned turn = 0;
+        while (warps[i / LANES].order[turn] != i % LANES) ++turn;
+        fibers[i].turn = turn;
+    }
+}
+
+// ---- blocks ----
+
+static void run_block() {
+    clear_shared_memory();
+    alive = threads;
+    barrier = {};
+    barrier.votes.all = 1;
+    for (unsigned w = 0; w < warp_count; ++w) {
+        unsigned lanes = threads - w * LANES;
+        warps[w].alive = warps[w].ready = lanes < LANES ? (1u << lanes) - 1 : ~0u;
+        warps[w].meeting_count = 0;
+    }
+    for (unsigned i = 0; i < threads; ++i) {
+        // Stacks that start at the same offset within a page would all want the same lines of the cache.
+        char* top = fibers[i].stack + STACK_SIZE - i % 32 * 832;
+        fibers[i].stack_pointer = new_stack_pointer(top, run_thread);
+        fibers[i].state = READY;
+    }
+    on_block();
+    current = next_in_warp(warp_order[0], LANES - 1);
+    emulator_switch(&host_stack_pointer, current->stack_pointer);
+    on_block_end();
+    if (!failed && wrote_behind_shared_memory()) {
+        const uint3& b = block_index;
+        snprintf(message, sizeof message,
+                 "%s, block (%u, %u, %u): wrote behind its %u bytes of dynamic shared memory. Ask for more at the "
+                 "launch, or mend the index.",
+                 kernel->name, b.x, b.y, b.z, shared_memory.dynamic_size);
+        failed = true;
+    }
+}
+
+static unsigned long long greatest_common_divisor(unsigned long long a, unsigned long long b) {
+    return b ? greatest_common_divisor(b, a % b) : a;
+}
+
+// Every block once: in order, or from a random one on in random strides that pass through all of them.
+static void run_grid() {
+    unsigned long long count = 1ull * grid_size.x * grid_size.y * grid_size.z, start = 0, stride = 1;
+    if (!ascending) {
+        start = next_random() % count;
+        do stride = 1 + next_random() % count;
+        while (greatest_common_divisor(stride, count) != 1);
+    }
+    for (unsigned long long i = 0, block = start; i < count && !failed; ++i, block = (block + stride) % count) {
+        block_index = {unsigned(block % grid_size.x), unsigned(block / grid_size.x % grid_size.y),
+                       unsigned(block / grid_size.x / grid_size.y)};
+        run_block();
+    }
+}
+
+}  // namespace emulator
+
+// ---- what Python calls ----
+
+#define EXPORT extern "C" __attribute__((visibility("default")))
+using namespace emulator;
+
+// Room for the stacks of the largest block, used by all libraries of a process; below each a page that faults.
+EXPORT void* emulator_new_stacks() {
+    size_t size = MAX_THREADS * (STACK_GUARD + STACK_SIZE);
+    void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) return nullptr;
+    for (unsigned i = 0; i < MAX_THREADS; ++i)
+        mprotect(static_cast<char*>(memory) + i * (STACK_GUARD + STACK_SIZE), STACK_GUARD, PROT_NONE);
+    return memory;
+}
+
+// Returns whether all went well; emulator_message says what did not. Python has checked the sizes.
+EXPORT bool emulator_launch(int kernel_number, const unsigned* grid, const unsigned* block, unsigned dynamic_shared,
+                            void** kernel_arguments, unsigned order, char* stacks) {
+    kernel = &emulator_kernels[kernel_number];
+    arguments = kernel_arguments;
+    grid_size = dim3(grid[0], grid[1], grid[2]);
+    block_size = dim3(block[0], block[1], block[2]);
+    threads = block[0] * block[1] * block[2];
+    warp_count = (threads + LANES - 1) / LANES;
+    random_state = order;
+    ascending = order == 0;
+    failed = false;
+    message[0] = 0;
+    printed_size = 0;
+    if (printed) printed[0] = 0;
+    dl_iterate_phdr(find_shared_memory, nullptr);
+    shared_memory.dynamic_size = dynamic_shared;
+    prepare_threads(stacks);
+    on_launch(dynamic_shared);
+    if (!TRACED) watch_for_crashes();
+    run_grid();
+    if (!TRACED) unwatch_crashes();
+    current = nullptr;
+    return !failed;
+}
+
+EXPORT const char* emulator_message() { return message; }
+EXPORT const char* emulator_printed() { return printed ? printed : ""; }
+EXPORT unsigned long emulator_static_shared() {
+    dl_iterate_phdr(find_shared_memory, nullptr);
+    return shared_memory.size - sizeof emulator_dynamic_shared;
+}
+
+// The types of a kernel's parameters: "f4*,const i4*,f8" are float*, const int* and double.
+EXPORT const char* emulator_signature(int kernel_number) {
+    static char text[2048];
+    size_t n = 0;
+    text[0] = 0;
+    const Kernel& k = emulator_kernels[kernel_number];
+    for (int i = 0; i < k.parameter_count; ++i) {
+        const Parameter& p = k.parameters[i];
+        n += snprintf(text + n, sizeof text - n, "%s%s%c%d", i ? "," : "", p.pointer && p.constant ? "const " : "",
+                      p.kind, p.size);
+        if (p.count > 1) n += snprintf(text + n, sizeof text - n, "x%d", p.count);
+        if (p.pointer) n += snprintf(text + n, sizeof text - n, "*");
+    }
+    return text;
+}

@@ -1,0 +1,151 @@
+// What a running kernel, the checker and the profiler see of the emulator's runtime (runtime.cpp).
+//
+// One thread of the operating system runs every block in turn. The CUDA threads of a block are fibers: each has a stack
+// of its own and runs until it must wait, at a barrier or for the other lanes of its warp; then another one runs.
+// No header of the system is included here: a small kernel compiles in a fraction of a second.
+#pragma once
+
+#define EMULATOR_UNTRACED __attribute__((no_sanitize("thread")))  // its accesses are ours, not the kernel's
+
+struct uint3 {
+    unsigned x, y, z;
+};
+struct dim3 {
+    unsigned x, y, z;
+    constexpr dim3(unsigned x = 1, unsigned y = 1, unsigned z = 1) : x(x), y(y), z(z) {}
+    constexpr dim3(uint3 v) : x(v.x), y(v.y), z(v.z) {}
+};
+
+namespace emulator {
+
+typedef unsigned long long Bits;  // a value of up to 8 bytes, whatever its type
+
+constexpr unsigned MAX_THREADS = 1024;
+constexpr unsigned LANES = 32;
+constexpr unsigned MAX_SHARED = 227 * 1024;  // of one block, on the GPUs that allow the most
+constexpr unsigned SHARED_GUARD = 1024;      // bytes behind the dynamic shared memory that must stay as they are
+constexpr unsigned long STACK_SIZE = 192 * 1024;
+constexpr unsigned long STACK_GUARD = 64 * 1024;  // below each stack, memory that faults: a page or more everywhere
+
+// A place in the reader's source. As the last, defaulted parameter of a function it is where that function was called.
+struct Place {
+    const char* file;
+    int line;
+    static constexpr Place here(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+        return {file, line};
+    }
+};
+
+enum State : unsigned char { READY, AT_WARP, AT_BLOCK, EXITED };
+
+struct Fiber {        // one CUDA thread
+    uint3 thread;     // threadIdx
+    unsigned number;  // in its block, x fastest; its warp is number / 32, its lane number % 32
+    unsigned turn;    // its place in the order in which its warp's lanes run
+    State state;
+    Place waits_at;       // where, if it waits
+    void* stack_pointer;  // while it does not run
+    char* stack;          // the lowest address
+};
+
+// A warp operation that some lanes have reached and others have not.
+enum Operation : unsigned char { SYNCWARP, SHUFFLE, VOTE, MATCH, ACTIVE };
+struct Meeting {
+    unsigned mask;     // the lanes that take part
+    unsigned arrived;  // those that wait here
+    Operation operation;
+    Place place;
+};
+struct Warp {
+    unsigned alive;  // lanes, one bit each, that have not returned
+    unsigned ready;  // those that can run
+    unsigned char order[LANES];
+    Meeting meetings[LANES];  // those under way, one for each mask that lanes wait with
+    unsigned meeting_count;
+    Bits value[LANES];   // what each lane brought to its warp operation,
+    int source[LANES];   // which lane's value it wants,
+    Bits result[LANES];  // and what it got
+};
+
+extern Fiber* current;  // the one that runs
+extern uint3 block_index;
+extern dim3 block_size, grid_size;
+extern Fiber fibers[MAX_THREADS];
+extern Warp warps[MAX_THREADS / LANES];
+
+// Barriers of the block. `id` tells two of them on one line apart. What `vote` adds up: all threads' predicates.
+struct Votes {
+    unsigned count, all, any;
+};
+void syncthreads(Place place, int id);
+Votes syncthreads_votes(bool vote, Place place, int id);
+
+// Warp operations: each returns when every lane of the mask that has not exited has come. Shuffle: the value of lane
+// `source`. Vote: the lanes whose value is not 0. Match: the lanes whose value is the same as mine.
+void syncwarp(unsigned mask, Place place);
+Bits shuffle(unsigned mask, Bits value, int source, Place place);
+unsigned vote(unsigned mask, Bits value, Place place);
+unsigned match(unsigned mask, Bits value, Place place);
+// Active: the lanes that come to the same place before they must wait for anything else.
+unsigned active_mask(Place place = Place::here());
+
+// End the launch with a message; `kind` is a word or two for what went wrong.
+[[noreturn]] __attribute__((format(printf, 3, 4))) void fail(const char* kind, Place place, const char* format, ...);
+__attribute__((format(printf, 1, 2))) int print(const char* format, ...);
+
+// Hooks of the checker and the profiler; in run mode they are nothing.
+#if defined(EMULATOR_TRACE)
+constexpr bool TRACED = true;
+void on_launch(unsigned dynamic_shared);
+void on_block();                                        // a block starts
+void on_block_end();                                    // its last thread has returned
+void on_syncthreads(Place);                             // the last thread has arrived
+void on_warp_operation(unsigned warp, const Meeting&);  // the last lane has arrived; `arrived` holds all of them
+void on_exit();                                         // the current thread returns
+void on_fence();                                        // __threadfence()
+void on_fail(const char* kind, Place, const char*);     // the current thread ends the launch with this message
+void on_atomic(void* address, unsigned size, Place);    // the current thread reads and writes in one step
+#else
+constexpr bool TRACED = false;
+inline void on_launch(unsigned) {}
+inline void on_block() {}
+inline void on_block_end() {}
+inline void on_syncthreads(Place) {}
+inline void on_warp_operation(unsigned, const Meeting&) {}
+inline void on_exit() {}
+inline void on_fence() {}
+inline void on_fail(const char*, Place, const char*) {}
+inline void on_atomic(void*, unsigned, Place) {}
+#endif
+
+// The memory of this library's shared variables, static and dynamic, on the thread that launches.
+struct SharedMemory {
+    char* start;  // all of it; the dynamic part lies somewhere within
+    unsigned long size;
+    char* dynamic;
+    unsigned dynamic_size;
+};
+extern SharedMemory shared_memory;
+
+// ---- the kernels of a library ----
+
+struct Parameter {
+    char kind;            // f, i, u, b as in NumPy's dtypes; v: void; ?: something else
+    unsigned char size;   // bytes of one number
+    unsigned char count;  // how many: 4 in a float4
+    bool pointer, constant;
+};
+
+struct Kernel {
+    const char* name;
+    void (*call)(void** arguments);
+    const Parameter* parameters;
+    int parameter_count;
+};
+
+}  // namespace emulator
+
+// Defined by what Python puts behind a .cu file: the kernels, the last one without a name; and the dynamic shared
+// memory. A kernel declares that by a name of its own, which is made another name of this.
+extern "C" const emulator::Kernel emulator_kernels[];
+extern "C" thread_local unsigned char emulator_dynamic_shared[emulator::MAX_SHARED + emulator::SHARED_GUARD];

@@ -1,0 +1,212 @@
+// The functions that a traced kernel calls before each access to memory, and the runtime's hooks.
+#include "trace.h"
+
+#include <link.h>
+
+#include <string>
+#include <unordered_map>
+
+#define EXPORT extern "C" __attribute__((visibility("default")))
+#define RETURN_ADDRESS __builtin_return_address(0)
+
+namespace emulator {
+
+Mode mode = Mode::check;
+std::vector<Buffer> buffers;
+unsigned last_site;
+
+namespace {
+
+bool tracing;
+unsigned long long barriers, warp_operations;
+const char *library_start, *library_end;
+std::vector<Place> places;
+std::unordered_map<std::string, unsigned> place_numbers;
+unsigned latest_buffer;
+
+bool within(const void* address, const void* start, size_t size) {
+    return size_t(static_cast<const char*>(address) - static_cast<const char*>(start)) < size;
+}
+
+// Where this library lies in memory: its constants and the runtime's own variables are none of the kernel's memory.
+int find_library(dl_phdr_info* info, size_t, void*) {
+    const char *start = reinterpret_cast<const char*>(info->dlpi_addr), *end = start;
+    for (int i = 0; i < info->dlpi_phnum; ++i) {
+        const auto& segment = info->dlpi_phdr[i];
+        if (segment.p_type == PT_LOAD && start + segment.p_vaddr + segment.p_memsz > end)
+            end = start + segment.p_vaddr + segment.p_memsz;
+    }
+    if (!within(&mode, start, end - start)) return 0;
+    library_start = start;
+    library_end = end;
+    return 1;
+}
+
+// The buffer that an address belongs to; an address outside all of them is counted from the nearest, if one is near.
+void locate(const char* address, Access* access) {
+    long long nearest = 8 << 20;  // bytes: half of the gap that worker.py leaves between two arrays
+    if (latest_buffer < buffers.size() && within(address, buffers[latest_buffer].start, buffers[latest_buffer].bytes)) {
+        access->buffer = latest_buffer;
+        access->offset = address - buffers[latest_buffer].start;
+        return;
+    }
+    access->buffer = NOWHERE;
+    access->offset = reinterpret_cast<long long>(address);
+    for (size_t b = 0; b < buffers.size(); ++b) {
+        long long offset = address - buffers[b].start, bytes = buffers[b].bytes;
+        long long distance = offset < 0 ? -offset : offset < bytes ? 0 : offset - bytes + 1;
+        if (distance >= nearest) continue;
+        nearest = distance;
+        access->buffer = b;
+        access->offset = offset;
+        if (distance == 0) latest_buffer = b;
+    }
+}
+
+void check_shared_bounds(const Access& access) {
+    long long dynamic = shared_memory.dynamic - shared_memory.start, end = access.offset + (long long)access.size;
+    if (end > (long long)shared_memory.size) stop_for("out of bounds", access);
+    bool in_dynamic = access.offset >= dynamic && access.offset < dynamic + (long long)(MAX_SHARED + SHARED_GUARD);
+    if (in_dynamic && end > dynamic + (long long)shared_memory.dynamic_size) stop_for("out of bounds", access);
+}
+
+void on_access(const void* pointer, size_t size, Act act, unsigned site, bool aligned) {
+    if (!tracing || !current) return;
+    last_site = site;
+    const char* address = static_cast<const char*>(pointer);
+    if (within(address, current->stack, STACK_SIZE)) return;  // the thread's own variables
+    if (within(address, library_start, library_end - library_start)) return;
+    Access access{act, SHARED, address - shared_memory.start, size, site, current->number};
+    bool shared = within(address, shared_memory.start, shared_memory.size);
+    if (shared) {
+        check_shared_bounds(access);
+    } else {
+        locate(address, &access);
+        if (access.buffer == NOWHERE) stop_for("wild pointer", access);
+        const Buffer& buffer = buffers[access.buffer];
+        if (access.offset < 0 || access.offset + size > buffer.bytes) stop_for("out of bounds", access);
+        if (act != Act::read && buffer.read_only) stop_for("read-only", access);
+    }
+    if (aligned && reinterpret_cast<uintptr_t>(address) % size) stop_for("misaligned", access);
+    if (mode == Mode::check)
+        check_access(access, address);
+    else
+        profile_access(access);
+}
+
+}  // namespace
+
+unsigned site_of(const void* address) { return static_cast<const char*>(address) - library_start; }
+
+unsigned site_of(Place place) {
+    std::string name = std::string(place.file) + ':' + std::to_string(place.line);
+    auto [found, fresh] = place_numbers.try_emplace(name, places.size());
+    if (fresh) places.push_back(place);
+    return NAMED_SITE | found->second;
+}
+
+unsigned block_number() { return block_index.x + grid_size.x * (block_index.y + grid_size.y * block_index.z); }
+
+// ---- the runtime's hooks ----
+
+void on_launch(unsigned) {
+    dl_iterate_phdr(find_library, nullptr);
+    last_site = 0;
+    barriers = warp_operations = 0;
+    check_launch_start();
+    if (mode == Mode::profile) profile_launch_start();
+    tracing = true;
+}
+void on_block() {
+    if (mode == Mode::check) check_block_start();
+}
+void on_block_end() { profile_close_all(); }
+void on_syncthreads(Place place) {
+    ++barriers;
+    profile_close_all();
+    if (mode == Mode::check) check_block_barrier(place);
+}
+void on_warp_operation(unsigned warp, const Meeting& meeting) {
+    ++warp_operations;
+    if (mode == Mode::check && meeting.operation == SYNCWARP) check_warp_barrier(warp, meeting.arrived);
+    if ((warps[warp].alive & ~meeting.arrived) == 0) profile_close(warp);
+}
+void on_exit() {}
+void on_fence() {
+    if (mode == Mode::check) check_fence();
+}
+void on_fail(const char* kind, Place place, const char* text) { note_failure(kind, place, text); }
+void on_atomic(void* address, unsigned size, Place place) {
+    on_access(address, size, Act::atomic, site_of(place), true);
+}
+
+}  // namespace emulator
+
+using namespace emulator;
+
+// ---- what Python calls ----
+
+EXPORT void emulator_trace(int how, const Buffer* first, size_t count, unsigned seconds) {
+    mode = Mode(how);
+    buffers.assign(first, first + count);
+    latest_buffer = 0;
+    places.clear();
+    place_numbers.clear();
+    watch_signals(seconds);
+}
+EXPORT void emulator_trace_end(int finished) {
+    unwatch_signals();
+    tracing = false;
+    if (finished && mode == Mode::check) check_launch_end();
+}
+EXPORT void emulator_counts(unsigned long long* of_barriers, unsigned long long* of_warp_operations) {
+    *of_barriers = barriers;
+    *of_warp_operations = warp_operations;
+}
+EXPORT size_t emulator_dynamic_offset() { return shared_memory.dynamic - shared_memory.start; }
+EXPORT const char* emulator_place(unsigned site, int* line) {
+    *line = places[site & ~NAMED_SITE].line;
+    return places[site & ~NAMED_SITE].file;
+}
+
+// ---- what the compiler put before each access ----
+
+extern "C" {
+void __tsan_init() {}
+void __tsan_func_entry(void*) {}
+void __tsan_func_exit() {}
+#define ACCESS(NAME, SIZE, ACT, ALIGNED) \
+    void __tsan_##NAME##SIZE(void* p) { on_access(p, SIZE, Act::ACT, site_of(RETURN_ADDRESS), ALIGNED); }
+#define ACCESSES(SIZE)                              \
+    ACCESS(read, SIZE, read, true)                  \
+    ACCESS(write, SIZE, write, true)                \
+    ACCESS(unaligned_read, SIZE, read, false)       \
+    ACCESS(unaligned_write, SIZE, write, false)     \
+    ACCESS(volatile_read, SIZE, read, true)         \
+    ACCESS(volatile_write, SIZE, write, true)       \
+    ACCESS(unaligned_volatile_read, SIZE, read, false) \
+    ACCESS(unaligned_volatile_write, SIZE, write, false)
+ACCESSES(1)
+ACCESSES(2)
+ACCESSES(4)
+ACCESSES(8)
+ACCESSES(16)
+void __tsan_read_range(void* p, size_t size) { on_access(p, size, Act::read, site_of(RETURN_ADDRESS), false); }
+void __tsan_write_range(void* p, size_t size) { on_access(p, size, Act::write, site_of(RETURN_ADDRESS), false); }
+void* __tsan_memcpy(void* to, const void* from, size_t size) {
+    on_access(from, size, Act::read, site_of(RETURN_ADDRESS), false);
+    on_access(to, size, Act::write, site_of(RETURN_ADDRESS), false);
+    return __builtin_memcpy(to, from, size);
+}
+void* __tsan_memmove(void* to, const void* from, size_t size) {
+    on_access(from, size, Act::read, site_of(RETURN_ADDRESS), false);
+    on_access(to, size, Act::write, site_of(RETURN_ADDRESS), false);
+    return __builtin_memmove(to, from, size);
+}
+void* __tsan_memset(void* to, int value, size_t size) {
+    on_access(to, size, Act::write, site_of(RETURN_ADDRESS), false);
+    return __builtin_memset(to, value, size);
+}
+void __tsan_vptr_update(void*, void*) {}
+void __tsan_vptr_read(void*) {}
+}

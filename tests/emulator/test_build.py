@@ -1,0 +1,201 @@
+"""From source text to library: headers, names of kernels, messages of the compiler, and the cache."""
+
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from minivit import emulator
+from minivit.emulator import build, source
+
+ADD = """template <typename T> __global__ void add(T* y, const T* x, int n) {
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < n) y[i] = x[i] + AMOUNT;
+}
+"""
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINIVIT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "kernels"
+
+
+def added(path):
+    y = np.full(3, np.nan, np.float32)
+    emulator.load(path)["add<float>"](1, 32, y, np.zeros(3, np.float32), 3)
+    (amount,) = set(y)
+    return amount
+
+
+def write(folder, amount=1.0):
+    (folder / "amount.cuh").write_text(f"#pragma once\nconstexpr float AMOUNT = {amount};\n")
+    (folder / "add.cu").write_text('#include "amount.cuh"\n' + ADD)
+    return folder / "add.cu"
+
+
+# ---- source ----
+
+
+def test_flatten_puts_headers_in_their_place_once(tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "a.cu").write_text('#include "deep/b.cuh"\n#include "c.cuh"\nint a;\n')
+    (tmp_path / "deep" / "b.cuh").write_text('#pragma once\n#include "../c.cuh"\nint b;\n')
+    (tmp_path / "c.cuh").write_text("#pragma once\nint c;")
+    text = emulator.source.flatten(tmp_path / "a.cu")
+    code = [line for line in text.splitlines() if line and not line.startswith("#line")]
+    assert code == ["int c;", "int b;", "int a;"]
+    assert source.source_lines(text)["a.cu", 3] == "int a;"
+    assert source.source_lines(text)["deep/b.cuh", 3] == "int b;"
+
+
+def test_headers_of_a_text_come_from_include(tmp_path, cache):
+    write(tmp_path, 4)
+    module = emulator.Module('#include "amount.cuh"\n' + ADD, include=[tmp_path])
+    assert module["add<double>"].signature == ("f8*", "const f8*", "i4")
+    with pytest.raises(FileNotFoundError, match=r'kernel.cu:1: there is no header "amount.cuh"'):
+        emulator.Module('#include "amount.cuh"\n' + ADD)
+
+
+def test_kernels_are_found_by_their_text():
+    text = """// __global__ void no(int comment);
+    static const char* words = "__global__ void no(int)";
+    extern "C" __global__ void __launch_bounds__(32 * (1 + 1), 2) a(float* x, const float y[], int n = 3) {}
+    template <typename T, int N = 4> /* why */ __global__ void b(T (*unused), Pair<T, int> p) {}
+    __global__ void c() {}"""
+    found = source.find_kernels(text)
+    assert {name: (k.template, k.parameters) for name, k in found.items()} == {
+        "a": (False, ("x", "y", "n")),
+        "b": (True, ("unused", "p")),
+        "c": (False, ()),
+    }
+
+
+def test_dynamic_shared_memory_has_any_name():
+    text = """extern __shared__ __align__(16) unsigned char a[]; extern volatile __shared__ float b [ ] ;
+    // extern __shared__ int c[];"""
+    assert source.dynamic_shared_names(text) == ["a", "b"]
+
+
+# ---- messages ----
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("x[0] = y;", r"k.cu:3: .*'y'.*\n    x\[0\] = y;"),
+        ("uint32_t i = 0;", r"k.cu:3: .*'uint32_t'.*\n.*\nHint: NVRTC has no standard library"),
+        (
+            "float big[100000]; for (int i = 0; i < 100000; ++i) big[i] = x[i]; x[0] = big[int(x[1])];",
+            "own arrays are too large",
+        ),
+        ("__half h = 1;", "Hint: 16-bit numbers"),
+        ("x[0] = tex2D(x, 1);", "Hint: textures"),
+        ('asm volatile("bar.sync 0;");', r"k.cu:3: .*\n.*\nHint: inline PTX"),
+        (
+            "__shared__ float big[13000]; x[0] = big[threadIdx.x];",
+            "k has more than 49152 bytes of __shared__ variables",
+        ),
+    ],
+)
+def test_the_compiler_speaks_of_the_readers_file(cache, body, message):
+    module = emulator.Module(f"__global__ void k(float* x) {{\n\n{body}\n}}", "k.cu")
+    with pytest.raises(emulator.CompileError, match=message) as caught:
+        module["k"]
+    assert str(cache) not in str(caught.value)
+
+
+def test_a_wrong_template_argument(cache):
+    with pytest.raises(emulator.CompileError, match=r"add<flot>:1: .*flot"):
+        emulator.Module("const float AMOUNT = 1;" + ADD)["add<flot>"]
+
+
+@pytest.mark.parametrize(
+    ("header", "why"),
+    [
+        ("stdio.h", "no headers of the system"),
+        ("cuda_runtime.h", "no headers of the system"),
+        ("mma.h", "tensor cores"),
+    ],
+)
+def test_system_headers_are_refused(header, why):
+    with pytest.raises(emulator.CompileError, match=rf"k\.cu:2: #include <{header}>: .*{why}"):
+        emulator.Module(f"\n#include <{header}>\n", "k.cu")
+
+
+def test_dynamic_shared_memory_in_a_namespace(cache):
+    text = "namespace a { extern __shared__ float tile[]; __global__ void k() { tile[0] = 1; } }"
+    with pytest.raises(emulator.CompileError, match=r"a::tile: declared, but defined nowhere.*outside of every"):
+        emulator.Module(text)["a::k"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nothing", r"k.cu has no kernel 'nothing'. Its kernels: add<...>, plain"),
+        ("add", "add is a template: ask for one of its kernels, like add<float>"),
+        ("plain<float>", "plain is no template: ask for 'plain'"),
+    ],
+)
+def test_unknown_kernels(name, message):
+    module = emulator.Module(ADD + "__global__ void plain() {}", "k.cu")
+    with pytest.raises(emulator.CompileError, match=message) as caught:
+        module[name]
+    assert isinstance(caught.value, KeyError)
+
+
+# ---- the cache ----
+
+
+def test_a_file_is_built_again_when_it_or_its_header_changes(tmp_path, cache):
+    assert added(write(tmp_path, 1)) == 1
+    names = set(cache.iterdir())
+    assert added(write(tmp_path, 1)) == 1
+    assert set(cache.iterdir()) == names, "nothing new was built"
+    assert added(write(tmp_path, 2)) == 2
+    (tmp_path / "add.cu").write_text((tmp_path / "add.cu").read_text().replace("x[i] +", "10 +"))
+    assert added(tmp_path / "add.cu") == 12
+    assert added(write(tmp_path, 1)) == 1
+
+
+RUN = """import sys, numpy as np
+from minivit import emulator
+from minivit.emulator import compiler
+if sys.argv[2] == "build nothing":
+    run = compiler._run
+    compiler._run = lambda command: run(command) if "--version" in command else sys.exit("it builds")
+y = np.zeros(3, np.float32)
+emulator.load(sys.argv[1])["add<float>"](1, 32, y, np.zeros(3, np.float32), 3)
+assert (y == 1).all(), y
+"""
+
+
+def test_two_processes_at_once_and_a_third_that_builds_nothing(tmp_path, cache):
+    path = write(tmp_path, 1)
+    both = [subprocess.Popen([sys.executable, "-c", RUN, path, ""]) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    assert sorted(file.suffix for file in cache.iterdir()) == [".o", ".so"], "no half-built files are left"
+    subprocess.run([sys.executable, "-c", RUN, path, "build nothing"], check=True)
+
+
+def test_old_files_are_removed(cache):
+    folder = build.cache_folder()
+    old, new, left = folder / "old.so", folder / "new.so", folder / "build-1-dead"
+    old.touch(), new.touch(), left.mkdir()
+    (left / "kernel.o").touch()
+    for path in (old, left):
+        os.utime(path, (0, time.time() - 31 * 24 * 3600))
+    build.remove_old_files(folder)
+    assert list(folder.iterdir()) == [new]
+
+
+def test_a_cache_that_cannot_be_written_is_replaced(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MINIVIT_CACHE", str(tmp_path / "file"))
+    folder = build.cache_folder()
+    assert folder.is_dir()
+    assert folder == build.cache_folder()
+    assert folder.stat().st_mode & 0o077 == 0, "others can neither read nor write there"
