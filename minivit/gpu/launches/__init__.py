@@ -1,0 +1,35 @@
+"""The launch table: for given sizes, dtype and version, which kernel runs on which grid. Both back ends read it."""
+
+from . import attention, elementwise, layernorm, relative_bias
+from .attention import attention_backward, attention_forward, attention_shapes
+from .elementwise import (
+    adamw,
+    adamw_numbers,
+    cross_entropy,
+    gelu_backward,
+    gelu_forward,
+    patchify_backward,
+    patchify_forward,
+)
+from .layernorm import layernorm_backward, layernorm_forward, partial_rows
+from .relative_bias import relative_bias_backward
+
+FILES = (attention, elementwise, layernorm, relative_bias)  # each has an every_launch()
+
+__all__ = [
+    "FILES",
+    "adamw",
+    "adamw_numbers",
+    "attention_backward",
+    "attention_forward",
+    "attention_shapes",
+    "cross_entropy",
+    "gelu_backward",
+    "gelu_forward",
+    "layernorm_backward",
+    "layernorm_forward",
+    "partial_rows",
+    "patchify_backward",
+    "patchify_forward",
+    "relative_bias_backward",
+]
