@@ -1,4 +1,7 @@
-"""The command line: python -m minivit train | eval | predict | data | check. Each command is one function below."""
+"""The command line: python -m minivit train | eval | predict | data | check | kernel | kernels.
+
+Each command is a function: the first five are below, those of the kernels in emulator/command.py and gpu/command.py.
+"""
 
 import argparse
 import math
@@ -7,6 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import __version__
+from .device import DEVICES, DeviceError
+from .emulator import EmulatorError
+from .emulator import command as kernel_command
+from .gpu import command as kernels_command
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -16,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
         return args.command(args)
     except KeyboardInterrupt:
         return 130
-    except (ValueError, TypeError, OSError, FloatingPointError) as error:
+    except (ValueError, TypeError, OSError, FloatingPointError, DeviceError, EmulatorError) as error:
         print(f"minivit: {error}", file=sys.stderr)
         return 2
 
@@ -35,6 +42,7 @@ def train(args: argparse.Namespace) -> int:
         out=out,
         resume=args.resume,
         download=args.download,
+        device=args.device,
     )
     print(f"accuracy on images it has not seen: {result.accuracy:.2%}")
     print("\n".join(f"wrote {path}" for path in result.files))
@@ -47,7 +55,7 @@ def evaluate(args: argparse.Namespace) -> int:
     from .model import ViT
     from .train import evaluate
 
-    model = ViT.load(args.model)
+    model = ViT.load(args.model, device=args.device)
     digits = load_mnist(args.data)
     loss, accuracy, _ = evaluate(model, digits.test_images, digits.test_labels, args.workers)
     print(f"accuracy {accuracy:.2%}, loss {loss:.4f} on {len(digits.test_labels):,} test images of {args.data!r}")
@@ -59,7 +67,7 @@ def predict(args: argparse.Namespace) -> int:
     from .data.picture import read_digit
     from .model import ViT
 
-    model = ViT.load(args.model)
+    model = ViT.load(args.model, device=args.device)
     image = read_digit(args.picture, model.config.image_size[0])
     (probabilities,) = model.predict(image)
     print(f"{args.picture}: {probabilities.argmax()}")
@@ -138,6 +146,11 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
         return sub
 
+    def add_device(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument(
+            "--device", choices=DEVICES, default="cpu", help="cuda: a GPU; emulator: the GPU's kernels run on the CPU"
+        )
+
     sets = ("digits", "full", "fashion")
     sub = add("train", train)
     sub.add_argument("preset", nargs="?", choices=("quick", "default", "full"), help="the recipe")
@@ -145,6 +158,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--download", action="store_true", help="fetch a full set from the public mirrors if it is missing"
     )
+    add_device(sub)
     sub.add_argument("--epochs", type=_at_least(1), help="instead of the recipe's")
     sub.add_argument("--seed", type=_at_least(0), help="0 if not given")
     sub.add_argument(
@@ -160,18 +174,22 @@ def _parser() -> argparse.ArgumentParser:
     sub = add("eval", evaluate)
     sub.add_argument("--model", required=True, help="a model.npz, or a checkpoint.npz")
     sub.add_argument("--data", choices=sets, default="digits")
+    add_device(sub)
     sub.add_argument("--workers", type=_at_least(1), help="threads, one a core if not given")
 
     sub = add("predict", predict)
     sub.add_argument("picture", help="any picture file with one digit, of any size, dark on light or light on dark")
     sub.add_argument("--model", required=True, help="a model.npz, or a checkpoint.npz")
     sub.add_argument("--out", help="write the picture with the attention over it here")
+    add_device(sub)
 
     sub = add("data", data)
     sub.add_argument("--download", action="store_true", help="fetch what is missing from the public mirrors")
     sub.add_argument("--data", choices=("full", "fashion"), default="full", help="what --download fetches")
 
     add("check", check)
+    kernel_command.add_arguments(add("kernel", kernel_command.kernel))
+    kernels_command.add_arguments(add("kernels", kernels_command.kernels))
     return parser
 
 

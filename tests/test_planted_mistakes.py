@@ -149,7 +149,7 @@ MISTAKES = [
     ("the residual's gradient is dropped", "model/block.py", TIMM,
      "ops.layernorm_backward(dh, norm1)\n    dx = dx + dh\n", "ops.layernorm_backward(dh, norm1)\n    dx = dh\n"),
     ("LayerScale's gradient is that of the wrong branch", "model/block.py", TIMM,
-     'dh, g["ls1.gamma"] = _branch_end_backward(ops, dx, end1)', 'dh, g["ls1.gamma"] = _branch_end_backward(ops, dx, end2)'),
+     'g["ls1.gamma"] = _branch_end_backward(ops, dx, end1)', 'g["ls1.gamma"] = _branch_end_backward(ops, dx, end2)'),
     ("the second norm sees the block's first input", "model/block.py", TIMM,
      "h, norm2 = ops.layernorm_forward(x,", "h, norm2 = ops.layernorm_forward(x - h,"),
     ("the model's ε never reaches LayerNorm", "model/block.py",

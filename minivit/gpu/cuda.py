@@ -1,0 +1,73 @@
+"""The back end for a GPU: CuPy's arrays, its matrix products (cuBLAS) and its compiler for our kernels (NVRTC)."""
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ..device import DeviceError
+from ..emulator.source import flatten
+from .launch import KERNELS, Launch
+from .ops import KernelOps
+
+SHARED_WITHOUT_ASKING = 48 * 1024  # bytes of shared memory that a kernel gets without opting in
+
+
+class Cuda:
+    """device="cuda". Launches go to CuPy's current stream and device; nothing here waits for the GPU."""
+
+    name = "cuda"
+    threads = 1  # one thread feeds the GPU
+    whole_batches = True
+
+    def __init__(self) -> None:
+        self._cupy = _import_cupy()
+        self._kernels: dict[str, Any] = {}
+        self.ops = KernelOps(self)
+        self.adamw_update = self.ops.adamw_update
+
+    def asarray(self, array: np.ndarray) -> Any:
+        return self._cupy.asarray(array)
+
+    def to_numpy(self, array: Any) -> np.ndarray:
+        return self._cupy.asnumpy(array)
+
+    def generator(self, seed: np.random.SeedSequence) -> Any:
+        # Philox starts at once; CuPy's default sets up 256,000 states first, which takes longer than a training step.
+        return self._cupy.random.Generator(self._cupy.random.Philox4x3210(seed))
+
+    def empty(self, shape: int | tuple[int, ...], dtype: np.dtype) -> Any:
+        return self._cupy.empty(shape, dtype)
+
+    def launch(self, launch: Launch, *arguments: object) -> None:
+        """Start a kernel: its arguments checked, since CuPy does not."""
+        typed = launch.typed(arguments)
+        self._kernel(launch)(launch.grid, launch.block, tuple(typed), shared_mem=launch.shared)
+
+    def _kernel(self, launch: Launch) -> Any:
+        """Compiled when it is first launched; CuPy keeps the result on disk, by the text that `flatten` makes."""
+        if launch.kernel not in self._kernels:
+            module = self._cupy.RawModule(
+                code=flatten(KERNELS / launch.file), options=("--std=c++17",), name_expressions=(launch.kernel,)
+            )
+            self._kernels[launch.kernel] = module.get_function(launch.kernel)
+        kernel = self._kernels[launch.kernel]
+        if launch.shared > SHARED_WITHOUT_ASKING:
+            kernel.max_dynamic_shared_size_bytes = launch.shared
+        return kernel
+
+
+def _import_cupy() -> ModuleType:
+    try:
+        import cupy
+    except ImportError as error:
+        raise DeviceError(
+            f'device="cuda" needs CuPy ({error}): pip install "minivit[cuda13]" (drivers of 2025 and newer) or '
+            '"minivit[cuda12]"; device="emulator" runs the same kernels on the CPU'
+        ) from error
+    if not cupy.is_available():
+        raise DeviceError(
+            'device="cuda" finds no GPU: CuPy is installed, but no NVIDIA driver or no device answers (does nvidia-smi '
+            'list one?); device="emulator" runs the same kernels on the CPU'
+        )
+    return cupy
