@@ -3,7 +3,9 @@
     pip install ".[cuda13]" && python benchmarks/gpu.py            (and PyTorch with CUDA, for its columns)
 
 First two ceilings are measured: a copy (GB/s) and a float32 matrix product (TFLOP/s). Then every version of every
-kernel is compared with NumPy's float64 numbers, and only then timed: the median of many launches, by the GPU's clock.
+kernel is compared with NumPy's float64 numbers, and only then timed, by the GPU's clock: while a product keeps it busy,
+Python queues many calls, so that they run one right after the other, and Python's own time does not count. (Unfused
+attention reads a number back for its softmax, and so must wait each time: that is in its time.)
 "of limit" is the time that the task would take at the ceiling, by the time that it took: for the bytes that must move,
 each input read once and each output written once; for attention, for its FLOP. Arrays that fit into the GPU's cache
 can pass 100 %. Last, an epoch of training, by the wall clock.
@@ -18,7 +20,6 @@ from collections.abc import Callable
 
 import cupy
 import numpy as np
-from cupyx.profiler import benchmark
 
 from minivit import Trainer, ViT, ops
 from minivit.device import get_device
@@ -27,7 +28,7 @@ from minivit.train.mnist import PRESETS
 from minivit.train.shards import worker_pool
 
 VERSIONS = {ladder: versions for file in FILES for ladder, versions in getattr(file, "VERSIONS", {}).items()}
-REPEATS, SECONDS = 200, 0.3  # launches that are timed, at most, of each kernel
+ROUNDS, CALLS = 10, 50  # of each kernel: rounds that are timed, and calls in a round, at most
 GELU = 2**24  # elements
 LAYERNORM = [(64 * 197, 192), (64 * 197, 768), (256 * 17, 48)]  # rows, width: ViT-Ti, ViT-B, the digits' model
 ATTENTION = [(64, 3, 197, 64), (64, 12, 197, 64), (256, 4, 17, 12)]  # B, H, N, d
@@ -40,7 +41,30 @@ has_torch = torch is not None and torch.cuda.is_available()
 
 def seconds(run: Callable[[], object]) -> float:
     """A call's median time on the GPU."""
-    return float(np.median(benchmark(run, n_repeat=REPEATS, n_warmup=5, max_duration=SECONDS).gpu_times))
+    for _ in range(3):
+        run()
+    busy = cupy.ones((PRODUCT, PRODUCT), cupy.float32)
+    start, end = cupy.cuda.Event(), cupy.cuda.Event()
+
+    def timed(work: Callable[[], object], calls: int, ahead: Callable[[], object] = lambda: None) -> float:
+        ahead()
+        start.record()
+        for _ in range(calls):
+            work()
+        end.record()
+        end.synchronize()
+        return cupy.cuda.get_elapsed_time(start, end) / 1e3 / calls
+
+    began = time.perf_counter()
+    timed(run, CALLS)
+    queueing = time.perf_counter() - began  # of all calls, at most
+    products = 1 + int(queueing / timed(lambda: busy @ busy, 2))
+
+    def keep_busy() -> None:
+        for _ in range(products):
+            busy @ busy
+
+    return statistics.median(timed(run, CALLS, keep_busy) for _ in range(ROUNDS))
 
 
 def ceilings() -> tuple[float, float]:
@@ -181,10 +205,9 @@ def time_torch(
         "forward": forward,
         "backward": lambda: torch.autograd.grad(y, inputs, dy, retain_graph=True),
     }
-    with cupy.cuda.ExternalStream(torch.cuda.current_stream().cuda_stream):  # so that CuPy's clock sees it
-        for direction, run in runs.items():
-            amount = work[direction]
-            table.line(task.format(direction), "PyTorch", seconds(run), amount / ceiling, **{kind: amount})
+    for direction, run in runs.items():  # on the default stream, as CuPy's clock is
+        amount = work[direction]
+        table.line(task.format(direction), "PyTorch", seconds(run), amount / ceiling, **{kind: amount})
 
 
 def epoch(name: str) -> None:

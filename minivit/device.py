@@ -1,7 +1,7 @@
 """Where a model computes: "cpu" is NumPy; "cuda" a GPU, with handwritten kernels; "emulator" these on a CPU.
 
 A device is its operations (the names and signatures of minivit.ops), its arrays, and its random numbers. The model's
-code is the same for all three. This is the only file that loads minivit.gpu, and it does so only when asked.
+code is the same for all three. minivit.gpu is loaded when it is asked for, and no sooner.
 """
 
 from collections.abc import Callable

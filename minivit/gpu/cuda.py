@@ -7,10 +7,11 @@ import numpy as np
 
 from ..device import DeviceError
 from ..emulator.source import flatten
-from .launch import KERNELS, Launch
+from .launch import KERNELS, SHARED, Launch
 from .ops import KernelOps
 
-SHARED_WITHOUT_ASKING = 48 * 1024  # bytes of shared memory that a kernel gets without opting in
+OPTIONS = ("--std=c++17",)  # and CuPy adds -ftz=true: floats below 1.2e-38 count as zero
+NULL = np.intp(0)  # older releases of CuPy make something else of None
 
 
 class Cuda:
@@ -33,7 +34,7 @@ class Cuda:
         return self._cupy.asnumpy(array)
 
     def generator(self, seed: np.random.SeedSequence) -> Any:
-        # Philox starts at once; CuPy's default sets up 256,000 states first, which takes longer than a training step.
+        # Its states are cheap to set up, those of CuPy's default are not, and there is a new generator for every step.
         return self._cupy.random.Generator(self._cupy.random.Philox4x3210(seed))
 
     def empty(self, shape: int | tuple[int, ...], dtype: np.dtype) -> Any:
@@ -41,18 +42,18 @@ class Cuda:
 
     def launch(self, launch: Launch, *arguments: object) -> None:
         """Start a kernel: its arguments checked, since CuPy does not."""
-        typed = launch.typed(arguments)
-        self._kernel(launch)(launch.grid, launch.block, tuple(typed), shared_mem=launch.shared)
+        typed = tuple(NULL if value is None else value for value in launch.typed(arguments))
+        self._kernel(launch)(launch.grid, launch.block, typed, shared_mem=launch.shared)
 
     def _kernel(self, launch: Launch) -> Any:
         """Compiled when it is first launched; CuPy keeps the result on disk, by the text that `flatten` makes."""
         if launch.kernel not in self._kernels:
             module = self._cupy.RawModule(
-                code=flatten(KERNELS / launch.file), options=("--std=c++17",), name_expressions=(launch.kernel,)
+                code=flatten(KERNELS / launch.file), options=OPTIONS, name_expressions=(launch.kernel,)
             )
             self._kernels[launch.kernel] = module.get_function(launch.kernel)
         kernel = self._kernels[launch.kernel]
-        if launch.shared > SHARED_WITHOUT_ASKING:
+        if launch.shared > SHARED:  # none of ours, but one of yours may: more than 48 KB must be asked for
             kernel.max_dynamic_shared_size_bytes = launch.shared
         return kernel
 

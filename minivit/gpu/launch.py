@@ -1,5 +1,6 @@
 """A kernel launch as data. Both back ends, CuPy and the emulator, read it, so the launch arithmetic is tested too."""
 
+import operator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ KERNELS = Path(__file__).parents[1] / "kernels"  # in a checkout, an editable in
 CTYPES = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
 INT_MAX = 2**31 - 1
 ALIGNMENT = 16  # bytes
+SHARED = 48 * 1024  # bytes of shared memory that a block has on every GPU without asking for more
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Launch:
                "in labels:int" one of int32, "in bias?" may be None (a null pointer), "int rows" and "real eps" numbers
     grid, block  blocks, and threads in each: up to (x, y, z)
     shared     bytes of dynamic shared memory a block
+    vectors    does it load 16 bytes at a time? Then its arrays must begin at a multiple of 16 bytes
     """
 
     file: str
@@ -31,6 +34,7 @@ class Launch:
     grid: tuple[int, ...]
     block: tuple[int, ...]
     shared: int = 0
+    vectors: bool = False
 
     @property
     def names(self) -> list[str]:
@@ -50,6 +54,7 @@ class Launch:
     def _typed(self, spec: str, value: object) -> object:
         kind, name = spec.split()
         if kind == "int":
+            value = operator.index(value)
             if not 0 <= value <= INT_MAX:
                 raise ValueError(f"{self.kernel}: {name} is {value}, expected 0 … {INT_MAX}, which 32 bits hold")
             return np.int32(value)
@@ -63,7 +68,7 @@ class Launch:
             raise TypeError(f"{self.kernel}: {name} is {given}, expected an array of {dtype}")
         if not value.flags.c_contiguous:
             raise ValueError(f"{self.kernel}: {name} is not contiguous in memory: pass {name}.copy()")
-        if _address(value) % ALIGNMENT:
+        if self.vectors and not is_aligned(value):
             raise ValueError(
                 f"{self.kernel}: {name} begins at an address that is no multiple of {ALIGNMENT}, as loads of "
                 f"{ALIGNMENT} bytes need it: pass {name}.copy()"
@@ -71,13 +76,27 @@ class Launch:
         return value
 
 
-def _address(array: object) -> int:
-    interface = getattr(array, "__cuda_array_interface__", None) or array.__array_interface__
-    return interface["data"][0]
+def is_aligned(array: object) -> bool:
+    """Does it begin at a multiple of 16 bytes? New arrays do; a slice of one may not."""
+    memory = array.data  # CuPy's has the address; NumPy's is a buffer
+    return (memory.ptr if hasattr(memory, "ptr") else array.ctypes.data) % ALIGNMENT == 0
+
+
+def ctype(dtype: type) -> str:
+    """ "float" or "double". Raises TypeError for what no kernel computes with."""
+    dtype = np.dtype(dtype)
+    if dtype not in CTYPES:
+        raise TypeError(f"the arrays are {dtype}, expected float32 or float64")
+    return CTYPES[dtype]
+
+
+def at_least_one(what: str, count: int) -> int:
+    """The count. Zero is refused: there is nothing to compute, and CuPy would start a block all the same."""
+    if count < 1:
+        raise ValueError(f"{count} {what}, expected at least 1: there is nothing to compute")
+    return count
 
 
 def blocks(count: int, per_block: int) -> int:
-    """How many blocks for `count` things. Zero is refused: CuPy would start one block all the same."""
-    if count < 1:
-        raise ValueError(f"there is nothing to compute: {count} rows or elements, expected at least 1")
-    return -(-count // per_block)
+    """How many blocks for `count` things, at least one."""
+    return -(-at_least_one("rows or elements", count) // per_block)

@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import ops
 from . import launches as table
-from .launch import Launch
+from .launch import Launch, ctype, is_aligned
 
 Array = Any  # NumPy's on the emulator, CuPy's on a GPU
 
@@ -25,7 +25,10 @@ class BackEnd(Protocol):
 
 
 class KernelOps:
-    """minivit.ops on a back end. `versions` maps a ladder's name to the version to use; else the best that fits."""
+    """minivit.ops on a back end.
+
+    `versions` maps a ladder's name to the version to use, for all models of the device; else it is the best that fits.
+    """
 
     def __init__(self, back_end: BackEnd) -> None:
         self._back_end = back_end
@@ -40,6 +43,7 @@ class KernelOps:
             self._back_end.launch(launch, *(values[name] for name in launch.names))
 
     def _empty(self, like: Array, *shapes: tuple[int, ...]) -> list[Array]:
+        ctype(like.dtype)  # refuses what no kernel computes with
         return [self._back_end.empty(shape, like.dtype) for shape in shapes]
 
     # ---- LayerNorm ----
@@ -49,6 +53,7 @@ class KernelOps:
         x = contiguous(x)
         width = x.shape[-1]
         rows = x.size // width
+        _expect((width,), gamma=gamma, beta=beta)
         y, mean, rstd = self._empty(x, x.shape, (rows,), (rows,))
         launch = table.layernorm_forward(rows, width, x.dtype, self.versions.get("layernorm_forward"))
         self._run(launch, y=y, mean=mean, rstd=rstd, x=x, gamma=gamma, beta=beta, rows=rows, width=width, eps=eps)
@@ -57,6 +62,7 @@ class KernelOps:
     def layernorm_backward(self, dy: Array, cache: tuple) -> tuple[Array, Array, Array]:
         x, mean, rstd, gamma = cache
         rows, width = mean.size, x.shape[-1]
+        _expect(x.shape, dy=dy)
         partials = table.partial_rows(rows)
         scratch = (partials, width)
         dx, dgamma, dbeta, dgamma_partial, dbeta_partial = self._empty(x, x.shape, (width,), (width,), scratch, scratch)
@@ -78,6 +84,7 @@ class KernelOps:
 
     def gelu_backward(self, dy: Array, cache: tuple) -> Array:
         x, kind = cache
+        _expect(x.shape, dy=dy)
         (dx,) = self._empty(x, x.shape)
         launch = table.gelu_backward(x.size, x.dtype, kind, self.versions.get("gelu_backward"))
         self._run(launch, dx=dx, dy=contiguous(dy), x=x, n=x.size)
@@ -179,7 +186,9 @@ class KernelOps:
         which the backward finds P again: N numbers a head instead of N².
         """
         B, N, _, H, d = qkv.shape
-        bias = None if bias is None else contiguous(bias)
+        if bias is not None:
+            _expect((H, N, N), bias=bias)
+            bias = contiguous(bias)
         launches = table.attention_forward(
             B, H, N, d, qkv.dtype, bias is not None, self.versions.get("attention_forward")
         )
@@ -194,6 +203,7 @@ class KernelOps:
         launches = table.attention_backward(
             B, H, N, d, qkv.dtype, bias is not None, self.versions.get("attention_backward")
         )
+        _expect((B, N, *((H, d) if dout.ndim == 4 else (H * d,))), dout=dout)
         known = {"qkv": qkv, "bias": bias, "out": out, "lse": lse, "dout": contiguous(dout)}
         arrays = self._attention_arrays(launches, qkv, known)
         self._run(launches, **arrays, B=B, N=N, scale=d**-0.5)
@@ -219,6 +229,8 @@ class KernelOps:
 
     def patchify_backward(self, dpatches: Array, cache: tuple) -> Array:
         shape, patch_size = cache
+        ph, pw = patch_size
+        _expect((shape[0], (shape[1] // ph) * (shape[2] // pw), ph * pw * shape[3]), dpatches=dpatches)
         (dimages,) = self._empty(dpatches, shape)
         launch = table.patchify_backward(shape, patch_size, dpatches.dtype)
         self._run(launch, dimages=dimages, dpatches=contiguous(dpatches), **_patch_sizes(shape, patch_size))
@@ -226,25 +238,33 @@ class KernelOps:
 
     def relative_bias_backward(self, dbias: Array, cache: tuple) -> Array:
         index, shape = cache
-        (dtable,) = self._empty(dbias, shape)
         entries, heads = shape
+        _expect((heads, *index.shape), dbias=dbias)
+        (dtable,) = self._empty(dbias, shape)
         self._run(
             table.relative_bias_backward(entries, heads, dbias.dtype), dtable=dtable, dbias=contiguous(dbias),
-            index=index.astype(np.int32), pairs=index.size, entries=entries, heads=heads,
+            index=index.astype(np.int32, copy=False), pairs=index.size, entries=entries, heads=heads,
         )  # fmt: skip
         return dtable
 
     def cross_entropy_forward(
         self, logits: Array, labels: Array, label_smoothing: float = 0.0
     ) -> tuple[Array, tuple[Array]]:
-        """Cached: the gradient of each row, which the kernel finds in the same pass."""
+        """Cached: the gradient of each row, which the kernel finds in the same pass. A label that is no class makes the
+        loss NaN: to look at the labels first would halt the GPU.
+        """
         logits = contiguous(logits)
         rows, classes = logits.shape
-        losses, dlogits = self._empty(logits, (rows,), logits.shape)
         by_class = labels.ndim == 1
+        _expect((rows,) if by_class else (rows, classes), labels=labels)
+        if by_class:
+            if not np.issubdtype(labels.dtype, np.integer):
+                raise TypeError(f"labels are {labels.dtype}, expected integers")
+            labels = np.clip(labels, -1, classes).astype(np.int32)  # what is no class stays none in 32 bits
+        losses, dlogits = self._empty(logits, (rows,), logits.shape)
         self._run(
             table.cross_entropy(rows, classes, logits.dtype, targets=not by_class),
-            losses=losses, dlogits=dlogits, logits=logits, labels=labels.astype(np.int32) if by_class else None,
+            losses=losses, dlogits=dlogits, logits=logits, labels=labels if by_class else None,
             targets=None if by_class else contiguous(labels.astype(logits.dtype)),
             rows=rows, classes=classes, smoothing=label_smoothing,
         )  # fmt: skip
@@ -269,13 +289,21 @@ class KernelOps:
     ) -> None:
         """train.optimizer.adamw_update in one pass over the arrays."""
         n = theta.size
+        _expect(theta.shape, mean=mean, square=square, grads=grads, decays=decays)
         numbers = table.adamw_numbers(learning_rate, betas, eps, decay, step)
         self._back_end.launch(table.adamw(n, theta.dtype), theta, mean, square, grads, decays, n, *numbers)
 
 
 def contiguous(x: Array) -> Array:
-    """Kernels walk through memory: an array that lies scattered is copied, one that does not is handed through."""
-    return x if x.flags.c_contiguous else x.copy()
+    """Kernels walk through memory: an array that lies scattered, or begins where no 16 bytes do, is copied first."""
+    return x if x.flags.c_contiguous and is_aligned(x) else x.copy()
+
+
+def _expect(shape: tuple[int, ...], **arrays: Array) -> None:
+    """A kernel reads as far as it is told to. NumPy would find out that a shape is wrong; here it must be asked."""
+    for name, array in arrays.items():
+        if array.shape != shape:
+            raise ValueError(f"{name} has shape {array.shape}, expected {shape}")
 
 
 def _patch_sizes(image_shape: tuple[int, ...], patch_size: tuple[int, int]) -> dict[str, int]:

@@ -17,10 +17,9 @@ from pathlib import Path
 from ..emulator.ptx import nvrtc
 from ..emulator.source import flatten
 from . import launches
-from .launch import Launch
+from .launch import KERNELS, Launch
 from .occupancy import LIMITS, Occupancy, occupancy
 
-KERNELS = Path(__file__).parent.parent / "kernels"
 TOGETHER = 8  # kernels that are compiled at once: enough to read the file seldom, few enough to share the work
 
 
@@ -74,7 +73,9 @@ def examine(rows: Iterable[Launch], capabilities: Iterable[int], workers: int = 
 
 def _examine_file(file: str, rows: list[Launch], capability: int) -> list[Facts]:
     names = tuple(launch.kernel for launch in rows)
-    compiled = nvrtc.compile(flatten(KERNELS / file), file, f"sm_{capability}", names, ("--ptxas-options=-v",))
+    compiled = nvrtc.compile(
+        flatten(KERNELS / file), file, f"sm_{capability}", names, ("--ptxas-options=-v", "-ftz=true")
+    )
     reports = _ptxas_reports(compiled.log)
     accesses = _global_accesses(compiled.code)
     return [

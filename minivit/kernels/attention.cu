@@ -156,7 +156,8 @@ __global__ void attention_forward_v5(T* __restrict__ out, T* __restrict__ lse, c
             Block::multiply(mix, r, correction);
 #pragma unroll
             for (int k = 0; k < KEYS; ++k) {
-                scores[r][k] = exp(scores[r][k] - new_maximum);  // now a weight; 0 where there is no key
+                int key = first_key + Block::lane_in_row() + k * ROW_LANES;
+                scores[r][k] = key < N ? exp(scores[r][k] - new_maximum) : T(0);  // now a weight
                 sum[r] += scores[r][k];
             }
         }
@@ -169,7 +170,7 @@ __global__ void attention_forward_v5(T* __restrict__ out, T* __restrict__ lse, c
         int query = first_query + r * ROW_GROUPS;
         T total = row_sum(sum[r]);
         Block::multiply(mix, r, T(1) / total);
-        if (query >= N) continue;  // no shuffle from here on: lanes may go apart
+        if (query >= N) continue;  // all lanes meet again at the next row's shuffles
         Block::store(head_of_out<d>(out, N).row(query), mix, r);
         if (Block::lane_in_row() == 0) lse[head_start(N) + query] = maximum[r] + log(total);
     }

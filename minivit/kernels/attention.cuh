@@ -12,7 +12,7 @@
 #include "common.cuh"
 
 constexpr int QUERY = 0, KEY = 1, VALUE = 2;  // the three parts of qkv
-constexpr double LOWEST = -3e38;  // below every score; a float holds it. −∞ would do worse: −∞ − (−∞) is NaN
+constexpr double LOWEST = -3e38;  // below every finite score; a float holds it. −∞ would do worse: −∞ − (−∞) is NaN
 
 // One head of one image: N rows of d numbers, each `stride` after the last.
 template <typename T>

@@ -3,7 +3,7 @@
 // A block owns WARPS · 4 · ROWS rows of a head (queries, or keys) and lets the columns of the score matrix (keys, or
 // queries) pass by in tiles of 8 · COLUMNS. Whatever a warp does, it does as 4 groups of 8 lanes:
 //
-//   8 lanes share a row: 8 · 16 bytes, the 128 bytes that memory gives at once
+//   8 lanes share a row: 8 · 16 bytes are four sectors, a whole line of the cache
 //   4 rows at a time, next to one another; a thread's own ROWS rows are 4 apart
 //
 // 16-byte accesses to shared memory go 8 lanes at a time, over all 32 banks. So 8 lanes must read one row's

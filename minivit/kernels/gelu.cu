@@ -1,8 +1,8 @@
 // GELU, y = x Φ(x), and its backward dx = dy (Φ(x) + x φ(x)), element by element. minivit/ops/gelu.py derives it.
 //
 // Read this file first. A kernel is what ONE thread does. A launch starts many: a grid of blocks, 256 threads each, and
-// every thread finds out from blockIdx and threadIdx which elements are its own. 32 neighbours, a warp, run together;
-// memory gives them what they ask for in sectors of 32 bytes.
+// every thread finds out from blockIdx and threadIdx which elements are its own. 32 neighbours, a warp, start each load
+// together; memory gives them what they ask for in sectors of 32 bytes.
 //
 //   v1  a thread an element. Neighbouring threads read neighbouring elements, so a warp's 32 floats are 4 sectors, and
 //       no byte is fetched that nobody asked for.

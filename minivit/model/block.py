@@ -74,7 +74,9 @@ def block_attention(
 
 def relative_index(ops: ModuleType, config: ViTConfig) -> np.ndarray | None:
     """Which entry of its bias table each pair of tokens uses, (N, N); None where positions are not relative."""
-    return ops.relative_index(config.grid, config.has_class_token) if config.position == "relative" else None
+    if config.position != "relative":
+        return None
+    return ops.relative_index(config.grid, config.has_class_token).astype(np.int32)  # as the kernels take it
 
 
 def _attention_bias(ops: ModuleType, p: dict[str, np.ndarray], relative_index: np.ndarray | None) -> tuple:

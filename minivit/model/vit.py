@@ -27,8 +27,8 @@ class ViT:
     """A Vision Transformer: `logits = model(images)`.
 
     config: the architecture; seed and init: how the parameters start (see init.py); dtype: np.float32 to train,
-    np.float64 to check gradients; or the parameters themselves. `params` is a plain dict: replace its arrays as you
-    like, but once a Trainer holds the model, write into them (`params[name][...] = …`).
+    np.float64 to check gradients; or the parameters themselves. `params` is a plain dict: replace its arrays
+    as you like (by the device's own), but once a Trainer holds the model, write into them (`params[name][...] = …`).
     device: "cpu" for NumPy, "cuda" for a GPU, "emulator" for the GPU's kernels run on the CPU (see device.py). Where
     arrays are returned they are the device's own, CuPy's on "cuda"; `predict` and `attention` return NumPy's.
     """
@@ -42,6 +42,8 @@ class ViT:
         params: dict[str, np.ndarray] | None = None,
         device: str = "cpu",
     ) -> None:
+        if params is not None:
+            dtype = params["head.weight"].dtype
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise ValueError(f"dtype is {np.dtype(dtype)}, expected float32 or float64")
         self.config = config

@@ -53,7 +53,7 @@ def batch_gradients(
         return weight * loss, weight * flatten(grads)
 
     shards = -(-len(images) // size)
-    losses, grads = zip(*pool.map(run, range(shards)), strict=True)
+    losses, grads = zip(*_map(model, pool)(run, range(shards)), strict=True)
     return sum(losses), sum(grads)
 
 
@@ -74,7 +74,7 @@ def batched_logits(pool: ThreadPoolExecutor, model: ViT, images: np.ndarray) -> 
     def run(start: int) -> np.ndarray:
         return model.device.to_numpy(model(model.normalize(images[start : start + EVALUATION_SHARD])))
 
-    return np.concatenate(list(pool.map(run, range(0, len(images), EVALUATION_SHARD))))
+    return np.concatenate(list(_map(model, pool)(run, range(0, len(images), EVALUATION_SHARD))))
 
 
 def check_dataset(model: ViT, images: np.ndarray, labels: np.ndarray) -> None:
@@ -82,6 +82,11 @@ def check_dataset(model: ViT, images: np.ndarray, labels: np.ndarray) -> None:
     check_pixels(images)
     check_images(model.normalize(images[:1]), model.config, model.dtype)
     check_labels(labels, len(images), model.config)
+
+
+def _map(model: ViT, pool: ThreadPoolExecutor) -> Callable:
+    """A GPU is fed from the calling thread, whose device and stream CuPy uses; they are each thread's own."""
+    return map if model.device.threads == 1 else pool.map
 
 
 def _cores() -> int:

@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+from kernel_support import need
 
 from minivit.device import get_device
 
@@ -10,7 +11,7 @@ from minivit.device import get_device
 @pytest.fixture
 def fake_cuda(monkeypatch):
     """device="cuda", on tests/gpu/fake_cupy.py. Gives that module, whose `counts` say what was copied."""
-    pytest.importorskip("cupy")
+    need("cupy")
     import fake_cupy
 
     monkeypatch.setitem(sys.modules, "cupy", fake_cupy)

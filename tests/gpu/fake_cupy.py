@@ -3,11 +3,12 @@
 What real CuPy refuses is refused: NumPy arrays mixed with its own, silent conversions, functions and keyword arguments
 that it does not have (CuPy itself is asked: it can be imported without a GPU). What it does silently is counted: copies
 between host and device, and numbers read back, for which the host must wait. So a test can hold the whole CUDA back
-end to account, except for the GPU itself.
+end to account, except for the GPU itself: its streams, its devices, and that it computes while the host goes on.
 """
 
 import functools
 import inspect
+import threading
 from collections import Counter
 from types import SimpleNamespace
 
@@ -15,7 +16,9 @@ import cupy
 import numpy as np
 
 from minivit import emulator
+from minivit.gpu.cuda import NULL
 
+threads: set[str] = set()  # that launched kernels: CuPy's current stream is each thread's own
 counts: Counter[str] = Counter()  # "to device", "to host": arrays; "reads": single numbers
 METHODS = ("all", "any", "argmax", "astype", "copy", "max", "mean", "min", "ravel", "reshape", "sum", "swapaxes")
 METHODS += ("transpose",)
@@ -33,7 +36,7 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):
     size = property(lambda self: self.host.size)
     flags = property(lambda self: self.host.flags)
     T = property(lambda self: ndarray(self.host.T))
-    __cuda_array_interface__ = property(lambda self: self.host.__array_interface__)
+    data = property(lambda self: SimpleNamespace(ptr=self.host.ctypes.data))
 
     def __array__(self, *args, **kwargs):
         raise TypeError("Implicit conversion to a NumPy array is not allowed.")  # as CuPy says it
@@ -181,8 +184,10 @@ class Function:
         assert shared_mem <= self.max_dynamic_shared_size_bytes, "more than 48 KB must be asked for"
         for value in args:
             # A Python int would be passed in 64 bits and a float as a double, whatever the kernel takes.
-            assert value is None or isinstance(value, ndarray | np.int32 | np.float32 | np.float64), type(value)
-        self._kernel(grid, block, *map(_host, args), shared=shared_mem)
+            assert isinstance(value, ndarray | np.int32 | np.float32 | np.float64) or value is NULL, type(value)
+        values = (None if value is NULL else _host(value) for value in args)
+        self._kernel(grid, block, *values, shared=shared_mem)
+        threads.add(threading.current_thread().name)
 
 
 def is_available():
@@ -194,9 +199,18 @@ def is_available():
 __version__ = "stand-in"
 float32, copyto, stack, empty_like = np.float32, np.copyto, np.stack, np.empty_like
 ones = zeros
-cuda = SimpleNamespace(runtime=SimpleNamespace(getDeviceProperties=lambda device: {"name": b"no GPU"}))
 
 
-def benchmark(run, *, n_repeat, n_warmup, max_duration):
-    run()
-    return SimpleNamespace(gpu_times=np.array([[1e-3]]))
+class Event:
+    def record(self):
+        pass
+
+    def synchronize(self):
+        pass
+
+
+cuda = SimpleNamespace(
+    runtime=SimpleNamespace(getDeviceProperties=lambda device: {"name": b"no GPU"}),
+    Event=Event,
+    get_elapsed_time=lambda start, end: 1.0,  # milliseconds
+)

@@ -15,16 +15,14 @@ import itertools
 import os
 from collections import defaultdict
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-import minivit
 from minivit import emulator
 from minivit.device import get_device
-from minivit.gpu.launch import Launch
+from minivit.gpu.launch import KERNELS, Launch
 
 if TYPE_CHECKING:
     from minivit.emulator.trace.profile import ProfileReport
@@ -38,11 +36,12 @@ def has_gpu() -> bool:
     return cupy.is_available()
 
 
-KERNELS = Path(minivit.__file__).parent / "kernels"
 SOURCE_AND_PTX = pytest.mark.parametrize("via", ["source", "ptx"] + ["gpu"] * has_gpu())
+SOURCE_AND_GPU = pytest.mark.parametrize("via", ["source"] + ["gpu"] * has_gpu())
 FLOAT_AND_DOUBLE = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float", "double"])
 ORDERS = (0, 1, 2)  # of the threads, warps and blocks: a right kernel gives the same bits in each
 PACKAGES = {
+    "cupy": ("cupy-cuda13x", "cupy-cuda12x"),
     "nvrtc": ("nvidia-cuda-nvrtc", "nvidia-cuda-nvrtc-cu12"),
     "nvdisasm": ("nvidia-cuda-nvdisasm",),
     "cuobjdump": ("nvidia-cuda-cuobjdump",),

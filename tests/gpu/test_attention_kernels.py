@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from kernel_support import (
     FLOAT_AND_DOUBLE,
+    SOURCE_AND_GPU,
     assert_close_to_reference,
     assert_nothing_found,
     assert_same_bits_in_every_order,
@@ -131,28 +132,32 @@ def check(versions, B, H, N, d, dtype, bias=True, via="source"):
 
 @pytest.mark.parametrize("N", LENGTHS)
 @FLOAT_AND_DOUBLE
-def test_every_length(dtype, N):
+@SOURCE_AND_GPU
+def test_every_length(dtype, N, via):
     for versions in ladder(SMALL, dtype):
-        check(versions, 2, 3, N, SMALL, dtype, bias=N % 2 == 1)
+        check(versions, 2, 3, N, SMALL, dtype, N % 2 == 1, via)
 
 
 @pytest.mark.parametrize("versions", [(5, 3), (4, 2), (2, 1)])
-def test_vit_length(versions):
-    check(versions, 1, 2, 197, SMALL, np.float32)
+@SOURCE_AND_GPU
+def test_vit_length(versions, via):
+    check(versions, 1, 2, 197, SMALL, np.float32, via=via)
 
 
 @pytest.mark.parametrize("d", WIDTHS)
 @FLOAT_AND_DOUBLE
-def test_every_width(dtype, d):
+@SOURCE_AND_GPU
+def test_every_width(dtype, d, via):
     for versions in ladder(d, dtype):
-        check(versions, 1, 2, 33, d, dtype, bias=versions[0] % 2 == 1)
+        check(versions, 1, 2, 33, d, dtype, versions[0] % 2 == 1, via)
 
 
 @pytest.mark.parametrize("bias", [False, True], ids=["no bias", "bias"])
 @FLOAT_AND_DOUBLE
-def test_with_and_without_bias(dtype, bias):
+@SOURCE_AND_GPU
+def test_with_and_without_bias(dtype, bias, via):
     for versions in ladder(SMALL, dtype):
-        check(versions, 2, 3, 33, SMALL, dtype, bias)
+        check(versions, 2, 3, 33, SMALL, dtype, bias, via)
 
 
 @pytest.mark.parametrize(("versions", "d", "dtype"), VIA_PTX)
@@ -207,6 +212,16 @@ def test_huge_scores_stay_finite_and_pick_one_value(dtype, versions):
     dv = ops.attention_backward(given["dout"].astype(np.float64).swapaxes(1, 2), expected)[2]
     rounding = 1e-2 if dtype == np.float32 else 1e-10  # of lse, 1e4 in float: the backward makes P of it again
     np.testing.assert_allclose(given["dqkv"][:, :, 2].swapaxes(1, 2), dv, atol=rounding)
+
+
+@pytest.mark.parametrize("N", [17, 32, 33])
+@pytest.mark.parametrize("versions", ladder(SMALL, np.float32))
+def test_a_query_that_may_see_no_key_is_nan_as_in_numpy(versions, N):
+    given = values(1, 1, N, SMALL, np.float32, bias=True)
+    given["bias"][0, 3] = -np.inf
+    run_by_name(attention_forward(1, 1, N, SMALL, np.float32, True, versions[0]), given)
+    assert np.isnan(given["out"][0, 3]).all()
+    assert np.isfinite(np.delete(given["out"], 3, axis=1)).all()
 
 
 @pytest.mark.parametrize("versions", ladder(SMALL, np.float64))

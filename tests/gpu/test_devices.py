@@ -2,10 +2,11 @@
 
 import dataclasses
 import inspect
+import threading
 
 import numpy as np
 import pytest
-from kernel_support import has_gpu
+from kernel_support import has_gpu, need
 
 from minivit import TrainConfig, Trainer, ViT, ViTConfig, evaluate, load_mnist, ops
 from minivit.device import DEVICES, DeviceError, get_device
@@ -109,6 +110,7 @@ def test_a_step_on_cuda_copies_no_array_between_host_and_device(fake_cuda):
         trainer.step(pool)
         assert fake_cuda.counts["to device"] == 1  # the order of the images in the next epoch
     assert np.isfinite(losses).all()
+    assert fake_cuda.threads == {threading.main_thread().name}
     fake_cuda.counts.clear()
     model.config = dataclasses.replace(config, attention_dropout=0.1)  # needs the weights, which a fused kernel has not
     with worker_pool(1) as pool:
@@ -165,7 +167,9 @@ def test_an_unknown_device_is_named_and_a_missing_one_explained(monkeypatch):
 
 
 def test_a_machine_without_a_gpu_says_so():
-    cupy = pytest.importorskip("cupy")
+    need("cupy")
+    import cupy
+
     if cupy.is_available():
         pytest.skip("there is a GPU")
     get_device.cache_clear()

@@ -23,6 +23,7 @@ from minivit.gpu.launches import (
     partial_rows,
     patchify_backward,
     patchify_forward,
+    relative_bias_backward,
 )
 
 F32 = np.float32
@@ -73,6 +74,12 @@ def elementwise_cases():
     yield [launch], values_for([launch], shapes, labels=labels, targets=None, **sizes)
     launch = cross_entropy(rows, classes, F32, targets=True)
     yield [launch], values_for([launch], shapes, labels=None, **sizes)
+
+    entries, heads, index = 12, 3, np.arange(33, dtype=np.int32) % 12
+    launch = relative_bias_backward(entries, heads, F32)
+    sizes = {"pairs": index.size, "entries": entries, "heads": heads}
+    shapes = {"dtable": (entries, heads), "dbias": (heads, index.size)}
+    yield [launch], values_for([launch], shapes, index=index, **sizes)
 
 
 ELEMENTWISE = list(elementwise_cases())
@@ -147,3 +154,36 @@ def test_the_counts_of_layernorm_backward(version, launched, fetched, different,
     assert round(sum(total.distinct_bytes for total in totals) / floor, 2) == different
     assert sum(total.requests for total in totals) == requests
     assert sum(total.conflicts for total in totals) == 0
+
+
+@pytest.mark.parametrize(("version", "requests"), [(1, 626), (2, 158)])
+def test_the_counts_of_gelu(version, requests):
+    launch = gelu_forward(10_000, F32, "erf", version)
+    total = profile(launch, values_for([launch], {"x": 10_000, "y": 10_000}, n=10_000)).total
+    assert total.requests == requests
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "patch", "sectors"),
+    [
+        (patchify_forward, (2, 32, 32, 3), 16, 4.0),
+        (patchify_forward, (8, 28, 28, 1), 7, 8.5),
+        (patchify_backward, (8, 28, 28, 1), 7, 7.4),
+    ],
+)
+def test_the_counts_of_patchify(name, shape, patch, sectors):
+    launch = name(shape, (patch, patch), F32)
+    sizes = dict(zip(("height", "width", "channels"), shape[1:], strict=True))
+    images = dict.fromkeys(("images", "patches", "dimages", "dpatches"), shape)
+    values = values_for([launch], images, **sizes, patch_height=patch, patch_width=patch)
+    (load,) = [line for line in profile(launch, values).lines if line.array in ("images", "dpatches")]
+    assert round(load.moved / load.requests, 1) == sectors
+
+
+def test_the_counts_of_cross_entropy():
+    rows, classes = 64, 1000
+    launch = cross_entropy(rows, classes, F32)
+    shapes = {"losses": rows, "dlogits": (rows, classes), "logits": (rows, classes)}
+    sizes = {"rows": rows, "classes": classes, "smoothing": 0.0}
+    values = values_for([launch], shapes, labels=np.arange(rows, dtype=np.int32), targets=None, **sizes)
+    assert round(32 * profile(launch, values).total.sectors / (8 * rows * classes), 1) == 2.6

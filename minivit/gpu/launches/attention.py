@@ -7,12 +7,11 @@ makes: a name among the launches' arguments, with its shape in attention_shapes(
 
 import numpy as np
 
-from ..launch import CTYPES, Launch, blocks
+from ..launch import CTYPES, SHARED, Launch, at_least_one, blocks, ctype
 from .versions import check_version
 
 VERSIONS = {"attention_forward": (1, 2, 3, 4, 5), "attention_backward": (1, 2, 3)}
 WIDEST_HEAD = 128
-SHARED = 48 * 1024  # bytes a block may have on every GPU without asking for more
 
 # Of forward v5 and backward v3: warps a block, rows and columns a thread. The first that fits into shared memory.
 TILES = ((4, 4, 4), (4, 4, 2), (4, 2, 4), (4, 2, 2), (4, 2, 1), (4, 1, 1), (2, 1, 1))
@@ -45,7 +44,7 @@ def attention_forward(
     dtype = np.dtype(dtype)
     version = _chosen("attention_forward", version, d, dtype)
     _check(B, H, N, d)
-    T = CTYPES[dtype]
+    T = ctype(dtype)
     if version <= 2:
         return _materialised_forward(B, H, N, d, dtype, version)
     inputs = ("in qkv", "in bias?", "int N", "real scale")
@@ -59,7 +58,8 @@ def attention_forward(
         shared = (rows + 2 * keys) * (d if version == 3 else d | 1) * dtype.itemsize
         kernel = f"attention_forward_v{version}<{T}, {d}, {keys}, {queries}>"
     grid = (blocks(N, rows), H, B)
-    return [Launch("attention.cu", kernel, dtype, ("out out", "out lse", *inputs), grid, (threads,), shared)]
+    arguments = ("out out", "out lse", *inputs)
+    return [Launch("attention.cu", kernel, dtype, arguments, grid, (threads,), shared, vectors=version == 5)]
 
 
 def attention_backward(
@@ -74,7 +74,7 @@ def attention_backward(
     _check(B, H, N, d)
     if version == 1:
         return _materialised_backward(B, H, N, d, dtype, bias)
-    T, heads = CTYPES[dtype], (H, B)
+    T, heads = ctype(dtype), (H, B)
     if version == 3:
         file = "attention_backward_v3.cu"
         tile, shared = _tile(d, dtype, row_tiles=2)
@@ -92,7 +92,7 @@ def attention_backward(
 
     def launch(name: str, outputs: str, grid: tuple[int, ...], sizes: tuple[str, ...] = sizes) -> Launch:
         kernel = f"attention_backward_{name}_v{version}<{template}>"
-        return Launch(file, kernel, dtype, (outputs, *inputs, *sizes), grid, (threads,), shared)
+        return Launch(file, kernel, dtype, (outputs, *inputs, *sizes), grid, (threads,), shared, version == 3)
 
     delta = Launch(
         file,
@@ -101,6 +101,7 @@ def attention_backward(
         ("out delta", "in out", "in dout", "int N"),
         (blocks(N, delta_rows), *heads),
         (delta_threads,),
+        vectors=version == 3,
     )
     launches = [
         delta,
@@ -126,7 +127,7 @@ def every_launch() -> list[Launch]:
 
 
 def _materialised_forward(B: int, H: int, N: int, d: int, dtype: np.dtype, version: int) -> list[Launch]:
-    T, file, heads = CTYPES[dtype], "attention_materialised.cu", (H, B)
+    T, file, heads = ctype(dtype), "attention_materialised.cu", (H, B)
     if version == 1:
         block, scores_blocks, mix_blocks = (256,), blocks(N * N, 256), blocks(N * d, 256)
     else:
@@ -142,7 +143,7 @@ def _materialised_forward(B: int, H: int, N: int, d: int, dtype: np.dtype, versi
 
 
 def _materialised_backward(B: int, H: int, N: int, d: int, dtype: np.dtype, bias: bool) -> list[Launch]:
-    T, file, heads, square = CTYPES[dtype], "attention_materialised.cu", (H, B), blocks(N * N, 256)
+    T, file, heads, square = ctype(dtype), "attention_materialised.cu", (H, B), blocks(N * N, 256)
     scores = ("out weights", "out dscores", "in qkv", "in bias?", "in lse", "in dout", "int N", "real scale")
     products = ("out dqkv", "in weights", "in dscores", "in qkv", "in dout", "int N", "real scale")
     dbias = ("out dbias", "in dscores", "int B", "int N")
@@ -185,11 +186,11 @@ def _chosen(ladder: str, version: int | None, d: int, dtype: np.dtype) -> int:
 
 def _check(B: int, H: int, N: int, d: int) -> None:
     if not 1 <= d <= WIDEST_HEAD:
-        raise ValueError(f"the heads are {d} wide, expected 1 … {WIDEST_HEAD}")
+        raise ValueError(f'the heads are {d} wide, expected 1 … {WIDEST_HEAD}; device="cpu" takes any')
     for name, size in (("images", B), ("heads", H)):
-        blocks(size, 1)  # refuses zero
+        at_least_one(name, size)
         if size > 65535:
-            raise ValueError(f"{size} {name} at once, expected at most 65535: the grid's y and z end there")
+            raise ValueError(f"{size} {name} at once, expected at most 65535, where the grid ends: use smaller batches")
 
 
 def _tile(d: int, dtype: np.dtype, row_tiles: int) -> tuple[tuple[int, int, int], int]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..launch import CTYPES, Launch, blocks
+from ..launch import CTYPES, Launch, at_least_one, blocks, ctype
 from .versions import check_version
 
 VERSIONS = {"gelu_forward": (1, 2), "gelu_backward": (1, 2)}
@@ -26,9 +26,10 @@ def _gelu(name: str, arguments: tuple[str, ...], n: int, dtype: type, kind: str,
         raise ValueError(f'gelu is {kind!r}, expected "erf" or "tanh"')
     dtype = np.dtype(dtype)
     version = check_version(name, version, VERSIONS[name]) or 2
-    kernel = f"{name}_v{version}<{CTYPES[dtype]}, {kind.upper()}>"
+    kernel = f"{name}_v{version}<{ctype(dtype)}, {kind.upper()}>"
     per_thread = 1 if version == 1 else 16 // dtype.itemsize
-    return Launch("gelu.cu", kernel, dtype, arguments, (blocks(n, THREADS * per_thread),), (THREADS,))
+    grid = (blocks(n, THREADS * per_thread),)
+    return Launch("gelu.cu", kernel, dtype, arguments, grid, (THREADS,), vectors=version == 2)
 
 
 def patchify_forward(image_shape: tuple[int, int, int, int], patch_size: tuple[int, int], dtype: type) -> Launch:
@@ -53,18 +54,18 @@ def _patchify(
         raise ValueError(f"{name}: an image of {height * width * channels} numbers; the grid reaches {largest}")
     dtype = np.dtype(dtype)
     sizes = ("int height", "int width", "int channels", "int patch_height", "int patch_width")
-    grid = (blocks(B, 1), tiles)
-    return Launch("patchify.cu", f"{name}<{CTYPES[dtype]}>", dtype, (*arrays, *sizes), grid, (THREADS,))
+    grid = (at_least_one("images", B), tiles)
+    return Launch("patchify.cu", f"{name}<{ctype(dtype)}>", dtype, (*arrays, *sizes), grid, (THREADS,))
 
 
 def cross_entropy(rows: int, classes: int, dtype: type, targets: bool = False) -> Launch:
     """Losses and gradients of logits (rows, classes), from labels (rows,) of int32 or, with `targets`, from
     probabilities (rows, classes); the other of the two is None."""
     dtype = np.dtype(dtype)
-    blocks(classes, 1)  # refuses none
+    at_least_one("classes", classes)
     wanted = ("in labels?", "in targets") if targets else ("in labels:int", "in targets?")
     arguments = ("out losses", "out dlogits", "in logits", *wanted, "int rows", "int classes", "real smoothing")
-    kernel = f"cross_entropy<{CTYPES[dtype]}>"
+    kernel = f"cross_entropy<{ctype(dtype)}>"
     return Launch("cross_entropy.cu", kernel, dtype, arguments, (blocks(rows, ROW_WARPS),), (32 * ROW_WARPS,))
 
 
@@ -74,7 +75,7 @@ def adamw(n: int, dtype: type) -> Launch:
     arrays = ("inout theta", "inout mean", "inout square", "in grads", "in decays", "int n")
     numbers = ("one_minus_beta1", "one_minus_beta2", "shrink", "step_size", "square_correction", "eps")
     arguments = (*arrays, *(f"real {number}" for number in numbers))
-    return Launch("adamw.cu", f"adamw<{CTYPES[dtype]}>", dtype, arguments, (blocks(n, THREADS),), (THREADS,))
+    return Launch("adamw.cu", f"adamw<{ctype(dtype)}>", dtype, arguments, (blocks(n, THREADS),), (THREADS,))
 
 
 def adamw_numbers(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..launch import CTYPES, Launch, blocks
+from ..launch import CTYPES, SHARED, Launch, at_least_one, blocks, ctype
 from .versions import check_version
 
 VERSIONS = {"layernorm_forward": (1, 2, 3, 4), "layernorm_backward": (1, 2, 3)}
@@ -10,7 +10,6 @@ VERSIONS = {"layernorm_forward": (1, 2, 3, 4), "layernorm_backward": (1, 2, 3)}
 WARP = 32
 WARPS = 4  # warps a block
 STRIPS = 8  # warps a block of the column sums: as in layernorm_backward.cu
-SHARED = 48 * 1024  # bytes of shared memory that a block has for the asking
 
 # How many 16-byte vectors of each array a lane can hold in its 255 registers of 4 bytes. The forward keeps one array (4
 # registers a vector), the backward four: x̂, dx̂, dγ and dβ (16). With doubles, all else takes more registers too.
@@ -25,25 +24,26 @@ PARTIAL_OUT = ("out dgamma_partial", "out dbeta_partial")
 def layernorm_forward(rows: int, width: int, dtype: type, version: int | None = None) -> Launch:
     """y, mean and rstd of x (rows, width). version None: v4 where the width allows it, else v3."""
     dtype = np.dtype(dtype)
-    blocks(width, 1)  # refuses none
+    at_least_one("columns", width)
     version = check_version("layernorm_forward", version, VERSIONS["layernorm_forward"])
     vectors = _vectors(width, dtype)
     fits = vectors is not None and vectors <= FORWARD_VECTORS
     version = version or (4 if fits else 3)
     if version == 4 and not fits:
         raise ValueError(f"layernorm_forward: version 4 {_wants(dtype, FORWARD_VECTORS)}, not {width}")
-    ctype = CTYPES[dtype]
+    T = ctype(dtype)
     if version == 1:
         # 32 threads a block, not 256: even few rows then spread over many multiprocessors
-        return Launch("layernorm.cu", f"layernorm_forward_v1<{ctype}>", dtype, FORWARD, (blocks(rows, WARP),), (WARP,))
+        return Launch("layernorm.cu", f"layernorm_forward_v1<{T}>", dtype, FORWARD, (blocks(rows, WARP),), (WARP,))
     if version == 2:
         threads = WARP  # a power of two near the width, at most 256
         while threads < min(width, 256):
             threads *= 2
-        kernel, shared = f"layernorm_forward_v2<{ctype}>", threads * dtype.itemsize
-        return Launch("layernorm.cu", kernel, dtype, FORWARD, (blocks(rows, 1),), (threads,), shared)
-    kernel = f"layernorm_forward_v3<{ctype}>" if version == 3 else f"layernorm_forward_v4<{ctype}, {vectors}>"
-    return Launch("layernorm.cu", kernel, dtype, FORWARD, (blocks(rows, WARPS),), (WARP * WARPS,))
+        kernel, shared = f"layernorm_forward_v2<{T}>", threads * dtype.itemsize
+        return Launch("layernorm.cu", kernel, dtype, FORWARD, (at_least_one("rows", rows),), (threads,), shared)
+    kernel = f"layernorm_forward_v3<{T}>" if version == 3 else f"layernorm_forward_v4<{T}, {vectors}>"
+    grid, block = (blocks(rows, WARPS),), (WARP * WARPS,)
+    return Launch("layernorm.cu", kernel, dtype, FORWARD, grid, block, vectors=version == 4)
 
 
 def partial_rows(rows: int) -> int:
@@ -61,21 +61,21 @@ def layernorm_backward(rows: int, width: int, dtype: type, version: int | None =
     version None: v3 where the width allows it, else v2, else v1.
     """
     dtype = np.dtype(dtype)
-    blocks(width, 1)  # refuses none
+    at_least_one("columns", width)
     version = check_version("layernorm_backward", version, VERSIONS["layernorm_backward"])
     P = partial_rows(rows)
     total = _sum(width, dtype)
     if version == 3 or version is None:
-        vectors, most = _vectors(width, dtype), BACKWARD_VECTORS[CTYPES[dtype]]
+        vectors, most = _vectors(width, dtype), BACKWARD_VECTORS[ctype(dtype)]
         if vectors is not None and vectors <= most:
-            return [_fused(3, f"{CTYPES[dtype]}, {vectors}", P, dtype, WARPS, WARPS * width * dtype.itemsize), total]
+            return [_fused(3, f"{ctype(dtype)}, {vectors}", P, dtype, WARPS, WARPS * width * dtype.itemsize), total]
         if version == 3:
             raise ValueError(f"layernorm_backward: version 3 {_wants(dtype, most)}, not {width}")
     if version == 2 or version is None:
         a_warp = 2 * width * dtype.itemsize  # bytes of its column sums
         warps = min(WARPS, SHARED // a_warp)
         if warps:
-            return [_fused(2, CTYPES[dtype], P, dtype, warps, warps * a_warp), total]
+            return [_fused(2, ctype(dtype), P, dtype, warps, warps * a_warp), total]
         if version == 2:
             widest = SHARED // (2 * dtype.itemsize)
             raise ValueError(f"layernorm_backward: version 2 takes a width of at most {widest}, not {width}")
@@ -85,23 +85,23 @@ def layernorm_backward(rows: int, width: int, dtype: type, version: int | None =
 def _fused(version: int, template: str, P: int, dtype: np.dtype, warps: int, shared: int) -> Launch:
     kernel = f"layernorm_backward_v{version}<{template}>"
     arguments = ("out dx", *PARTIAL_OUT, *ROWS_IN)
-    return Launch("layernorm_backward.cu", kernel, dtype, arguments, (P,), (WARP * warps,), shared)
+    return Launch("layernorm_backward.cu", kernel, dtype, arguments, (P,), (WARP * warps,), shared, version == 3)
 
 
 def _dx(rows: int, dtype: np.dtype) -> Launch:
-    kernel = f"layernorm_backward_dx_v1<{CTYPES[dtype]}>"
+    kernel = f"layernorm_backward_dx_v1<{ctype(dtype)}>"
     grid, block = (blocks(rows, WARPS),), (WARP * WARPS,)
     return Launch("layernorm_backward.cu", kernel, dtype, ("out dx", *ROWS_IN), grid, block)
 
 
 def _partial(P: int, width: int, dtype: np.dtype) -> Launch:
-    kernel = f"layernorm_backward_partial_v1<{CTYPES[dtype]}>"
+    kernel = f"layernorm_backward_partial_v1<{ctype(dtype)}>"
     arguments = (*PARTIAL_OUT, *(argument for argument in ROWS_IN if argument != "in gamma"))
     return Launch("layernorm_backward.cu", kernel, dtype, arguments, (P, blocks(width, WARP)), (WARP, STRIPS))
 
 
 def _sum(width: int, dtype: np.dtype) -> Launch:
-    kernel = f"layernorm_backward_sum<{CTYPES[dtype]}>"
+    kernel = f"layernorm_backward_sum<{ctype(dtype)}>"
     arguments = ("out dgamma", "out dbeta", "in dgamma_partial", "in dbeta_partial", "int partials", "int width")
     return Launch("layernorm_backward.cu", kernel, dtype, arguments, (blocks(width, WARP),), (WARP, STRIPS))
 

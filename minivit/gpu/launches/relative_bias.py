@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..launch import CTYPES, Launch, blocks
+from ..launch import CTYPES, Launch, blocks, ctype
 
 WARPS = 4  # warps a block, where each warp has an entry of the table
 
@@ -12,7 +12,7 @@ def relative_bias_backward(entries: int, heads: int, dtype: type) -> Launch:
     dtype = np.dtype(dtype)
     arguments = ("out dtable", "in dbias", "in index:int", "int pairs", "int entries", "int heads")
     grid = (blocks(entries * heads, WARPS),)
-    return Launch("relative_bias.cu", f"relative_bias_backward<{CTYPES[dtype]}>", dtype, arguments, grid, (32 * WARPS,))
+    return Launch("relative_bias.cu", f"relative_bias_backward<{ctype(dtype)}>", dtype, arguments, grid, (32 * WARPS,))
 
 
 def every_launch() -> list[Launch]:
