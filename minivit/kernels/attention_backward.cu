@@ -24,6 +24,9 @@
 //
 // Different bytes are 659,616 in both: 13 N d numbers and a few N. One kernel that did it all could do with 8 N d, but
 // would need atomics. With blocks of R rows (32 here) what moves is (9 + 4 ⌈N/R⌉) N d numbers and a few N.
+//
+// python -m minivit kernel minivit/kernels/attention_backward.cu --profile    counts what this launch asks of memory:
+// launch: attention_backward_delta_v2<float, 12><<<5, 256>>>(delta[33], out[33, 12], dout[33, 12], 33)
 #include "attention.cuh"
 
 constexpr int THREADS = 256;  // in a block of v2

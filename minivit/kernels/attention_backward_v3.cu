@@ -1,5 +1,8 @@
 // Attention, backward, version 3: the kernels of attention_backward.cu, which says why there are so many, with 16-byte
 // loads and stores and several rows and columns a thread. attention_tiles.cuh tells which thread has which.
+//
+// python -m minivit kernel minivit/kernels/attention_backward_v3.cu --profile    counts what this launch asks of memory:
+// launch: attention_backward_delta_v3<float, 24><<<3, 128>>>(delta[33], out[33, 24], dout[33, 24], 33)
 #include "attention_tiles.cuh"
 
 // delta, 8 lanes a row.

@@ -8,6 +8,9 @@
 //
 // The target of a row is a class (labels) or a row of probabilities (targets); the other pointer is null. A label that
 // is no class makes its whole row NaN: a kernel cannot raise an error, and a wrong label must not train in silence.
+//
+// python -m minivit kernel minivit/kernels/cross_entropy.cu --profile    counts what this launch asks of memory:
+// launch: cross_entropy<float><<<2, 128>>>(losses[5], dlogits[5, 33], logits[5, 33], labels[5], null, 5, 33, 0.1)
 #include "common.cuh"
 
 // y_k = (1 − ε) target_k + ε/classes: label smoothing.

@@ -15,6 +15,9 @@
 // Counted at 512 rows of 384 floats, P = 16. Bytes: in sectors, all that loads and stores fetch, over the floor
 // 3 rows·width + 2 rows + 3 width + 4 P·width numbers; different bytes: each sector once a launch, as with a perfect
 // cache. What v3 fetches beyond the floor is γ, once a row, from the cache.
+//
+// python -m minivit kernel minivit/kernels/layernorm_backward.cu --profile    counts what this launch asks of memory:
+// launch: layernorm_backward_dx_v1<float><<<2, 128>>>(dx[5, 36], dy[5, 36], x[5, 36], g[36], mean[5], rstd[5], 5, 36)
 #include "common.cuh"
 
 // ---- v1: dx, then the partial sums --------------------------------------------------------------------------------

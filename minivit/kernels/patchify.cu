@@ -8,6 +8,9 @@
 // same sectors are wanted by the next warps, and come from the cache.
 //
 // The grid is (images, tiles of an image).
+//
+// python -m minivit kernel minivit/kernels/patchify.cu --profile    counts what this launch asks of memory:
+// launch: patchify_forward<float><<<(3, 2), 256>>>(patches[3, 6, 72], images[3, 8, 18, 3], 8, 18, 3, 4, 6)
 #include "common.cuh"
 
 template <typename T>
