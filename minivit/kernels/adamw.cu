@@ -7,7 +7,7 @@
 // as a float is 0.99900001, and 1 − that is off by one part in 80,000.
 //
 // python -m minivit kernel minivit/kernels/adamw.cu --profile    counts what this launch asks of memory:
-// launch: adamw<float><<<2, 256>>>(p[300]=1, m[300]=0, v[300]=0, g[300], d[300], 300, 0.1, 1e-3, 1e-4, 1e-2, 1e-3, 1e-8)
+// launch: adamw<float><<<2, 256>>>(p[300]=1, m[300]=0, v[300]=0, g[300], d[300], 300, .1, 1e-3, 1e-4, 1e-2, 1e-3, 1e-8)
 #include "common.cuh"
 
 template <typename T>
