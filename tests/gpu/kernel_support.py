@@ -107,14 +107,6 @@ def run_by_name(launches: Iterable[Launch], values: dict[str, object], via: str 
         run(launch, *(values[name] for name in launch.names), via=via, order=order)
 
 
-def assert_nothing_found(launches: Iterable[Launch], values: dict[str, object]) -> None:
-    """Run launches one after another under the checker: no race, no access out of bounds, no output forgotten."""
-    for launch in launches:
-        report = _traced_kernel(launch).check(*_call(launch, values), shared=launch.shared)
-        assert report.ok, f"\n{report}"
-        run_by_name([launch], values)  # the check leaves the arrays as they were, and the next launch reads them
-
-
 def profile(launch: Launch, values: dict[str, object]) -> "ProfileReport":
     """What the launch asks of memory."""
     return _traced_kernel(launch).profile(*_call(launch, values), shared=launch.shared)

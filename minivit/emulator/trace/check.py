@@ -85,7 +85,8 @@ def check(
 
     outputs names the arrays that the kernel is to fill: what they hold before means nothing, so it must not be read,
     and every element must be written. If it is not given, these are the arrays that come filled with NaN.
-    seconds: how long it may take. order: as in a plain launch; which races are found does not depend on it.
+    seconds: how long it may take. order: as in a plain launch; that a race is found does not depend on it, but which
+    of its pairs of lines are named may.
     """
     launched = launch_traced(kernel, grid, block, args, shared, CHECK, outputs, seconds, order)
     return CheckReport(launched.title, launched.findings())
