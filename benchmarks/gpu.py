@@ -23,11 +23,10 @@ import numpy as np
 
 from minivit import Trainer, ViT, ops
 from minivit.device import get_device
-from minivit.gpu.launches import FILES
+from minivit.gpu.launches import LADDERS as VERSIONS
 from minivit.train.mnist import PRESETS
 from minivit.train.shards import worker_pool
 
-VERSIONS = {ladder: versions for file in FILES for ladder, versions in getattr(file, "VERSIONS", {}).items()}
 ROUNDS, CALLS = 10, 50  # of each kernel: rounds that are timed, and calls in a round, at most
 GELU = 2**24  # elements
 LAYERNORM = [(64 * 197, 192), (64 * 197, 768), (256 * 17, 48)]  # rows, width: ViT-Ti, ViT-B, the digits' model

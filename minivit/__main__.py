@@ -18,7 +18,12 @@ from .gpu import command as kernels_command
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns the exit status: 0 well, 1 a check failed, 2 a user's mistake, 130 interrupted."""
-    args = _parser().parse_args(arguments)
+    parser = _parser()
+    args, rest = parser.parse_known_args(arguments)
+    if len(rest) == 1 and getattr(args, "launch", "") is None:
+        args.launch = rest[0]  # `kernel FILE --check LAUNCH`: argparse takes a word that may be left out too early
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
         return args.command(args)
     except KeyboardInterrupt:

@@ -108,13 +108,12 @@ class Buffer:
     def check(self, kernel: str) -> None:
         names = " and ".join(parameter.name for parameter, _ in self.arrays)
         size = f"its {self.bytes} bytes"
-        for guard, where in ((self.before, "before the start"), (self.behind, "beyond the end")):
+        for guard, where in ((self.before, "before the start"), (self.behind, "behind the end")):
             changed = np.flatnonzero(guard != self.filling)
             if changed.size:
-                distance = guard.size - changed[-1] if guard is self.before else changed[0] + 1
                 raise LaunchError(
-                    f"{kernel} wrote outside {names}: {distance} bytes {where} of {size}. Does each thread compare its "
-                    "index with the size? kernel.check(...) tells which line it was."
+                    f"{kernel} wrote outside {names}: at least {changed.size} bytes {where} of {size} have changed. "
+                    "Does each thread compare its index with the size? kernel.check(...) tells which line it was."
                 )
         if all(parameter.constant for parameter, _ in self.arrays):
             for part, (parameter, array) in zip(self.parts, self.arrays, strict=True):

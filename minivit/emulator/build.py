@@ -12,6 +12,7 @@ import os
 import platform
 import secrets
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ COMMON_FLAGS = (
     "-x", "c++", "-std=c++17", "-fPIC", "-fvisibility=hidden",
     "-ffp-contract=off",  # a*b + c is rounded twice, on every processor; a kernel that wants fma says so
     "-fno-math-errno", "-fno-strict-aliasing", "-fwrapv", "-fno-exceptions", "-fno-rtti",
+    "-fno-finite-loops", "-fno-delete-null-pointer-checks",  # an endless loop stays one, a null pointer is a finding
 )  # fmt: skip
 FAMILY_FLAGS = {  # a thread's own arrays must fit into its stack; thread_local variables need no check at each use
     "gcc": ("-Werror=frame-larger-than=131072", "-fno-extern-tls-init"),
@@ -113,6 +115,8 @@ def build_library(code: str, mode: str = "run", source: str = "") -> Path:
     target = cache_folder() / f"{_key(code, flags, runtime.name)}.so"
     if not _in_use(target):
         with _workplace(target) as (folder, result):
+            if sys.stderr.isatty():
+                print("compiling for the emulator, once ...", file=sys.stderr)
             (folder / "kernel.cpp").write_text(code, encoding="utf-8")
             done = compiler.run(*flags, "-c", str(folder / "kernel.cpp"), "-o", str(folder / "kernel.o"))
             if done.returncode:

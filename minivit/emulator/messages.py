@@ -22,10 +22,13 @@ _HINTS = (
     (r"\basm\b|no such instruction|invalid instruction", "inline PTX runs on a GPU only"),
     (
         r"u?int(8|16|32|64)_t|\bFLT_MAX\b|\bINFINITY\b|\bDBL_MAX\b|std::",
-        "NVRTC has no standard library either: write unsigned or long long for uint32_t or int64_t, and "
-        "__int_as_float(0x7f800000) for INFINITY",
+        "NVRTC, NVIDIA's compiler at run time, has no standard library: write unsigned or long long for uint32_t "
+        "or int64_t, and __int_as_float(0x7f800000) for INFINITY",
     ),
     (r"frame size", "a thread's own arrays are too large"),
+    (r"at end of input|expected '}'|namespace.* not allowed here", "is a { never closed?"),
+    (r"forming pointer to reference", "a kernel takes pointers and numbers, no references"),
+    (r"incomplete type 'emulator::Entry", "a kernel returns void: __global__ void name(...)"),
 )
 
 
@@ -36,10 +39,15 @@ def readable(messages: str, source: str) -> str:
     if not found:
         return _linker(messages)
     shown, hints = [], []
+    files = {file for file, _ in lines}
+    own = [error for error in found if error[0] in files]
+    for file, line, message in found:  # what an error in our headers means, a hint may tell
+        text = lines.get((file, int(line)), "").strip()
+        hints += [hint for pattern, hint in _HINTS if re.search(pattern, f"{message} {text}")]
+    found = own or found
     for file, line, message in found[:_MOST]:
         text = lines.get((file, int(line)), "").strip()
         shown.append(f"{file}:{line}: {message}" + (f"\n    {text}" if text else ""))
-        hints += [hint for pattern, hint in _HINTS if re.search(pattern, f"{message} {text}")]
     if len(found) > _MOST:
         shown.append(f"... and {len(found) - _MOST} more errors")
     return "\n".join(shown + [f"Hint: {hint}." for hint in dict.fromkeys(hints)])

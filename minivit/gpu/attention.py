@@ -82,9 +82,7 @@ class AttentionOps(KernelLauncher):
         if bias is not None:
             expect_shape((H, N, N), bias=bias)
             bias = contiguous(bias)
-        launches = table.attention_forward(
-            B, H, N, d, qkv.dtype, bias is not None, self.versions.get("attention_forward")
-        )
+        launches = table.attention_forward(B, H, N, d, qkv.dtype, bias is not None, self.version("attention_forward"))
         arrays = self._attention_arrays(launches, qkv, {"qkv": qkv, "bias": bias})
         self.run(launches, **arrays, N=N, scale=d**-0.5)
         return arrays["out"], (qkv, bias, arrays["out"], arrays["lse"])
@@ -93,9 +91,7 @@ class AttentionOps(KernelLauncher):
         """dout like out, (B, N, H, d) or (B, N, D) -> dqkv like qkv, and dbias (H, N, N) or None."""
         qkv, bias, out, lse = cache
         B, N, _, H, d = qkv.shape
-        launches = table.attention_backward(
-            B, H, N, d, qkv.dtype, bias is not None, self.versions.get("attention_backward")
-        )
+        launches = table.attention_backward(B, H, N, d, qkv.dtype, bias is not None, self.version("attention_backward"))
         expect_shape((B, N, *((H, d) if dout.ndim == 4 else (H * d,))), dout=dout)
         known = {"qkv": qkv, "bias": bias, "out": out, "lse": lse, "dout": contiguous(dout)}
         arrays = self._attention_arrays(launches, qkv, known)

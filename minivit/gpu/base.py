@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import ops
 from .launch import Launch, ctype, is_aligned
+from .launches import LADDERS
 
 Array = Any  # NumPy's on the emulator, CuPy's on a GPU
 
@@ -32,6 +33,12 @@ class KernelLauncher:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(ops, name)  # an operation without a kernel
+
+    def version(self, ladder: str) -> int | None:
+        """The version that was chosen for a ladder. Raises ValueError where another choice has a name that is none."""
+        if unknown := self.versions.keys() - LADDERS:
+            raise ValueError(f"versions has {sorted(unknown)[0]!r}, expected some of {', '.join(LADDERS)}")
+        return self.versions.get(ladder)
 
     def run(self, launches: Launch | list[Launch], **values: object) -> None:
         """Launch in order; each kernel finds its arguments by the names in its row of the table."""

@@ -25,7 +25,7 @@ class KernelOps(AttentionOps):
         rows = x.size // width
         expect_shape((width,), gamma=gamma, beta=beta)
         y, mean, rstd = self.new_arrays(x, x.shape, (rows,), (rows,))
-        launch = table.layernorm_forward(rows, width, x.dtype, self.versions.get("layernorm_forward"))
+        launch = table.layernorm_forward(rows, width, x.dtype, self.version("layernorm_forward"))
         self.run(launch, y=y, mean=mean, rstd=rstd, x=x, gamma=gamma, beta=beta, rows=rows, width=width, eps=eps)
         return y, (x, mean, rstd, gamma)
 
@@ -37,7 +37,7 @@ class KernelOps(AttentionOps):
         shapes = x.shape, (width,), (width,), (partials, width), (partials, width)
         dx, dgamma, dbeta, dgamma_partial, dbeta_partial = self.new_arrays(x, *shapes)
         self.run(
-            table.layernorm_backward(rows, width, x.dtype, self.versions.get("layernorm_backward")),
+            table.layernorm_backward(rows, width, x.dtype, self.version("layernorm_backward")),
             dx=dx, dgamma=dgamma, dbeta=dbeta, dgamma_partial=dgamma_partial, dbeta_partial=dbeta_partial,
             dy=contiguous(dy), x=x, gamma=gamma, mean=mean, rstd=rstd, rows=rows, width=width, partials=partials,
         )  # fmt: skip
@@ -49,14 +49,14 @@ class KernelOps(AttentionOps):
         """Cached: x alone. Φ(x) is computed again in the backward, which costs less than a trip to memory and back."""
         x = contiguous(x)
         (y,) = self.new_arrays(x, x.shape)
-        self.run(table.gelu_forward(x.size, x.dtype, kind, self.versions.get("gelu_forward")), y=y, x=x, n=x.size)
+        self.run(table.gelu_forward(x.size, x.dtype, kind, self.version("gelu_forward")), y=y, x=x, n=x.size)
         return y, (x, kind)
 
     def gelu_backward(self, dy: Array, cache: tuple) -> Array:
         x, kind = cache
         expect_shape(x.shape, dy=dy)
         (dx,) = self.new_arrays(x, x.shape)
-        launch = table.gelu_backward(x.size, x.dtype, kind, self.versions.get("gelu_backward"))
+        launch = table.gelu_backward(x.size, x.dtype, kind, self.version("gelu_backward"))
         self.run(launch, dx=dx, dy=contiguous(dy), x=x, n=x.size)
         return dx
 

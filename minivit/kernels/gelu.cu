@@ -14,6 +14,10 @@
 //
 // python -m minivit kernel minivit/kernels/gelu.cu --profile    counts what this launch asks of memory:
 // launch: gelu_forward_v2<float, ERF><<<2, 256>>>(y[1027], x[1027], 1027)
+//
+// common.cuh has what all kernels share: thread_number() is blockIdx.x · blockDim.x + threadIdx.x. In every file,
+// template <typename T> makes a kernel for float and one for double; __restrict__ promises that the arrays do not
+// overlap; #pragma unroll writes a loop out, round by round; __forceinline__ puts a function where it is called.
 #include "common.cuh"
 
 constexpr int ERF = 0, TANH = 1;  // the two kinds: the compiler makes a kernel of each, in which no `if` is left
@@ -41,7 +45,7 @@ __device__ __forceinline__ T gelu_gradient(T dy, T x) {
     T density;
     if constexpr (KIND == ERF)
         density = T(NORMAL_DENSITY_AT_0) * exp(T(-0.5) * x * x);
-    else
+    else  // Φ = ½ (1 + tanh u), so 1 − tanh² u = 4 Φ (1 − Φ)
         density = T(2) * cdf * (T(1) - cdf) * T(SQRT_TWO_OVER_PI) * (T(1) + T(3 * 0.044715) * x * x);
     return dy * (cdf + x * density);
 }

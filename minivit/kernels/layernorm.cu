@@ -4,15 +4,15 @@
 // Four versions, one idea each. All find σ² from x − μ in a second pass, since E[x²] − μ² loses every digit where the
 // mean is large.
 //
-//         idea                                          sectors a load of x     bytes     requests     barriers a row
+//         idea                                          sectors a load of x    × floor    requests     barriers a row
 //   v1    a thread a row: the loop of a CPU                 32, for 4           16.2       36,896            0
 //   v2    a block a row, sums by a tree in shared memory     4, for 4            3.0       37,888           20
 //   v3    a warp a row, sums by shuffles                     4, for 4            3.0       37,888            0
 //   v4    16-byte loads, the row kept in registers          16, for 16           2.0        7,168            0
 //
 // Counted at 512 rows of 384 floats. A sector is 32 bytes, the least that memory hands out: how many one warp's load
-// touches, for how many it could do with. Bytes: all that loads and stores fetch, from memory or from a cache, over the
-// floor 2 rows·width + 2 width + 2 rows numbers, which must move whatever one does. v4's second half is γ and β, which
+// touches, for how many it could do with. × floor: all bytes that loads and stores fetch, from memory or from a cache,
+// over the floor 2 rows·width + 2 width + 2 rows numbers, which must move whatever one does. v4's second half is γ and β, which
 // every row reads again, from the cache. Different sectors, each counted once, are the floor itself in all four
 // versions: what a version wins, it wins in what the caches have to do and in how much is under way at a time. A
 // request is one load or store of one warp.
@@ -67,7 +67,7 @@ template <typename T>
 __global__ void layernorm_forward_v2(T* __restrict__ y, T* __restrict__ mean, T* __restrict__ rstd,
                                      const T* __restrict__ x, const T* __restrict__ gamma, const T* __restrict__ beta,
                                      int rows, int width, T eps) {
-    T* partial = reinterpret_cast<T*>(shared_memory);
+    T* partial = reinterpret_cast<T*>(shared_memory);  // one T a thread: the launch gives the size
     size_t row = blockIdx.x;  // the grid has exactly `rows` blocks
     x += row * width;
     y += row * width;
@@ -125,7 +125,9 @@ __global__ void layernorm_forward_v4(T* __restrict__ y, T* __restrict__ mean, T*
     if (row >= size_t(rows)) return;
     x += row * width;
     y += row * width;
-    Vec<T> v[VECTORS];  // lane 0 holds columns 0 … SIZE−1, lane 1 the next, and 32 lanes on, lane 0 again
+    // Lane 0 holds columns 0 … SIZE−1, lane 1 the next, and 32 lanes on, lane 0 again. What lies past the width is never
+    // read, and so need not be set.
+    Vec<T> v[VECTORS];
     T sum = 0;
 #pragma unroll
     for (int k = 0; k < VECTORS; ++k) {

@@ -250,3 +250,13 @@ def test_lines_are_those_of_addr2line(module):
         file, line = elf.line_of(address)
         assert place.endswith("?") or place.split(" ")[0] in (f"{file.split('/')[-1]}:{line}", "??:0"), hex(address)
     assert {"box", "tile", "word"} <= {array.name for array in elf.shared_arrays}
+
+
+def test_a_report_is_true_where_nothing_was_found_and_a_null_pointer_is_found():
+    module = emulator.Module(
+        "__global__ void right(float* y) { y[0] = 1; }  __global__ void wrong(float* y) { int* p = 0; y[0] = *p; }"
+    )
+    y = np.zeros(1, np.float32)
+    assert module["right"].check(1, 1, y)
+    report = module["wrong"].check(1, 1, y)
+    assert not report and report.findings[0].kind == "wild pointer"

@@ -115,3 +115,14 @@ def test_a_users_mistake_is_an_error_with_words(right, tmp_path):
     (tmp_path / "none.cu").write_text("__global__ void k() {}")
     with pytest.raises(ValueError, match="which launch"):
         run(tmp_path / "none.cu")
+
+
+def test_the_launch_may_come_after_the_options(tmp_path, capsys):
+    from minivit.__main__ import main
+
+    file = tmp_path / "one.cu"
+    file.write_text("__global__ void one(float* y, int n) { if (threadIdx.x < n) y[threadIdx.x] = 1; }")
+    assert main(["kernel", str(file), "--check", "one<<<1, 32>>>(y[20], 20)"]) == 0
+    assert "nothing wrong was found" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["kernel", str(file), "--check", "one<<<1, 32>>>(y[20], 20)", "more"])

@@ -125,7 +125,7 @@ def test_a_block_that_is_no_multiple_of_32_has_absent_lanes(cuda):
 
 @pytest.mark.parametrize("index", [64, 64 + 63, -1, -64])
 def test_writing_beside_an_array(cuda, index):
-    where = "beyond the end" if index > 0 else "before the start"
+    where = "behind the end" if index > 0 else "before the start"
     message = launch_error(cuda, "write_at", np.zeros(4, np.float32), index)
     assert "write_at wrote outside out" in message
     assert where in message

@@ -130,7 +130,7 @@ def test_a_model_of_any_device_is_saved_and_loaded_on_any(device, tmp_path):
 
 
 def test_the_kernels_operations_have_the_references_names_and_signatures():
-    more = {"adamw_update", "fused_attention_forward", "fused_attention_backward", "run", "new_arrays"}
+    more = {"adamw_update", "fused_attention_forward", "fused_attention_backward", "run", "new_arrays", "version"}
     own = [name for name in dir(KernelOps) if not name.startswith("_") and name not in more]
     assert len(own) >= 14
     for name in own:
@@ -151,6 +151,9 @@ def test_the_versions_of_a_ladder_can_be_chosen():
         np.testing.assert_allclose(model(images), expected, rtol=1e-4, atol=1e-5)
         versions["layernorm_forward"] = 99
         with pytest.raises(ValueError, match="99"):
+            model(images)
+        versions["layernorm"] = 1
+        with pytest.raises(ValueError, match="versions has 'layernorm', expected some of"):
             model(images)
     finally:
         versions.clear()

@@ -30,6 +30,9 @@ class CheckReport:
     def ok(self) -> bool:
         return not self.findings
 
+    def __bool__(self) -> bool:
+        return self.ok  # so that `assert kernel.check(...)` means what it says
+
     def __str__(self) -> str:
         if self.ok:
             return f"{self.launch}: nothing wrong was found"

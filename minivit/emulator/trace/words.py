@@ -99,7 +99,7 @@ def _out_of_bounds(words: Words, facts: Facts) -> tuple[str, str]:
             f"{does} of {name}[{facts.offset // dtype.itemsize}], at byte {facts.offset}, but the {math.prod(shape):,} "
             f"elements of {name} end at byte {math.prod(shape) * dtype.itemsize}"
         )
-    return message, "Test the index before the access: if (i < n) ..."
+    return message, "Before the access, test the very index that is used: if (i < n) ..."
 
 
 def _wild_pointer(words: Words, facts: Facts) -> tuple[str, str]:

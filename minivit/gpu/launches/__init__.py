@@ -15,9 +15,11 @@ from .layernorm import layernorm_backward, layernorm_forward, partial_rows
 from .relative_bias import relative_bias_backward
 
 FILES = (attention, elementwise, layernorm, relative_bias)  # each has an every_launch()
+LADDERS = {ladder: versions for file in FILES for ladder, versions in getattr(file, "VERSIONS", {}).items()}
 
 __all__ = [
     "FILES",
+    "LADDERS",
     "adamw",
     "adamw_numbers",
     "attention_backward",

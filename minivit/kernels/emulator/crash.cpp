@@ -24,8 +24,8 @@ static void on_crash(int signal, siginfo_t* info, void*) {
     if (address < current->stack && address >= current->stack - STACK_GUARD)
         fail("crash", {nullptr, 0}, "the stack of this thread is full: too deep a recursion");
     fail("crash", {nullptr, 0},
-         "touched memory that nobody owns: an index far out of bounds, or a null pointer. kernel.check(...) tells the "
-         "line.");
+         "touched memory that nobody owns, or 16 bytes at an address that is no multiple of 16: an index far out of "
+         "bounds, a null pointer, a float4 at an odd place. kernel.check(...) tells the line.");
 }
 
 static void watch_for_crashes() {
