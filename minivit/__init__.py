@@ -12,18 +12,21 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "load_mnist": "data",
+    "load_pretrained": "weights",
     "ViT": "model",
     "ViTConfig": "model",
     "count_parameters": "model",
     "TrainConfig": "train",
     "Trainer": "train",
     "evaluate": "train",
+    "export_timm": "weights",
+    "finetune": "train",
     "fit": "train",
     "resume": "train",
     "save_checkpoint": "train",
     "train_mnist": "train",
 }
-_SUBMODULES = {"data", "gradcheck", "inspect", "model", "ops", "proof", "train"}
+_SUBMODULES = {"data", "gradcheck", "inspect", "model", "ops", "proof", "train", "weights"}
 __all__ = sorted([*_HOMES, *_SUBMODULES, "__version__"])
 
 

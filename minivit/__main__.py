@@ -1,19 +1,26 @@
-"""The command line: python -m minivit train | eval | predict | data | check | kernel | kernels.
+"""The command line: python -m minivit train | eval | predict | look | data | check | kernel | kernels.
 
-Each command is a function: the first five are below, those of the kernels in emulator/command.py and gpu/command.py.
+Each command is a function: the first six are below, those of the kernels in emulator/command.py and gpu/command.py.
 """
 
 import argparse
 import math
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import __version__
 from .device import DEVICES, DeviceError
 from .emulator import EmulatorError
 from .emulator import command as kernel_command
 from .gpu import command as kernels_command
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .model import ViT
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,8 +42,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def train(args: argparse.Namespace) -> int:
     """Train a ViT on handwritten digits, from those that ship with minivit."""
+    from .model import ViT
     from .train import train_mnist
 
+    teacher = ViT.load(args.teacher, device=args.device) if args.teacher else None
     out = args.out or (Path(args.resume).parent if args.resume else _new_folder(args.preset, args.data))
     result = train_mnist(
         args.preset,
@@ -48,6 +57,8 @@ def train(args: argparse.Namespace) -> int:
         resume=args.resume,
         download=args.download,
         device=args.device,
+        teacher=teacher,
+        distillation=args.distillation,
     )
     print(f"accuracy on images it has not seen: {result.accuracy:.2%}")
     print("\n".join(f"wrote {path}" for path in result.files))
@@ -68,21 +79,36 @@ def evaluate(args: argparse.Namespace) -> int:
 
 
 def predict(args: argparse.Namespace) -> int:
-    """Read a digit in a picture."""
-    from .data.picture import read_digit
-    from .model import ViT
+    """Say what is in a picture: a digit, or one of ImageNet's 1,000 classes, as the model has learned it."""
+    from .data import class_names, top_classes
 
-    model = ViT.load(args.model, device=args.device)
-    image = read_digit(args.picture, model.config.image_size[0])
+    model, image = _read(args)
+    if not model.config.classes:
+        raise ValueError(f"{args.model} has no classes to predict; `minivit look` shows what it sees")
     (probabilities,) = model.predict(image)
-    print(f"{args.picture}: {probabilities.argmax()}")
-    for digit in probabilities.argsort()[::-1]:
-        print(f"  {digit}  {probabilities[digit]:7.2%}  {'#' * round(40 * probabilities[digit])}".rstrip())
+    best = top_classes(probabilities, args.top or (5 if len(probabilities) > 10 else 10))
+    width = max(len(name) for _, name, _ in best)
+    print(f"{args.picture}: {best[0][1]}")
+    for _, name, probability in best:
+        print(f"  {name:<{width}}  {probability:7.2%}  {'#' * round(40 * probability)}".rstrip())
     if args.out:
         from .inspect import plot_attention, save_figure
 
-        save_figure(plot_attention(model, image, probabilities.argmax()[None]), args.out)
-        print(f"wrote {args.out}: the digit as the model saw it, with the attention over it")
+        names = class_names(model.config.classes)
+        save_figure(plot_attention(model, image, probabilities.argmax()[None], names), args.out)
+        print(f"wrote {args.out}: the picture as the model saw it, with the attention over it")
+    return 0
+
+
+def look(args: argparse.Namespace) -> int:
+    """Draw a page on how a model sees a picture: relevance, attention, rollout, tokens and positions."""
+    from .data import class_names
+    from .inspect import plot_page, save_figure
+
+    model, image = _read(args)
+    title = f"{Path(args.picture).name}, seen by {Path(args.model).name}: {model!r}"
+    save_figure(plot_page(model, image, class_names(model.config.classes), title), args.out)
+    print(f"wrote {args.out}")
     return 0
 
 
@@ -117,6 +143,35 @@ def check(args: argparse.Namespace) -> int:
             wrong += [f"{name}: {check}" for check in report.checks if not check.ok]
     print("\n" + ("every gradient is right" if not wrong else "\n".join(wrong)))
     return 1 if wrong else 0
+
+
+def _read(args: argparse.Namespace) -> "tuple[ViT, np.ndarray]":
+    """The model, minivit's own or a published one, and the picture as it wants it: (1, height, width, C) uint8.
+
+    A model that sees grey squares is one of digits, which are looked for on their paper and centred as MNIST's are.
+    """
+    from .data import preprocess
+    from .data.picture import read_digit
+
+    model = _load(args)
+    height, width, C = model.config.image_shape
+    if C == 1 and height == width:
+        return model, read_digit(args.picture, height)
+    return model, preprocess(args.picture, model.config)[None]
+
+
+def _load(args: argparse.Namespace) -> "ViT":
+    from .model import ViT
+    from .model.files import CONFIG
+
+    path = Path(args.model)
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if f"{CONFIG}.npy" in archive.namelist():
+                return ViT.load(path, device=args.device)
+    from . import load_pretrained
+
+    return load_pretrained(path, heads=args.heads, device=args.device)
 
 
 def _new_folder(preset: str | None, data: str | None) -> Path:
@@ -156,6 +211,16 @@ def _parser() -> argparse.ArgumentParser:
             "--device", choices=DEVICES, default="cpu", help="cuda: a GPU; emulator: the GPU's kernels run on the CPU"
         )
 
+    def add_picture(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument(
+            "picture", help="any picture file; of a digit: one, on even paper, dark on light or the reverse"
+        )
+        sub.add_argument(
+            "--model", required=True, help="a model.npz, a checkpoint.npz, or a published model's file or folder"
+        )
+        sub.add_argument("--heads", type=_at_least(1), help="of a published model, where its file does not tell")
+        add_device(sub)
+
     sets = ("digits", "full", "fashion")
     sub = add("train", train)
     sub.add_argument("preset", nargs="?", choices=("quick", "default", "full"), help="the recipe")
@@ -176,6 +241,11 @@ def _parser() -> argparse.ArgumentParser:
         "--resume", metavar="CHECKPOINT", help="go on from here, with the checkpoint's recipe, data and seed"
     )
 
+    sub.add_argument("--teacher", metavar="MODEL", help="a model.npz to learn from, beside the labels (DeiT)")
+    sub.add_argument(
+        "--distillation", choices=("hard", "soft"), help="the teacher's best guess (if not given), or all it says"
+    )
+
     sub = add("eval", evaluate)
     sub.add_argument("--model", required=True, help="a model.npz, or a checkpoint.npz")
     sub.add_argument("--data", choices=sets, default="digits")
@@ -183,10 +253,13 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--workers", type=_at_least(1), help="threads, one a core if not given")
 
     sub = add("predict", predict)
-    sub.add_argument("picture", help="any picture file with one digit, of any size, dark on light or light on dark")
-    sub.add_argument("--model", required=True, help="a model.npz, or a checkpoint.npz")
+    add_picture(sub)
+    sub.add_argument("--top", type=_at_least(1), metavar="N", help="name the N likeliest classes")
     sub.add_argument("--out", help="write the picture with the attention over it here")
-    add_device(sub)
+
+    sub = add("look", look)
+    add_picture(sub)
+    sub.add_argument("--out", default="look.png", help="the page, .png, .svg or .pdf; look.png if not given")
 
     sub = add("data", data)
     sub.add_argument("--download", action="store_true", help="fetch what is missing from the public mirrors")

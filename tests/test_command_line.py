@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minivit import ViT, __version__, load_mnist, train_mnist
+from minivit import ViT, ViTConfig, __version__, load_mnist, train_mnist
 from minivit.__main__ import main
+from minivit.data import preprocess, top_classes
 from minivit.train import mnist, save_checkpoint
+from minivit.weights import export_timm
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +54,43 @@ def test_predict_prints_probabilities_and_writes_the_attention(run, tmp_path, ca
     assert sum("%" in line for line in out.splitlines()) == 10
     with Image.open(attention) as drawn:
         assert min(drawn.size) > 100
+
+
+def test_look_writes_a_page(run, tmp_path, capsys):
+    digits = load_mnist()
+    Image.fromarray(digits.test_images[0, ..., 0]).save(tmp_path / "digit.png")
+    page = tmp_path / "page.png"
+    assert main(["look", str(tmp_path / "digit.png"), "--model", str(run / "model.npz"), "--out", str(page)]) == 0
+    assert capsys.readouterr().out == f"wrote {page}\n"
+    with Image.open(page) as drawn:
+        assert drawn.width == 1200 and drawn.height > 900
+
+
+def test_a_photograph_is_named_by_a_model_of_imagenets_classes(tmp_path, capsys):
+    config = ViTConfig(image_size=(32, 48), patch_size=16, width=8, depth=1, heads=2)
+    model = ViT(config, init="fan_in")
+    model.save(tmp_path / "own.npz")
+    export_timm(model, tmp_path / "published.safetensors")
+    photo = tmp_path / "photo.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 90, 3), np.uint8)).save(photo)
+    (probabilities,) = model.predict(preprocess(photo, config)[None])
+    best = top_classes(probabilities, 7)
+    for file, options in (("own.npz", []), ("published.safetensors", ["--heads", "2"])):
+        assert main(["predict", str(photo), "--model", str(tmp_path / file), "--top", "7", *options]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0] == f"{photo}: {best[0][1]}" and len(lines) == 8
+        for line, (_, name, probability) in zip(lines[1:], best, strict=True):
+            assert line.startswith(f"  {name} ") and f"{probability:.2%}" in line
+
+
+def test_a_model_without_classes_is_only_looked_at(tmp_path, capsys):
+    ViT(ViTConfig(image_size=32, patch_size=16, width=8, depth=1, heads=2, classes=0)).save(tmp_path / "m.npz")
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (40, 40), "red").save(photo)
+    assert main(["predict", str(photo), "--model", str(tmp_path / "m.npz")]) == 2
+    assert "no classes to predict" in capsys.readouterr().err
+    assert main(["look", str(photo), "--model", str(tmp_path / "m.npz"), "--out", str(tmp_path / "page.svg")]) == 0
+    assert b"<svg" in (tmp_path / "page.svg").read_bytes()
 
 
 def test_resume_goes_on_where_a_run_stopped_and_equals_one_that_did_not(run, tmp_path):
@@ -108,6 +147,8 @@ def test_check_proves_every_gradient_and_fails_when_one_is_wrong(monkeypatch, ca
         (["eval", "--model", "nothing.npz"], "nothing.npz"),
         (["predict", "nothing.png", "--model", "{model}"], "nothing.png"),
         (["predict", "{model}", "--model", "{model}"], "model.npz"),
+        (["look", "nothing.png", "--model", "{model}"], "nothing.png"),
+        (["look", "{model}", "--model", "nothing.safetensors"], "nothing.safetensors"),
         (["train", "quick", "--out", "{model}/folder"], "cannot write"),
     ],
 )

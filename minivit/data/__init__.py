@@ -1,11 +1,24 @@
-"""MNIST: the digits that ship with minivit, the full sets and their download, and the IDX format.
+"""MNIST: the digits that ship with minivit, the full sets and their download, and the IDX format; pictures of your own.
 
-Start with mnist.py; it reads files that find.py finds and idx.py decodes. picture.py reads a digit of your own; it
-needs Pillow, so `minivit.data.picture` is imported by itself.
+Start with mnist.py; it reads files that find.py finds and idx.py decodes. picture.py reads a digit of your own,
+preprocess.py any picture as a published model wants it, and imagenet.py names what that model then says.
 """
 
 from .find import find_mnist
 from .idx import read_idx
+from .imagenet import class_names, imagenet_classes, top_classes
 from .mnist import MNIST_MEAN, MNIST_STD, Dataset, load_mnist
+from .preprocess import preprocess
 
-__all__ = ["MNIST_MEAN", "MNIST_STD", "Dataset", "find_mnist", "load_mnist", "read_idx"]
+__all__ = [
+    "MNIST_MEAN",
+    "MNIST_STD",
+    "Dataset",
+    "class_names",
+    "find_mnist",
+    "imagenet_classes",
+    "load_mnist",
+    "preprocess",
+    "read_idx",
+    "top_classes",
+]

@@ -7,9 +7,10 @@ al., "Gradient-based learning applied to document recognition", 1998, section II
 import os
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-MOST_PIXELS = 64_000_000  # more than a phone takes: a mistake, or a bomb for the memory
+from .opening import on_white, open_picture
+
 WORKING_SIDE = 800  # larger pictures are first shrunk to this
 LEAST_CONTRAST = 16  # of ink on paper, out of 255
 
@@ -29,21 +30,9 @@ def read_digit(path: str | os.PathLike, size: int = 28) -> np.ndarray:
 
 def _read_grey(path: str | os.PathLike) -> np.ndarray:
     """The picture upright, in grey, on white where it is transparent: floats 0 … 255, (height, width)."""
-    with open(path, "rb") as file:
-        try:
-            image = Image.open(file)
-            if image.width * image.height > MOST_PIXELS:
-                raise ValueError(f"it has {image.width} x {image.height} pixels, expected at most {MOST_PIXELS:,}")
-            image = ImageOps.exif_transpose(image)
-            if image.mode[0] in "IF":  # 16 bits or more a pixel, which Pillow would clip to 8
-                deep = np.asarray(image, np.float64)
-                image = Image.fromarray(np.uint8(255 * (deep - deep.min()) / (np.ptp(deep) or 1)))
-            image = image.convert("RGBA")
-        except Exception as error:  # a damaged picture fails in a dozen ways, and all of them mean this
-            raise ValueError(f"{path} is not a picture that can be read: {error}") from error
+    image = on_white(open_picture(path)).convert("RGB")
     image.thumbnail((WORKING_SIDE, WORKING_SIDE), Image.Resampling.BOX)
-    paper = Image.new("RGBA", image.size, "white")
-    return np.asarray(Image.alpha_composite(paper, image).convert("L"), np.float64)
+    return np.asarray(image.convert("L"), np.float64)
 
 
 def _ink(grey: np.ndarray) -> np.ndarray | None:

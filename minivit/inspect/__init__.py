@@ -1,12 +1,41 @@
-"""What a model sees and how its training went: arrays (attention.py, embedding.py, mistakes.py), then pictures of them.
+"""What a model sees and how its training went: arrays first, then pictures of them.
 
-plots.py draws one figure a function; report.py writes them all. Images are raw here, as `model.predict` takes them.
+Arrays: attention.py, relevance.py, embedding.py, mistakes.py. A figure a function: plots.py (a run, weights), maps.py
+(what is looked at); page.py makes a page on one picture, report.py writes a run's pictures. Images are raw here, as
+`model.predict` takes them.
 """
 
-from .attention import class_attention
+from .attention import (
+    attention_distance,
+    attention_maps,
+    attention_rollout,
+    class_attention,
+    even_distance,
+    patch_distances,
+    readers,
+    rollout,
+    seen_by_head,
+)
 from .canvas import save_figure
-from .embedding import patch_filters, position_similarity, position_table
+from .embedding import (
+    patch_filter_components,
+    patch_filters,
+    patch_token_colours,
+    patch_tokens,
+    position_similarity,
+    position_table,
+    principal_components,
+)
+from .maps import (
+    plot_attention_distance,
+    plot_attention_layers,
+    plot_patch_filter_components,
+    plot_patch_tokens,
+    plot_relevance,
+    plot_rollout,
+)
 from .mistakes import confusion_matrix, worst_mistakes
+from .page import plot_page
 from .plots import (
     plot_attention,
     plot_history,
@@ -14,20 +43,43 @@ from .plots import (
     plot_position_similarity,
     plot_predictions,
 )
+from .relevance import attention_gradients, class_relevance, relevance_rollout
 from .report import write_report
 
 __all__ = [
+    "attention_distance",
+    "attention_gradients",
+    "attention_maps",
+    "attention_rollout",
     "class_attention",
+    "class_relevance",
     "confusion_matrix",
+    "even_distance",
+    "patch_distances",
+    "patch_filter_components",
     "patch_filters",
+    "patch_token_colours",
+    "patch_tokens",
     "plot_attention",
+    "plot_attention_distance",
+    "plot_attention_layers",
     "plot_history",
+    "plot_page",
+    "plot_patch_filter_components",
     "plot_patch_filters",
+    "plot_patch_tokens",
     "plot_position_similarity",
     "plot_predictions",
+    "plot_relevance",
+    "plot_rollout",
     "position_similarity",
     "position_table",
+    "principal_components",
+    "readers",
+    "relevance_rollout",
+    "rollout",
     "save_figure",
+    "seen_by_head",
     "worst_mistakes",
     "write_report",
 ]

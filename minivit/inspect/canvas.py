@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap, Normalize
+from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
 from ..files import atomic_write
 
 WIDTH = 8.0  # inches
+DARKEST = 0.45  # how bright black is where a picture is tinted: the tint must be seen on it
+BLUE, VERMILLION = "#0072B2", "#D55E00"  # from Okabe and Ito's palette, which colour-blind readers can tell apart
+ATTENTION = LinearSegmentedColormap.from_list("attention", ["#FFF8E1", "#F5B041", VERMILLION])  # light: ink shows on it
 
 
 def new_figure(height: float, layout: str = "constrained") -> Figure:
@@ -65,8 +68,26 @@ def colours(values: np.ndarray, scale: Normalize, colormap: str | Colormap) -> n
     return colormaps.get_cmap(colormap)(scale(values))[..., :3]
 
 
+def over_image(images: np.ndarray, maps: np.ndarray) -> np.ndarray:
+    """Raw images (n, height, width, 1 or 3) in grey, printed on the colours of their maps (n, gh, gw): each map from 0
+    to its own largest value -> (n, height, width, 3).
+
+    One patch in a hundred may lie above the scale: large models put much of their attention on a few patches of the
+    background (arXiv 2309.16588), and all others would look alike.
+    """
+    flat = np.sort(maps.reshape(len(maps), -1), axis=1)
+    largest = flat[:, -1 - flat.shape[1] // 100, None, None]
+    squares = colours(maps / np.where(largest > 0, largest, 1), Normalize(0, 1, clip=True), ATTENTION)
+    return tinted(as_rgb(images), squares)
+
+
 def tinted(pictures: np.ndarray, squares: np.ndarray) -> np.ndarray:
     """Pictures (n, height, width, 3) in grey, as if printed on coloured squares (n, gh, gw, 3), which stay squares."""
-    paper = squares.repeat(pictures.shape[1] // squares.shape[1], axis=1)
-    paper = paper.repeat(pictures.shape[2] // squares.shape[2], axis=2)
-    return paper * (0.35 + 0.65 * pictures.mean(axis=-1, keepdims=True))
+    grey = pictures.mean(axis=-1, keepdims=True)
+    return enlarged(squares, pictures.shape[1:3]) * (DARKEST + (1 - DARKEST) * grey)
+
+
+def enlarged(squares: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(n, gh, gw, 3) -> (n, height, width, 3): each pixel takes the square that it lies in."""
+    rows, columns = (np.arange(side) * parts // side for side, parts in zip(size, squares.shape[1:3], strict=True))
+    return squares[:, rows[:, None], columns]

@@ -1,42 +1,99 @@
-"""What the model has learned before its first block: the patch filters and the positions."""
+"""What the model has learned before its first block, filters and positions, and what its tokens hold at the end."""
 
 import numpy as np
 
 from .. import ops
 from ..model import ViT
-from ..model.embedding import embedding_forward, fixed_positions
 
 
 def patch_filters(model: ViT) -> np.ndarray:
-    """The patch projection as D little pictures (D, P_h, P_w, C): number d of a token is its patch times picture d."""
-    ph, pw = model.config.patch_size
-    weight = model.numpy_params()["patch_embed.proj.weight"]  # (P_h·P_w·C, D)
-    return weight.T.reshape(-1, ph, pw, model.config.channels)
+    """The patch projection as D little pictures (D, P_h, P_w, C): number d of a token is its patch times picture d.
+
+    The patches of a hybrid are cut from its stem's map; the filters that meet its pixels are the stem's first ones,
+    (64, 7, 7, C).
+    """
+    config, params = model.config, model.numpy_params()
+    if config.stem is not None:
+        return params["stem.conv_root.weight"].transpose(3, 0, 1, 2)
+    ph, pw = config.patch_size
+    return params["patch_embed.proj.weight"].T.reshape(-1, ph, pw, config.channels)
+
+
+def patch_filter_components(model: ViT, count: int = 28) -> tuple[np.ndarray, np.ndarray]:
+    """The main patterns that the patch filters are made of (ViT, Figure 7, left): their principal components.
+
+    Returns at most `count` components (n, P_h, P_w, C), of length 1, and which part of the filters' variance each one
+    holds, (n,), largest first.
+    """
+    filters = patch_filters(model)
+    components, share, _ = principal_components(filters.reshape(len(filters), -1), count)
+    return components.reshape(-1, *filters.shape[1:]), share
 
 
 def position_table(model: ViT) -> np.ndarray:
-    """What is added to each patch to say where it is: (N, D) for the N = gh·gw patches, without the class token.
+    """What is added to each patch to say where it is: (gh·gw, D), without the rows of the tokens before the patches.
 
     Raises ValueError for a model that adds nothing.
     """
-    config = model.config
-    if config.position in ("none", "relative"):
-        raise ValueError(
-            f'position is "{config.position}": this model adds no table of positions to its patches, '
-            'expected "1d", "2d" or "sincos2d"'
-        )
-    # A patch of zeros gives a token of zeros where there is no bias, so that the position alone is left.
-    params = model.numpy_params() | {"patch_embed.proj.bias": np.zeros(config.width, model.dtype)}
-    black, waves = np.zeros((1, *config.image_shape), model.dtype), fixed_positions(ops, config, model.dtype)
-    tokens, _ = embedding_forward(ops, black, params, config, waves)
-    return tokens[0, int(config.has_class_token) :]
+    config, params = model.config, model.numpy_params()
+    if config.position == "1d":
+        return params["pos_embed"][0, config.position_prefix :]
+    if config.position == "2d":
+        return ops.position_2d_forward(params["pos_embed.row"], params["pos_embed.column"])[0][0]
+    if config.position == "sincos2d":
+        return ops.position_sincos_2d(config.grid, config.width, model.dtype)[0]
+    raise ValueError(
+        f'position is "{config.position}": this model adds no table of positions to its patches, '
+        'expected "1d", "2d" or "sincos2d"'
+    )
 
 
 def position_similarity(model: ViT) -> np.ndarray:
-    """The cosine of every patch's position with every other's: (N, gh, gw), in −1 … 1 (ViT, Figure 7, centre).
+    """The cosine of every patch's position with every other's: (gh·gw, gh, gw), in −1 … 1 (ViT, Figure 7, centre).
 
     Raises ValueError for a model without a table of positions.
     """
     table = position_table(model)
     unit = table / np.maximum(np.linalg.norm(table, axis=1, keepdims=True), np.finfo(table.dtype).tiny)
     return (unit @ unit.T).reshape(-1, *model.config.grid)
+
+
+def patch_tokens(model: ViT, images: np.ndarray) -> np.ndarray:
+    """What the last block says of each patch, after the final norm: raw images (B, …) -> (B, gh, gw, D)."""
+    gh, gw = model.config.grid
+    tokens = model.device.to_numpy(model.tokens(model.normalize(images)))
+    return tokens[:, model.config.prefix_tokens :].reshape(len(images), gh, gw, -1)
+
+
+def patch_token_colours(model: ViT, images: np.ndarray) -> np.ndarray:
+    """What belongs together in the eyes of the model: raw images (B, …) -> colours (B, gh, gw, 3) in [0, 1].
+
+    As in DINOv2 (arXiv 2304.07193, Figure 1): the first three principal components of the patch tokens of all images
+    together are red, green and blue, each from its 1st to its 99th percentile. Like tokens get like colours; which
+    colour has no meaning.
+    """
+    tokens = patch_tokens(model, images)
+    scores = principal_components(tokens.reshape(-1, tokens.shape[-1]), 3)[2]
+    scores = np.pad(scores, ((0, 0), (0, 3 - scores.shape[1])))  # of fewer than three tokens
+    low, high = np.percentile(scores, (1, 99), axis=0)
+    size = np.linalg.norm(tokens, axis=-1).max()
+    flat = high - low <= 1e-5 * size  # where the tokens do not differ but by rounding, there is no colour
+    colours = np.clip((scores - low) / np.where(flat, 1, high - low), 0, 1)
+    colours[:, flat] = 0.5
+    return colours.reshape(*tokens.shape[:3], 3)
+
+
+def principal_components(rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """rows (n, D) -> the directions in which they differ most (k, D), k ≤ count, of length 1, largest part first;
+    the part of the variance that each one holds (k,); and the rows in these directions (n, k).
+
+    The sign of a direction is open; its largest number is made positive, so that pictures repeat.
+    """
+    centred = rows - rows.mean(axis=0)
+    _, length, directions = np.linalg.svd(centred, full_matrices=False)
+    directions = directions[:count]
+    largest = np.take_along_axis(directions, np.abs(directions).argmax(axis=1)[:, None], axis=1)
+    directions = directions * np.copysign(1, largest)
+    variance = length**2
+    share = variance[:count] / max(variance.sum(), np.finfo(rows.dtype).tiny)
+    return directions, share, centred @ directions.T

@@ -3,19 +3,31 @@
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from ..model import ViT
-from .attention import class_attention
-from .canvas import as_rgb, colours, mosaic, new_figure, picture_figure, tile_centres, tinted
+from .attention import class_attention, who_looks
+from .canvas import (
+    ATTENTION,
+    BLUE,
+    VERMILLION,
+    as_rgb,
+    colours,
+    mosaic,
+    new_figure,
+    over_image,
+    picture_figure,
+    tile_centres,
+)
 from .embedding import patch_filters, position_similarity
 from .mistakes import worst_mistakes
 
-BLUE, VERMILLION = "#0072B2", "#D55E00"  # from Okabe and Ito's palette, which colour-blind readers can tell apart
-ATTENTION = LinearSegmentedColormap.from_list("attention", ["#FFF8E1", "#F5B041", VERMILLION])  # light: ink shows on it
+SIMILARITY = Normalize(-1, 1)  # the scale of a cosine
+IN_A_ROW = 6  # pictures of a single image
 
 
 def plot_history(history: Sequence[dict]) -> Figure:
@@ -89,48 +101,80 @@ def plot_patch_filters(model: ViT, count: int = 128) -> Figure:
     tiles = np.pad(tiles, ((0, -len(tiles) % columns), (0, 0), (0, 0), (0, 0)), constant_values=1.0)
     figure, axes = picture_figure(mosaic(tiles.reshape(-1, columns, *tiles.shape[1:])), width=7, around=0.4)
     axes.set(xticks=[], yticks=[])
-    axes.set_title(f"What the patch embedding looks for: {len(filters)} of {D} filters, strongest first")
+    what = "first convolution" if model.config.stem is not None else "patch embedding"
+    axes.set_title(f"What the {what} looks for: {len(filters)} of {D} filters, strongest first")
     if not in_colour:
         figure.colorbar(ScalarMappable(scale, "RdBu_r"), ax=axes, label="weight", aspect=12)
     return figure
 
 
-def plot_position_similarity(model: ViT) -> Figure:
-    """How alike the positions of the patches are (ViT, Figure 7): a map for each patch, laid out as the patches are."""
-    gh, gw = model.config.grid
-    scale = Normalize(-1, 1)
-    tiles = colours(position_similarity(model), scale, "viridis").reshape(gh, gw, gh, gw, 3)
-    figure, axes = picture_figure(mosaic(tiles), width=5.5, around=0.7)
+def plot_position_similarity(model: ViT, most: int = 14) -> Figure:
+    """How alike the positions of the patches are (ViT, Figure 7): a map for each patch, laid out as the patches are.
+
+    Of a larger grid only `most` rows and columns get their maps, evenly chosen.
+    """
+    picture, rows, columns = position_mosaic(model, most)
+    figure, axes = picture_figure(picture, width=5.5, around=0.7)
     axes.set_title("How alike the positions are: each map compares one patch with all")
     axes.set(xlabel="column of the patch", ylabel="row of the patch")
-    axes.set_xticks(tile_centres(gw, gw), range(1, gw + 1))
-    axes.set_yticks(tile_centres(gh, gh), range(1, gh + 1))
-    figure.colorbar(ScalarMappable(scale, "viridis"), ax=axes, label="cosine similarity")
+    axes.set_xticks(tile_centres(len(columns), model.config.grid[1]), columns + 1)
+    axes.set_yticks(tile_centres(len(rows), model.config.grid[0]), rows + 1)
+    figure.colorbar(ScalarMappable(SIMILARITY, "viridis"), ax=axes, label="cosine similarity")
     return figure
+
+
+def position_mosaic(model: ViT, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The picture of `plot_position_similarity`, and the rows and columns of the patches that have a map in it."""
+    gh, gw = model.config.grid
+    rows, columns = (np.unique(np.linspace(0, side - 1, min(side, most)).round().astype(int)) for side in (gh, gw))
+    maps = position_similarity(model).reshape(gh, gw, gh, gw)[rows[:, None], columns]
+    return mosaic(colours(maps, SIMILARITY, "viridis")), rows, columns
 
 
 def plot_attention(model: ViT, images: np.ndarray, labels: np.ndarray, classes: Sequence[str] | None = None) -> Figure:
     """Where the class token looks in the last block: a column for each raw image, with the heads' mean and every head.
 
-    A square is a patch; its colour runs from no attention to the most in that map. A single image gets a row instead.
+    A square is a patch; its colour runs from no attention to the most in that map. A single image gets a row instead,
+    or several, where there are many heads.
     """
-    heads, pictures = class_attention(model, images), as_rgb(images)
+    heads = class_attention(model, images)
     maps = np.concatenate((heads.mean(axis=1, keepdims=True), heads), axis=1)  # (B, 1 + H, gh, gw)
-    scale, paper = Normalize(0, 1), maps / maps.max(axis=(2, 3), keepdims=True)
-    tiles = np.stack([pictures, *(tinted(pictures, colours(p, scale, ATTENTION)) for p in paper.swapaxes(0, 1))])
+    tiles = np.stack([as_rgb(images), *(over_image(images, one) for one in maps.swapaxes(0, 1))])
     rows = ["image", "mean of heads", *(f"head {i + 1}" for i in range(heads.shape[1]))]
     columns = [_name(label, classes) for label in labels]
-    if len(images) == 1:
-        tiles, rows, columns = tiles.swapaxes(0, 1), columns, rows
+    if len(images) > 1:
+        figure, axes = _attention_table(tiles, rows, columns)
+    elif len(rows) <= IN_A_ROW:
+        figure, axes = _attention_table(tiles.swapaxes(0, 1), columns, rows)
+    else:
+        figure, axes = _attention_rows(tiles[:, 0], [columns[0], *rows[1:]])
+    axes.set_title(f"Where {who_looks(model.config)} in the last block")
+    scale = ScalarMappable(Normalize(0, 1), ATTENTION)
+    bar = figure.colorbar(scale, ax=axes, location="bottom", aspect=40, pad=0.03 if len(rows) <= IN_A_ROW else 0.06)
+    bar.set_label("attention, as a part of the largest in each map")
+    return figure
+
+
+def _attention_table(tiles: np.ndarray, rows: list[str], columns: list[str]) -> tuple[Figure, Axes]:
     figure, axes = picture_figure(mosaic(tiles), width=min(6.5, 1.1 * len(columns)), around=1.2)
-    who = "the class token looks" if model.config.has_class_token else "the patches look, on average,"
-    axes.set_title(f"Where {who} in the last block")
     axes.set_xticks(tile_centres(len(columns), tiles.shape[3]), columns)
     axes.set_yticks(tile_centres(len(rows), tiles.shape[2]), rows)
     axes.tick_params(length=0, labeltop=True, labelbottom=False)
-    bar = figure.colorbar(ScalarMappable(scale, ATTENTION), ax=axes, location="bottom", aspect=40, pad=0.03)
-    bar.set_label("attention, as a part of the largest in each map")
-    return figure
+    return figure, axes
+
+
+def _attention_rows(tiles: np.ndarray, names: list[str]) -> tuple[Figure, Axes]:
+    """Pictures (n, height, width, 3), some in a row, each with its name under it."""
+    _, height, width, _ = tiles.shape
+    count, gap = -(-len(tiles) // IN_A_ROW), max(width // 5, 2)
+    tiles = np.pad(tiles, ((0, count * IN_A_ROW - len(tiles)), (0, 0), (0, 0), (0, 0)), constant_values=1.0)
+    figure, axes = picture_figure(mosaic(tiles.reshape(count, IN_A_ROW, *tiles.shape[1:]), gap), width=6.5, around=1.3)
+    for i, name in enumerate(names):
+        down, right = divmod(i, IN_A_ROW)
+        place = right * (width + gap) + width / 2, down * (height + gap) + height
+        axes.text(*place, name, fontsize=9, ha="center", va="top")
+    axes.set(xticks=[], yticks=[])
+    return figure, axes
 
 
 def _name(label: int, classes: Sequence[str] | None) -> str:

@@ -1,18 +1,24 @@
-"""ViTConfig: every choice that makes one Vision Transformer differ from another, and the shapes that follow from it."""
+"""ViTConfig: every choice that makes one Vision Transformer differ from another, and the sizes that follow from it.
+
+shapes.py has the parameters that follow, sizes.py the published models by name.
+"""
 
 import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Real
 
-import numpy as np
+from ..ops.resize import METHODS
+from .checks import as_tuple, finite_float, one_of, positive_int, truth, whole_number
+from .sizes import size_by_name
 
-from ..ops import relative_table_size
-
-POOLS = ("cls", "gap")
+POOLS = ("cls", "gap", "norm_gap")
 POSITIONS = ("none", "1d", "2d", "sincos2d", "relative")
 GELUS = ("erf", "tanh")
+MLPS = ("gelu", "swiglu")
+ATTENTIONS = ("full", "axial")
+FILTERS = ("bicubic", "bilinear")
+MOST_STAGES = 8  # of a stem; each doubles the channels
 
 
 @dataclass(frozen=True)
@@ -23,24 +29,49 @@ class ViTConfig:
     """
 
     image_size: int | tuple[int, int] = 224
-    patch_size: int | tuple[int, int] = 16
+    patch_size: int | tuple[int, int] = 16  # of the image, or of the stem's map
     channels: int = 3
-    classes: int = 1000
+    classes: int = 1000  # 0: no head, the logits are the features
     width: int = 192  # D: numbers a token
     depth: int = 12  # L: blocks
     heads: int = 3  # H: attention heads of d = D/H
     mlp_ratio: float = 4.0  # M = D · mlp_ratio: numbers a token inside the MLP
-    pool: str = "cls"  # what the head sees: the class token, or the mean of all patches ("gap", no class token)
+    # What the head sees, normalised: the class token, or the mean of the patches. "gap" normalises the mean (timm's
+    # fc_norm), "norm_gap" takes the mean of normalised patches (Google).
+    pool: str = "cls"
+    class_token: bool | None = None  # None: exactly when the head sees it. A mean leaves it out
+    distilled: bool = False  # DeiT: a distillation token after the class token, with a head of its own
+    registers: int = 0  # learned tokens after those two, without positions (arXiv 2309.16588)
+    representation_size: int | None = None  # a dense layer of this width and a tanh before the head
     position: str = "1d"  # see ops/positions.py
+    attention: str = "full"  # "axial": along rows, then along columns (see ops/axial.py)
+    mlp: str = "gelu"  # "swiglu": see ops/swiglu.py
     gelu: str = "erf"
     norm_eps: float = 1e-6
     qkv_bias: bool = True
     layer_scale: float | None = None  # LayerScale's initial value; None for blocks without it
+    stem: tuple[int, ...] | None = (
+        None  # a hybrid: residual units a stage of the ResNet before the patches; () its root
+    )
+    stem_width: int = 64  # channels of the root; stage s gives 4 · 2ˢ times as many
     dropout: float = 0.0  # after every dense layer but qkv, and after the positions
     attention_dropout: float = 0.0
     drop_path: float = 0.0  # the last block's rate; it rises linearly from 0 at the first
-    image_mean: float | tuple[float, ...] = 0.5  # `predict` takes pixels in [0, 1] to (pixel − mean) / std,
-    image_std: float | tuple[float, ...] = 0.5  # one number for all channels or one a channel
+    # How a photograph becomes the input: the short side resized by `resize_filter` to image_size / crop, the middle cut
+    # out, and pixels in [0, 1] taken to (pixel − mean) / std, one number for all channels or one a channel.
+    resize_filter: str = "bicubic"
+    crop: float = 0.9
+    image_mean: float | tuple[float, ...] = 0.5
+    image_std: float | tuple[float, ...] = 0.5
+    position_resize: str = "bicubic_antialias"  # the rule for another image_size, see ops/resize.py
+
+    @classmethod
+    def from_name(cls, name: str, **changes: object) -> "ViTConfig":
+        """A published model's configuration, with `changes`: ViTConfig.from_name("ViT-B/16", image_size=384).
+
+        Names as in sizes.py: ViT-, R50+ViT-, DeiT- and DINOv2-. Raises ValueError for an unknown one.
+        """
+        return cls(**size_by_name(name) | changes)
 
     def __post_init__(self) -> None:
         for name in ("image_size", "patch_size"):
@@ -49,15 +80,40 @@ class ViTConfig:
             if len(pair) != 2:
                 raise ValueError(f"{name} is {value!r}, expected an int or a pair (height, width)")
             object.__setattr__(self, name, tuple(positive_int(name, side) for side in pair))
-        for name in ("channels", "classes", "width", "depth", "heads"):
-            object.__setattr__(self, name, positive_int(name, getattr(self, name)))
-        for name, allowed in (("pool", POOLS), ("position", POSITIONS), ("gelu", GELUS)):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} is {getattr(self, name)!r}, expected one of {', '.join(map(repr, allowed))}")
-        if not isinstance(self.qkv_bias, bool):
-            raise TypeError(f"qkv_bias is {self.qkv_bias!r}, expected True or False")
+        self._check_whole_numbers()
+        for name, allowed in (
+            ("pool", POOLS),
+            ("position", POSITIONS),
+            ("attention", ATTENTIONS),
+            ("mlp", MLPS),
+            ("gelu", GELUS),
+            ("resize_filter", FILTERS),
+            ("position_resize", METHODS),
+        ):
+            one_of(name, getattr(self, name), allowed)
+        for name in ("qkv_bias", "distilled"):
+            truth(name, getattr(self, name))
+        if self.class_token is not None:
+            truth("class_token", self.class_token)
         self._check_floats()
         self._check_fit()
+        self._check_tokens()
+
+    def _check_whole_numbers(self) -> None:
+        for name in ("channels", "width", "depth", "heads", "stem_width"):
+            object.__setattr__(self, name, positive_int(name, getattr(self, name)))
+        for name in ("classes", "registers"):
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), least=0))
+        if self.representation_size is not None:
+            object.__setattr__(
+                self, "representation_size", positive_int("representation_size", self.representation_size)
+            )
+        if self.stem is not None:
+            if not isinstance(self.stem, tuple | list):
+                raise TypeError(f"stem is {self.stem!r}, expected the units of each stage, such as (3, 4, 9), or None")
+            if len(self.stem) > MOST_STAGES:
+                raise ValueError(f"stem has {len(self.stem)} stages, expected at most {MOST_STAGES}")
+            object.__setattr__(self, "stem", tuple(positive_int("stem", units) for units in self.stem))
 
     def _check_floats(self) -> None:
         def check(name: str, expected: str, fits: Callable[[float], bool]) -> None:
@@ -65,6 +121,7 @@ class ViTConfig:
 
         for name in ("dropout", "attention_dropout", "drop_path"):
             check(name, "a rate in [0, 1)", lambda rate: 0 <= rate < 1)
+        check("crop", "a fraction in (0, 1]", lambda crop: 0 < crop <= 1)
         check("norm_eps", "a positive number", lambda eps: eps > 0)
         wide_enough = "a positive number (M = width · mlp_ratio ≥ 1)"
         check("mlp_ratio", wide_enough, lambda ratio: 1 <= self.width * ratio < math.inf)
@@ -80,10 +137,11 @@ class ViTConfig:
             object.__setattr__(self, name, values if len(values) > 1 else values[0])
 
     def _check_fit(self) -> None:
-        for side, patch, axis in zip(self.image_size, self.patch_size, ("height", "width"), strict=True):
+        of = "image" if self.stem is None else "stem's map"
+        for side, patch, axis in zip(self.map_shape, self.patch_size, ("height", "width"), strict=False):
             if side % patch:
                 raise ValueError(
-                    f"patches do not divide the image: {axis} {side} is not a multiple of {patch} "
+                    f"patches do not divide the {of}: {axis} {side} is not a multiple of {patch} "
                     f"(image_size {self.image_size}, patch_size {self.patch_size})"
                 )
         if self.width % self.heads:
@@ -94,10 +152,40 @@ class ViTConfig:
                 f'position "{self.position}" needs a width that is a multiple of {multiple}, not {self.width}'
             )
 
+    def _check_tokens(self) -> None:
+        """Which tokens there are must fit who looks at them."""
+        if self.pool == "cls" and self.class_token is False:
+            raise ValueError('pool is "cls", which needs the class token, and class_token is False')
+        if self.distilled and self.pool != "cls":
+            raise ValueError(f'distilled needs pool "cls", the two tokens that its heads see, not {self.pool!r}')
+        if self.distilled and self.representation_size is not None:
+            raise ValueError("distilled has two heads and no representation_size, which stands before one")
+        if self.position == "relative" and (self.distilled or self.registers):
+            raise ValueError('position "relative" knows patches and a class token, no distillation token or registers')
+        if self.attention == "axial" and self.prefix_tokens:
+            raise ValueError(
+                f"axial attention needs tokens that are a grid, and here {self.prefix_tokens} stand before it: "
+                'use pool "gap" without class_token and registers'
+            )
+        if self.attention == "axial" and self.position == "relative":
+            raise ValueError('axial attention has no bias on its scores: choose another position than "relative"')
+
+    @property
+    def map_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of what is cut into patches: the image, or the stem's map of it.
+
+        The root halves an image twice, each stage but the first once more; an odd side is rounded up.
+        """
+        if self.stem is None:
+            return self.image_shape
+        halvings = 2 + max(0, len(self.stem) - 1)
+        height, width = (-(-side // 2**halvings) for side in self.image_size)
+        return height, width, self.stem_width * (4 * 2 ** (len(self.stem) - 1) if self.stem else 1)
+
     @property
     def grid(self) -> tuple[int, int]:
         """Patches down and across."""
-        return self.image_size[0] // self.patch_size[0], self.image_size[1] // self.patch_size[1]
+        return self.map_shape[0] // self.patch_size[0], self.map_shape[1] // self.patch_size[1]
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -106,16 +194,34 @@ class ViTConfig:
 
     @property
     def has_class_token(self) -> bool:
-        return self.pool == "cls"
+        return self.pool == "cls" if self.class_token is None else self.class_token
+
+    @property
+    def position_prefix(self) -> int:
+        """How many tokens before the patches have a position: the class token and the distillation token."""
+        return self.has_class_token + self.distilled
+
+    @property
+    def prefix_tokens(self) -> int:
+        """How many tokens stand before the patches: [cls | dist | registers | patches]."""
+        return self.position_prefix + self.registers
 
     @property
     def tokens(self) -> int:
-        """N: patches, and one more with a class token."""
-        return math.prod(self.grid) + self.has_class_token
+        """N: patches, and what stands before them."""
+        return math.prod(self.grid) + self.prefix_tokens
 
     @property
     def mlp_width(self) -> int:
-        return int(self.width * self.mlp_ratio)
+        """M: numbers a token inside the MLP. SwiGLU's three weights instead of two take 2/3 of it, and DINOv2 rounds
+        that up to a multiple of 8."""
+        width = int(self.width * self.mlp_ratio)
+        return width if self.mlp == "gelu" else (int(width * 2 / 3) + 7) // 8 * 8
+
+    @property
+    def feature_width(self) -> int:
+        """Numbers an image that the head sees."""
+        return self.width if self.representation_size is None else self.representation_size
 
     def drop_path_rate(self, block: int) -> float:
         """timm's linear rule: 0 at the first block, `drop_path` at the last (arXiv 1603.09382: a step above 0)."""
@@ -124,78 +230,3 @@ class ViTConfig:
     def to_dict(self) -> dict:
         """For JSON; `ViTConfig(**d)` is the way back."""
         return dataclasses.asdict(self)
-
-
-def parameter_shapes(config: ViTConfig) -> dict[str, tuple[int, ...]]:
-    """Every parameter's name (timm's) and shape, in the order of the forward. A dense weight is (in, out)."""
-    D, M = config.width, config.mlp_width
-    (ph, pw), (gh, gw) = config.patch_size, config.grid
-    shapes: dict[str, tuple[int, ...]] = {}
-
-    def dense(name: str, n_in: int, n_out: int, bias: bool = True) -> None:
-        shapes[f"{name}.weight"] = (n_in, n_out)
-        if bias:
-            shapes[f"{name}.bias"] = (n_out,)
-
-    def norm(name: str) -> None:
-        shapes[f"{name}.weight"] = shapes[f"{name}.bias"] = (D,)
-
-    dense("patch_embed.proj", ph * pw * config.channels, D)
-    if config.has_class_token:
-        shapes["cls_token"] = (1, 1, D)
-    if config.position == "1d":
-        shapes["pos_embed"] = (1, config.tokens, D)
-    elif config.position == "2d":
-        shapes["pos_embed.row"] = (gh, D // 2)
-        shapes["pos_embed.column"] = (gw, D // 2)
-    for i in range(config.depth):
-        norm(f"blocks.{i}.norm1")
-        dense(f"blocks.{i}.attn.qkv", D, 3 * D, config.qkv_bias)
-        if config.position == "relative":
-            entries = relative_table_size(config.grid, config.has_class_token)
-            shapes[f"blocks.{i}.attn.relative_position_bias_table"] = (entries, config.heads)
-        dense(f"blocks.{i}.attn.proj", D, D)
-        if config.layer_scale is not None:
-            shapes[f"blocks.{i}.ls1.gamma"] = (D,)
-        norm(f"blocks.{i}.norm2")
-        dense(f"blocks.{i}.mlp.fc1", D, M)
-        dense(f"blocks.{i}.mlp.fc2", M, D)
-        if config.layer_scale is not None:
-            shapes[f"blocks.{i}.ls2.gamma"] = (D,)
-    norm(final_norm_name(config))
-    dense("head", D, config.classes)
-    return shapes
-
-
-def final_norm_name(config: ViTConfig) -> str:
-    """timm calls the norm before the head "norm" after the class token and "fc_norm" after mean pooling."""
-    return "norm" if config.pool == "cls" else "fc_norm"
-
-
-def count_parameters(config: ViTConfig) -> int:
-    """The number of parameters, without allocating the model."""
-    return sum(math.prod(shape) for shape in parameter_shapes(config).values())
-
-
-def positive_int(name: str, value: object) -> int:
-    """`value` as a Python int of at least 1. `name` is what the error calls it."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} is {value!r}, expected a whole number")
-    if value.__index__() < 1:
-        raise ValueError(f"{name} is {value!r}, expected at least 1")
-    return value.__index__()
-
-
-def finite_float(name: str, value: object, expected: str, fits: Callable[[float], bool]) -> float:
-    """`value` as a Python float that is finite and `fits`. A NumPy float64 would make float64 of float32 arrays."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} is {value!r}, expected a number")
-    if not (math.isfinite(value) and fits(float(value))):
-        raise ValueError(f"{name} is {value!r}, expected {expected}")
-    return float(value)
-
-
-def as_tuple(value: object) -> tuple:
-    """One value, or several in a tuple, a list or an array, as a tuple."""
-    value = value.tolist() if isinstance(value, np.ndarray) else value
-    return tuple(value) if isinstance(value, tuple | list) else (value,)

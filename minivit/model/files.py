@@ -6,7 +6,8 @@ import os
 import numpy as np
 
 from ..files import read_npz, write_npz
-from .config import ViTConfig, parameter_shapes
+from .config import ViTConfig
+from .shapes import parameter_shapes
 
 CONFIG = "minivit.config"  # entries that are no parameter start with "minivit."
 
@@ -49,8 +50,12 @@ def parse_model(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> tuple
 
 def _check(what: str, config: ViTConfig, params: dict[str, np.ndarray]) -> None:
     """Raise ValueError, which begins with `what`, unless `params` are a model of this configuration."""
-    if config.depth > len(params):  # else a depth of 10⁹ in a stranger's file would fill the memory with names
-        raise ValueError(f"{what} has {len(params)} parameters, too few for its configuration's depth {config.depth}")
+    units = sum(config.stem or ())
+    if config.depth + units > len(params):  # else 10⁹ blocks in a stranger's file would fill the memory with names
+        raise ValueError(
+            f"{what} has {len(params)} parameters, too few for its configuration's depth {config.depth}"
+            + (f" and {units} units in its stem" if units else "")
+        )
     shapes = parameter_shapes(config)
     if missing := sorted(shapes.keys() - params.keys()):
         raise ValueError(f"{what} lacks {len(missing)} parameters of its configuration: {', '.join(missing[:5])}")

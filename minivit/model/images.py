@@ -26,6 +26,8 @@ def check_images(images: np.ndarray, config: ViTConfig, dtype: np.dtype) -> np.n
 def check_labels(labels: np.ndarray, batch: int, config: ViTConfig) -> np.ndarray:
     """Labels (B,) integers in 0 … K−1, or (B, K) probabilities that sum to 1. Raises TypeError or ValueError else."""
     labels, K = _as_array(labels, "labels"), config.classes
+    if K == 0:
+        raise ValueError("the model has no head (classes is 0), so labels have no loss: use model.features(images)")
     if labels.shape == (batch,):
         if not np.issubdtype(labels.dtype, np.integer):
             raise TypeError(f"labels are {labels.dtype}, expected integers in 0 … {K - 1}, or probabilities (B, {K})")

@@ -2,7 +2,7 @@
 
     z₀ = [cls | patches E] + positions                     embedding.py
     z' = z + MSA(LN(z)),  z = z' + MLP(LN(z'))             block.py, L times
-    logits = LN(cls or mean of z_L) W + b                  here (equation 4, and the head)
+    logits = LN(cls or mean of z_L) W + b                  head.py
 
 A model is a configuration and a flat dict of parameters; the gradients are a dict with the same keys.
 """
@@ -14,13 +14,15 @@ import numpy as np
 from ..device import get_device
 from ..ops import softmax_forward
 from .block import block_attention, block_backward, block_forward, relative_index
-from .config import ViTConfig, count_parameters, final_norm_name
+from .config import ViTConfig
 from .embedding import embedding_backward, embedding_forward, fixed_positions
 from .files import load_model, save_model
+from .head import features_backward, features_forward, final_norm_forward, heads_backward, heads_forward
 from .images import check_images, check_labels, check_pixels, normalize
 from .init import init_parameters
+from .shapes import count_parameters
 
-PREDICT_BATCH = 100  # images at a time: a forward keeps what a backward would need
+PREDICT_BATCH = 100  # images at a time, so that memory does not grow with their number
 
 
 class ViT:
@@ -43,14 +45,14 @@ class ViT:
         device: str = "cpu",
     ) -> None:
         if params is not None:
-            dtype = params["head.weight"].dtype
+            dtype = params["patch_embed.proj.weight"].dtype
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise ValueError(f"dtype is {np.dtype(dtype)}, expected float32 or float64")
         self.config = config
         self.device = get_device(device)
         params = init_parameters(config, seed, dtype, init) if params is None else params
         self.params = {name: self.device.asarray(array) for name, array in params.items()}
-        self.dtype = self.params["head.weight"].dtype
+        self.dtype = self.params["patch_embed.proj.weight"].dtype
         self._waves = self._constant(fixed_positions(self.device.ops, config, self.dtype))
         self._relative_index = self._constant(relative_index(self.device.ops, config))
         self._image_mean, self._image_std = (
@@ -59,7 +61,7 @@ class ViT:
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """logits = model(images), in evaluation: images (B, height, width, C), normalised -> (B, K)."""
-        return self.forward(images)[0]
+        return _mean(self._forward(images)[0])
 
     def forward(self, images: np.ndarray, rng: np.random.Generator | None = None) -> tuple[np.ndarray, tuple]:
         """images (B, height, width, C), normalised -> logits (B, K) and the cache for `backward`.
@@ -67,22 +69,54 @@ class ViT:
         rng: the source of dropout and drop path in training; without one nothing is dropped (evaluation).
         Raises ValueError or TypeError, naming what was given and expected, for images that do not fit.
         """
-        features, features_cache = self._features(images, rng)
-        logits, head = self.device.ops.linear_forward(features, self.params["head.weight"], self.params["head.bias"])
-        return logits, (features_cache, head)
+        logits, cache = self._forward(images, rng, keep=True)
+        return _mean(logits), cache
 
     def backward(self, dlogits: np.ndarray, cache: tuple) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """`forward` in reverse: dlogits (B, K) -> the gradients (a dict like `params`) and dimages (like images)."""
-        (embedding, blocks, pool, norm), head = cache
-        ops, grads = self.device.ops, {}
-        dx, grads["head.weight"], grads["head.bias"] = ops.linear_backward(dlogits, head)
-        name = final_norm_name(self.config)
-        dx, grads[f"{name}.weight"], grads[f"{name}.bias"] = ops.layernorm_backward(dx, norm)
-        dx = ops.pool_backward(dx, pool)
-        for i in reversed(range(self.config.depth)):
+        heads = 1 + self.config.distilled
+        return self._backward((dlogits / heads,) * heads, cache)
+
+    def both_logits(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """A distilled model's two opinions, from the class token and the distillation token: (B, K) each."""
+        self._check_two_heads()
+        return self._forward(images)[0]
+
+    def forward_both(
+        self, images: np.ndarray, rng: np.random.Generator | None = None
+    ) -> tuple[tuple[np.ndarray, np.ndarray], tuple]:
+        """As `forward`, but the logits of both heads, for a loss of its own on each, and the cache for the next."""
+        self._check_two_heads()
+        return self._forward(images, rng, keep=True)
+
+    def backward_both(
+        self, dlogits: tuple[np.ndarray, np.ndarray], cache: tuple
+    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """`forward_both` in reverse: the gradients of both heads' logits -> the gradients and dimages."""
+        return self._backward(tuple(dlogits), cache)
+
+    def _check_two_heads(self) -> None:
+        if not self.config.distilled:
+            raise ValueError("the model has one head: logits of two need a configuration with distilled=True")
+
+    def _forward(
+        self, images: np.ndarray, rng: np.random.Generator | None = None, keep: bool = False
+    ) -> tuple[tuple[np.ndarray, ...], tuple]:
+        """The logits of each head, and the cache for `_backward`, which needs keep=True."""
+        x, embedding, blocks = self._last_tokens(images, rng, keep)
+        x, features = features_forward(self.device.ops, x, self.params, self.config)
+        logits, heads = heads_forward(self.device.ops, x, self.params, self.config)
+        return logits, (embedding, blocks, features, heads)
+
+    def _backward(self, dlogits: tuple[np.ndarray, ...], cache: tuple) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        ops, config, (embedding, blocks, features, heads) = self.device.ops, self.config, cache
+        dx, grads = heads_backward(ops, dlogits, heads, config)
+        dx, features_grads = features_backward(ops, dx, features, config)
+        grads |= features_grads
+        for i in reversed(range(config.depth)):
             dx, block_grads = block_backward(ops, dx, blocks[i])
             grads |= {f"blocks.{i}.{short}": grad for short, grad in block_grads.items()}
-        dimages, embedding_grads = embedding_backward(ops, dx, embedding, self.config)
+        dimages, embedding_grads = embedding_backward(ops, dx, embedding, config)
         grads |= embedding_grads
         return {name: grads[name] for name in self.params}, dimages
 
@@ -105,23 +139,31 @@ class ViT:
         return float(loss), grads
 
     def features(self, images: np.ndarray) -> np.ndarray:
-        """What the head sees: images (B, height, width, C), normalised -> (B, D)."""
-        return self._features(images, None)[0]
+        """What the head sees: images (B, height, width, C), normalised -> (B, F). Of two heads, the mean of both."""
+        x, *_ = self._last_tokens(images)
+        features, _ = features_forward(self.device.ops, x, self.params, self.config)
+        return features.mean(axis=1) if self.config.distilled else features
 
-    def _features(self, images: np.ndarray, rng: np.random.Generator | None) -> tuple[np.ndarray, tuple]:
+    def tokens(self, images: np.ndarray) -> np.ndarray:
+        """Every token at the end: images (B, height, width, C), normalised -> (B, N, D), config.prefix_tokens before
+        the patches. They have gone through the last norm, but with pool "gap", whose norm is for their mean alone."""
+        x, *_ = self._last_tokens(images)
+        return x if self.config.pool == "gap" else final_norm_forward(self.device.ops, x, self.params, self.config)[0]
+
+    def _last_tokens(
+        self, images: np.ndarray, rng: np.random.Generator | None = None, keep: bool = False
+    ) -> tuple[np.ndarray, tuple | None, list]:
+        """z_L (B, N, D) and the caches. Without `keep` each is let go at once, and a deep model needs no more memory
+        than one of its blocks."""
         ops, blocks = self.device.ops, []
         x, embedding = self._embed(images, rng)
+        embedding = embedding if keep else None
         for i, p in enumerate(self._block_params()):
             x, cache = block_forward(ops, x, p, self.config, self.config.drop_path_rate(i), self._relative_index, rng)
-            blocks.append(cache)
-        # LayerNorm treats each token by itself, so the class token can be picked first and the rest spared. With "gap"
-        # the order matters: the mean is normalised, as timm does it.
-        x, pool = ops.pool_forward(x, self.config.pool)
-        name = final_norm_name(self.config)
-        x, norm = ops.layernorm_forward(
-            x, self.params[f"{name}.weight"], self.params[f"{name}.bias"], self.config.norm_eps
-        )
-        return x, (embedding, blocks, pool, norm)
+            if keep:
+                blocks.append(cache)
+            del cache
+        return x, embedding, blocks
 
     def _embed(self, images: np.ndarray, rng: np.random.Generator | None = None) -> tuple[np.ndarray, tuple]:
         images = self.device.asarray(check_images(images, self.config, self.dtype))
@@ -132,6 +174,8 @@ class ViT:
 
         Normalises with the configuration's image_mean and image_std. `predict(images).argmax(axis=1)` are the classes.
         """
+        if not self.config.classes:
+            raise ValueError("the model has no head (classes is 0), so no probabilities: use model.features(images)")
         parts = [images[i : i + PREDICT_BATCH] for i in range(0, max(1, len(images)), PREDICT_BATCH)]
         logits = np.concatenate([self.device.to_numpy(self(self.normalize(part))) for part in parts])
         return softmax_forward(logits)[0]
@@ -144,7 +188,7 @@ class ViT:
     def attention(self, images: np.ndarray) -> np.ndarray:
         """Where every head looks: images (B, height, width, C), normalised -> (L, B, H, N, N), rows sum to 1.
 
-        Token 0 is the class token, if there is one; the patches follow in reading order.
+        The patches follow, in reading order, after config.prefix_tokens others: class token, distillation, registers.
         """
         ops, index, maps = self.device.ops, self._relative_index, []
         x, _ = self._embed(images)
@@ -185,3 +229,8 @@ class ViT:
         return (
             f"ViT({c.width} wide, {c.depth} blocks, {c.heads} heads, {count_parameters(c):,} parameters, {self.dtype})"
         )
+
+
+def _mean(logits: tuple[np.ndarray, ...]) -> np.ndarray:
+    """A distilled model's answer is the mean of both (DeiT, arXiv 2012.12877, section 5.3); else it is the one."""
+    return logits[0] if len(logits) == 1 else (logits[0] + logits[1]) / 2

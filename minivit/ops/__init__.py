@@ -6,13 +6,30 @@ Same order of arguments in and of gradients out. No state, no change of an argum
 One operation a file, a forward with its backward right under it; read linear.py, then attention.py.
 """
 
+from .activations import relu_backward, relu_forward, tanh_backward, tanh_forward
 from .attention import attention_backward, attention_forward, attention_weights
+from .axial import (
+    axial_attention_backward,
+    axial_attention_forward,
+    axial_attention_weights,
+    from_lines,
+    to_lines,
+)
+from .convolution import convolution_backward, convolution_forward
 from .cross_entropy import cross_entropy_backward, cross_entropy_forward
+from .distillation import (
+    hard_distillation_backward,
+    hard_distillation_forward,
+    soft_distillation_backward,
+    soft_distillation_forward,
+)
 from .dropout import drop_path_backward, drop_path_forward, dropout_backward, dropout_forward
 from .gelu import erf, gelu_backward, gelu_forward
+from .groupnorm import groupnorm_backward, groupnorm_forward
 from .layernorm import layernorm_backward, layernorm_forward
 from .layerscale import layerscale_backward, layerscale_forward
 from .linear import linear_backward, linear_forward
+from .max_pool import max_pool_backward, max_pool_forward
 from .mlp import mlp_backward, mlp_forward
 from .multihead import (
     merge_heads,
@@ -33,8 +50,18 @@ from .positions import (
     relative_index,
     relative_table_size,
 )
+from .resize import resize_positions_backward, resize_positions_forward
 from .softmax import softmax_backward, softmax_forward
-from .tokens import class_token_backward, class_token_forward, pool_backward, pool_forward
+from .swiglu import swiglu_backward, swiglu_forward, swiglu_mlp_backward, swiglu_mlp_forward
+from .tokens import (
+    class_token_backward,
+    class_token_forward,
+    pool_backward,
+    pool_forward,
+    registers_backward,
+    registers_forward,
+)
+from .weight_standardisation import weight_standardisation_backward, weight_standardisation_forward
 
 __all__ = [
     "add_position_backward",
@@ -42,8 +69,13 @@ __all__ = [
     "attention_backward",
     "attention_forward",
     "attention_weights",
+    "axial_attention_backward",
+    "axial_attention_forward",
+    "axial_attention_weights",
     "class_token_backward",
     "class_token_forward",
+    "convolution_backward",
+    "convolution_forward",
     "cross_entropy_backward",
     "cross_entropy_forward",
     "drop_path_backward",
@@ -51,14 +83,21 @@ __all__ = [
     "dropout_backward",
     "dropout_forward",
     "erf",
+    "from_lines",
     "gelu_backward",
     "gelu_forward",
+    "groupnorm_backward",
+    "groupnorm_forward",
+    "hard_distillation_backward",
+    "hard_distillation_forward",
     "layernorm_backward",
     "layernorm_forward",
     "layerscale_backward",
     "layerscale_forward",
     "linear_backward",
     "linear_forward",
+    "max_pool_backward",
+    "max_pool_forward",
     "merge_heads",
     "mlp_backward",
     "mlp_forward",
@@ -72,12 +111,29 @@ __all__ = [
     "position_2d_backward",
     "position_2d_forward",
     "position_sincos_2d",
+    "registers_backward",
+    "registers_forward",
     "relative_bias_backward",
     "relative_bias_forward",
     "relative_index",
     "relative_table_size",
+    "relu_backward",
+    "relu_forward",
+    "resize_positions_backward",
+    "resize_positions_forward",
+    "soft_distillation_backward",
+    "soft_distillation_forward",
     "softmax_backward",
     "softmax_forward",
     "split_heads",
+    "swiglu_backward",
+    "swiglu_forward",
+    "swiglu_mlp_backward",
+    "swiglu_mlp_forward",
+    "tanh_backward",
+    "tanh_forward",
+    "to_lines",
     "unpatchify",
+    "weight_standardisation_backward",
+    "weight_standardisation_forward",
 ]

@@ -1,4 +1,4 @@
-"""From tokens to one vector and back: the class token, put in front of the patches, and the pooling at the end."""
+"""The tokens that are no patches, put in front of them (class token, registers), and the pooling at the end."""
 
 import numpy as np
 
@@ -14,17 +14,43 @@ def class_token_backward(dy: np.ndarray, cache: None) -> tuple[np.ndarray, np.nd
     return dy[:, 1:], dy[:, :1].sum(axis=0, keepdims=True)
 
 
-def pool_forward(x: np.ndarray, kind: str) -> tuple[np.ndarray, tuple]:
-    """x (B, N, D) -> (B, D): kind "cls" takes token 0, "gap" (global average pooling) the mean of all tokens."""
-    return (x[:, 0] if kind == "cls" else x.mean(axis=1)), (x.shape, kind)
+def registers_forward(x: np.ndarray, registers: np.ndarray, place: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """[x before | registers | x after]: x (B, N, D), registers (1, R, D), put before token `place` -> (B, N+R, D).
+
+    Tokens that stand for nothing, so that the patches need not be misused as scratch paper (arXiv 2309.16588).
+    """
+    R = registers.shape[1]
+    registers = np.broadcast_to(registers, (x.shape[0], R, x.shape[2]))
+    return np.concatenate((x[:, :place], registers, x[:, place:]), axis=1), (place, R)
+
+
+def registers_backward(dy: np.ndarray, cache: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """The registers served B images, as the class token did. Returns dx (B, N, D), dregisters (1, R, D)."""
+    place, R = cache
+    dx = np.concatenate((dy[:, :place], dy[:, place + R :]), axis=1)
+    return dx, dy[:, place : place + R].sum(axis=0, keepdims=True)
+
+
+def pool_forward(x: np.ndarray, kind: str, prefix: int = 0) -> tuple[np.ndarray, tuple]:
+    """x (B, N, D) -> what the head sees: kind "cls", token 0 (B, D); "distilled", tokens 0 and 1 (B, 2, D); or "gap"
+    (global average pooling), the mean of the patches (B, D), which are all tokens but the first `prefix`."""
+    if kind == "cls":
+        y = x[:, 0]
+    elif kind == "distilled":
+        y = x[:, :2]
+    else:
+        y = x[:, prefix:].mean(axis=1)
+    return y, (x.shape, kind, prefix)
 
 
 def pool_backward(dy: np.ndarray, cache: tuple) -> np.ndarray:
-    """dy (B, D) -> dx (B, N, D): all of it to token 0 ("cls"), or 1/N of it to each token ("gap")."""
-    shape, kind = cache
+    """dy like y -> dx (B, N, D): all of it to the tokens that were taken, or 1/patches of it to each patch ("gap")."""
+    shape, kind, prefix = cache
     dx = np.zeros_like(dy, shape=shape)
     if kind == "cls":
         dx[:, 0] = dy
+    elif kind == "distilled":
+        dx[:, :2] = dy
     else:
-        dx += dy[:, None] / shape[1]
+        dx[:, prefix:] += dy[:, None] / (shape[1] - prefix)
     return dx

@@ -2,9 +2,20 @@
 
 from .checkpoint import resume, save_checkpoint
 from .config import TrainConfig
+from .finetuning import finetune
 from .loop import fit
 from .mnist import TrainResult, train_mnist
 from .shards import evaluate
 from .trainer import Trainer
 
-__all__ = ["TrainConfig", "TrainResult", "Trainer", "evaluate", "fit", "resume", "save_checkpoint", "train_mnist"]
+__all__ = [
+    "TrainConfig",
+    "TrainResult",
+    "Trainer",
+    "evaluate",
+    "finetune",
+    "fit",
+    "resume",
+    "save_checkpoint",
+    "train_mnist",
+]

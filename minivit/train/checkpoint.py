@@ -12,9 +12,11 @@ from ..files import read_npz
 from ..model import ViT
 from ..model.files import parse_model, save_model
 from .config import TrainConfig
+from .distillation import Teacher
 from .trainer import Trainer
 
-# What the JSON entry of a checkpoint holds; the optimiser's arrays are entries of their own.
+ARRAYS = ("mean", "square", "velocity")  # AdamW's and SGD's, entries of their own
+# What the JSON entry of a checkpoint holds.
 STATE = {"config": dict, "seed": int, "data": str, "fingerprint": list, "history": list, "epoch_losses": list}
 
 
@@ -30,16 +32,19 @@ def save_checkpoint(trainer: Trainer, path: str | os.PathLike) -> None:
     }
     optimizer = trainer.optimizer
     to_numpy = trainer.model.device.to_numpy
-    arrays = {
-        "mean": to_numpy(optimizer.mean),
-        "square": to_numpy(optimizer.square),
-        "steps": np.array(optimizer.steps),
-    }
+    arrays = {name: to_numpy(getattr(optimizer, name)) for name in optimizer.state}
+    arrays["steps"] = np.array(optimizer.steps)
     save_model(path, trainer.model.config, trainer.model.numpy_params(), train=np.array(json.dumps(state)), **arrays)
 
 
-def resume(path: str | os.PathLike, images: np.ndarray, labels: np.ndarray, device: str = "cpu") -> Trainer:
-    """The trainer that `save_checkpoint` wrote, on any device's model.
+def resume(
+    path: str | os.PathLike,
+    images: np.ndarray,
+    labels: np.ndarray,
+    device: str = "cpu",
+    teacher: Teacher | None = None,
+) -> Trainer:
+    """The trainer that `save_checkpoint` wrote, on any device's model. A teacher, which no file holds, is given anew.
 
     Raises ValueError for other files, and for other images or labels.
     """
@@ -47,10 +52,14 @@ def resume(path: str | os.PathLike, images: np.ndarray, labels: np.ndarray, devi
     if state["fingerprint"] != _fingerprint(images, labels):
         raise ValueError(f"{path} was trained on other images or labels than these, so it cannot go on with them")
     with _naming(path):
-        trainer = Trainer(state["model"], images, labels, TrainConfig(**state["config"]), state["seed"], state["data"])
+        config = TrainConfig(**state["config"])
+        trainer = Trainer(state["model"], images, labels, config, state["seed"], state["data"], teacher)
         trainer.history, trainer.epoch_losses = state["history"], state["epoch_losses"]
         optimizer = trainer.optimizer
-        for name, own in (("mean", optimizer.mean), ("square", optimizer.square)):
+        for name in optimizer.state:
+            if name not in state:
+                raise ValueError(f"it lacks {name}, which the optimizer {config.optimizer!r} needs")
+            own = getattr(optimizer, name)
             _check_array(name, state[name], own.shape, own.dtype)
             own[:] = trainer.model.device.asarray(state[name])
         _check_array("steps", state["steps"], (), np.dtype(int))
@@ -63,8 +72,7 @@ def resume(path: str | os.PathLike, images: np.ndarray, labels: np.ndarray, devi
 def read_checkpoint(path: str | os.PathLike, device: str = "cpu") -> dict:
     """What a checkpoint holds: the model, the recipe, seed, data, history and the optimiser's state."""
     arrays = read_npz(path)
-    names = ("mean", "square", "steps")
-    if not {"minivit.train", *(f"minivit.{name}" for name in names)} <= arrays.keys():
+    if not {"minivit.train", "minivit.steps"} <= arrays.keys():
         raise ValueError(f"{path} is not a checkpoint of a training run, so it cannot be resumed")
     config, params = parse_model(path, arrays)
     model = ViT(config, params=params, device=device)
@@ -75,7 +83,8 @@ def read_checkpoint(path: str | os.PathLike, device: str = "cpu") -> dict:
         for name, kind in STATE.items():
             if not isinstance(state.get(name), kind):
                 raise ValueError(f"{name} is {state.get(name)!r}, expected {kind.__name__}")
-    return state | {name: arrays[f"minivit.{name}"] for name in names} | {"model": model}
+    entries = {name: arrays[f"minivit.{name}"] for name in (*ARRAYS, "steps") if f"minivit.{name}" in arrays}
+    return state | entries | {"model": model}
 
 
 @contextmanager

@@ -4,7 +4,10 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..model.config import as_tuple, finite_float, positive_int
+from ..model.checks import as_tuple, finite_float, one_of, positive_int
+
+OPTIMIZERS = ("adamw", "sgd")
+DISTILLATIONS = ("hard", "soft")
 
 
 @dataclass(frozen=True)
@@ -22,21 +25,30 @@ class TrainConfig:
     weight_decay: float = 0.05
     betas: tuple[float, float] = (0.9, 0.999)
     clip_norm: float = 1.0
+    optimizer: str = "adamw"  # or "sgd", with
+    momentum: float = 0.9
     label_smoothing: float = 0.0
     shift: float = 2.0  # augmentation, see augment.py: ± pixels,
     rotation: float = 10.0  # ± degrees,
     scale: float = 0.1  # 1 ± this factor
+    distillation: str | None = None  # "hard" or "soft", with a teacher: see ops/distillation.py for
+    distillation_weight: float = 0.5  # α
+    temperature: float = 1.0  # T, for "soft"
 
     def __post_init__(self) -> None:
         def check(names: tuple[str, ...], expected: str, fits: Callable[[float], bool]) -> None:
             for name in names:
                 object.__setattr__(self, name, finite_float(name, getattr(self, name), expected, fits))
 
+        one_of("optimizer", self.optimizer, OPTIMIZERS)
+        if self.distillation is not None:
+            one_of("distillation", self.distillation, DISTILLATIONS)
         for name in ("epochs", "batch_size", "shard_size"):
             object.__setattr__(self, name, positive_int(name, getattr(self, name)))
-        check(("learning_rate", "clip_norm"), "a positive number", lambda value: value > 0)
+        check(("learning_rate", "clip_norm", "temperature"), "a positive number", lambda value: value > 0)
         check(("weight_decay", "shift", "rotation"), "0 or more", lambda value: value >= 0)
-        check(("warmup", "label_smoothing", "scale"), "a part in [0, 1)", lambda value: 0 <= value < 1)
+        check(("warmup", "label_smoothing", "scale", "momentum"), "a part in [0, 1)", lambda value: 0 <= value < 1)
+        check(("distillation_weight",), "a part in [0, 1]", lambda value: 0 <= value <= 1)
         betas = as_tuple(self.betas)
         if len(betas) != 2:
             raise ValueError(f"betas is {self.betas!r}, expected two numbers")

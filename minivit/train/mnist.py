@@ -15,6 +15,7 @@ from ..model import ViT, ViTConfig
 from .checkpoint import read_checkpoint, save_checkpoint
 from .checkpoint import resume as resume_training
 from .config import TrainConfig
+from .distillation import Teacher
 from .loop import fit
 from .shards import evaluate
 from .trainer import Trainer
@@ -55,6 +56,8 @@ def train_mnist(
     download: bool = False,
     progress: bool = True,
     device: str = "cpu",
+    teacher: Teacher | None = None,
+    distillation: str | None = None,
 ) -> TrainResult:
     """Train a small ViT on handwritten digits and say how well it reads those that it has not seen.
 
@@ -67,17 +70,25 @@ def train_mnist(
     resume    a checkpoint to go on from, which knows its preset, data, seed and epochs
     download  fetch missing data from the public mirrors (never without this)
     device    "cpu", "cuda" (a GPU), or "emulator" (the GPU's kernels run on the CPU: slow, for those who want to see)
+    teacher   any function from raw images (B, height, width, C), floats in [0, 1], to logits (B, K), called by several
+              threads, or a ViT. The model then has a distillation token, and learns from both (DeiT)
+    distillation   "hard" (if not given) or "soft": what of the teacher's answer counts, see ops/distillation.py
 
     Raises ValueError for unknown names and what does not go together, FileNotFoundError where the data is not there,
     OSError where `out` cannot be written or holds another run (before the training, not after it), FloatingPointError
     where the loss stops being a number.
     """
     if resume:
-        trainer, digits = _resumed(
-            resume, {"preset": preset, "data": data, "seed": seed, "epochs": epochs}, download, device
-        )
+        options = {"preset": preset, "data": data, "seed": seed, "epochs": epochs, "distillation": distillation}
+        trainer, digits = _resumed(resume, options, download, device, teacher)
     else:
-        trainer, digits = _started(preset, data or "digits", seed or 0, epochs, download, device)
+        if distillation is not None and teacher is None:
+            raise ValueError(f"distillation is {distillation!r}, which needs a teacher")
+        data = data or "digits"
+        config, recipe = _recipe(preset or ("default" if data == "digits" else "full"), epochs)
+        if teacher is not None:
+            config, recipe = _distilled(config, recipe, distillation or "hard")
+        trainer, digits = _started(config, recipe, data, seed or 0, download, device, teacher)
     checkpoint = Path(out) / "checkpoint.npz" if out else resume
     if out:
         _refuse_to_overwrite(checkpoint, resume)
@@ -89,34 +100,46 @@ def train_mnist(
         fit(trainer, *test, workers=workers, checkpoint=checkpoint, progress=progress)
     except KeyboardInterrupt:
         if progress and checkpoint:
-            print(f"to go on: python -m minivit train --resume {shlex.quote(str(checkpoint))}")
+            again = " --teacher MODEL" if trainer.teacher else ""
+            print(f"to go on: python -m minivit train --resume {shlex.quote(str(checkpoint))}{again}")
         raise
     _, accuracy, probabilities = evaluate(trainer.model, *test, workers)
     files = _write(Path(out), trainer, digits, probabilities) if out else []
     return TrainResult(trainer.model, trainer.history, accuracy, probabilities, files)
 
 
-def _started(
-    preset: str | None, data: str, seed: int, epochs: int | None, download: bool, device: str
-) -> tuple[Trainer, Dataset]:
-    preset = preset or ("default" if data == "digits" else "full")
+def _recipe(preset: str, epochs: int | None) -> tuple[ViTConfig, TrainConfig]:
     if preset not in PRESETS:
         raise ValueError(f"preset is {preset!r}, expected one of {', '.join(map(repr, PRESETS))}")
     config, recipe = PRESETS[preset]
-    if epochs is not None:
-        recipe = dataclasses.replace(recipe, epochs=epochs)
+    return config, recipe if epochs is None else dataclasses.replace(recipe, epochs=epochs)
+
+
+def _distilled(config: ViTConfig, recipe: TrainConfig, distillation: str) -> tuple[ViTConfig, TrainConfig]:
+    return dataclasses.replace(config, distilled=True), dataclasses.replace(recipe, distillation=distillation)
+
+
+def _started(
+    config: ViTConfig,
+    recipe: TrainConfig,
+    data: str,
+    seed: int,
+    download: bool,
+    device: str,
+    teacher: Teacher | None,
+) -> tuple[Trainer, Dataset]:
     digits = load_mnist(data, download=download)
     model = ViT(config, seed=seed, init="fan_in", device=device)
-    return Trainer(model, digits.train_images, digits.train_labels, recipe, seed, data), digits
+    return Trainer(model, digits.train_images, digits.train_labels, recipe, seed, data, teacher), digits
 
 
 def _resumed(
-    path: str | os.PathLike, options: dict[str, object], download: bool, device: str
+    path: str | os.PathLike, options: dict[str, object], download: bool, device: str, teacher: Teacher | None
 ) -> tuple[Trainer, Dataset]:
     if given := [name for name, value in options.items() if value is not None]:
-        raise ValueError(f"{path} is resumed with its own preset, data, seed and epochs: leave out {', '.join(given)}")
+        raise ValueError(f"{path} is resumed with its own {', '.join(options)}: leave out {', '.join(given)}")
     digits = load_mnist(read_checkpoint(path)["data"], download=download)
-    return resume_training(path, digits.train_images, digits.train_labels, device), digits
+    return resume_training(path, digits.train_images, digits.train_labels, device, teacher), digits
 
 
 def _refuse_to_overwrite(checkpoint: Path, resume: str | os.PathLike | None) -> None:

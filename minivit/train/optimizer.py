@@ -1,4 +1,4 @@
-"""AdamW over one flat buffer: the whole model's update is a few array expressions (Loshchilov & Hutter, 1711.05101)."""
+"""AdamW (Loshchilov & Hutter, arXiv 1711.05101) and SGD over one flat buffer: a few array expressions for all of it."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ class FlatParameters:
     """All parameters of a model in one buffer, and the model's dict made of views into it.
 
     `buffer` (P,) is the one array that training changes in place; `decay` (P,) is 1 where weight decay applies: on the
-    dense weights, not on biases, norms, LayerScale, positions, relative tables and the class token.
+    dense weights and convolutions, not on biases, norms, LayerScale, positions, relative tables and the class token.
     """
 
     def __init__(self, params: dict[str, np.ndarray]) -> None:
@@ -34,8 +34,8 @@ class FlatParameters:
 
 
 def decays(name: str, param: np.ndarray) -> bool:
-    """Does weight decay apply? To dense weights: what multiplies, and is no norm."""
-    return name.endswith(".weight") and param.ndim == 2
+    """Does weight decay apply? To dense weights and convolutions: what multiplies, and is no norm."""
+    return name.endswith(".weight") and param.ndim >= 2
 
 
 def adamw_update(
@@ -69,6 +69,8 @@ def adamw_update(
 class AdamW:
     """Adam with decoupled weight decay. `mean` and `square` (P,) are the running averages, `steps` counts from 0.
 
+    state: what a checkpoint keeps, beside `steps`.
+
     update: `adamw_update`, or a GPU's kernel with its signature.
     """
 
@@ -80,6 +82,7 @@ class AdamW:
         decay: float = 0.0,
         update: Callable[..., None] = adamw_update,
     ) -> None:
+        self.state = ("mean", "square")
         self.params, self.betas, self.eps, self.decay, self.update = params, betas, eps, decay, update
         self.mean = np.zeros_like(params.buffer)
         self.square = np.zeros_like(params.buffer)
@@ -90,6 +93,29 @@ class AdamW:
         self.steps += 1
         buffers = self.params.buffer, self.mean, self.square, grads, self.params.decay
         self.update(*buffers, learning_rate, self.betas, self.eps, self.decay, self.steps)
+
+
+class SGD:
+    """Stochastic gradient descent with momentum: v ← μ v + g,   θ ← θ − lr · decay · θ − lr · v.
+
+    What ViT is fine-tuned with, without decay. `velocity` (P,) is v; state and steps as AdamW's.
+    """
+
+    def __init__(self, params: FlatParameters, momentum: float = 0.9, decay: float = 0.0) -> None:
+        self.state = ("velocity",)
+        self.params, self.momentum, self.decay = params, momentum, decay
+        self.velocity = np.zeros_like(params.buffer)
+        self.steps = 0
+
+    def step(self, grads: np.ndarray, learning_rate: float) -> None:
+        """One update of the parameters' buffer from grads (P,)."""
+        self.steps += 1
+        self.velocity *= self.momentum
+        self.velocity += grads
+        theta = self.params.buffer
+        if self.decay:
+            theta -= (learning_rate * self.decay) * self.params.decay * theta
+        theta -= learning_rate * self.velocity
 
 
 def clip_by_norm(grads: np.ndarray, largest: float) -> float:

@@ -17,6 +17,7 @@ from ..model.images import as_pixels, check_images, check_labels, check_pixels
 from ..ops import cross_entropy_forward
 from .augment import random_affine
 from .config import TrainConfig
+from .distillation import Teacher, distillation_loss_and_grads
 
 EVALUATION_SHARD = 100  # images
 
@@ -38,9 +39,11 @@ def batch_gradients(
     labels: np.ndarray,
     config: TrainConfig,
     seed: tuple[int, ...],
+    teacher: Teacher | None = None,
 ) -> tuple[float, np.ndarray]:
     """The mean loss of a batch of raw images (uint8 or in [0, 1]), augmented and with dropout, and its gradient, which
-    `flatten` makes one array (P,) of. Shard i draws from SeedSequence((*seed, i)), whichever thread it runs on.
+    `flatten` makes one array (P,) of. With a teacher, the loss is the recipe's distillation loss.
+    Shard i draws from SeedSequence((*seed, i)), whichever thread it runs on.
     """
     size = len(images) if model.device.whole_batches else config.shard_size
 
@@ -48,7 +51,10 @@ def batch_gradients(
         part = slice(shard * size, (shard + 1) * size)
         rng = model.device.generator(np.random.SeedSequence((*seed, shard)))
         pixels = random_affine(as_pixels(images[part], model.dtype), rng, config.shift, config.rotation, config.scale)
-        loss, grads = model.loss_and_grads(model.normalize(pixels), labels[part], rng, config.label_smoothing)
+        if teacher is None:
+            loss, grads = model.loss_and_grads(model.normalize(pixels), labels[part], rng, config.label_smoothing)
+        else:
+            loss, grads = distillation_loss_and_grads(model, teacher, pixels, labels[part], config, rng)
         weight = len(pixels) / len(images)  # the mean over the batch is the weighted mean over the shards
         return weight * loss, weight * flatten(grads)
 
@@ -63,16 +69,18 @@ def evaluate(
     """Raw images (n, height, width, C) and labels (n,) -> mean loss, accuracy in [0, 1], probabilities (n, K)."""
     check_dataset(model, images, labels)
     with worker_pool(model.device.threads or workers) as pool:
-        logits = batched_logits(pool, model, images)
+        logits = batched(pool, model, model, images)
     loss, (probabilities, _) = cross_entropy_forward(logits.astype(np.float64), labels)
     return float(loss), float(np.mean(logits.argmax(axis=1) == labels)), probabilities
 
 
-def batched_logits(pool: ThreadPoolExecutor, model: ViT, images: np.ndarray) -> np.ndarray:
-    """Logits (n, K), a NumPy array, of any number of raw images, a shard at a time."""
+def batched(
+    pool: ThreadPoolExecutor, model: ViT, function: Callable[[np.ndarray], np.ndarray], images: np.ndarray
+) -> np.ndarray:
+    """`model` itself or `model.features`, of any number of raw images, a shard at a time: (n, …), a NumPy array."""
 
     def run(start: int) -> np.ndarray:
-        return model.device.to_numpy(model(model.normalize(images[start : start + EVALUATION_SHARD])))
+        return model.device.to_numpy(function(model.normalize(images[start : start + EVALUATION_SHARD])))
 
     return np.concatenate(list(_map(model, pool)(run, range(0, len(images), EVALUATION_SHARD))))
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..model import ViT
 from .config import TrainConfig
-from .optimizer import AdamW, FlatParameters, adamw_update, clip_by_norm
+from .distillation import Teacher, check_teacher
+from .optimizer import SGD, AdamW, FlatParameters, adamw_update, clip_by_norm
 from .schedule import warmup_cosine
 from .shards import batch_gradients, check_dataset
 
@@ -21,6 +22,7 @@ class Trainer:
     images (n, height, width, C) raw (uint8 or in [0, 1]), labels (n,). What happens in a step depends on the seed and
     the step alone, so a run that is saved and resumed gives the same bits as one that was never stopped.
     data: what the images are called, kept in checkpoints for whoever resumes.
+    teacher: whom a recipe with distillation learns from, see distillation.py.
     """
 
     def __init__(
@@ -31,6 +33,7 @@ class Trainer:
         config: TrainConfig,
         seed: int = 0,
         data: str = "",
+        teacher: Teacher | None = None,
     ) -> None:
         if len(images) != len(labels) or len(images) < config.batch_size:
             raise ValueError(
@@ -38,11 +41,15 @@ class Trainer:
                 f"and at least one batch of {config.batch_size}"
             )
         check_dataset(model, images, labels)
+        self.teacher = check_teacher(teacher, model, images, config)
         self.model, self.images, self.labels, self.config = model, images, labels, config
         self.seed, self.data = operator.index(seed), data
         self.params = FlatParameters(model.params)
-        update = model.device.adamw_update or adamw_update
-        self.optimizer = AdamW(self.params, config.betas, decay=config.weight_decay, update=update)
+        if config.optimizer == "sgd":
+            self.optimizer = SGD(self.params, config.momentum, config.weight_decay)
+        else:
+            update = model.device.adamw_update or adamw_update
+            self.optimizer = AdamW(self.params, config.betas, decay=config.weight_decay, update=update)
         # All images go to a GPU once, and stay there.
         self._images, self._labels = model.device.asarray(images), model.device.asarray(labels)
         self.history: list[dict] = []
@@ -75,6 +82,7 @@ class Trainer:
             self._labels[batch],
             self.config,
             (self.seed, step),
+            self.teacher,
         )
         if not np.isfinite(loss) or not np.isfinite(grads).all():
             raise FloatingPointError(self._describe_nan(step, loss, grads))

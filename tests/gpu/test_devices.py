@@ -22,6 +22,9 @@ CONFIGS = {
     "relative": dataclasses.replace(PLAIN, position="relative"),
     "2d, LayerScale": dataclasses.replace(PLAIN, position="2d", layer_scale=0.1),
     "sincos2d, channels": dataclasses.replace(PLAIN, position="sincos2d", channels=3, image_mean=(0.4, 0.5, 0.6)),
+    "distilled, registers, SwiGLU": dataclasses.replace(PLAIN, distilled=True, registers=2, mlp="swiglu"),
+    "axial, pre_logits": dataclasses.replace(PLAIN, attention="axial", pool="norm_gap", representation_size=24),
+    "hybrid": dataclasses.replace(PLAIN, stem=(2,), stem_width=12, patch_size=(7, 1)),
 }
 ROUNDING = {np.float32: 1e-5, np.float64: 1e-11}  # relative to the largest number of each array
 

@@ -22,7 +22,7 @@ from minivit.inspect import (
     save_figure,
     write_report,
 )
-from minivit.inspect.canvas import as_rgb, mosaic, tile_centres, tinted
+from minivit.inspect.canvas import as_rgb, mosaic, over_image, tile_centres, tinted
 from minivit.inspect.plots import ATTENTION
 from minivit.model import ViT, ViTConfig
 
@@ -206,3 +206,15 @@ def test_no_pyplot_and_no_screen_is_needed():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "matplotlib.figure" in json.loads(done.stdout) and "matplotlib.pyplot" not in json.loads(done.stdout)
     assert isinstance(plot_history(HISTORY), Figure)
+
+
+def test_many_heads_on_one_image_are_rows_with_a_name_under_each():
+    model = tiny(heads=8)
+    images = raw_images(model, 1)
+    axes = plot_attention(model, images, np.array([2]), classes=["ant", "bee", "cat"]).axes[0]
+    large, names = np.asarray(axes.images[0].get_array()), [text.get_text() for text in axes.texts]
+    assert large.shape == (2 * 8 + 2, 6 * 12 + 5 * 2, 3)
+    assert names == ["cat", "mean of heads", *(f"head {i}" for i in range(1, 9))]
+    looks = class_attention(model, images)
+    assert np.allclose(large[10:, 14:26], over_image(images, looks[:, 5])[0], atol=1e-6)  # head 6, below the mean
+    assert axes.texts[7].get_position() == (14 + 6, 18)

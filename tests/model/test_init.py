@@ -31,6 +31,31 @@ def test_relative_tables_start_at_0():
     np.testing.assert_array_equal(init_parameters(config)["blocks.0.attn.relative_position_bias_table"], 0)
 
 
+def test_a_hybrid_and_further_tokens_start_as_documented():
+    config = ViTConfig(
+        image_size=32,
+        patch_size=1,
+        width=64,
+        depth=1,
+        heads=2,
+        stem=(2, 1),
+        stem_width=32,
+        distilled=True,
+        registers=64,
+    )
+    for init in ("timm", "fan_in"):
+        params = init_parameters(config, init=init)
+        assert params["reg_token"].std() == pytest.approx(1e-6, rel=0.1)
+        assert params["dist_token"].std() == pytest.approx(0.02, rel=0.3)
+        assert params["head_dist.weight"].std() == pytest.approx(0.02, rel=0.05)
+        for name, array in params.items():
+            if array.ndim == 4:
+                assert array.std() == pytest.approx((array.size / array.shape[-1]) ** -0.5, rel=0.05), name
+            elif ".gn" in name:
+                one = name.endswith("weight") and "gn3" not in name
+                np.testing.assert_array_equal(array, one, err_msg=name)
+
+
 def test_the_seed_decides():
     one, same, other = (init_parameters(CONFIG, seed)["head.weight"] for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)

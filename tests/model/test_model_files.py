@@ -59,6 +59,11 @@ def spoil(entries, **changes):
         ({CONFIG: np.array("[" * 100_000)}, "its configuration cannot be read"),
         ({CONFIG: np.array('{"dropout": 1' + "0" * 400 + "}")}, "its configuration cannot be read"),
         ({CONFIG: np.array('{"depth": 1000000000}')}, "has .* parameters, too few for .* depth 1000000000"),
+        (
+            {CONFIG: np.array('{"patch_size": 1, "stem": [1000000000]}')},
+            "too few for .* and 1000000000 units in its stem",
+        ),
+        ({CONFIG: np.array('{"stem": [' + "1," * 2000 + "1]}")}, "stem has 2001 stages, expected at most 8"),
         ({CONFIG: np.array('{"width": 7}')}, "its configuration cannot be read: width 7 is not a multiple of heads 3"),
     ],
 )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minivit import ViT, ViTConfig
-from minivit.model.config import GELUS, POOLS, POSITIONS
+from minivit.model.config import ATTENTIONS, GELUS, MLPS, POOLS, POSITIONS
 from minivit.proof import CONFIGS, check_model, check_model_at_init, noise, order_one_parameters
 
 
@@ -16,7 +16,7 @@ def test_gradients_at_parameters_of_order_one(name):
     assert report.ok, f"\n{report}"
 
 
-@pytest.mark.parametrize("name", ["plain", "mean pooling", "relative"])
+@pytest.mark.parametrize("name", ["plain", "mean pooling", "relative", "distilled, registers, 2d", "axial"])
 def test_gradients_where_training_starts(name):
     report = check_model_at_init(CONFIGS[name])
     assert report.ok, f"\n{report}"
@@ -37,8 +37,9 @@ def test_no_gradient_is_all_zero(name):
     config = CONFIGS[name]
     model = ViT(config, dtype=np.float64)
     model.params = order_one_parameters(config)
-    images = np.random.default_rng(0).standard_normal((3, *config.image_shape))
-    _, grads = model.loss_and_grads(images, np.array([0, 3, 1]), noise())
+    rng = np.random.default_rng(0)
+    logits, cache = model.forward(rng.standard_normal((3, *config.image_shape)), noise())
+    grads, _ = model.backward(rng.standard_normal(logits.shape), cache)
     assert list(grads) == list(model.params)
     for parameter, grad in grads.items():
         assert grad.shape == model.params[parameter].shape
@@ -52,8 +53,16 @@ def test_every_value_of_every_option_is_checked():
     assert {position for _, position in pairs} == set(POSITIONS)
     assert pairs >= {(pool, position) for pool in POOLS for position in ("2d", "sincos2d", "relative")}
     assert {config.gelu for config in configs} == set(GELUS)
-    assert {config.qkv_bias for config in configs} == {True, False}
-    for switch in ("layer_scale", "dropout", "attention_dropout", "drop_path"):
+    assert {config.mlp for config in configs} == set(MLPS)
+    assert {config.attention for config in configs} == set(ATTENTIONS)
+    for switch in ("layer_scale", "dropout", "attention_dropout", "drop_path", "qkv_bias", "distilled", "registers"):
         assert {bool(getattr(config, switch)) for config in configs} == {True, False}, switch
-    for option in {field.name for field in fields(ViTConfig)} - {"channels", "classes", "image_mean", "image_std"}:
+    assert {(config.pool, config.has_class_token) for config in configs} == {
+        ("cls", True), ("gap", True), ("gap", False), ("norm_gap", True), ("norm_gap", False),
+    }  # fmt: skip
+    stems = {config.stem for config in configs}
+    assert {None, ()} < stems and {len(stem) for stem in stems if stem} == {1, 2}
+    assert max(max(stem) for stem in stems if stem) > 1  # a unit without a projection
+    preprocessing = {"image_mean", "image_std", "resize_filter", "crop", "position_resize"}
+    for option in {field.name for field in fields(ViTConfig)} - preprocessing:
         assert len({getattr(config, option) for config in configs}) > 1, option

@@ -1,4 +1,4 @@
-"""Whole models give timm's logits, loss and gradients, from timm's own files (computed once in float64)."""
+"""Whole models give timm's logits, loss and gradients, from timm's own files; the stem PyTorch's (all in float64)."""
 
 import json
 from pathlib import Path
@@ -6,10 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minivit import ViT, ViTConfig
+from minivit import ViT, ViTConfig, ops
+from minivit.model import parameter_shapes
+from minivit.model.stem import stem_backward, stem_forward
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "parity"
-OPTIONS = {"timm_cls": {}, "timm_gap": {"pool": "gap"}, "timm_layerscale": {"layer_scale": 0.1}}
+OPTIONS = {
+    "timm_cls": {},
+    "timm_gap": {"pool": "gap"},
+    "timm_layerscale": {"layer_scale": 0.1},
+    "timm_distilled": {"distilled": True},
+}
 
 
 def read_safetensors(path):
@@ -48,3 +55,29 @@ def test_parity_with_timm(name, dtype, bound):
     for key, grad in grads.items():
         assert grad.dtype == dtype
         np.testing.assert_allclose(grad, ours(fixture[f"grad.{key}"]), atol=bound, err_msg=key)
+
+
+def test_a_distilled_models_heads_are_timms():
+    fixture = np.load(FIXTURES / "timm_distilled.npz")
+    config = ViTConfig(image_size=16, patch_size=4, classes=10, width=32, depth=2, heads=4, distilled=True)
+    weights = read_safetensors(FIXTURES / "timm_distilled.safetensors")
+    model = ViT(config, params={name: ours(weights[name]).astype(np.float64) for name in parameter_shapes(config)})
+    for logits, name in zip(model.both_logits(fixture["images"]), ("logits_cls", "logits_dist"), strict=True):
+        np.testing.assert_allclose(logits, fixture[name], atol=1e-8)
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [(np.float64, 1e-11), (np.float32, 1e-4)])
+def test_the_stem_is_pytorchs(dtype, bound):
+    """Written with torch.nn.functional alone: two stages, 6 channels in groups of 3, odd sides. Relative errors."""
+    fixture = {name: array.astype(dtype) for name, array in np.load(FIXTURES / "hybrid_stem.npz").items()}
+    config = ViTConfig(image_size=(30, 21), patch_size=1, stem=(2, 1), stem_width=6)
+    y, cache = stem_forward(ops, fixture["images"], fixture, config)
+    dimages, grads = stem_backward(ops, fixture["dmap"], cache, config)
+    assert grads.keys() == {name for name in parameter_shapes(config) if name.startswith("stem.")}
+    for name, array in (
+        ("map", y),
+        ("grad.images", dimages),
+        *((f"grad.{name}", grad) for name, grad in grads.items()),
+    ):
+        assert array.dtype == dtype
+        np.testing.assert_allclose(array, fixture[name], atol=bound * np.abs(fixture[name]).max(), err_msg=name)

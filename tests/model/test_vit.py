@@ -1,6 +1,7 @@
 """What a model promises: its formula, evaluation and training mode, and that it can learn."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -135,6 +136,21 @@ def test_predict_normalises_raw_images_and_gives_probabilities():
     e = np.exp(model(normalised))
     np.testing.assert_allclose(model.predict(pixels), e / e.sum(axis=1, keepdims=True), atol=1e-12)
     np.testing.assert_allclose(model.predict(pixels / 255), model.predict(pixels), atol=1e-12)
+
+
+def test_evaluation_keeps_nothing_for_a_backward():
+    """Four times as many blocks, the same memory; a forward that keeps its cache needs about four times as much."""
+    images = np.zeros((8, 32, 32, 3), np.float32)
+    peaks = {}
+    for depth in (2, 8):
+        model = ViT(ViTConfig(image_size=32, patch_size=4, classes=3, width=32, depth=depth, heads=2))
+        for kind, run in (("evaluation", model), ("training", model.forward)):
+            tracemalloc.start()
+            run(images)
+            peaks[kind, depth] = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+    assert peaks["evaluation", 8] < 1.1 * peaks["evaluation", 2]
+    assert peaks["training", 8] > 2 * peaks["training", 2]
 
 
 def test_images_are_independent_of_their_batch():

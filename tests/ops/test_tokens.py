@@ -21,6 +21,19 @@ def test_pool_takes_token_0_or_the_mean():
     np.testing.assert_allclose(ops.pool_forward(X, "gap")[0], sum(X[:, n] for n in range(5)) / 5)
 
 
+def test_pool_leaves_the_prefix_out_of_the_mean():
+    np.testing.assert_allclose(ops.pool_forward(X, "gap", 2)[0], (X[:, 2] + X[:, 3] + X[:, 4]) / 3)
+    np.testing.assert_array_equal(ops.pool_forward(X, "distilled", 2)[0], X[:, :2])
+
+
+def test_registers_stand_between_the_tokens_before_and_the_patches():
+    registers = np.arange(12.0).reshape(1, 2, 6)
+    y, _ = ops.registers_forward(X, registers, 1)
+    np.testing.assert_array_equal(y[:, 0], X[:, 0])
+    np.testing.assert_array_equal(y[:, 1:3], [registers[0], registers[0]])
+    np.testing.assert_array_equal(y[:, 3:], X[:, 1:])
+
+
 def test_layerscale_scales_each_channel_and_none_hands_x_through():
     gamma = np.arange(6.0)
     np.testing.assert_array_equal(ops.layerscale_forward(X, gamma)[0][1, 2], X[1, 2] * gamma)

@@ -64,6 +64,26 @@ def test_numpy_numbers_in_a_recipe_change_no_bit_of_a_resumed_run(make_trainer, 
     assert trainer.params.buffer.dtype == np.float32
 
 
+def test_a_run_with_sgd_is_resumed_to_the_same_bits(make_trainer, tmp_path):
+    trainer = make_trainer(recipe=TrainConfig(batch_size=40, shard_size=16, optimizer="sgd", learning_rate=0.03))
+    with worker_pool(1) as pool:
+        trainer.step(pool)
+        save_checkpoint(trainer, tmp_path / "c.npz")
+        resumed = resume(tmp_path / "c.npz", trainer.images, trainer.labels)
+        assert resumed.optimizer.velocity.any() and trainer.step(pool) == resumed.step(pool)
+    assert trainer.params.buffer.tobytes() == resumed.params.buffer.tobytes()
+
+
+def test_the_state_of_another_optimizer_is_refused(make_trainer, tmp_path):
+    trainer, path = make_trainer(recipe=TrainConfig(batch_size=40, optimizer="sgd")), tmp_path / "c.npz"
+    save_checkpoint(trainer, path)
+    arrays = read_npz(path)
+    arrays["minivit.train"] = np.array(str(arrays["minivit.train"]).replace('"sgd"', '"adamw"'))
+    write_npz(path, arrays)
+    with pytest.raises(ValueError, match="it lacks mean, which the optimizer 'adamw' needs"):
+        resume(path, trainer.images, trainer.labels)
+
+
 def test_resuming_reads_the_file_once(make_trainer, tmp_path, monkeypatch):
     trainer, reads = make_trainer(dtype=np.float64), []
     save_checkpoint(trainer, tmp_path / "c.npz")

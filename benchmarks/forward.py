@@ -1,0 +1,128 @@
+"""A published size's forward in NumPy and in PyTorch eager, side by side, with the same weights.
+
+    python benchmarks/forward.py                            ViT-B/16, one image and eight, float32: seconds and memory
+    python benchmarks/forward.py --size ViT-H/14 --batch 1 --numpy-only
+
+Each side runs in a process of its own, so that its peak memory is its own; rounds alternate, and the best of each
+counts, so that a busy machine slows both alike.
+"""
+
+import argparse
+import contextlib
+import ctypes
+import json
+import math
+import os
+import re
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from minivit import ViT, ViTConfig, count_parameters
+
+
+def measure(size: str, batch: int, side: str) -> None:
+    """Child process: build the model, then one forward for each line on standard input; print seconds and peak MB."""
+    model = ViT(ViTConfig.from_name(size))
+    images = np.random.default_rng(0).standard_normal((batch, *model.config.image_shape)).astype(np.float32)
+    if side == "torch":
+        import torch
+        from torch_vit import TorchViT
+
+        theirs, inputs = TorchViT(model).eval(), torch.from_numpy(images)
+        del model
+
+        def forward() -> np.ndarray:
+            with torch.inference_mode():
+                return theirs(inputs).numpy()
+    else:
+
+        def forward() -> np.ndarray:
+            return model(images)
+
+    forget_peak()
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        logits = forward()
+        seconds = time.perf_counter() - start
+        result = {"seconds": seconds, "peak": peak_memory(), "logits": np.asarray(logits)[0, :4].tolist()}
+        print(json.dumps(result), flush=True)
+
+
+def forget_peak() -> None:
+    """Linux can start its record of the peak anew: what building the model took, and was freed, does not count."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory() -> int:
+    """The most bytes of memory that this process held."""
+    try:
+        status = Path("/proc/self/status").read_text()
+        return 1024 * int(re.search(r"VmHWM:\s+(\d+)", status)[1])
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def compare(
+    size: str, batch: int, sides: list[str], rounds: int, threads: int | None
+) -> dict[str, tuple[float, float]]:
+    """Best seconds and peak GB of each side."""
+    command = [sys.executable, __file__, "--size", size, "--batch", str(batch), "--child"]
+    names = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS") if threads else ()
+    environment = os.environ | {name: str(threads) for name in names}
+    children = {
+        side: subprocess.Popen(
+            [*command, side], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+        for side in sides
+    }
+    results: dict[str, list[dict]] = {side: [] for side in sides}
+    for _ in range(rounds + 1):
+        for side, child in children.items():
+            child.stdin.write("go\n")
+            child.stdin.flush()
+            results[side].append(json.loads(child.stdout.readline()))
+    for child in children.values():
+        child.stdin.close()
+        child.wait()
+    logits = [result[-1]["logits"] for result in results.values()]
+    np.testing.assert_allclose(logits[0], logits[-1], atol=1e-4)
+    return {
+        side: (min(r["seconds"] for r in result[1:]), result[-1]["peak"] / 1e9)  # the first round warms up
+        for side, result in results.items()
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", default="ViT-B/16")
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 8])
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument(
+        "--threads", type=int, help="of the matrix products on both sides; their own choice if not given"
+    )
+    parser.add_argument("--numpy-only", action="store_true")
+    parser.add_argument("--child", choices=("numpy", "torch"), help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.child:
+        measure(args.size, args.batch[0], args.child)
+        return
+    parameters = count_parameters(ViTConfig.from_name(args.size))
+    print(f"{args.size}, {parameters:,} parameters, {4 * parameters / 1e9:.2f} GB in float32")
+    for batch in args.batch:
+        sides = ["numpy"] if args.numpy_only else ["numpy", "torch"]
+        found = compare(args.size, batch, sides, args.rounds, args.threads)
+        text = ", ".join(f"{side} {seconds:.3f} s, peak {peak:.2f} GB" for side, (seconds, peak) in found.items())
+        seconds = found.get("torch", (math.nan,))[0]
+        ratio = "" if math.isnan(seconds) else f": minivit takes {found['numpy'][0] / seconds:.2f} times as long"
+        print(f"B = {batch}: {text}{ratio}")
+
+
+if __name__ == "__main__":
+    main()

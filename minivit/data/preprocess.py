@@ -1,0 +1,61 @@
+"""A picture of anything -> the pixels that a published model was trained to see: resized, cropped, channels put right.
+
+Only the numbers' range is left to `model.normalize`. For a handwritten digit see picture.py: it finds it on its paper.
+"""
+
+import math
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..model.config import ViTConfig
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+def preprocess(image: "str | os.PathLike | Image | np.ndarray", config: ViTConfig, squeeze: bool = False) -> np.ndarray:
+    """A picture file, a Pillow image or an array -> (height, width, C) uint8: `model.predict(pixels[None])` takes it.
+
+    The short side is resized to image_size / crop and the middle cut out, as torchvision and timm do at evaluation:
+    config.crop 0.875 for 224 pixels is their "resize to 256, centre crop 224". config.resize_filter names Pillow's
+    filter, which averages over all pixels that fall together (antialias). Grey becomes colour or colour grey, as
+    config.channels asks; what is transparent lies on white.
+    An array is (height, width) or (height, width, 1, 3 or 4), uint8 or floats in [0, 1].
+    squeeze: resize both sides to image_size instead, whatever that does to the proportions, and crop nothing: so did
+    Google when it measured its ViTs on ImageNet, and Hugging Face's ViT does to this day.
+    Raises FileNotFoundError, ValueError or TypeError that says what was given and expected.
+    """
+    from .opening import MOST_PIXELS, Resampling, on_white, open_picture  # Pillow, which those who train can do without
+
+    if config.channels not in (1, 3):
+        raise ValueError(f"the model sees {config.channels} channels, expected 1 (grey) or 3 (red, green, blue)")
+    mode = "L" if config.channels == 1 else "RGB"
+    picture = on_white(open_picture(image)).convert(mode)
+    size = config.image_size if squeeze else resized_size(picture.size[::-1], config.image_size, config.crop)
+    if math.prod(size) > MOST_PIXELS:
+        raise ValueError(f"the picture has {picture.width} x {picture.height} pixels: too long and thin to be resized")
+    picture = picture.resize(size[::-1], Resampling[config.resize_filter.upper()])
+    pixels = centre_crop(np.asarray(picture), config.image_size)
+    return pixels.reshape(config.image_shape)
+
+
+def resized_size(size: tuple[int, int], image_size: tuple[int, int], crop: float) -> tuple[int, int]:
+    """What to resize (height, width) to, before the middle of image_size is cut out; the aspect ratio is kept.
+
+    For a square model timm's and torchvision's integers: the short side floor(image_size / crop), the long one floored.
+    For others timm's too: as small as covers both sides, rounded.
+    """
+    target = tuple(math.floor(side / crop) for side in image_size)
+    if target[0] == target[1]:
+        short = min(size)
+        return tuple(target[0] if side == short else target[0] * side // short for side in size)
+    ratio = min(side / t for side, t in zip(size, target, strict=True))
+    return tuple(max(t, round(side / ratio)) for side, t in zip(size, image_size, strict=True))
+
+
+def centre_crop(pixels: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
+    """The middle (height, width) of pixels (≥ height, ≥ width, …); an odd rest is split as torchvision splits it."""
+    top, left = (round((side - size) / 2) for side, size in zip(pixels.shape, image_size, strict=False))
+    return pixels[top : top + image_size[0], left : left + image_size[1]]

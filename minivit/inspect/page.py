@@ -1,0 +1,113 @@
+"""One page on one picture: what the model says, which patches made it say so, and how it looks at things."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+
+from ..model import ViT
+from .attention import even_distance, mean_distance, rollout, seen_by_head, who_looks
+from .canvas import BLUE, as_rgb, enlarged, new_figure, over_image
+from .embedding import patch_token_colours
+from .maps import draw_attention_distance
+from .plots import position_mosaic
+from .relevance import class_relevance
+
+ACROSS = 6  # heads in a row
+
+
+def plot_page(model: ViT, image: np.ndarray, classes: Sequence[str] | None = None, title: str | None = None) -> Figure:
+    """All that `look` shows of one raw image (1, height, width, C), from any model.
+
+    classes: the names of the K classes, where they are not their numbers. A model without classes (DINOv2) has no
+    relevance and no probabilities on its page, one without a table of positions no similarity of positions.
+    """
+    if image.ndim != 4 or len(image) != 1:
+        raise ValueError(f"the image has shape {image.shape}, expected (1, height, width, C)")
+    config = model.config
+    names = classes or list(map(str, range(config.classes)))
+    probabilities = model.predict(image)[0] if config.classes else None
+    rows = -(-config.heads // ACROSS)
+    aspect = config.image_size[0] / config.image_size[1]
+    # In inches: as high as the pictures are at this width, and what is written around them.
+    heights = [0.5 + 1.85 * aspect, 0.3 + (0.3 + 1.2 * aspect) * rows, 3.0]
+    figure = new_figure(sum(heights) + 0.3)
+    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.06)
+    figure.suptitle(title or repr(model), fontsize=10)
+    top, middle, bottom = figure.subfigures(3, 1, height_ratios=heights)
+    weights = model.attention(model.normalize(image))
+    _draw_main_maps(top, model, image, weights, names[probabilities.argmax()] if config.classes else None)
+    _draw_heads(middle, image, seen_by_head(weights[-1, 0], config), who_looks(config))
+    with_positions = config.position not in ("none", "relative")
+    cells = bottom.subplots(1, 1 + with_positions + bool(config.classes), squeeze=False)[0].tolist()
+    if probabilities is not None:
+        _draw_probabilities(cells.pop(0), probabilities, names)
+    distance = cells.pop(0)
+    draw_attention_distance(distance, mean_distance(weights, config), even_distance(config))
+    distance.set_title("How far each head looks", fontsize=10)
+    if with_positions:
+        _draw_positions(cells.pop(0), model)
+    return figure
+
+
+def _draw_main_maps(page: SubFigure, model: ViT, image: np.ndarray, weights: np.ndarray, likeliest: str | None) -> None:
+    """The picture, and what the model makes of it as a whole. weights (L, 1, H, N, N): its attention."""
+    panels = {"what the model sees": as_rgb(image)}
+    if likeliest is not None:
+        panels[f"speaks for\n“{likeliest}”"] = over_image(image, class_relevance(model, image))
+    else:
+        last = seen_by_head(weights[-1], model.config).mean(axis=1)
+        panels["attention, last block,\nmean of heads"] = over_image(image, last)
+    seen = seen_by_head(rollout(weights), model.config)
+    panels["attention rollout\nthrough all blocks"] = over_image(image, seen)
+    panels["patch tokens: main\ncomponents as colours"] = enlarged(
+        patch_token_colours(model, image), model.config.image_size
+    )
+    for axes, (title, picture) in zip(page.subplots(1, 4), panels.items(), strict=True):
+        _show(axes, picture[0])
+        axes.set_title(title, fontsize=10)
+
+
+def _draw_heads(page: SubFigure, image: np.ndarray, maps: np.ndarray, who: str) -> None:
+    """What each head of the last block looks at: maps (H, gh, gw)."""
+    H = len(maps)
+    tiles = over_image(np.repeat(image, H, axis=0), maps)
+    page.suptitle(f"Where {who} in the last block, head by head", fontsize=10)
+    cells = page.subplots(-(-H // ACROSS), min(H, ACROSS), squeeze=False).ravel()
+    for axes in cells[H:]:
+        axes.axis("off")
+    for head, (axes, picture) in enumerate(zip(cells, tiles, strict=False), start=1):
+        _show(axes, picture)
+        axes.set_xlabel(f"head {head}", fontsize=8, labelpad=2)
+
+
+def _draw_probabilities(axes: Axes, probabilities: np.ndarray, names: Sequence[str]) -> None:
+    """The five likeliest classes as bars, each with its name above it."""
+    order = np.argsort(-probabilities, kind="stable")[:5]
+    place = np.arange(len(order))
+    axes.barh(place, probabilities[order], height=0.35, color=BLUE)
+    for i, k in enumerate(order):
+        axes.text(0, i - 0.25, f"{names[k]}  {probabilities[k]:.1%}", fontsize=9, va="bottom")
+    axes.set(xlim=(0, 1), ylim=(len(order) - 0.5, -0.7), xticks=[0, 0.5, 1], yticks=[])
+    axes.set_xticklabels(["0", "50%", "100%"], fontsize=8)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.set_title("What it says", fontsize=10)
+
+
+def _draw_positions(axes: Axes, model: ViT) -> None:
+    picture, rows, columns = position_mosaic(model, most=7)
+    axes.imshow(picture)
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    gh, gw = model.config.grid
+    all_of_them = (len(rows), len(columns)) == (gh, gw)
+    which = "each patch" if all_of_them else f"{len(rows)} × {len(columns)} of {gh} × {gw} patches"
+    axes.set_title("How alike positions are", fontsize=10)
+    axes.set_xlabel(f"a map for {which}:\nyellow is like it, blue is not", fontsize=8)
+
+
+def _show(axes: Axes, picture: np.ndarray) -> None:
+    axes.imshow(picture, interpolation="nearest")
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)

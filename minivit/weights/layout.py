@@ -1,0 +1,139 @@
+"""Where each of our parameters lies in somebody else's file: pieces, each a tensor's name, its shape and its layout.
+
+A layout is made for a configuration, compared with the file's shapes, and only then filled with numbers.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .tensor import FLOATS, Tensor
+
+Shape = tuple[int, ...]
+ALL = (...,)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A tensor of the file, and the part `at` of one of our parameters that `arrange(tensor)` gives."""
+
+    name: str
+    shape: Shape  # in the file
+    arrange: Callable[[np.ndarray], np.ndarray]
+    at: tuple = ALL
+
+
+Layout = dict[str, list[Piece]]  # by our names
+
+
+@dataclass(frozen=True)
+class Source:
+    """What an importer finds out from the names and shapes inside a file."""
+
+    options: dict[str, Any]  # of ViTConfig; no image_size, and heads only where the file tells
+    rows: int | None  # of its table of positions; None where it has none
+    layout: Callable[..., Layout]  # (configuration, whether the prefix tokens have rows in that table)
+    ignored: Callable[[str], bool] = lambda name: False  # tensors that a classifier does not use
+
+
+def same(name: str, shape: Shape, at: tuple = ALL) -> Piece:
+    """Stored as we have it."""
+    return Piece(name, shape, lambda array: array, at)
+
+
+def transposed(name: str, shape: Shape, at: tuple = ALL) -> Piece:
+    """PyTorch's Linear is (out, in), ours (in, out): `shape` is ours."""
+    return Piece(name, shape[::-1], lambda array: array.T, at)
+
+
+def reshaped(name: str, theirs: Shape, ours: Shape, at: tuple = ALL) -> Piece:
+    """The same numbers in the same order, their axes cut or joined."""
+    return Piece(name, theirs, lambda array: array.reshape(ours), at)
+
+
+def convolved(name: str, patch_size: Shape, channels: int, width: int) -> Piece:
+    """PyTorch's patch projection is a convolution (D, C, row, column). A patch of ours is (row, column, channel)."""
+    return Piece(
+        name,
+        (width, channels, *patch_size),
+        lambda array: array.transpose(2, 3, 1, 0).reshape(-1, width),
+    )
+
+
+def third(i: int, width: int) -> tuple:
+    """Where the queries (0), the keys (1) or the values (2) lie in qkv: (…, 3D)."""
+    return (..., slice(i * width, (i + 1) * width))
+
+
+def check_layout(layout: Layout, tensors: Mapping[str, Tensor], ignored: Callable[[str], bool]) -> None:
+    """Raise ValueError, naming tensors of the file, unless they are those of the layout, each with its shape."""
+    expected = {piece.name: piece.shape for pieces in layout.values() for piece in pieces}
+    if missing := [name for name in expected if name not in tensors]:
+        raise ValueError(f"it lacks {len(missing)} tensors: {', '.join(missing[:5])}")
+    if extra := sorted(name for name in tensors if name not in expected and not ignored(name)):
+        raise ValueError(f"it has {len(extra)} tensors that the model does not know: {', '.join(extra[:5])}")
+    for name, shape in expected.items():
+        if tensors[name].shape != shape:
+            raise ValueError(f"{name} has shape {tensors[name].shape}, expected {shape}")
+        if tensors[name].dtype not in FLOATS:
+            raise ValueError(f"{name} holds {tensors[name].dtype}, expected one of {', '.join(FLOATS)}")
+
+
+def fill(
+    layout: Layout, shapes: Mapping[str, Shape], read: Callable[[str], np.ndarray], dtype: type
+) -> dict[str, np.ndarray]:
+    """Our parameters of these shapes. Each tensor is read once, and let go before the next one is.
+
+    A part that no piece fills is zero: a position that the source does not have.
+    """
+    uses: dict[str, list[tuple[str, Piece]]] = {}
+    for ours in shapes:
+        for piece in layout[ours]:
+            uses.setdefault(piece.name, []).append((ours, piece))
+    params: dict[str, np.ndarray] = {}
+    for name, pieces in uses.items():
+        array = read(name)
+        for ours, piece in pieces:
+            part = piece.arrange(array)
+            if part.shape == shapes[ours] and part.dtype == dtype and part.flags.c_contiguous and part.flags.writeable:
+                params[ours] = part  # nothing to move: of blocks that are stacked in the file, this is a view
+                continue
+            if ours not in params:
+                params[ours] = np.zeros(shapes[ours], dtype)
+            params[ours][piece.at] = part
+        del array, part
+    return {ours: params[ours] for ours in shapes}
+
+
+def shape_of(tensors: Mapping[str, Tensor], name: str, axes: int) -> Shape:
+    """A tensor's shape. Raises ValueError where it is missing, or has another number of axes."""
+    if name not in tensors:
+        raise ValueError(f"it lacks {name}")
+    shape = tensors[name].shape
+    if len(shape) != axes or 0 in shape:
+        raise ValueError(f"{name} has shape {shape}, expected {axes} axes, none of them empty")
+    return shape
+
+
+def count_blocks(names: Iterable[str], before: str, after: str) -> int:
+    """How many different i there are in names of the form "{before}{i}{after}…"."""
+    rest = (name.removeprefix(before).partition(after) for name in names if name.startswith(before))
+    return len({i for i, found, _ in rest if found and i.isdecimal()})
+
+
+def mlp_options(width: int, first: int, second: int) -> dict[str, Any]:
+    """The MLP's kind and ratio: `first` numbers come out of its first dense layer, `second` go into its second."""
+    if first != 2 * second:
+        return {"mlp": "gelu", "mlp_ratio": _ratio(width, first)}
+    # SwiGLU: M is rounded up to a multiple of 8 from 2/3 of the usual, so that several ratios give it.
+    usual = 4.0 if (int(width * 4 * 2 / 3) + 7) // 8 * 8 == second else _ratio(width, math.ceil(second * 3 / 2))
+    return {"mlp": "swiglu", "mlp_ratio": usual}
+
+
+def _ratio(width: int, mlp_width: int) -> float:
+    """The ratio with int(width · ratio) == mlp_width, whichever way the division was rounded."""
+    ratio = mlp_width / width
+    return ratio if int(width * ratio) == mlp_width else math.nextafter(ratio, math.inf)

@@ -1,0 +1,176 @@
+"""`load_pretrained`: a published file of weights -> a model that gives the publisher's numbers.
+
+Whose file it is, and how large the model, is found out from the names and shapes inside; what they do not tell, from
+the JSON files beside it, or from the source's conventions. The configuration keeps all of it.
+"""
+
+import dataclasses
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..model import ViT, ViTConfig, parameter_shapes
+from ..model.checks import as_tuple
+from ..model.resolution import at_resolution
+from ..model.shapes import head_names
+from . import google, huggingface, timm, torchvision
+from .export import EXPORTED, read_exported
+from .layout import Layout, Source, check_layout, fill
+from .npz import read_lazy_npz
+from .onnx import image_size as onnx_image_size
+from .onnx import read_onnx
+from .safetensors import read_metadata, read_safetensors
+from .tensor import Tensor
+from .told import read_told
+
+READERS = {".npz": read_lazy_npz, ".safetensors": read_safetensors, ".onnx": read_onnx}
+PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
+IMPORTERS = {"Google": google, "timm": timm, "torchvision": torchvision, "Hugging Face": huggingface}
+# Heads are no shape in PyTorch's files. All published models of these (width, depth) have the same number.
+HEADS = {(192, 12): 3, (384, 12): 6, (768, 12): 12, (1024, 24): 16, (1280, 32): 16, (1536, 40): 24}
+AFTERWARDS = ("image_size", "classes", "representation_size")  # changed when the stored model is known
+
+
+def load_pretrained(
+    path: str | os.PathLike,
+    heads: int | None = None,
+    *,
+    dtype: type = np.float32,
+    device: str = "cpu",
+    **config: Any,
+) -> ViT:
+    """A model with the weights of `path`: Google's .npz (ViT, augreg, big_vision, hybrids), .safetensors of timm, DeiT,
+    torchvision or Hugging Face (ViT, DeiT, Dinov2: a file, or the folder with its config.json), an .onnx of Dinov2.
+
+    heads: needed where neither the file nor its size tells. config: ViTConfig's options, in place of the source's own:
+    image_size resizes the positions by the source's rule (position_resize), another number of classes replaces the head
+    by zeros (0: no head, the logits are the features), representation_size=None drops the layer before the head.
+    Raises FileNotFoundError, and ValueError that names what is wrong: a damaged file, a tensor that is missing, unknown
+    to the model or of another shape, or a number of heads that nothing tells.
+    """
+    if np.dtype(dtype) not in (np.float32, np.float64):
+        raise ValueError(f"dtype is {np.dtype(dtype)}, expected float32 or float64")
+    file = find_weights(path)
+    tensors = read_weights(file)
+    try:
+        options, source = _recognise(tensors, config)
+        told, stored_size, input_size = _told(file, options)
+        options |= told | {name: value for name, value in config.items() if name not in AFTERWARDS}
+        if heads is not None or "heads" not in options:
+            options["heads"] = heads if heads is not None else _published_heads(options["width"], options["depth"])
+        image_size = config.get("image_size") or input_size
+        stored, prefix_rows = _stored(options, source.rows, stored_size or image_size)
+        layout = source.layout(stored, prefix_rows)
+        check_layout(layout, tensors, source.ignored)
+        target = _with_head(stored, config)
+    except TypeError as error:
+        raise TypeError(f"{file}: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from error
+    params = _read(layout, stored, target, tensors, dtype)
+    target, params = at_resolution(target, params, image_size or stored.image_size)
+    return ViT(target, params=params, device=device)
+
+
+def read_weights(path: str | os.PathLike) -> dict[str, Tensor]:
+    """Every tensor of a .npz, .safetensors or .onnx file by its name in the file, unread: `.shape`, `.read()`.
+
+    Raises FileNotFoundError, and ValueError for a damaged file or another kind. Nothing is ever unpickled.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix in PICKLES:
+        raise ValueError(
+            f"{path} is a pickle, which could run code when it is read: have PyTorch load it, and save its tensors "
+            "with safetensors.torch.save_file"
+        )
+    if suffix not in READERS:
+        raise ValueError(f"{path} ends in {suffix!r}, expected one of {', '.join(READERS)}")
+    return READERS[suffix](path)
+
+
+def find_weights(path: str | os.PathLike) -> Path:
+    """The file itself, or the one file of weights in a folder."""
+    path = Path(path)
+    if not path.is_dir():
+        return path
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in READERS)
+    files = [file for file in files if file.name == "model.safetensors"] or files
+    if not files:
+        raise FileNotFoundError(f"{path} holds no file of weights, expected one of {', '.join(READERS)}")
+    if len(files) > 1:
+        names = ", ".join(file.name for file in files[:5])
+        raise ValueError(f"{path} holds {len(files)} files of weights, choose one: {names}")
+    return files[0]
+
+
+def _recognise(tensors: Mapping[str, Tensor], changes: dict[str, Any]) -> tuple[dict[str, Any], Source]:
+    for importer in IMPORTERS.values():
+        if source := importer.recognise(tensors, changes):
+            return dict(source.options), source
+    names = ", ".join(list(tensors)[:5])
+    raise ValueError(f"its names are those of no known ViT ({', '.join(IMPORTERS)}): it has {names} …")
+
+
+def _told(file: Path, options: dict[str, Any]) -> tuple[dict[str, Any], Any, Any]:
+    """Options that something else than the tensors tells, the image_size of the stored positions, and of the input."""
+    if file.suffix.lower() == ".onnx":
+        return {}, None, onnx_image_size(file)
+    if file.suffix.lower() != ".safetensors":
+        return {}, None, None
+    if exported := read_metadata(file).get(EXPORTED):
+        return read_exported(exported)
+    return read_told(file.parent, options)
+
+
+def _published_heads(width: int, depth: int) -> int:
+    if (width, depth) in HEADS:
+        return HEADS[width, depth]
+    raise ValueError(f"nothing tells the number of heads of {depth} blocks of width {width}: give heads=…")
+
+
+def _stored(options: dict[str, Any], rows: int | None, size: Any) -> tuple[ViTConfig, bool]:
+    """The configuration of the model as it is stored, and whether its table of positions has rows for prefix tokens.
+
+    rows: of that table. size: of the images that it may be meant for; it need not be.
+    """
+    stem = options.get("stem")
+    stride = 1 if stem is None else 4 * 2 ** max(0, len(stem) - 1)
+    pixels = [stride * side for side in options["patch_size"]]  # that a patch stands for
+    config = ViTConfig(**options | {"image_size": pixels})
+    if rows is None:
+        return dataclasses.replace(config, image_size=size or 224), False
+    sides = as_tuple(size) * 2 if size else (0, 0)
+    asked = tuple(side // pixel for side, pixel in zip(sides, pixels, strict=False))
+    for prefix in dict.fromkeys((config.position_prefix, 0)):  # with rows for the prefix tokens, or without
+        side = math.isqrt(max(0, rows - prefix))
+        for grid in (asked, (side, side)):
+            if math.prod(grid) == rows - prefix > 0 and (grid == asked or side * side == rows - prefix):
+                image_size = [n * pixel for n, pixel in zip(grid, pixels, strict=True)]
+                return dataclasses.replace(config, image_size=image_size), prefix == config.position_prefix
+    raise ValueError(f"its {rows} positions are no square grid: give image_size=(height, width)")
+
+
+def _with_head(config: ViTConfig, changes: dict[str, Any]) -> ViTConfig:
+    """The configuration with the classes and the representation_size that were asked for."""
+    size = changes.get("representation_size", config.representation_size)
+    if size not in (None, config.representation_size):
+        raise ValueError(f"representation_size is {size!r}, expected {config.representation_size}, or None to drop it")
+    classes = changes.get("classes", config.classes)
+    return dataclasses.replace(config, classes=classes, representation_size=size)
+
+
+def _read(
+    layout: Layout, stored: ViTConfig, target: ViTConfig, tensors: Mapping[str, Tensor], dtype: type
+) -> dict[str, np.ndarray]:
+    """The parameters, with heads of zeros where the target has others than are stored: so fine-tuning starts."""
+    shapes = parameter_shapes(target)
+    wanted = dict(shapes)
+    if (target.classes, target.representation_size) != (stored.classes, stored.representation_size):
+        for name in head_names(target):
+            del wanted[f"{name}.weight"], wanted[f"{name}.bias"]
+    params = fill(layout, wanted, lambda name: tensors[name].floats(dtype), np.dtype(dtype))
+    return {name: params[name] if name in params else np.zeros(shape, dtype) for name, shape in shapes.items()}

@@ -1,0 +1,85 @@
+"""What stands beside a file of weights: Hugging Face's config.json and preprocessor_config.json, timm's config.json."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+LIMIT = 2**24  # bytes; 21,843 class names take 2 MB
+GELUS = {"gelu": "erf", "gelu_python": "erf", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh", "gelu_fast": "tanh"}
+FILTERS = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
+# Hugging Face's names of what the tensors tell too: a file of another model lies beside these weights if they differ.
+SIZES = {"hidden_size": "width", "num_hidden_layers": "depth", "num_channels": "channels"}
+
+
+def read_told(folder: Path, options: dict[str, Any]) -> tuple[dict[str, Any], Any, Any]:
+    """What the folder's JSON files say of a model whose tensors gave `options`.
+
+    Returns options that are surer, the image_size of its positions, and that of its preprocessing; None where not told.
+    Raises ValueError for files that cannot be read or belong to another model.
+    """
+    config, preprocessor = (_read_json(folder / name) for name in ("config.json", "preprocessor_config.json"))
+    if "pretrained_cfg" in config:
+        return _timm(config["pretrained_cfg"]), None, None
+    if "hidden_size" not in config:
+        return {}, None, None
+    for theirs, ours in SIZES.items():
+        if theirs in config and config[theirs] != options[ours]:
+            raise ValueError(f"config.json has {theirs} {config[theirs]!r}, the tensors have {options[ours]}")
+    told, size = _preprocessor(preprocessor)
+    return _hugging_face(config, options) | told, _pair(config.get("image_size")), size
+
+
+def _hugging_face(config: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    told = {}
+    for theirs, ours in (("num_attention_heads", "heads"), ("layer_norm_eps", "norm_eps")):
+        if theirs in config:
+            told[ours] = config[theirs]
+    if options["layer_scale"] is not None and "layerscale_value" in config:
+        told["layer_scale"] = config["layerscale_value"]
+    activation = config.get("hidden_act", "gelu")
+    if options["mlp"] == "gelu":
+        if activation not in GELUS:
+            raise ValueError(f"config.json has hidden_act {activation!r}, expected one of {', '.join(GELUS)}")
+        told["gelu"] = GELUS[activation]
+    return told
+
+
+def _preprocessor(told: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+    """Options, and the size of the images that come out."""
+    options = {name: tuple(told[name]) for name in ("image_mean", "image_std") if isinstance(told.get(name), list)}
+    if told.get("resample") in FILTERS:
+        options["resize_filter"] = FILTERS[told["resample"]]
+    resized, cut = _pair(told.get("size")), _pair(told.get("crop_size"))
+    if resized and cut and told.get("do_center_crop", True):
+        return options | {"crop": min(1.0, cut[0] / resized[0])}, cut
+    return options | ({"crop": 1.0} if resized else {}), resized
+
+
+def _timm(config: dict[str, Any]) -> dict[str, Any]:
+    names = {"mean": "image_mean", "std": "image_std", "interpolation": "resize_filter", "crop_pct": "crop"}
+    told = {ours: config[theirs] for theirs, ours in names.items() if theirs in config}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
+
+
+def _pair(size: Any) -> tuple[int, int] | None:
+    """224, [224, 224], {"height": 224, "width": 224} or {"shortest_edge": 256} -> (height, width)."""
+    if isinstance(size, dict):
+        size = size.get("shortest_edge") or [size.get("height"), size.get("width")]
+    sides = size if isinstance(size, list) else [size, size]
+    return tuple(sides) if len(sides) == 2 and all(type(side) is int and side > 0 for side in sides) else None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """The file's contents, {} where there is none."""
+    try:
+        if os.path.getsize(path) > LIMIT:
+            raise ValueError(f"it has {os.path.getsize(path):,} bytes, expected at most {LIMIT:,}")
+        contents = json.loads(path.read_bytes())
+        if not isinstance(contents, dict):
+            raise ValueError(f"it is a {type(contents).__name__}, expected a dict")
+        return contents
+    except FileNotFoundError:
+        return {}
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error

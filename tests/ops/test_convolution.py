@@ -1,0 +1,85 @@
+"""What the hybrid's stem is made of: convolution, max pooling, group norm, weight standardisation, each as loops."""
+
+import math
+
+import numpy as np
+import pytest
+
+from minivit import ops
+from minivit.ops.convolution import same_padding
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((2, 5, 7, 6))
+
+
+def window(image, i, j, kernel, stride, padding):
+    """The pixels of one window that lie in the image: (row in it, column in it, the pixel's numbers)."""
+    for u, v in np.ndindex(kernel):
+        row, column = i * stride + u - padding[0][0], j * stride + v - padding[1][0]
+        if 0 <= row < image.shape[0] and 0 <= column < image.shape[1]:
+            yield u, v, image[row, column]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "size"),
+    [
+        ((3, 3), 1, None, (5, 7)),
+        ((3, 2), 2, None, (3, 4)),
+        ((7, 7), 2, None, (3, 4)),
+        ((1, 1), 1, None, (5, 7)),
+        ((1, 1), 2, None, (3, 4)),
+        ((2, 3), 1, ((0, 0), (2, 1)), (4, 8)),
+    ],
+)
+def test_convolution_is_the_loop_over_windows(kernel, stride, padding, size):
+    weight = RNG.standard_normal((*kernel, 6, 4))
+    y, _ = ops.convolution_forward(X, weight, stride, padding)
+    assert y.shape == (2, *size, 4)
+    padding = padding or same_padding((5, 7), kernel, stride)
+    for b, i, j in np.ndindex(2, *size):
+        expected = sum(pixel @ weight[u, v] for u, v, pixel in window(X[b], i, j, kernel, stride, padding))
+        np.testing.assert_allclose(y[b, i, j], expected, atol=1e-12)
+
+
+def test_same_padding_is_that_of_google():
+    """224 pixels through the root: two zeros before and three behind, and the pooling's one behind."""
+    assert same_padding((224, 224), (7, 7), 2) == ((2, 3), (2, 3))
+    assert same_padding((112, 15), (3, 3), 2) == ((0, 1), (1, 1))
+    assert same_padding((8, 9), (1, 1), 2) == ((0, 0), (0, 0))
+
+
+def test_max_pooling_is_the_loop_over_windows():
+    x = X - 10  # all negative: the padding must not win
+    y, _ = ops.max_pool_forward(x)
+    assert y.shape == (2, 3, 4, 6)
+    padding = same_padding((5, 7), (3, 3), 2)
+    for b, i, j in np.ndindex(2, 3, 4):
+        pixels = [pixel for _, _, pixel in window(x[b], i, j, (3, 3), 2, padding)]
+        np.testing.assert_array_equal(y[b, i, j], np.max(pixels, axis=0))
+
+
+def test_group_norm_is_the_loop_over_groups():
+    gamma, beta = RNG.standard_normal((2, 6))
+    y, _ = ops.groupnorm_forward(X, gamma, beta, 3, 0.01)
+    for b, g in np.ndindex(2, 3):
+        channels = slice(2 * g, 2 * g + 2)
+        group = X[b, ..., channels]
+        expected = (group - group.mean()) / math.sqrt(group.var() + 0.01) * gamma[channels] + beta[channels]
+        np.testing.assert_allclose(y[b, ..., channels], expected, atol=1e-12)
+
+
+def test_weight_standardisation_is_the_loop_over_filters():
+    weight = RNG.standard_normal((3, 2, 4, 5))
+    y, _ = ops.weight_standardisation_forward(weight, 0.01)
+    for o in range(5):
+        w = weight[..., o]
+        np.testing.assert_allclose(y[..., o], (w - w.mean()) / (w.std() + 0.01), atol=1e-12)
+
+
+def test_a_filter_of_equal_weights_stays_finite():
+    weight = np.full((3, 3, 2, 4), 0.5)
+    y, cache = ops.weight_standardisation_forward(weight)
+    dy = RNG.standard_normal(weight.shape)
+    np.testing.assert_array_equal(y, 0)
+    dweight = ops.weight_standardisation_backward(dy, cache)
+    np.testing.assert_allclose(dweight, (dy - dy.mean(axis=(0, 1, 2))) / 1e-5)
