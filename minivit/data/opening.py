@@ -39,7 +39,9 @@ def _upright(picture: Image.Image) -> Image.Image:
     if picture.width * picture.height > MOST_PIXELS:
         raise ValueError(f"it has {picture.width} x {picture.height} pixels, expected at most {MOST_PIXELS:,}")
     picture = ImageOps.exif_transpose(picture)
-    if picture.mode[0] in "IF":  # 16 bits or more a pixel, which Pillow would clip to 8
+    if picture.mode.startswith("I;16"):  # 16 bits a pixel, which Pillow would clip to 8
+        return Image.fromarray(np.uint8(np.asarray(picture, np.uint16) // 257))
+    if picture.mode[0] in "IF":  # of no known range: from the darkest to the lightest
         deep = np.asarray(picture, np.float64)
         picture = Image.fromarray(np.uint8(255 * (deep - deep.min()) / (np.ptp(deep) or 1)))
     return picture

@@ -46,3 +46,12 @@ def as_tuple(value: object) -> tuple:
     """One value, or several in a tuple, a list or an array, as a tuple."""
     value = value.tolist() if isinstance(value, np.ndarray) else value
     return tuple(value) if isinstance(value, tuple | list) else (value,)
+
+
+def as_pair(name: str, value: object) -> tuple[int, int]:
+    """An int, or a pair in a tuple, a list or an array, as (height, width) of at least 1. `name`: for the errors."""
+    pair = as_tuple(value)
+    if len(pair) not in (1, 2):
+        raise ValueError(f"{name} is {value!r}, expected an int or a pair (height, width)")
+    height, width = (positive_int(name, side) for side in (pair * 2)[:2])
+    return height, width

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..ops.resize import METHODS
-from .checks import as_tuple, finite_float, one_of, positive_int, truth, whole_number
+from .checks import as_pair, as_tuple, finite_float, one_of, positive_int, truth, whole_number
 from .sizes import size_by_name
 
 POOLS = ("cls", "gap", "norm_gap")
@@ -75,11 +75,7 @@ class ViTConfig:
 
     def __post_init__(self) -> None:
         for name in ("image_size", "patch_size"):
-            value = getattr(self, name)
-            pair = tuple(value) if isinstance(value, tuple | list) else (value, value)
-            if len(pair) != 2:
-                raise ValueError(f"{name} is {value!r}, expected an int or a pair (height, width)")
-            object.__setattr__(self, name, tuple(positive_int(name, side) for side in pair))
+            object.__setattr__(self, name, as_pair(name, getattr(self, name)))
         self._check_whole_numbers()
         for name, allowed in (
             ("pool", POOLS),

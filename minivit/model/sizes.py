@@ -40,7 +40,9 @@ SIZES: dict[str, dict] = {
         for suffix in ("", "-distilled")
     },
     **{
-        f"DINOv2-{size}/14{suffix}": WIDTHS[size] | DINOV2 | dict(registers=4 if suffix else 0)
+        f"DINOv2-{size}/14{suffix}": WIDTHS[size]
+        | DINOV2
+        | (dict(registers=4, position_resize="bicubic_antialias") if suffix else {})
         for size in ("S", "B", "L", "g")
         for suffix in ("", "-registers")
     },

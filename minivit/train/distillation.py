@@ -27,6 +27,8 @@ def check_teacher(teacher: Teacher | ViT | None, model: ViT, images: np.ndarray,
         raise ValueError(f"{given} was given, and the recipe's distillation is {config.distillation!r}: expected both")
     if teacher is None:
         return None
+    if not callable(teacher):
+        raise TypeError(f"the teacher is a {type(teacher).__name__}, expected a callable: raw images -> logits (B, K)")
     if not model.config.distilled:
         raise ValueError("the student has no distillation token: its configuration needs distilled=True")
     teacher = _on_raw_images(teacher) if isinstance(teacher, ViT) else teacher
@@ -64,7 +66,7 @@ def _on_raw_images(teacher: ViT) -> Teacher:
 
 def _ask(teacher: Teacher, pixels: np.ndarray, model: ViT) -> np.ndarray:
     """The teacher's logits, on the student's device. Raises TypeError or ValueError for what are no logits."""
-    answers = np.asarray(teacher(model.device.to_numpy(pixels)))
+    answers = np.asarray(teacher(np.array(model.device.to_numpy(pixels))))  # a copy: it may do with it what it likes
     expected = len(pixels), model.config.classes
     if answers.shape != expected:
         raise ValueError(f"the teacher's logits have shape {answers.shape}, expected {expected}")

@@ -19,8 +19,8 @@ CHOICES = (
 
 
 def export_timm(model: ViT, path: str | os.PathLike) -> None:
-    """Write the model to `path` (.safetensors): `load_pretrained` gives back the same bits, `timm.create_model(…,
-    checkpoint_path=path)` the same logits where timm has such a model (its GELU is "erf", its eps 1e-6).
+    """Write the model to `path` (.safetensors), in timm's names. `load_pretrained` gives back the same bits (in the same
+    dtype), `timm.create_model(…, checkpoint_path=path)` the same logits where timm has such a model.
 
     Raises ValueError for what has no name in timm: axial attention, and positions other than "1d".
     """

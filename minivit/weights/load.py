@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..model import ViT, ViTConfig, parameter_shapes
-from ..model.checks import as_tuple
+from ..model.checks import as_pair
 from ..model.resolution import at_resolution
 from ..model.shapes import head_names
 from . import google, huggingface, timm, torchvision
@@ -30,7 +30,8 @@ from .told import read_told
 READERS = {".npz": read_lazy_npz, ".safetensors": read_safetensors, ".onnx": read_onnx}
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 IMPORTERS = {"Google": google, "timm": timm, "torchvision": torchvision, "Hugging Face": huggingface}
-# Heads are no shape in PyTorch's files. All published models of these (width, depth) have the same number.
+# Heads are no shape in PyTorch's files. Published models of these (width, depth) have this number, d = 64 (but for H),
+# with rare exceptions: MoCo v3's ViT-S has 12.
 HEADS = {(192, 12): 3, (384, 12): 6, (768, 12): 12, (1024, 24): 16, (1280, 32): 16, (1536, 40): 24}
 AFTERWARDS = ("image_size", "classes", "representation_size")  # changed when the stored model is known
 
@@ -46,7 +47,8 @@ def load_pretrained(
     """A model with the weights of `path`: Google's .npz (ViT, augreg, big_vision, hybrids), .safetensors of timm, DeiT,
     torchvision or Hugging Face (ViT, DeiT, Dinov2: a file, or the folder with its config.json), an .onnx of Dinov2.
 
-    heads: needed where neither the file nor its size tells. config: ViTConfig's options, in place of the source's own:
+    heads: where the file does not tell, the published size's number is taken (64 numbers a head, 80 in ViT-H: give it
+    where yours differ); for other sizes it must be given. config: ViTConfig's options, in place of the source's own:
     image_size resizes the positions by the source's rule (position_resize), another number of classes replaces the head
     by zeros (0: no head, the logits are the features), representation_size=None drops the layer before the head.
     Raises FileNotFoundError, and ValueError that names what is wrong: a damaged file, a tensor that is missing, unknown
@@ -62,8 +64,8 @@ def load_pretrained(
         options |= told | {name: value for name, value in config.items() if name not in AFTERWARDS}
         if heads is not None or "heads" not in options:
             options["heads"] = heads if heads is not None else _published_heads(options["width"], options["depth"])
-        image_size = config.get("image_size") or input_size
-        stored, prefix_rows = _stored(options, source.rows, stored_size or image_size)
+        image_size = config.get("image_size", input_size)
+        stored, prefix_rows = _stored(options, source.rows, stored_size, image_size)
         layout = source.layout(stored, prefix_rows)
         check_layout(layout, tensors, source.ignored)
         target = _with_head(stored, config)
@@ -72,7 +74,7 @@ def load_pretrained(
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from error
     params = _read(layout, stored, target, tensors, dtype)
-    target, params = at_resolution(target, params, image_size or stored.image_size)
+    target, params = at_resolution(target, params, stored.image_size if image_size is None else image_size)
     return ViT(target, params=params, device=device)
 
 
@@ -95,6 +97,8 @@ def read_weights(path: str | os.PathLike) -> dict[str, Tensor]:
 def find_weights(path: str | os.PathLike) -> Path:
     """The file itself, or the one file of weights in a folder."""
     path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist")
     if not path.is_dir():
         return path
     files = sorted(file for file in path.iterdir() if file.suffix.lower() in READERS)
@@ -108,6 +112,8 @@ def find_weights(path: str | os.PathLike) -> Path:
 
 
 def _recognise(tensors: Mapping[str, Tensor], changes: dict[str, Any]) -> tuple[dict[str, Any], Source]:
+    if "minivit.config" in tensors:
+        raise ValueError("it is a model that minivit saved: read it with minivit.ViT.load")
     for importer in IMPORTERS.values():
         if source := importer.recognise(tensors, changes):
             return dict(source.options), source
@@ -132,25 +138,29 @@ def _published_heads(width: int, depth: int) -> int:
     raise ValueError(f"nothing tells the number of heads of {depth} blocks of width {width}: give heads=…")
 
 
-def _stored(options: dict[str, Any], rows: int | None, size: Any) -> tuple[ViTConfig, bool]:
+def _stored(options: dict[str, Any], rows: int | None, told: Any, wanted: Any) -> tuple[ViTConfig, bool]:
     """The configuration of the model as it is stored, and whether its table of positions has rows for prefix tokens.
 
-    rows: of that table. size: of the images that it may be meant for; it need not be.
+    rows: of that table. told: the image size that the file says it is for; else a square is taken, and only where there
+    is none, the size that is wanted.
     """
     stem = options.get("stem")
     stride = 1 if stem is None else 4 * 2 ** max(0, len(stem) - 1)
     pixels = [stride * side for side in options["patch_size"]]  # that a patch stands for
     config = ViTConfig(**options | {"image_size": pixels})
+    sizes = [as_pair("image_size", size) for size in (told, wanted) if size is not None]
     if rows is None:
-        return dataclasses.replace(config, image_size=size or 224), False
-    sides = as_tuple(size) * 2 if size else (0, 0)
-    asked = tuple(side // pixel for side, pixel in zip(sides, pixels, strict=False))
-    for prefix in dict.fromkeys((config.position_prefix, 0)):  # with rows for the prefix tokens, or without
-        side = math.isqrt(max(0, rows - prefix))
-        for grid in (asked, (side, side)):
-            if math.prod(grid) == rows - prefix > 0 and (grid == asked or side * side == rows - prefix):
-                image_size = [n * pixel for n, pixel in zip(grid, pixels, strict=True)]
-                return dataclasses.replace(config, image_size=image_size), prefix == config.position_prefix
+        return dataclasses.replace(config, image_size=sizes[0] if sizes else 224), False
+    prefixes = list(dict.fromkeys((config.position_prefix, 0)))  # with rows for the prefix tokens, or without
+    squares = [(prefix, (math.isqrt(max(0, rows - prefix)),) * 2) for prefix in prefixes]
+    grids = [tuple(side // pixel for side, pixel in zip(size, pixels, strict=True)) for size in sizes]
+    of_sizes = [(prefix, grid) for grid in grids for prefix in prefixes]
+    for prefix, grid in of_sizes if told is not None else squares + of_sizes:
+        if math.prod(grid) == rows - prefix > 0:
+            image_size = [n * pixel for n, pixel in zip(grid, pixels, strict=True)]
+            return dataclasses.replace(config, image_size=image_size), prefix == config.position_prefix
+    if told is not None:
+        raise ValueError(f"its {rows} positions are not those of image_size {told}, which it says it is for")
     raise ValueError(f"its {rows} positions are no square grid: give image_size=(height, width)")
 
 
@@ -158,7 +168,8 @@ def _with_head(config: ViTConfig, changes: dict[str, Any]) -> ViTConfig:
     """The configuration with the classes and the representation_size that were asked for."""
     size = changes.get("representation_size", config.representation_size)
     if size not in (None, config.representation_size):
-        raise ValueError(f"representation_size is {size!r}, expected {config.representation_size}, or None to drop it")
+        or_stored = f"{config.representation_size}, or " if config.representation_size else ""
+        raise ValueError(f"representation_size is {size!r}, expected {or_stored}None")
     classes = changes.get("classes", config.classes)
     return dataclasses.replace(config, classes=classes, representation_size=size)
 

@@ -142,3 +142,9 @@ def test_the_likeliest_classes_come_first():
     probabilities = np.full(1000, 0.0005)
     probabilities[[281, 282]] = 0.3, 0.2
     assert [name for _, name, _ in top_classes(probabilities)[:2]] == ["tabby", "tiger cat"]
+
+
+def test_sixteen_bits_become_eight_without_a_stretch(tmp_path):
+    Image.fromarray(np.full((8, 8), 32896, np.uint16)).save(tmp_path / "grey.png")
+    config = ViTConfig(image_size=8, patch_size=4, channels=1, width=8, depth=1, heads=1)
+    np.testing.assert_array_equal(preprocess(tmp_path / "grey.png", config), 128)

@@ -206,3 +206,25 @@ def test_the_command_line_takes_a_model_as_the_teacher(tmp_path, capsys):
     assert student.config.distilled and (tmp_path / "out" / "attention.png").exists()
     assert main(["train", "--resume", str(tmp_path / "out" / "checkpoint.npz")]) == 2
     assert "no teacher was given" in capsys.readouterr().err
+
+
+def test_a_teacher_may_do_what_it_likes_with_the_images_it_gets(digits):
+    def rude(pixels):
+        answers = darkness(pixels)
+        pixels *= 0.5
+        return answers
+
+    images = np.float32(digits.train_images[:80]) / 255
+    before, losses = images.copy(), []
+    for teacher in (darkness, rude):
+        recipe = dataclasses.replace(RECIPE, shift=0, rotation=0, scale=0)
+        trainer = Trainer(ViT(STUDENT, seed=3), images, digits.train_labels[:80], recipe, 3, "digits", teacher)
+        with worker_pool(1) as pool:
+            losses.append(trainer.step(pool))
+    assert losses[0] == losses[1]
+    np.testing.assert_array_equal(images, before)
+
+
+def test_what_cannot_be_called_is_no_teacher(digits):
+    with pytest.raises(TypeError, match="the teacher is a str, expected a callable"):
+        make(digits, teacher="ViT-B/16")
