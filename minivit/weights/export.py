@@ -19,7 +19,7 @@ CHOICES = (
 
 
 def export_timm(model: ViT, path: str | os.PathLike) -> None:
-    """Write the model to `path` (.safetensors), in timm's names. `load_pretrained` gives back the same bits (in the same
+    """Write the model to `path` (.safetensors), in timm's names. `load_pretrained` gives back the same bits (in its
     dtype), `timm.create_model(…, checkpoint_path=path)` the same logits where timm has such a model.
 
     Raises ValueError for what has no name in timm: axial attention, and positions other than "1d".
