@@ -168,10 +168,13 @@ def _load(args: argparse.Namespace) -> "ViT":
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if f"{CONFIG}.npy" in archive.namelist():
+                if args.image_size is not None:
+                    raise ValueError("--image-size is for published models: minivit's own have theirs")
                 return ViT.load(path, device=args.device)
     from . import load_pretrained
 
-    return load_pretrained(path, heads=args.heads, device=args.device)
+    size = {} if args.image_size is None else {"image_size": args.image_size}
+    return load_pretrained(path, heads=args.heads, device=args.device, **size)
 
 
 def _new_folder(preset: str | None, data: str | None) -> Path:
@@ -217,6 +220,13 @@ def _parser() -> argparse.ArgumentParser:
         )
         sub.add_argument(
             "--model", required=True, help="a model.npz, a checkpoint.npz, or a published model's file or folder"
+        )
+        sub.add_argument(
+            "--image-size",
+            nargs="+",
+            type=_at_least(1),
+            metavar="PIXELS",
+            help="resize a published model to this side, or height and width: larger shows more",
         )
         sub.add_argument("--heads", type=_at_least(1), help="of a published model, where its file does not tell")
         add_device(sub)

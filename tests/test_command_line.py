@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minivit import ViT, ViTConfig, __version__, load_mnist, train_mnist
+from minivit import ViT, ViTConfig, __version__, finetune, load_mnist, train_mnist
 from minivit.__main__ import main
 from minivit.data import preprocess, top_classes
 from minivit.train import mnist, save_checkpoint
@@ -194,3 +194,24 @@ def test_train_mnist_refuses_unknown_names():
         train_mnist("slow")
     with pytest.raises(ValueError, match="data is 'cifar', expected one of"):
         train_mnist(data="cifar")
+
+
+def test_look_at_a_published_model_at_another_size(tmp_path, capsys):
+    config = ViTConfig(image_size=16, patch_size=4, channels=3, classes=3, width=192, depth=1, heads=3)
+    export_timm(ViT(config), tmp_path / "model.safetensors")
+    ViT(config).save(tmp_path / "own.npz")
+    Image.new("RGB", (40, 30), "teal").save(tmp_path / "picture.png")
+    look = ["look", str(tmp_path / "picture.png"), "--out", str(tmp_path / "page.png"), "--image-size", "24", "32"]
+    assert main([*look, "--model", str(tmp_path / "model.safetensors")]) == 0
+    assert (tmp_path / "page.png").stat().st_size > 10_000
+    assert main([*look, "--model", str(tmp_path / "own.npz")]) == 2
+    assert "--image-size is for published models" in capsys.readouterr().err
+
+
+def test_finetune_says_what_it_was_given():
+    with pytest.raises(TypeError, match="model is a str, expected a ViT"):
+        finetune("model.npz", *[np.zeros(1)] * 4)
+    with pytest.raises(TypeError, match="recipe is a str, expected a TrainConfig"):
+        finetune(
+            ViT(ViTConfig(image_size=8, patch_size=4, width=8, depth=1, heads=1)), *[np.zeros(1)] * 4, recipe="quick"
+        )

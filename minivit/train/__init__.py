@@ -2,13 +2,16 @@
 
 from .checkpoint import resume, save_checkpoint
 from .config import TrainConfig
-from .finetuning import finetune
+from .finetuning import FINETUNE, finetune
 from .loop import fit
 from .mnist import TrainResult, train_mnist
+from .probe import PROBE
 from .shards import evaluate
 from .trainer import Trainer
 
 __all__ = [
+    "FINETUNE",
+    "PROBE",
     "TrainConfig",
     "TrainResult",
     "Trainer",

@@ -42,18 +42,22 @@ def finetune(
 ) -> tuple[ViT, list[dict]]:
     """Train a copy of `model` on raw images (n, height, width, C) and labels (n,). Returns it, and its history.
 
-    image_size       of the images, the model's own if not given; positions are resized to it
+    image_size       of the images, which you resize; the model's own if not given; its positions are resized to it
     classes          of the new task, the model's own if not given; another number replaces the head, and a pre_logits
                      layer with it, by a single layer of zeros: at first every class is as likely
     freeze           None trains everything; "backbone" the head alone, on features that are computed once (probe.py)
     recipe           FINETUNE if not given, with smaller batches and shards where images are few or large; PROBE with
-                     freeze="backbone"
+                     freeze="backbone". To change one: dataclasses.replace(minivit.train.PROBE, epochs=5)
     position_resize  a rule of ops/resize.py instead of the model's
     teacher          for a recipe with distillation: see distillation.py
     seed, workers, checkpoint, progress   as for Trainer and fit; a frozen backbone needs no checkpoint
 
     Raises ValueError or TypeError for what does not fit together; the errors of Trainer and fit.
     """
+    if not isinstance(model, ViT):
+        raise TypeError(f"model is a {type(model).__name__}, expected a ViT: load it first")
+    if recipe is not None and not isinstance(recipe, TrainConfig):
+        raise TypeError(f"recipe is a {type(recipe).__name__}, expected a TrainConfig")
     if freeze not in (None, "backbone"):
         raise ValueError(f"freeze is {freeze!r}, expected None or 'backbone'")
     model = for_task(model, image_size, classes, position_resize)

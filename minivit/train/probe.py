@@ -75,9 +75,15 @@ def _check(model: ViT, recipe: TrainConfig) -> None:
     if not model.config.classes:
         raise ValueError("the model has no head: give the number of classes")
     if recipe.shift or recipe.rotation or recipe.scale:
-        raise ValueError("features are computed once, from images as they are: shift, rotation and scale must be 0")
+        raise ValueError(
+            "features are computed once, from images as they are: shift, rotation and scale must be 0; "
+            "start from dataclasses.replace(minivit.train.PROBE, ...)"
+        )
     if recipe.optimizer != "sgd" or recipe.distillation is not None:
-        raise ValueError("a linear probe is trained by the optimizer 'sgd', and without distillation")
+        raise ValueError(
+            "a linear probe is trained by the optimizer 'sgd', and without distillation; "
+            "start from dataclasses.replace(minivit.train.PROBE, ...)"
+        )
 
 
 def _train(

@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ def export_timm(model: ViT, path: str | os.PathLike) -> None:
 
     Raises ValueError for what has no name in timm: axial attention, and positions other than "1d".
     """
+    if Path(path).suffix != ".safetensors":
+        raise ValueError(f"{path} is to be a .safetensors file: give it that ending")
     config = model.config
     for name, value, known in (
         ("position", config.position, "1d"),

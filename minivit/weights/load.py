@@ -17,6 +17,7 @@ from ..model import ViT, ViTConfig, parameter_shapes
 from ..model.checks import as_pair
 from ..model.resolution import at_resolution
 from ..model.shapes import head_names
+from ..model.sizes import SIZES
 from . import google, huggingface, timm, torchvision
 from .export import EXPORTED, read_exported
 from .layout import Layout, Source, check_layout, fill
@@ -45,7 +46,8 @@ def load_pretrained(
     **config: Any,
 ) -> ViT:
     """A model with the weights of `path`: Google's .npz (ViT, augreg, big_vision, hybrids), .safetensors of timm, DeiT,
-    torchvision or Hugging Face (ViT, DeiT, Dinov2: a file, or the folder with its config.json), an .onnx of Dinov2.
+    torchvision or Hugging Face (ViT, DeiT, Dinov2: a file, or the folder with its config.json), an .onnx of Dinov2 (the
+    backbone; whatever else such a file holds is left out).
 
     heads: where the file does not tell, the published size's number is taken (64 numbers a head, 80 in ViT-H: give it
     where yours differ); for other sizes it must be given. config: ViTConfig's options, in place of the source's own:
@@ -98,7 +100,8 @@ def find_weights(path: str | os.PathLike) -> Path:
     """The file itself, or the one file of weights in a folder."""
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist")
+        name = ": it is the name of a model, whose weights must be downloaded first" if str(path) in SIZES else ""
+        raise FileNotFoundError(f"{path} does not exist{name}")
     if not path.is_dir():
         return path
     files = sorted(file for file in path.iterdir() if file.suffix.lower() in READERS)
