@@ -42,10 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def train(args: argparse.Namespace) -> int:
     """Train a ViT on handwritten digits, from those that ship with minivit."""
-    from .model import ViT
     from .train import train_mnist
 
-    teacher = ViT.load(args.teacher, device=args.device) if args.teacher else None
+    teacher = _load(args.teacher, args.device) if args.teacher else None
     out = args.out or (Path(args.resume).parent if args.resume else _new_folder(args.preset, args.data))
     result = train_mnist(
         args.preset,
@@ -68,10 +67,9 @@ def train(args: argparse.Namespace) -> int:
 def evaluate(args: argparse.Namespace) -> int:
     """Measure a trained model on the test images."""
     from .data import load_mnist
-    from .model import ViT
     from .train import evaluate
 
-    model = ViT.load(args.model, device=args.device)
+    model = _load(args.model, args.device)
     digits = load_mnist(args.data)
     loss, accuracy, _ = evaluate(model, digits.test_images, digits.test_labels, args.workers)
     print(f"accuracy {accuracy:.2%}, loss {loss:.4f} on {len(digits.test_labels):,} test images of {args.data!r}")
@@ -153,28 +151,27 @@ def _read(args: argparse.Namespace) -> "tuple[ViT, np.ndarray]":
     from .data import preprocess
     from .data.picture import read_digit
 
-    model = _load(args)
+    model = _load(args.model, args.device, args.heads, args.image_size)
     height, width, C = model.config.image_shape
     if C == 1 and height == width:
         return model, read_digit(args.picture, height)
     return model, preprocess(args.picture, model.config)[None]
 
 
-def _load(args: argparse.Namespace) -> "ViT":
+def _load(path: str, device: str, heads: int | None = None, image_size: list[int] | None = None) -> "ViT":
+    """minivit's own file, or a published model's; the last two are for these alone."""
     from .model import ViT
     from .model.files import CONFIG
 
-    path = Path(args.model)
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if f"{CONFIG}.npy" in archive.namelist():
-                if args.image_size is not None:
-                    raise ValueError("--image-size is for published models: minivit's own have theirs")
-                return ViT.load(path, device=args.device)
+                if heads is not None or image_size is not None:
+                    raise ValueError("--heads and --image-size are for published models: minivit's own have theirs")
+                return ViT.load(path, device=device)
     from . import load_pretrained
 
-    size = {} if args.image_size is None else {"image_size": args.image_size}
-    return load_pretrained(path, heads=args.heads, device=args.device, **size)
+    return load_pretrained(path, heads, device=device, **({} if image_size is None else {"image_size": image_size}))
 
 
 def _new_folder(preset: str | None, data: str | None) -> Path:

@@ -205,7 +205,7 @@ def test_look_at_a_published_model_at_another_size(tmp_path, capsys):
     assert main([*look, "--model", str(tmp_path / "model.safetensors")]) == 0
     assert (tmp_path / "page.png").stat().st_size > 10_000
     assert main([*look, "--model", str(tmp_path / "own.npz")]) == 2
-    assert "--image-size is for published models" in capsys.readouterr().err
+    assert "--heads and --image-size are for published models" in capsys.readouterr().err
 
 
 def test_finetune_says_what_it_was_given():

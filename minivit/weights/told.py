@@ -48,6 +48,8 @@ def _hugging_face(config: dict[str, Any], options: dict[str, Any]) -> dict[str, 
 def _preprocessor(told: dict[str, Any]) -> tuple[dict[str, Any], Any]:
     """Options, and the size of the images that come out."""
     options = {name: tuple(told[name]) for name in ("image_mean", "image_std") if isinstance(told.get(name), list)}
+    if told.get("do_normalize") is False:  # the numbers may stand there all the same, unused
+        options |= {"image_mean": 0.0, "image_std": 1.0}
     if told.get("resample") in FILTERS:
         options["resize_filter"] = FILTERS[told["resample"]]
     resized, cut = _pair(told.get("size")), _pair(told.get("crop_size"))

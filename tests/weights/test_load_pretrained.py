@@ -179,6 +179,9 @@ def test_the_preprocessors_config_tells_size_crop_and_normalisation(hugging_face
     assert (config.image_size, config.crop, config.resize_filter) == ((48, 48), 0.75, "bicubic")
     assert (config.image_mean, config.image_std) == ((0.1, 0.2), (0.3, 0.4))
     assert load_pretrained(hugging_face, image_size=24).config.image_size == (24, 24)
+    (hugging_face / "preprocessor_config.json").write_text(json.dumps(told | {"do_normalize": False}))
+    config = load_pretrained(hugging_face).config
+    assert (config.image_mean, config.image_std) == (0, 1)
 
 
 @pytest.mark.parametrize(
