@@ -1,0 +1,192 @@
+"""What an exercise calls: is it right, and if not, where is it wrong, and what is the likely reason?
+
+    from minivit import check
+    check.shape(patches, (2, 49, 16))
+    check.close(patches, expected, "patches")
+    check.grad(my_forward, my_backward, {"x": x, "gamma": gamma})
+
+Each prints a line where all is well and raises `Wrong` where it is not. The reasons are found in reasons.py.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from .gradcheck import both_gradients
+from .reasons import likely_reason
+
+UNANSWERED = (None, ..., NotImplemented)
+
+
+class Wrong(AssertionError):
+    """An answer that is not right. A notebook shows the message alone, without the path through our code."""
+
+    def _render_traceback_(self) -> list[str]:
+        return str(self).splitlines()
+
+
+def shape(array: Any, expected: tuple[int, ...], name: str = "shape") -> None:
+    """`array` must have this shape."""
+    actual = np.shape(_answered(array, name))
+    if actual != tuple(expected):
+        raise Wrong(f"{name}: the shape is {actual}, expected {tuple(expected)}")
+    print(f"{name}  {actual} ok")
+
+
+def close(
+    actual: Any, expected: Any, name: str = "result", *, tol: float = 1e-7, mistakes: Mapping[str, Any] | None = None
+) -> None:
+    """`actual` must equal `expected` to `tol` times the largest of its numbers, in every place.
+
+    mistakes: what known mistakes would give, by what to say about them; a match is named before any other reason.
+    """
+    actual, expected = np.asarray(_answered(actual, name)), np.asarray(expected)
+    if actual.dtype.kind not in "biuf":
+        raise Wrong(f"{name}: expected an array of numbers, got {type(actual.tolist()).__name__}")
+    if actual.shape != expected.shape:
+        raise Wrong(_message(f"{name}: the shape is {actual.shape}, expected {expected.shape}", actual, expected))
+    allowed = tol * (float(np.max(np.abs(expected), initial=0.0)) or 1.0)
+    error = np.abs(actual.astype(np.float64) - expected)
+    largest = float(np.max(error, initial=0.0))
+    line = f"{name}  max|Δ| {largest:.1e} (tol {allowed:.1e})"
+    if not largest <= allowed:  # NaN is not
+        wrong = int(np.sum(~(error <= allowed)))
+        index = tuple(int(i) for i in np.unravel_index(np.argmax(error), error.shape))
+        where = f" at {index}" if index else ""
+        said = f"{line}: {wrong:,} of {error.size:,} wrong; furthest off{where}: {actual[index]:.6g}, expected "
+        raise Wrong(_message(f"{said}{expected[index]:.6g}", actual, expected, mistakes))
+    print(f"{line} ok")
+
+
+def grad(
+    forward: Callable,
+    backward: Callable,
+    arguments: Mapping[str, np.ndarray],
+    *,
+    tol: float = 1e-7,
+    mistakes: Mapping[str, Callable] | None = None,
+) -> None:
+    """Each gradient of a pair must equal four-point differences in float64: `y, cache = forward(*arguments)` and
+    `dx, … = backward(dy, cache)`. Each gradient is judged against its own largest number.
+
+    mistakes: wrong backwards, by what to say about them.
+    """
+    arrays = {name: np.asarray(value, np.float64) for name, value in arguments.items()}
+    y, cache = _pair(forward(*arrays.values()), "the forward")
+    gradients = _tuple(_answered(backward(np.ones_like(y), cache), "the backward"))
+    if len(gradients) != len(arrays):
+        raise Wrong(f"the backward returns {len(gradients)} gradients, expected one for each of {', '.join(arrays)}")
+    for (name, x), gradient in zip(arrays.items(), gradients, strict=True):
+        if np.shape(_answered(gradient, f"d{name}")) != x.shape:
+            said = f"d{name}: the shape is {np.shape(gradient)}, expected {x.shape}, that of {name}"
+            raise Wrong(_message(said, np.asarray(gradient), x))
+    known = {
+        said: [analytic for _, analytic, _ in both_gradients(forward, wrong, arrays)]
+        for said, wrong in (mistakes or {}).items()
+    }
+    for i, (name, analytic, numeric) in enumerate(both_gradients(forward, backward, arrays)):
+        close(analytic, numeric, f"d{name}", tol=tol, mistakes={said: wrong[i] for said, wrong in known.items()})
+
+
+def answer(
+    given: Any, expected: Any, name: str = "your answer", *, tol: float = 0.0, reasons: Mapping[Any, str] | None = None
+) -> None:
+    """A prediction: a number, a word, a truth value or a tuple. The right one is not told.
+
+    tol: how far off a number may be, relative to the right one. reasons: what to say to a particular wrong answer.
+    """
+    given = _answered(given, name)
+    if isinstance(expected, str):
+        right = isinstance(given, str) and given.strip().lower() == expected.lower()
+    elif isinstance(expected, (set, frozenset)):
+        right = set(given) == expected if isinstance(given, Iterable) else False
+    elif np.shape(given) != np.shape(expected) or np.asarray(given).dtype.kind not in "biuf":
+        right = False
+    else:
+        right = bool(np.all(np.abs(np.subtract(given, expected, dtype=float)) <= tol * np.abs(expected)))
+    if not right:
+        said = next((said for wrong, said in (reasons or {}).items() if _same(wrong, given)), "think again")
+        raise Wrong(f"{name}: {given!r} is not right: {said}")
+    print(f"{name}: {given!r} ok")
+
+
+def catches(test: Callable[[Callable], bool], right: Callable, wrong: Mapping[str, Callable]) -> None:
+    """A test of the learner's own: `test(function)` must be true of the right function and false, or fail, for each of
+    the wrong ones, which are given by name."""
+    if not _passes(test, right):
+        raise Wrong("your test refuses the right function")
+    missed = [name for name, function in wrong.items() if _passes(test, function)]
+    if missed:
+        raise Wrong(f"your test lets {len(missed)} of {len(wrong)} wrong functions pass: {'; '.join(missed)}")
+    print(f"accepts the right one and catches {len(wrong)} of {len(wrong)} wrong ones ok")
+
+
+def kernel(
+    kernel: Any,
+    grid: int | tuple,
+    block: int | tuple,
+    *arguments: Any,
+    expected: Mapping[str, np.ndarray],
+    shared: int = 0,
+    tol: float = 1e-5,
+    at_most: Mapping[str, int] | None = None,
+) -> None:
+    """A kernel of the emulator must be free of races, wrong addresses and other mistakes, and compute what is expected.
+
+    expected: by the name of the kernel's parameter, what that array must hold afterwards. at_most: limits to what it
+    asks of the memory, by the name of a number in `kernel.profile(…).total`: sectors, requests, conflicts, ….
+    The arrays given are left as they are.
+    """
+    report = kernel.check(grid, block, *arguments, shared=shared)
+    if not report:
+        raise Wrong(str(report))
+    print(f"{kernel.name}<<<{grid}, {block}>>>  no mistake found ok")
+    copies = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
+    kernel(grid, block, *copies, shared=shared)
+    for name, value in expected.items():
+        close(copies[list(kernel.names).index(name)], value, name, tol=tol)
+    if at_most:
+        total = kernel.profile(grid, block, *arguments, shared=shared).total
+        for name, limit in at_most.items():
+            counted = getattr(total, name)
+            if counted > limit:
+                raise Wrong(f"{name}: {counted:,}, expected at most {limit:,}. kernel.profile(…) counts line by line")
+            print(f"{name}  {counted:,} (at most {limit:,}) ok")
+
+
+def _message(said: str, actual: np.ndarray, expected: np.ndarray, mistakes: Mapping[str, Any] | None = None) -> str:
+    for name, wrong in (mistakes or {}).items():
+        if np.shape(wrong) == actual.shape and np.allclose(actual, wrong, rtol=1e-6, atol=1e-9, equal_nan=True):
+            return f"{said}.\n{name}"
+    reason = likely_reason(actual, expected)
+    return f"{said}.\n{reason}" if reason else f"{said}."
+
+
+def _answered(value: Any, name: str) -> Any:
+    if any(value is nothing for nothing in UNANSWERED):
+        raise Wrong(f"{name}: there is no answer yet; it is {value!r}")
+    return value
+
+
+def _pair(value: Any, name: str) -> tuple:
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise Wrong(f"{name} returns {type(value).__name__}, expected the pair (y, cache)")
+    return value
+
+
+def _tuple(value: Any) -> tuple:
+    return tuple(value) if isinstance(value, tuple | list) else (value,)
+
+
+def _same(wrong: Any, given: Any) -> bool:
+    return isinstance(wrong, str) == isinstance(given, str) and wrong == given
+
+
+def _passes(test: Callable[[Callable], bool], function: Callable) -> bool:
+    try:
+        return bool(test(function))
+    except NotImplementedError:
+        raise
+    except Exception:
+        return False

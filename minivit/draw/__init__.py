@@ -1,0 +1,29 @@
+"""The drawings of the tutorials, a function each: every one returns a Picture, which a notebook shows by itself.
+
+page.py: the Picture and its sheet of paper; images.py: raw images; grids.py: matrices; flow.py: pipelines; charts.py:
+lines and bars; launch.py: threads; requests.py: what a warp asks of memory. `alt` says in words what a picture shows.
+"""
+
+from .charts import bars, lines
+from .flow import shapes
+from .grids import matrices, matrix
+from .images import digits, maps, patches
+from .launch import threads
+from .page import Picture, picture
+from .requests import addresses, banks
+
+__all__ = [
+    "Picture",
+    "addresses",
+    "banks",
+    "bars",
+    "digits",
+    "lines",
+    "maps",
+    "matrices",
+    "matrix",
+    "patches",
+    "picture",
+    "shapes",
+    "threads",
+]

@@ -1,0 +1,191 @@
+"""What an exercise calls: silent mistakes are found, and the learner is told where and why."""
+
+import numpy as np
+import pytest
+
+from minivit import check, emulator
+from minivit.check import Wrong
+from minivit.ops import (
+    attention_weights,
+    layernorm_backward,
+    layernorm_forward,
+    linear_backward,
+    linear_forward,
+    patchify_forward,
+    softmax_forward,
+)
+
+rng = np.random.default_rng(0)
+X = rng.standard_normal((2, 5, 4))
+
+
+def said(function, *args, **kwargs) -> str:
+    with pytest.raises(Wrong) as wrong:
+        function(*args, **kwargs)
+    return str(wrong.value)
+
+
+def test_a_right_answer_prints_a_line(capsys) -> None:
+    check.close(X + 1e-11, X, "dx")
+    check.shape(X, (2, 5, 4), "x")
+    check.answer(49, 49, "patches")
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].startswith("dx  max|Δ| 1.0e-11 (tol ") and all(line.endswith("ok") for line in out)
+
+
+@pytest.mark.parametrize("nothing", [None, ..., NotImplemented])
+def test_no_answer_is_no_answer(nothing) -> None:
+    assert "no answer yet" in said(check.close, nothing, X)
+    assert "no answer yet" in said(check.shape, nothing, (2,))
+    assert "no answer yet" in said(check.answer, nothing, 3)
+
+
+def test_where_it_is_wrong() -> None:
+    wrong = X.copy()
+    wrong[1, 3, 2] += 0.5
+    message = said(check.close, wrong, X, "y")
+    assert "1 of 40 wrong" in message and "at (1, 3, 2)" in message
+
+
+def test_small_numbers_are_held_to_their_own_size() -> None:
+    """Gradients of 1e-9 that are all zero do not pass."""
+    assert "All are zero" in said(check.close, np.zeros(4), np.full(4, 1e-9))
+
+
+SQUARE = rng.standard_normal((4, 4))
+SCORES = rng.standard_normal((3, 5, 5))
+P = softmax_forward(SCORES)[0]
+REASONS = {
+    "nan": (np.where(X > 1, np.nan, X), X, "not finite"),
+    "zero": (np.zeros_like(X), X, "All are zero"),
+    "sign": (-X, X, "wrong sign"),
+    "factor": (X / 8, X, "times 0.125, that is 1/8"),
+    "sum for mean": (X * 5, X, "times 5"),
+    "transposed": (SQUARE.T, SQUARE, "Axes 0 and 1 are exchanged"),
+    "heads and tokens": (X.swapaxes(0, 1), X, "Axes 0 and 1 are exchanged"),
+    "rows": (2 * P + 0.1, P, "Rows sum to 2.5, expected 1: is the softmax over the last axis?"),
+    "columns": (softmax_forward(SCORES.swapaxes(1, 2))[0].swapaxes(1, 2), P, "Columns sum to 1"),
+    "offset": (X + 0.25, X, "off by the same 0.25"),
+    "epsilon": (X / np.sqrt(1 + 1e-5 * X**2), X, "nearly right"),
+    "rounded": (X.round(4), X, "nearly right"),
+    "one index": (np.concatenate((X[:, :1] + 1, X[:, 1:]), 1), X, "Only index 0 of axis 1 is wrong"),
+    "all but one": (np.concatenate((X[:, :1], X[:, 1:] + 1), 1), X, "Only index 0 of axis 1 is right"),
+    "order": (X[:, [2, 0, 1, 4, 3]], X, "another order along axis 1"),
+    "scrambled": (
+        np.arange(64.0).reshape(1, 4, 16),
+        patchify_forward(np.arange(64.0).reshape(1, 8, 8, 1), (4, 4))[0],
+        "reshaped where it should be transposed",
+    ),
+    "mean of each row": (X + X.mean(-1, keepdims=True), X, "a number of its own"),
+    "scale of each row": (X * np.arange(1, 11).reshape(2, 5, 1), X, "a factor of its own"),
+    "keepdims": (X.sum(-1, keepdims=True), X.sum(-1), "keepdims"),
+    "not summed": (X, X.sum((0, 1)), "is a sum over axes (0, 1)"),
+    "exchanged axes": (X.transpose(0, 2, 1), X, "Axes 1 and 2 are exchanged"),
+    "not reshaped": (X.reshape(10, 4), X, "a reshape"),
+    "one token more": (rng.standard_normal((2, 6, 4)), X, "off by one"),
+}
+
+
+@pytest.mark.parametrize("name", REASONS)
+def test_the_likely_reason(name: str) -> None:
+    actual, expected, reason = REASONS[name]
+    assert reason in said(check.close, actual, expected)
+
+
+def test_no_reason_is_invented() -> None:
+    message = said(check.close, rng.standard_normal((6, 7)), rng.standard_normal((6, 7)))
+    assert "\n" not in message
+
+
+def test_a_known_mistake_is_named() -> None:
+    assert "The scale!" in said(check.close, 8 * X, X, mistakes={"Other": X + 1, "The scale!": 8 * X})
+
+
+def test_gradients() -> None:
+    arguments = {"x": X, "weight": rng.standard_normal((4, 3)), "bias": rng.standard_normal(3)}
+    check.grad(linear_forward, linear_backward, arguments)
+
+    def not_summed(dy, cache):
+        dx, dweight, _ = linear_backward(dy, cache)
+        return dx, dweight, dy
+
+    def sign(dy, cache):
+        return tuple(-gradient for gradient in linear_backward(dy, cache))
+
+    assert "dbias: the shape is (2, 5, 3), expected (3,)" in said(check.grad, linear_forward, not_summed, arguments)
+    assert "sum over axes (0, 1)" in said(check.grad, linear_forward, not_summed, arguments)
+    assert "wrong sign" in said(check.grad, linear_forward, sign, arguments)
+    assert "2 gradients" in said(check.grad, linear_forward, lambda *_: (1, 2), arguments)
+    assert "the pair (y, cache)" in said(check.grad, lambda x: x, lambda dy, c: dy, {"x": X})
+    assert "The minus!" in said(check.grad, linear_forward, sign, arguments, mistakes={"The minus!": sign})
+
+
+def test_layernorm_without_its_mean_term() -> None:
+    arguments = {"x": X, "gamma": np.ones(4), "beta": np.zeros(4)}
+
+    def backward(dy, cache):
+        dx, dgamma, dbeta = layernorm_backward(dy, cache)
+        return dx + np.mean(dy, -1, keepdims=True), dgamma, dbeta
+
+    said_ = said(check.grad, lambda *a: layernorm_forward(*a, 1e-6), backward, arguments)
+    assert said_.startswith("dx") and "a mean over the last axis missing" in said_
+
+
+def test_answers() -> None:
+    check.answer("Rows", "rows")
+    check.answer(0.5, 0.52, tol=0.1)
+    check.answer({1, 2}, {2, 1})
+    check.answer((2, 49, 16), (2, 49, 16))
+    assert "class token" in said(check.answer, 49, 50, reasons={49: "and the class token?"})
+    for given in (51, "50", (50,), True, 50.1, np.nan):
+        message = said(check.answer, given, 50)
+        assert "think again" in message and "expected" not in message  # the answer is not given away
+    assert "think again" in said(check.answer, "columns", "rows")
+    assert "think again" in said(check.answer, 3, "rows")
+
+
+def test_a_test_of_the_learner() -> None:
+    wrong = {"the softmax over the wrong axis": lambda x: softmax_forward(x.T)[0].T, "no softmax": lambda x: x}
+    right = lambda x: softmax_forward(x)[0]  # noqa: E731
+    check.catches(lambda f: np.allclose(f(SQUARE).sum(1), 1), right, wrong)
+    assert "no softmax" in said(check.catches, lambda f: f(SQUARE).shape == (4, 4), right, wrong)
+    assert "refuses the right" in said(check.catches, lambda f: False, right, wrong)
+    with pytest.raises(NotImplementedError):
+        check.catches(_unsolved, right, wrong)
+
+
+def _unsolved(function) -> bool:
+    raise NotImplementedError
+
+
+GUARDED = """
+__global__ void twice(float* y, const float* x, int n) {
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < n) y[STRIDE * i % n] = 2 * x[STRIDE * i % n];
+}
+"""
+
+
+def test_kernels() -> None:
+    n = 101  # a prime, so that a stride still meets every element
+    x, y = rng.standard_normal(n).astype(np.float32), np.zeros(n, np.float32)
+
+    def kernel(stride: int, source: str = GUARDED):
+        return emulator.Module(source.replace("STRIDE", str(stride)))["twice"]
+
+    arguments = (4, 32, y, x, n)
+    check.kernel(kernel(1), *arguments, expected={"y": 2 * x}, at_most={"sectors": 26})
+    assert not y.any()
+    assert "times 2" in said(check.kernel, kernel(1), *arguments, expected={"y": x})
+    assert "sectors" in said(check.kernel, kernel(8), *arguments, expected={"y": 2 * x}, at_most={"sectors": 26})
+    unguarded = kernel(1, GUARDED.replace("if (i < n) ", "").replace("STRIDE * i % n", "i"))
+    assert "out of bounds" in said(check.kernel, unguarded, *arguments, expected={"y": 2 * x})
+
+
+def test_a_notebook_shows_the_message_alone() -> None:
+    assert Wrong("one\ntwo")._render_traceback_() == ["one", "two"]
+
+
+def test_rows_of_real_attention() -> None:
+    q, k = rng.standard_normal((2, 2, 3, 5, 4))
+    check.close(attention_weights(q, k).sum(-1), np.ones((2, 3, 5)), "row sums")

@@ -1,0 +1,110 @@
+"""Every chapter: executes from a clean kernel, is what its source says, and is fit to be read."""
+
+import json
+import re
+from pathlib import Path
+
+import build
+import nbformat
+import pytest
+from builder.execute import LARGEST, execute, pictures
+from builder.notebooks import chapter_notebook, exercise_notebook, sources
+
+CHAPTERS = build.read_chapters()
+EACH = pytest.mark.parametrize(
+    "chapter", [pytest.param(c, id=c.number, marks=getattr(pytest.mark, f"ch{c.number}")) for c in CHAPTERS]
+)
+LONGEST_CELL = 25  # lines
+
+
+def committed(path: str) -> nbformat.NotebookNode:
+    return nbformat.read(build.TUTORIALS / path, as_version=4)
+
+
+@EACH
+def test_it_executes(chapter) -> None:
+    notebook = chapter_notebook(chapter, CHAPTERS, build.repository())
+    assert pictures(execute(notebook, build.TUTORIALS, fast=True))
+
+
+@EACH
+def test_source_and_notebook_do_not_differ(chapter) -> None:
+    made = chapter_notebook(chapter, CHAPTERS, build.repository())
+    assert sources(made) == sources(committed(f"{chapter.name}.ipynb"))
+    made = exercise_notebook(chapter, build.repository())
+    assert sources(made) == sources(committed(f"exercises/{chapter.name}.ipynb"))
+
+
+@EACH
+def test_the_same_source_gives_the_same_cells(chapter) -> None:
+    first, second = (chapter_notebook(chapter, CHAPTERS, build.repository()) for _ in range(2))
+    assert first == second
+    ids = [cell.id for cell in first.cells]
+    assert len(set(ids)) == len(ids)
+
+
+@EACH
+def test_it_is_whole(chapter) -> None:
+    """Executed from the first to the last cell, no error, no time stamps, no widgets, and not too large."""
+    path = build.TUTORIALS / f"{chapter.name}.ipynb"
+    assert path.stat().st_size <= LARGEST
+    notebook = committed(path.name)
+    nbformat.validate(notebook)
+    assert set(notebook.metadata) == {"kernelspec", "language_info"}
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    for cell in notebook.cells:
+        assert not cell.metadata
+        for output in cell.get("outputs", []):
+            assert output.output_type != "error" and output.get("name") != "stderr"
+    for cell in committed(f"exercises/{chapter.name}.ipynb").cells:
+        assert not cell.get("outputs")
+
+
+@EACH
+def test_its_pictures(chapter) -> None:
+    found = pictures(committed(f"{chapter.name}.ipynb"))
+    assert 3 <= len(found) <= 8
+    for alt, _ in found:
+        assert len(alt) > 40, alt  # it says what is to be seen
+
+
+@EACH
+def test_its_size(chapter) -> None:
+    cells = [*chapter.before, *chapter.after]
+    for cell in cells:
+        if cell.kind == "code":
+            assert cell.text.count("\n") < LONGEST_CELL, cell.text
+    words = len(re.findall(r"[^\W\d_]{2,}", " ".join(cell.text for cell in cells if cell.kind == "markdown")))
+    assert 700 <= words <= 2200, words
+
+
+@EACH
+def test_its_links(chapter) -> None:
+    for path in (f"{chapter.name}.ipynb", f"exercises/{chapter.name}.ipynb"):
+        for cell in committed(path).cells:
+            for link in re.findall(r"\]\(([^)#]+)\)", cell.source) if cell.cell_type == "markdown" else []:
+                if not link.startswith("http"):
+                    assert (build.TUTORIALS / path).parent.joinpath(link).exists(), link
+
+
+@EACH
+def test_files_it_names_are_there(chapter) -> None:
+    root = Path(build.TUTORIALS).parent
+    for cell in (*chapter.before, *chapter.after):
+        for name in re.findall(r"`((?:minivit|tutorials|benchmarks|tests)/[\w./]+\.\w+)`", cell.text):
+            assert (root / name).exists(), name
+
+
+def test_the_contents_are_built() -> None:
+    assert (build.TUTORIALS / "README.md").read_text("utf-8") == build.built_contents(CHAPTERS)
+    for chapter in CHAPTERS:
+        assert (build.TUTORIALS / "pictures" / f"{chapter.name}.png").exists()
+        assert set(chapter.needs) <= {int(other.number) for other in CHAPTERS if other.number < chapter.number}
+
+
+def test_colab_links_follow_the_one_address() -> None:
+    text = json.dumps(exercise_notebook(CHAPTERS[0], "https://github.com/someone/else"))
+    assert "colab.research.google.com/github/someone/else/blob/main/tutorials/exercises/" in text
+    assert "git+https://github.com/someone/else" in text
+    assert build.repository().removeprefix("https://github.com/") not in text
