@@ -1,7 +1,8 @@
 """The drawings of the tutorials, a function each: every one returns a Picture, which a notebook shows by itself.
 
-page.py: the Picture and its sheet of paper; images.py: raw images; grids.py: matrices; flow.py: pipelines; charts.py:
-lines and bars; launch.py: threads; requests.py: what a warp asks of memory. `alt` says in words what a picture shows.
+page.py: the Picture and its sheet of paper; images.py: raw images; grids.py and panel.py: matrices; flow.py: pipelines;
+charts.py: lines and bars; launch.py: threads; requests.py: what a warp asks of memory. `alt` says in words what a
+picture shows.
 """
 
 from .charts import bars, lines

@@ -82,11 +82,12 @@ def bars(
     title: str | None = None,
     errors: Mapping[str, float] | None = None,
     mark: Sequence[str] = (),
-    number: str = "{:,.3g}",
+    number: str | None = None,
 ) -> Picture:
     """A bar for each number, {label: value}, with the number on it; they lie down where the labels are long.
 
-    errors: {label: how far each way}. mark: the labels of bars in the other colour. number: how they are written.
+    errors: {label: how far each way}. mark: the labels of bars in the other colour. number: how they are
+    written, as "{:.1%}"; None for three digits or more.
     """
     if not isinstance(values, Mapping) or not values:
         raise ValueError(f"values are {_named(values)}, expected a dict, label: number")
@@ -126,7 +127,7 @@ def bars(
     return Picture(figure, alt)
 
 
-def _number(axes: Axes, heights: np.ndarray, wide: np.ndarray, number: str, lying: bool) -> None:
+def _number(axes: Axes, heights: np.ndarray, wide: np.ndarray, number: str | None, lying: bool) -> None:
     """Each bar's number beyond its end, and room for it."""
     for place, (height, error) in enumerate(zip(heights, wide, strict=True)):
         below = height < 0
@@ -138,7 +139,7 @@ def _number(axes: Axes, heights: np.ndarray, wide: np.ndarray, number: str, lyin
             how = {"xy": (place, end), "xytext": (0, -3 if below else 3), "va": "top" if below else "bottom"}
             how["ha"] = "center"
         axes.annotate(
-            number.format(height).replace("-", "−"), textcoords="offset points", fontsize=NORMAL, color=INK, **how
+            _written(height, number).replace("-", "−"), textcoords="offset points", fontsize=NORMAL, color=INK, **how
         )
     low, high = min(0, (heights - wide).min()), max(0, (heights + wide).max())
     room = 0.12 * ((high - low) or 1)
@@ -162,3 +163,9 @@ def _finish(axes: Axes, title: str | None, ylabel: str | None) -> None:
 
 def _named(given: object) -> str:
     return f"{len(given)} of them" if isinstance(given, Mapping) else f"a {type(given).__name__}"
+
+
+def _written(value: float, number: str | None) -> str:
+    if number is None:
+        number = "{:,.0f}" if abs(value) >= 100 else "{:.3g}"
+    return number.format(value)

@@ -95,19 +95,11 @@ def _draw_row(axes: Axes, row: list, y: float) -> None:
             write(axes, x + width / 2, middle - 0.05, operation, va="bottom")
             x += width
         width, height = _box_width(box), _box_height(box)
-        axes.add_patch(
-            FancyBboxPatch(
-                (x + 0.03, middle - height / 2 + 0.03),
-                width - 0.06,
-                height - 0.06,
-                boxstyle="round,pad=0.03",
-                facecolor=PALE_BLUE,
-                edgecolor=BLUE,
-                linewidth=1,
-            )  # fmt: skip
-        )
+        place, size = (x + 0.03, middle - height / 2 + 0.03), (width - 0.06, height - 0.06)
+        style = {"boxstyle": "round,pad=0.03", "facecolor": PALE_BLUE, "edgecolor": BLUE, "linewidth": 1}
+        axes.add_patch(FancyBboxPatch(place, *size, **style))
         top = middle - height / 2 + 0.21
-        write(axes, x + width / 2, top, what, NORMAL, va="top", weight="bold")
+        write(axes, x + width / 2, top, what, NORMAL, va="baseline")
         write(
             axes, x + width / 2, middle + height / 2 - 0.08, shape, NORMAL, va="bottom", family="monospace", color=INK
         )

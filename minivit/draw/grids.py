@@ -1,7 +1,6 @@
 """Matrices as heat maps: one, or several side by side, in proportion to their shapes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib import colormaps
@@ -25,93 +24,10 @@ from .page import (
     text_width,
     write,
 )
+from .panel import BAR, UNIT, Panel
 
-WRITTEN = 12  # rows or columns at most whose values are written, unless told otherwise
-UNIT, LEAST = 0.32, 0.3  # inches: the side of an element at most, of a matrix at least
-TALLEST = 3.4
-LYING = 4.5  # inches at most for labels side by side; longer ones stand
-BAR = 0.75  # inches for the colour bar and its numbers
+ALONE = 1.4  # inches of a matrix that is no part of a formula, at least
 NO_NUMBER = "#BDBDBD"
-
-
-@dataclass
-class Panel:
-    """One matrix, and what is written around it."""
-
-    array: np.ndarray
-    title: str = ""
-    rows: str = ""
-    columns: str = ""
-    values: bool | None = None
-    mark: Sequence[tuple[int, int]] = ()
-    row_labels: Sequence[str] | None = None
-    column_labels: Sequence[str] | None = None
-    across: float = 0.0  # inches of an element, once they are known
-    down: float = 0.0
-
-    def __post_init__(self) -> None:
-        given = np.asarray(self.array)
-        if given.ndim != 2 or not given.size or given.dtype.kind not in "buif":
-            raise ValueError(
-                f"the matrix has shape {given.shape} and dtype {given.dtype}, expected 2-D, of real numbers"
-            )
-        self.array, self.whole = given.astype(float), given.dtype.kind != "f"
-        for name, labels, count in (
-            ("row", self.row_labels, given.shape[0]),
-            ("column", self.column_labels, given.shape[1]),
-        ):
-            if labels is not None and (isinstance(labels, str) or len(labels) != count):
-                raise ValueError(f"{name}_labels are {labels!r}, expected {count} of them, the matrix is {given.shape}")
-        for i, j in self.mark:
-            if not (0 <= i < given.shape[0] and 0 <= j < given.shape[1]):
-                raise ValueError(f"mark names ({i}, {j}), expected an element of a matrix of shape {given.shape}")
-        self.title, self.rows, self.columns = self.title or "", self.rows or "", self.columns or ""
-        if self.values is None:
-            self.values = max(given.shape) <= WRITTEN
-        self.texts = [[_number(value, self.whole) for value in row] for row in self.array] if self.values else []
-
-    @property
-    def needs(self) -> float:
-        """Inches that an element needs for its number, and for its label, if few labels are to lie."""
-        numbers = max((text_width(text) for row in self.texts for text in row), default=-0.1) + 0.1
-        labels = max((text_width(str(label)) for label in self.column_labels or ()), default=-0.1) + 0.1
-        return max(numbers, labels) if labels * self.array.shape[1] <= LYING else numbers
-
-    def fit(self, unit: float) -> None:
-        """Elements of `unit` inches, or wider for what is written, or smaller for the paper."""
-        n, m = self.array.shape
-        small = min(unit, (INNER - BAR - self.left) / m, TALLEST / n)
-        self.across = max(small, LEAST / m, self.needs)
-        self.down = max(small, LEAST / n, 0.26 if self.texts else 0)
-        if self.row_labels is not None:
-            self.down = max(self.down, 0.17)
-
-    @property
-    def upright(self) -> bool:
-        """Do the labels of the columns have to stand?"""
-        return max((text_width(str(label)) for label in self.column_labels or ()), default=0) + 0.05 > self.across
-
-    @property
-    def left(self) -> float:
-        labels = max((text_width(str(label)) + 0.08 for label in self.row_labels or ()), default=0)
-        return labels + 0.22 * bool(self.rows)
-
-    @property
-    def above(self) -> float:
-        labels = 0.0
-        if self.column_labels is not None:
-            labels = 0.08 + (max(text_width(str(label)) for label in self.column_labels) if self.upright else 0.15)
-        title = text_height(self.title, LARGE) + 0.04 if self.title else 0
-        return title + 0.22 * bool(self.columns) + labels
-
-    @property
-    def width(self) -> float:
-        names = max(text_width(self.title, LARGE), text_width(self.columns, NORMAL))
-        return max(self.left + self.array.shape[1] * self.across, names)
-
-    @property
-    def height(self) -> float:
-        return self.array.shape[0] * self.down
 
 
 def matrix(
@@ -192,48 +108,62 @@ def _draw(
     bar = bar and (share or len(panels) == 1)
     gaps = [text_width(word, 13) + 0.3 if word else 0.3 for word in between]
     paper = INNER - BAR * bar
-    _fit(panels, gaps, paper)
-    lines: list[list[int]] = [[]]
-    x = 0.0
-    for i, panel in enumerate(panels):
-        step = panel.width + (gaps[i - 1] if i else 0)
-        if lines[-1] and x + step > paper + 1e-6:
-            lines.append([])
-            x = 0.0
-        lines[-1].append(i)
-        x += step
-    starts = [
-        [sum(panels[k].width + ([0] + gaps)[k] for k in line[:p]) for p in range(len(line) + 1)] for line in lines
-    ]
+    _fit(panels, gaps, paper, any(between))
+    lines, places, wide = _wrap(panels, gaps, between, paper)
     above = [max(panels[i].above for i in line) for line in lines]
     tall = [max(panels[i].height for i in line) for line in lines]
-    wide = max(start[-1] for start in starts)
     longest = min(max(tall[0], 0.9), 2.2)
     figure, axes = sheet(
         wide + BAR * bar, max(sum(above) + sum(tall) + 0.25 * (len(lines) - 1), bar * (above[0] + longest))
     )
     y = 0.0
-    for line, start, head, body in zip(lines, starts, above, tall, strict=True):
-        for i, x in zip(line, start, strict=False):
-            if i:
-                x += gaps[i - 1] if i != line[0] else 0
-                write(axes, x - gaps[i - 1] / 2, y + head + body / 2, between[i - 1], 13)
+    for line, head, body in zip(lines, above, tall, strict=True):
+        for i in line:
+            if i and between[i - 1]:
+                write(axes, places[i] - gaps[i - 1] / 2, y + head + body / 2, between[i - 1], 13)
             top = y + head + (body - panels[i].height) / 2
-            _draw_panel(axes, panels[i], x, top, scales[i], colours)
+            _draw_panel(axes, panels[i], places[i], top, scales[i], colours)
         y += head + body + 0.25
     if bar:
         _draw_bar(axes, wide + 0.18, above[0], longest, scales[0], colours)
     return Picture(figure, alt)
 
 
-def _fit(panels: list[Panel], gaps: list[float], paper: float) -> None:
-    """The largest elements with which all stand in one row; they stay readable, so that more rows may be needed."""
+def _wrap(
+    panels: list[Panel], gaps: list[float], between: list[str], paper: float
+) -> tuple[list[list[int]], list[float], float]:
+    """Which matrices stand in each row, where each begins, and how wide all is; a word goes along with what follows."""
+    lines: list[list[int]] = [[]]
+    places, x, wide = [], 0.0, 0.0
+    for i, panel in enumerate(panels):
+        gap = gaps[i - 1] if i else 0.0
+        if lines[-1] and x + gap + panel.width > paper + 1e-6:
+            lines.append([])
+            x, gap = 0.0, gap if between[i - 1] else 0.0
+        lines[-1].append(i)
+        places.append(x + gap)
+        x += gap + panel.width
+        wide = max(wide, x)
+    return lines, places, wide
+
+
+def _fit(panels: list[Panel], gaps: list[float], paper: float, formula: bool) -> None:
+    """The largest elements with which all stand in one row; they stay readable, so that more rows may be needed.
+
+    What is no formula, with a word between two matrices, takes more rows before it gets small.
+    """
     for panel in panels:
         if panel.texts and panel.array.shape[1] * panel.needs > paper - panel.left:
             raise ValueError(f"the values of a matrix of shape {panel.array.shape} do not fit into it: values=False")
     columns = sum(panel.array.shape[1] for panel in panels)
+    widest = max(panel.array.shape[1] for panel in panels)
     room = paper - sum(gaps) - sum(panel.left for panel in panels)
-    unit = max(min(UNIT, room / columns), 0.03, *(panel.needs for panel in panels))
+    unit = max(
+        min(UNIT, room / columns),
+        0.03,
+        0.0 if formula else min(UNIT, ALONE / widest),
+        *(panel.needs for panel in panels),
+    )
     for panel in panels:
         panel.fit(unit)
 
@@ -296,22 +226,10 @@ def _scale(arrays: list[np.ndarray], diverging: bool, limits: tuple[float, float
 
 def _colours(name: str | Colormap) -> Colormap:
     colours = ATTENTION if isinstance(name, str) and name == "attention" else colormaps.get_cmap(name)
-    colours = colours.copy()
-    colours.set_bad(NO_NUMBER)
-    return colours
+    return colours.with_extremes(bad=NO_NUMBER)
 
 
 def _ink(colour: tuple) -> str:
     """Black or white, whichever is read more easily on a colour."""
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour[:3]]
     return INK if np.dot(linear, (0.2126, 0.7152, 0.0722)) > 0.2 else "white"
-
-
-def _number(value: float, whole: bool) -> str:
-    if not np.isfinite(value):
-        return "–" if np.isnan(value) else ("∞" if value > 0 else "−∞")
-    if whole or (value == round(value) and abs(value) < 1000):
-        text = f"{value:.0f}"
-    else:
-        text = f"{value:.2f}" if 0.01 <= abs(value) < 100 else f"{value:.2g}"
-    return text.replace("-", "−")

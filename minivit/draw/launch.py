@@ -45,43 +45,65 @@ def threads(
     if work is not None and not callable(work):
         raise TypeError(f"work is a {type(work).__name__}, expected a function of block and thread")
     label = max(text_width(f"block {grid - 1}", NORMAL), 0.3) + 0.15
-    for most in range(min(block, 40), 2, -1):  # as many threads as fit
+    for most in range(min(block, 34), min(block, 3) - 1, -1):  # as many threads as fit
         shown = _cut(block, most)
-        blocks, wide = _blocks(grid, shown, label, work)
+        blocks, wide = _blocks(grid, shown, work)
         if label + len(shown) * wide <= INNER:
             break
     else:
         raise ValueError(f"the texts of work are {wide:.1f} inches wide, expected shorter ones")
-    beside = len(blocks) == grid and grid * (len(shown) * wide + GAP) - GAP <= INNER and CUT not in shown
-    if beside:  # all blocks fit into one row
-        each = len(shown) * wide
-        figure, axes = sheet(max(grid * (each + GAP) - GAP, label), HEAD + HEAD + TALL + HEAD * bool(title) + 0.05)
-        top = HEAD * bool(title) + 0.05 * bool(title)
-        for b in blocks:
-            x = b * (each + GAP)
-            write(axes, x + each / 2, top + HEAD / 2, f"block {b}", NORMAL, color=TINTS[b % 2][1])
-            _draw_heads(axes, shown, x, top + HEAD, wide)
-            _draw_block(axes, b, shown, x, top + 2 * HEAD, wide, work)
+    above = (HEAD + 0.05) * bool(title)
+    each = max(len(shown) * wide, label - 0.15)
+    together = grid * (each + GAP) - GAP
+    if len(blocks) == grid and together <= INNER and CUT not in shown:
+        figure, axes = sheet(max(together, text_width(title or "", NORMAL)), above + 2 * HEAD + TALL)
+        _draw_beside(axes, blocks, shown, above, each, wide, work)
     else:
         heights = [TALL + 0.08 if b != CUT else 0.25 for b in blocks]
-        top = HEAD + (HEAD + 0.05) * bool(title)
-        figure, axes = sheet(label + len(shown) * wide, top + sum(heights) - 0.08)
-        write(axes, label - 0.1, top - HEAD / 2, "thread", color=FAINT, ha="right")
-        _draw_heads(axes, shown, label, top - HEAD, wide)
-        y = top
-        for b, height in zip(blocks, heights, strict=True):
-            if b == CUT:
-                write(axes, label + len(shown) * wide / 2, y + height / 2 - 0.04, _left_out(grid, blocks), color=FAINT)
-            else:
-                write(axes, label - 0.1, y + TALL / 2, f"block {b}", NORMAL, ha="right", color=TINTS[b % 2][1])
-                _draw_block(axes, b, shown, label, y, wide, work)
-            y += height
-    if title:
-        write(axes, 0, 0, title, NORMAL, ha="left", va="top")
+        left_out = f"…  {grid - len(blocks) + 1:,} more blocks  …" if CUT in blocks else ""
+        below = max(len(shown) * wide, text_width(left_out))
+        figure, axes = sheet(max(label + below, text_width(title or "", NORMAL)), above + HEAD + sum(heights) - 0.08)
+        _draw_below(axes, blocks, heights, shown, (label, above + HEAD), wide, work)
+        if CUT in blocks:
+            middle = above + HEAD + sum(heights[: blocks.index(CUT)]) + 0.085
+            write(axes, label + below / 2, middle, left_out, color=FAINT)
+    write(axes, 0, 0, title or "", NORMAL, ha="left", va="top")
     return Picture(figure, alt)
 
 
-def _blocks(grid: int, shown: list[int], label: float, work: Callable | None) -> tuple[list[int], float]:
+def _draw_beside(
+    axes: Axes, blocks: list[int], shown: list[int], top: float, each: float, wide: float, work: Callable | None
+) -> None:
+    """All blocks in one row, `each` so many inches wide."""
+    for b in blocks:
+        x = b * (each + GAP)
+        write(axes, x + each / 2, top + HEAD / 2, f"block {b}", NORMAL, color=TINTS[b % 2][1])
+        x += (each - len(shown) * wide) / 2
+        _draw_heads(axes, shown, x, top + HEAD, wide)
+        _draw_block(axes, b, shown, x, top + 2 * HEAD, wide, work)
+
+
+def _draw_below(
+    axes: Axes,
+    blocks: list[int],
+    heights: list[float],
+    shown: list[int],
+    corner: tuple[float, float],
+    wide: float,
+    work: Callable | None,
+) -> None:
+    """A row for each block, from a corner on; its name stands left of it."""
+    x, y = corner
+    write(axes, x - 0.1, y - HEAD / 2, "thread", color=FAINT, ha="right")
+    _draw_heads(axes, shown, x, y - HEAD, wide)
+    for b, height in zip(blocks, heights, strict=True):
+        if b != CUT:
+            write(axes, x - 0.1, y + TALL / 2, f"block {b}", NORMAL, ha="right", color=TINTS[b % 2][1])
+            _draw_block(axes, b, shown, x, y, wide, work)
+        y += height
+
+
+def _blocks(grid: int, shown: list[int], work: Callable | None) -> tuple[list[int], float]:
     """The blocks that are shown, and how wide a cell must be for what is written in theirs."""
     blocks = _cut(grid, BLOCKS)
     texts = [str(thread) for thread in shown if thread != CUT]
@@ -95,10 +117,6 @@ def _cut(count: int, most: int) -> list[int]:
         return list(range(count))
     last = 1 if most < 6 else 2
     return [*range(most - last - 1), CUT, *range(count - last, count)]
-
-
-def _left_out(grid: int, blocks: list[int]) -> str:
-    return f"…  {grid - len(blocks) + 1:,} more blocks  …"
 
 
 def _text(work: Callable | None, b: int, t: int) -> str | None:

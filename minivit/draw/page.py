@@ -49,7 +49,9 @@ class Picture:
             dpi = SHARP * min(1, WIDTH / self.figure.get_figwidth())
             self.figure.savefig(full, format="png", dpi=dpi, facecolor="white")
             with Image.open(full) as image:
-                flat = image.convert("RGB").quantize(SHADES, kmeans=1, dither=Image.Dither.NONE)
+                flat = image.convert("RGB").quantize(
+                    SHADES, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE
+                )
             flat.save(small, format="png", optimize=True)
             return small.getvalue()
 

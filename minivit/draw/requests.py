@@ -1,4 +1,4 @@
-"""One warp's request to memory, as the emulator's profiler recorded it: the sectors that move, the banks that are asked."""
+"""One warp's request to memory, as the emulator's profiler recorded it: sectors that move, banks that are asked."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -40,7 +40,6 @@ def addresses(
     """
     one = _find(profile, line, "global", request, array, file)
     lanes = np.flatnonzero(one.offsets >= 0)
-    asked = one.offsets[lanes]
     touched = sectors(one)
     head = (
         f"{_count(len(lanes), 'lane asks', 'lanes ask')} for {len(lanes) * one.size:,} bytes: "
@@ -55,26 +54,31 @@ def addresses(
     _head(axes, head, one)
     _draw_lanes(axes, one, 0.55)
     at = dict(zip(touched.tolist(), places, strict=True))
-    for sector, x, number in zip(touched.tolist(), places, numbers, strict=True):
+    for x, number in zip(places, numbers, strict=True):
         cell(axes, x, memory, wide, TALL, PALE_VERMILLION, LINE)
         turned = {"rotation": 90} if upright else {}
         write(axes, x + wide / 2, memory + TALL + 0.04, number, va="top", **turned)
-    joins = []
-    for lane, offset in zip(lanes, asked, strict=True):
+    _draw_bytes(axes, one, at, wide, memory)
+    for x in places:
+        axes.add_patch(Rectangle((x, memory), wide, TALL, fill=False, edgecolor=INK, linewidth=1))
+    _dots(axes, touched, places, wide, memory + TALL / 2)
+    _legend(axes, memory + TALL + below + 0.28, one)
+    return Picture(figure, alt)
+
+
+def _draw_bytes(axes: Axes, one: Addresses, at: dict[int, float], wide: float, memory: float) -> None:
+    """What the lanes ask for, in the sectors that begin `at`, and the lines that join the two."""
+    joins, byte = [], wide / SECTOR
+    for lane in np.flatnonzero(one.offsets >= 0).tolist():
+        offset = int(one.offsets[lane])
         for sector in range(offset // SECTOR, (offset + one.size - 1) // SECTOR + 1):
             start, end = max(offset, sector * SECTOR), min(offset + one.size, (sector + 1) * SECTOR)
             x = at[sector] + (start % SECTOR) / SECTOR * wide
-            byte = wide / SECTOR
             axes.add_patch(
                 Rectangle((x, memory), (end - start) * byte, TALL, facecolor=BLUE, edgecolor="white", linewidth=0.5)
             )
             joins.append([((lane + 0.5) * WIDE, 0.55 + TALL), (x + (end - start) * byte / 2, memory)])
     axes.add_collection(LineCollection(joins, colors=BLUE, linewidths=0.8, alpha=0.8), autolim=False)
-    for sector, x in zip(touched.tolist(), places, strict=True):
-        axes.add_patch(Rectangle((x, memory), wide, TALL, fill=False, edgecolor=INK, linewidth=1))
-    _dots(axes, touched, places, wide, memory + TALL / 2)
-    _legend(axes, memory + TALL + below + 0.28, one)
-    return Picture(figure, alt)
 
 
 def sectors(request: Addresses) -> np.ndarray:
@@ -140,10 +144,8 @@ def banks(
             each = LANES // len(parts)
             write(axes, 0, y - 0.1, f"lanes {k * each} to {(k + 1) * each - 1}", color=FAINT, ha="left")
         y += count * TALL + gap
-    write(
-        axes, 0, y - gap + 0.18, "white: the 32 banks; below them each row is a turn, each cell a word with its lane (+: several lanes)",
-        color=FAINT, ha="left",
-    )  # fmt: skip
+    legend = "white: the 32 banks; below them each row is a turn, each cell a word with its lane (+: several lanes)"
+    write(axes, 0, y - gap + 0.18, legend, color=FAINT, ha="left")
     return Picture(figure, alt)
 
 
@@ -213,12 +215,15 @@ def _draw_lanes(axes: Axes, one: Addresses, y: float) -> None:
     for lane in range(LANES):
         there = one.offsets[lane] >= 0
         cell(axes, lane * WIDE, y, WIDE, TALL, PALE_BLUE if there else EMPTY, LINE)
-        write(axes, (lane + 0.5) * WIDE, y + TALL / 2, f"{lane}", SMALL, color=INK if there else "0.6")
+        write(axes, (lane + 0.5) * WIDE, y + TALL / 2, f"{lane}", SMALL, color=INK if there else FAINT)
 
 
 def _legend(axes: Axes, y: float, one: Addresses) -> None:
     x = 0.0
-    for colour, text in ((BLUE, "asked for"), (PALE_VERMILLION, "moves for nothing"), (EMPTY, "lane takes no part")):
+    colours = [(BLUE, "asked for"), (PALE_VERMILLION, "moves for nothing")]
+    if (one.offsets < 0).any():
+        colours.append((EMPTY, "lane takes no part"))
+    for colour, text in colours:
         cell(axes, x, y - 0.06, 0.16, 0.12, colour, LINE)
         write(axes, x + 0.22, y + 0.045, text, color=FAINT, ha="left", va="baseline")
         x += text_width(text) + 0.5
