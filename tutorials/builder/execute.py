@@ -23,6 +23,7 @@ def execute(notebook: NotebookNode, folder: Path, fast: bool = False) -> Noteboo
         timeout=SECONDS,
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
+        coalesce_streams=True,
         extra_arguments=["--log-level=ERROR"],
     )
     client.execute(env=environment | {"PYDEVD_DISABLE_FILE_VALIDATION": "1"})
