@@ -80,6 +80,7 @@ REASONS = {
     "scale of each row": (X * np.arange(1, 11).reshape(2, 5, 1), X, "a factor of its own"),
     "keepdims": (X.sum(-1, keepdims=True), X.sum(-1), "keepdims"),
     "not summed": (X, X.sum((0, 1)), "is a sum over axes (0, 1)"),
+    "not summed, axis kept": (X, X.sum(0, keepdims=True), "Axis 0 has length 2, not 1: is a sum over it missing"),
     "exchanged axes": (X.transpose(0, 2, 1), X, "Axes 1 and 2 are exchanged"),
     "not reshaped": (X.reshape(10, 4), X, "a reshape"),
     "one token more": (rng.standard_normal((2, 6, 4)), X, "off by one"),
@@ -177,9 +178,17 @@ def test_kernels() -> None:
     check.kernel(kernel(1), *arguments, expected={"y": 2 * x}, at_most={"sectors": 26})
     assert not y.any()
     assert "times 2" in said(check.kernel, kernel(1), *arguments, expected={"y": x})
+    known = {"y": {"The square is taken.": x * x, "It is doubled.": np.float32(1 + 1e-6) * 2 * x}}  # to the tolerance
+    assert "It is doubled." in said(check.kernel, kernel(1), *arguments, expected={"y": x}, mistakes=known)
     assert "sectors" in said(check.kernel, kernel(8), *arguments, expected={"y": 2 * x}, at_most={"sectors": 26})
     unguarded = kernel(1, GUARDED.replace("if (i < n) ", "").replace("STRIDE * i % n", "i"))
     assert "out of bounds" in said(check.kernel, unguarded, *arguments, expected={"y": 2 * x})
+
+
+def test_the_upstream_gradient_is_not_the_learners_x() -> None:
+    """Both are the first numbers of a generator; with one seed, LayerNorm's dx would be rounding and nothing else."""
+    x = np.random.default_rng(0).standard_normal((2, 3, 5))
+    check.grad(layernorm_forward, layernorm_backward, {"x": x, "gamma": np.ones(5), "beta": np.zeros(5)})
 
 
 def test_a_notebook_shows_the_message_alone() -> None:
