@@ -113,6 +113,16 @@ def _summed(actual: np.ndarray, expected: np.ndarray) -> str | None:
     return None
 
 
+def _unsummed(actual: np.ndarray, expected: np.ndarray) -> str | None:
+    """The sum's axis was to be kept, as in (1, N, D), and has its full length."""
+    if actual.ndim != expected.ndim:
+        return None
+    off = [i for i, (a, e) in enumerate(zip(actual.shape, expected.shape, strict=True)) if a != e]
+    if len(off) == 1 and expected.shape[off[0]] == 1 and actual.shape[off[0]] > 1:
+        return f"Axis {off[0]} has length {actual.shape[off[0]]}, not 1: is a sum over it missing (images, tokens)?"
+    return None
+
+
 def _kept(actual: np.ndarray, expected: np.ndarray) -> str | None:
     if tuple(n for n in actual.shape if n != 1) == tuple(n for n in expected.shape if n != 1):
         return "The shapes differ in axes of length 1 alone: keepdims=True?"
@@ -148,7 +158,7 @@ _SAME_SHAPE = (
     _order,
     _rows_scaled,
 )
-_OTHER_SHAPE = (_kept, _exchanged, _summed, _fewer)
+_OTHER_SHAPE = (_kept, _exchanged, _summed, _unsummed, _fewer)
 
 
 def _alike(a: np.ndarray, b: np.ndarray, tol: float = 1e-6) -> bool:

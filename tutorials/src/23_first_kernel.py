@@ -3,7 +3,7 @@
 # question: How does a loop over a million numbers become a million threads?
 # sentence: Write GELU in CUDA C++, run it without a GPU, see what a forgotten guard and a race look like, and count what it asks of the memory.
 # minutes: 50
-# needs: [9]
+# needs: [5]
 # gpu: not needed; with one, the last cell uses it
 # ---
 
@@ -13,8 +13,8 @@
 # machine (g++ or clang) and runs it on the CPU. It shows whether a kernel is right and what it asks of the memory. It
 # never shows how fast a GPU would be, and this chapter states no such number.
 #
-# The operation is the one of chapter 09: GELU, element by element. It has no sums and no neighbours, so all the rest can
-# be seen clearly.
+# The operation is GELU, the bend in the middle of the ViT's MLP, element by element. It has no sums and no neighbours, so
+# all the rest can be seen clearly.
 
 # %% role="setup"
 import math
