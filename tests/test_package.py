@@ -1,5 +1,5 @@
-"""What is installed: a wheel holds the kernels, an editable install no copy of them, and an edited kernel is the one
-that runs, wherever it lies."""
+"""What is installed: a wheel holds the kernels and the data, an editable install no copy of the kernels, and an edited
+kernel is the one that runs, wherever it lies."""
 
 import importlib.metadata
 import os
@@ -49,6 +49,7 @@ def test_the_wheel_holds_every_file_of_the_package(unpacked):
     there = {path.relative_to(unpacked) for path in (unpacked / "minivit").rglob("*") if path.is_file()}
     assert there == here
     assert sum(path.suffix == ".cu" for path in there) >= 8
+    assert {"digits.npz", "digits_vit.npz", "digits_vit.json"} <= {path.name for path in there}
 
 
 def test_an_edited_kernel_is_the_one_that_runs(unpacked):

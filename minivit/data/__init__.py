@@ -1,7 +1,8 @@
 """MNIST: the digits that ship with minivit, the full sets and their download, and the IDX format; pictures of your own.
 
 Start with mnist.py; it reads files that find.py finds and idx.py decodes. picture.py reads a digit of your own,
-preprocess.py any picture as a published model wants it, and imagenet.py names what that model then says.
+preprocess.py any picture as a published model wants it, and imagenet.py names what that model then says. shipped.py
+says where a small model lies that has been trained already.
 """
 
 from .find import find_mnist
@@ -9,10 +10,13 @@ from .idx import read_idx
 from .imagenet import class_names, imagenet_classes, top_classes
 from .mnist import MNIST_MEAN, MNIST_STD, Dataset, load_mnist
 from .preprocess import preprocess
+from .shipped import TRAINED_DIGITS, TRAINED_RESULTS
 
 __all__ = [
     "MNIST_MEAN",
     "MNIST_STD",
+    "TRAINED_DIGITS",
+    "TRAINED_RESULTS",
     "Dataset",
     "class_names",
     "find_mnist",

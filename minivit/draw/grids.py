@@ -195,7 +195,8 @@ def _draw_panel(axes: Axes, panel: Panel, x: float, y: float, scale: Normalize, 
     title = text_height(panel.title, LARGE) + 0.04 if panel.title else 0
     if panel.columns:
         write(axes, left + wide / 2, y - panel.above + title + 0.09, panel.columns, NORMAL, color=FAINT)
-    middle = min(max(left + wide / 2, x + text_width(panel.title, LARGE) / 2), x + panel.width)
+    half = text_width(panel.title, LARGE) / 2
+    middle = min(max(left + wide / 2, x + half), x + panel.width - half)  # over the matrix, if the title has room
     write(axes, middle, y - panel.above + 0.14, panel.title, LARGE, va="baseline")
 
 

@@ -79,7 +79,8 @@ def _table(pictures: np.ndarray, titles: Sequence[object] | None, columns: int, 
         x, y = i % columns * pitch + (pitch - GAP) / 2, i // columns * row
         show(axes, picture, x - across / 2, y, across, down)
         outline(axes, x - across / 2, y, across, down, "0.8")
-        write(axes, x, y + down + 0.15, title, va="baseline")
+        for k, line in enumerate(title.split("\n")):
+            write(axes, x, y + down + 0.15 + k * text_height(line), line, va="baseline")
     return Picture(figure, alt)
 
 

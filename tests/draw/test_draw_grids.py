@@ -98,3 +98,9 @@ def test_rows_of_matrices_begin_at_the_edge():
 def test_errors(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("label", ["a row", "a longer row", "a row with a long label"])
+def test_a_title_longer_than_the_matrix_is_not_cut_off(label: str):
+    title = "digits lost when one head is silent"
+    check(draw.matrix(np.full((3, 4), 0.0027), title=title, row_labels=[label] * 3, alt=ALT))

@@ -26,6 +26,16 @@ def test_long_titles_take_more_rows(images):
     check(draw.digits(images[:8], ["a title that is longer than the image"] * 8, alt=ALT))
 
 
+def test_titles_of_two_lines_stand_under_the_image(images):
+    picture = draw.digits(images[:10], ["first\nsecond"] * 10, alt=ALT)
+    check(picture)
+    axes = picture.figure.axes[0]
+    for image, above, below in zip(axes.images, axes.texts[::2], axes.texts[1::2], strict=True):
+        bottom = image.get_extent()[2]
+        assert (above.get_text(), below.get_text()) == ("first", "second")
+        assert bottom + 0.1 < above.get_position()[1] < below.get_position()[1] - 0.1
+
+
 def test_patches_are_apart_in_reading_order(images):
     picture = draw.patches(images[0], 7, alt=ALT)
     check(picture)

@@ -1,0 +1,15 @@
+"""A small ViT that has been trained on the digits that ship, so that there is something to look into at once.
+
+`ViT.load(TRAINED_DIGITS)` reads it; the repository's tutorials/train_models.py made it, and makes it again.
+"""
+
+from pathlib import Path
+
+_FOLDER = Path(__file__).parent / "trained"
+
+TRAINED_DIGITS = _FOLDER / "digits_vit.npz"
+"""The model of seed 0: patches of 4 x 4, so 49 and a class token, 48 wide, 3 blocks, 4 heads; float32."""
+
+TRAINED_RESULTS = _FOLDER / "digits_vit.json"
+"""What came of three seeds: the configurations, `seeds`, `accuracies` (in [0, 1], on the 2,000 test digits) and
+`histories`, a list for each seed with a dict for each epoch; and the versions of Python and NumPy."""

@@ -1,0 +1,688 @@
+# ---
+# title: The whole ViT, and cross-entropy
+# question: How do the parts become one function with one loss, and how does its gradient find the way back to every parameter?
+# sentence: A Vision Transformer in forty lines, cross-entropy from the likelihood, and the whole backward by hand, equal to the library's and to finite differences.
+# minutes: 60
+# needs: [3, 4, 5, 6, 7, 8]
+# gpu: of no use
+# ---
+
+# %% [markdown]
+# All parts are there: patches, tokens, positions, norms, heads. In this chapter they become one function, from pixels to
+# ten logits, and get one number to make small, the loss. Then we walk back, from the loss to every parameter, line by
+# line. At the end there is nothing left in a Vision Transformer that you have not seen from both sides
+# (Dosovitskiy et al., [arXiv 2010.11929](https://arxiv.org/abs/2010.11929), equations 1 to 4).
+
+# %% role="setup"
+import dataclasses
+
+import numpy as np
+
+from minivit import ViT, ViTConfig, check, draw, load_mnist, ops
+from minivit.data import TRAINED_DIGITS
+from minivit.gradcheck import Report, compare_scaled, numerical_gradient
+from minivit.model import count_parameters
+from minivit.proof import order_one_parameters
+
+rng = np.random.default_rng(0)
+digits = load_mnist()
+trained = ViT.load(TRAINED_DIGITS)  # a small ViT, trained on the 8,000 digits (chapter 13 trains such a one)
+config = trained.config
+params = {name: array.astype(np.float64) for name, array in trained.params.items()}
+model = ViT(config, params=params)  # the same in float64, to compare to the last digit
+raw, labels = digits.test_images[[4, 3]], digits.test_labels[[4, 3]]  # B = 2 digits that it has not seen
+images = model.normalize(raw)  # (pixel − mean) / standard deviation
+
+# %% [markdown]
+# ## The picture first
+#
+# What goes in, what comes out, and two stations on the way.
+
+# %%
+draw.matrices(
+    [
+        ("a digit", raw[0, :, :, 0] / 255), ("50 tokens", model.tokens(images)[0]),
+        {"array": model.predict(raw)[0][:, None], "title": "class", "row_labels": list("0123456789"), "values": False},
+    ],
+    between=["3 blocks", "head"], share=False, diverging=True,
+    alt="A handwritten five; the words three blocks, and a matrix of 50 rows of 48 numbers, red and blue; the word head, "
+    "and a column of ten classes, of which the 5 alone is dark red.",
+)  # fmt: skip
+
+# %% [markdown]
+# **What to notice.** (1) A row of the matrix is a token at the end of the way: the class token first, then one for each of
+# the 49 patches. Each has heard of all others. (2) The head reads the first row alone. (3) The answer is ten
+# probabilities, and nearly all of it stands in one place.
+#
+# ## The shapes
+#
+# | symbol | meaning | here |
+# |---|---|---|
+# | B | images in a batch | 2 |
+# | N | tokens: 49 patches and the class token | 50 |
+# | D, M | width, and width inside the MLP | 48, 96 |
+# | L, H | blocks, heads | 3, 4 |
+# | K | classes | 10 |
+# | z | tokens, between any two blocks | (2, 50, 48) |
+# | logits, and p, their softmax | what the head says | (2, 10) |
+# | y | the label, as a row with a single 1 | (2, 10) |
+#
+# ## The idea
+#
+# $$z_0 = [\,\text{cls} \;|\; \text{patches}\, E + b\,] + \text{positions} \tag{1}$$
+#
+# $$z' = z + \mathrm{MSA}(\mathrm{LN}(z)) \tag{2}$$
+#
+# $$z'' = z' + \mathrm{MLP}(\mathrm{LN}(z')) \tag{3}$$
+#
+# $$\text{logits} = \mathrm{LN}(z_L[\text{cls}])\, W + b \tag{4}$$
+#
+# Equations (2) and (3) are a **block**, and there are L of them. In the first half tokens hear of each other (MSA, the
+# many heads of chapter 08). In the second half each token works by itself. Neither replaces $z$: each *adds* to it. That is
+# the **residual** connection. The norm stands inside the branch, before the work, which is called pre-norm.
+#
+# **The MLP** takes each token from D up to M numbers by a linear layer, bends them, and takes them down to D by another.
+# Without the bend, the two layers would be one: $(h\,W_1)\,W_2 = h\,(W_1 W_2)$.
+#
+# **GELU** is the bend: $\mathrm{GELU}(h) = h\,\Phi(h)$, where $\Phi$ is the normal distribution's cumulative probability,
+# which rises smoothly from 0 to 1. So a large $h$ passes nearly whole, and a very negative one is stopped. From the library we use both
+# as they are; chapters 09 and 10 take MLP and block apart.
+#
+# ## The forward, by hand
+#
+# Every operation returns its result and a cache for the way back. A model's parameters are a dict; `take` picks some.
+
+# %%
+NORM1, NORM2 = ("norm1.weight", "norm1.bias"), ("norm2.weight", "norm2.bias")
+MSA = ("attn.qkv.weight", "attn.qkv.bias", "attn.proj.weight", "attn.proj.bias")
+MLP = ("mlp.fc1.weight", "mlp.fc1.bias", "mlp.fc2.weight", "mlp.fc2.bias")
+EMBED = ("patch_embed.proj.weight", "patch_embed.proj.bias")
+NORM, HEAD = ("norm.weight", "norm.bias"), ("head.weight", "head.bias")
+
+
+def take(params, names, block=""):
+    return [params[block + name] for name in names]
+
+
+def block_forward(z, params, block, heads):
+    h, norm1 = ops.layernorm_forward(z, *take(params, NORM1, block))
+    h, msa = ops.multihead_attention_forward(h, *take(params, MSA, block), heads)
+    z = z + h  # (2)
+    h, norm2 = ops.layernorm_forward(z, *take(params, NORM2, block))
+    h, mlp = ops.mlp_forward(h, *take(params, MLP, block))
+    return z + h, (norm1, msa, norm2, mlp)  # (3)
+
+
+# %%
+def vit_forward(images, params, config):
+    patches, cut = ops.patchify_forward(images, config.patch_size)
+    z, embed = ops.linear_forward(patches, *take(params, EMBED))
+    z, cls = ops.class_token_forward(z, params["cls_token"])
+    z, pos = ops.add_position_forward(z, params["pos_embed"])  # (1)
+    blocks = []
+    for i in range(config.depth):
+        z, cache = block_forward(z, params, f"blocks.{i}.", config.heads)
+        blocks.append(cache)
+    first, pool = ops.pool_forward(z, "cls")  # the class token alone, (B, D)
+    first, norm = ops.layernorm_forward(first, *take(params, NORM))
+    logits, head = ops.linear_forward(first, *take(params, HEAD))  # (4)
+    return logits, (cut, embed, cls, pos, blocks, pool, norm, head)
+
+
+logits, cache = vit_forward(images, params, config)
+check.close(logits, model(images), "the library's", tol=1e-12)
+# The naive loop: one image at a time.
+alone = np.concatenate([vit_forward(image[None], params, config)[0] for image in images])
+check.close(logits, alone, "image by image", tol=1e-12)
+
+# %% [markdown]
+# Two checks, two facts. The first: this is the library's ViT, to the last digits of a float64. The second: no image in a
+# batch knows of the others. A batch is a loop over images that runs faster. (Chapter 06 showed a norm of which that is
+# not true.)
+#
+# ## The loss: from likelihood to cross-entropy
+#
+# How good are the logits? Softmax makes probabilities of them, $p _k = e^{z _k} / \sum_j e^{z _j}$ (here $z$ are the
+# logits of one image). Then the model gives the labels of B independent images the probability, or *likelihood*,
+#
+# $$\prod_b p _{b,\,\text{label}(b)} \tag{5}$$
+#
+# We want it large. A product of many small numbers underflows, so we take the logarithm, which rises with it; we want
+# something to make small, so we take the negative; and a number that does not grow with the batch, so we divide by B:
+#
+# $$\mathcal L = -\frac 1B \sum_b \log p _{b,\,\text{label}(b)} = -\frac 1B \sum_b \sum_k y _{bk} \log p _{bk} \tag{6}$$
+#
+# with $y _{bk}$ = 1 for the label and 0 for the rest. The right-hand side is the **cross-entropy** of $y$ and $p$; it
+# makes sense for any $y$ that sums to 1. Put softmax in:
+#
+# $$\log p _k = z _k - \log \sum_j e^{z _j}, \qquad \log \sum_j e^{z _j} = m + \log \sum_j e^{z _j - m} \tag{7}$$
+#
+# The second holds for any $m$: take $e^m$ out of the sum. With the largest logit for $m$, no exponential exceeds 1.
+# *Predict: what does the loop below say to a logit of 1,000?*
+
+
+# %%
+def cross_entropy_loop(logits, labels):
+    total = 0.0
+    for z, label in zip(logits, labels, strict=True):
+        total -= np.log(np.exp(z[label]) / np.exp(z).sum())  # (6), as it stands
+    return total / len(logits)
+
+
+def cross_entropy(logits, labels):
+    m = logits.max(axis=1, keepdims=True)
+    log_p = logits - m - np.log(np.exp(logits - m).sum(axis=1, keepdims=True))  # (7)
+    loss = -log_p[np.arange(len(labels)), labels].mean()  # (6)
+    return loss, (np.exp(log_p), labels)
+
+
+check.close(cross_entropy(logits, labels)[0], cross_entropy_loop(logits, labels), "array against loop")
+check.close(ops.cross_entropy_forward(logits, labels)[0], cross_entropy_loop(logits, labels), "library against loop")
+large = np.array([[1000.0, 0.0, 0.0]])
+with np.errstate(all="ignore"):
+    print("a logit of 1,000: loop", cross_entropy_loop(large, [1]), " array", cross_entropy(large, [1])[0])
+
+# %% [markdown]
+# The loop divides by an infinity, gets 0, and the logarithm of 0 has no bound. The array version is right: with the label's
+# logit at 0, the loss is $\log(e^{1000} + 2)$, and that is 1000 to the last digit.
+#
+# ### The first loss
+#
+# A model that knows nothing gives each class $1/K$, and $-\log(1/K) = \log K$. *Predict the loss of a fresh model on ten
+# digits' classes*, then see. It will not be log 10 to the last digit, since a fresh model's logits are small, and not
+# zero. But a first loss that is far from it tells of a mistake, in the labels, the head or the start.
+
+# %%
+print(f"log 10     {np.log(10):.4f}")
+some = model.normalize(digits.train_images[:100])
+for seed in range(3):
+    fresh = ViT(config, seed=seed, init="fan_in", dtype=np.float64)
+    print(f"seed {seed}     {cross_entropy(fresh(some), digits.train_labels[:100])[0]:.4f}")
+print(f"trained    {cross_entropy(model(some), digits.train_labels[:100])[0]:.4f}")
+
+# %% [markdown]
+# ### Its gradient
+#
+# *By index.* For one image, $\mathcal L = -\sum_j y _j z _j + \sum_j y _j \log \sum_i e^{z _i}$, by (6) and (7), and
+# $\sum_j y _j = 1$. The derivative of the logarithm is softmax again:
+#
+# $$\frac{\partial \mathcal L}{\partial z _k} = -y _k + \frac{e^{z _k}}{\sum_i e^{z _i}} = p _k - y _k, \qquad
+# \text{for a batch}\quad d\text{logits} _{bk} = \frac{p _{bk} - y _{bk}}{B} \tag{8}$$
+#
+# *In matrix form*, $d\text{logits} = (P - Y)/B$. What the model says, minus what is right. *In code*:
+
+
+# %%
+def cross_entropy_backward(dloss, cache):
+    p, labels = cache
+    y = np.eye(p.shape[1])[labels]  # (B, K), a single 1 in each row
+    return dloss * (p - y) / len(p)  # (8)
+
+
+check.grad(lambda z: cross_entropy(z, [2, 0, 4]), cross_entropy_backward, {"logits": rng.standard_normal((3, 5))})
+check.close(
+    cross_entropy_backward(1.0, cross_entropy(logits, labels)[1]),
+    ops.cross_entropy_backward(1.0, ops.cross_entropy_forward(logits, labels)[1]), "library, dlogits",
+)  # fmt: skip
+
+# %% [markdown]
+# Here are six digits that the model reads right, and two that it does not.
+
+# %%
+probabilities = model.predict(digits.test_images[:60])
+wrong = np.flatnonzero(probabilities.argmax(axis=1) != digits.test_labels[:60])[:2]
+eight = np.concatenate(([3, 4, 6, 7, 8, 13], wrong))
+answers = digits.test_labels[eight]
+draw.matrix(
+    np.round(probabilities[eight] - np.eye(10)[answers], 2) + 0.0, title="p − y", diverging=True, columns="class",
+    row_labels=[f"a {label}" for label in answers], column_labels=list("0123456789"), limits=(-1, 1), colorbar=False,
+    alt="A table of eight digits by ten classes. In the first six rows nearly all numbers are 0. In the last two rows, the "
+    "misread digits, there is a blue number at the right class and a red one at the class that the model chose.",
+)  # fmt: skip
+
+# %% [markdown]
+# **What to notice.** (1) Where the model is sure and right, there is nothing to learn; one 2 looked a little
+# like a 3. (2) Where it is wrong, it is pushed: up at the label (the gradient is negative there, and we walk against it),
+# down at the wrong choice. (3) Each row sums to 0, but for rounding, since $p$ and $y$ both sum to 1.
+#
+# *Label smoothing* uses $(1-\varepsilon)\,y + \varepsilon/K$ in place of $y$, so that no logit is ever pushed to infinity; the
+# gradient is (8) with this target.
+#
+# ## Residual: the gradient goes both ways
+#
+# In $z' = z + f(z)$ the token is used twice: by itself, and in the branch. With $J _{ij} = \partial f _i/\partial z _j$,
+#
+# $$\frac{\partial z' _i}{\partial z _j} = \delta _{ij} + J _{ij}, \qquad
+# dz _j = \sum_i dz' _i\,(\delta _{ij} + J _{ij}) = dz' _j + \sum_i dz' _i\, J _{ij} \tag{9}$$
+#
+# or $dz = (I + J)^\top dz'$. In code, `dz = dz + dbranch`: no multiplication with the $I$. Here is the matrix for the MLP
+# branch of the last block, at the class token: 48 backwards, each with a single 1 as its $dz'$, give its 48 rows.
+
+# %%
+_, _, norm2, mlp = cache[4][-1]  # what the last block kept
+J = np.empty((48, 48))
+for i in range(48):
+    one = np.zeros((2, 50, 48))
+    one[0, 0, i] = 1  # number i of the first image's class token
+    dh, *_ = ops.mlp_backward(one, mlp)
+    J[i] = ops.layernorm_backward(dh, norm2)[0][0, 0]  # row i, by (9)
+draw.matrices(
+    [("I", np.eye(48)), ("J, the branch", J), ("I + J", np.eye(48) + J)], between=["+", "="], diverging=True, limits=(-0.3, 0.3),
+    alt="Three matrices of 48 by 48: the identity; J, faint red and blue all over; their sum, in which the diagonal of "
+    "the identity still stands out.",
+)  # fmt: skip
+
+# %% [markdown]
+# **What to notice.** (1) The identity is there, whatever the branch does: its ones are
+# off the scale, which ends at 0.3 so that J is seen at all. (2) Two such steps give $(I + J_1)(I + J_2) = I +
+# J_1 + J_2 + J_1 J_2$, and however many there are, one term is $I$: a part of the gradient reaches the first block
+# untouched. (3) With $f = 0$ nothing happens to $z$, so a branch has only to learn what to change.
+#
+# ## The whole backward, by hand
+#
+# The forward's lines, last one first. Each operation gives the gradient of what came in and of its parameters; `put` files
+# the latter under the names of the former.
+
+
+# %%
+def put(grads, names, arrays, block=""):
+    grads |= {block + name: array for name, array in zip(names, arrays, strict=False)}
+
+
+def block_backward(dz, cache, block, grads):
+    norm1, msa, norm2, mlp = cache
+    dh, *g = ops.mlp_backward(dz, mlp)
+    put(grads, MLP, g, block)
+    dh, *g = ops.layernorm_backward(dh, norm2)
+    put(grads, NORM2, g, block)
+    dz = dz + dh  # (9) for (3)
+    dh, *g = ops.multihead_attention_backward(dz, msa)
+    put(grads, MSA, g, block)
+    dh, *g = ops.layernorm_backward(dh, norm1)
+    put(grads, NORM1, g, block)
+    return dz + dh  # (9) for (2)
+
+
+# %%
+def vit_backward(dlogits, cache):
+    cut, embed, cls, pos, blocks, pool, norm, head = cache
+    grads = {}
+    dfirst, *g = ops.linear_backward(dlogits, head)  # (4)
+    put(grads, HEAD, g)
+    dfirst, *g = ops.layernorm_backward(dfirst, norm)
+    put(grads, NORM, g)
+    dz = ops.pool_backward(dfirst, pool)  # zeros, but for the class token
+    for i in reversed(range(len(blocks))):
+        dz = block_backward(dz, blocks[i], f"blocks.{i}.", grads)
+    dz, grads["pos_embed"] = ops.add_position_backward(dz, pos)  # (1)
+    dz, grads["cls_token"] = ops.class_token_backward(dz, cls)
+    dpatches, *g = ops.linear_backward(dz, embed)
+    put(grads, EMBED, g)
+    return grads, ops.patchify_backward(dpatches, cut)
+
+
+loss, loss_cache = cross_entropy(logits, labels)
+grads, dimages = vit_backward(cross_entropy_backward(1.0, loss_cache), cache)
+their_loss, theirs = model.loss_and_grads(images, labels)
+check.close(loss, their_loss, "loss", tol=1e-12)
+assert set(grads) == set(theirs)
+flat = lambda g: np.concatenate([g[name].ravel() for name in params])
+check.close(flat(grads), flat(theirs), f"{len(grads)} arrays, {flat(grads).size:,} gradients", tol=1e-12)
+
+# %% [markdown]
+# The class token alone gets a gradient from the head. How does it come to the patches? By attention, on the way back: the
+# class token has read them, so it hands its gradient on to them. And from the patches it goes on to the pixels. Here it is for
+# a digit that the model misreads: *where would more ink, or less, raise the loss?*
+
+# %%
+which = wrong[:1]
+x = model.normalize(digits.test_images[which])
+out, back = vit_forward(x, params, config)
+_, dx = vit_backward(cross_entropy_backward(1.0, cross_entropy(out, digits.test_labels[which])[1]), back)
+print(f"a {digits.test_labels[which[0]]}, read as a {out[0].argmax()}")
+draw.matrices(
+    [("the digit", digits.test_images[which[0], :, :, 0] / 255), ("dloss / dpixel", dx[0, :, :, 0] / np.abs(dx).max())],
+    diverging=True, colorbar=False,
+    alt="A handwritten 2 that looks like a d or a 4, and beside it the gradient of the loss for each pixel: faint red and "
+    "blue spots all over, and a strong blue line to the left of the stem, where the bow of a 2 would be.",
+)  # fmt: skip
+
+# %% [markdown]
+# **What to notice.** (1) Red: more ink there raises the loss; blue: it lowers it. (2) The strongest blue runs to the left
+# from the stem: ink there would be the bow that this 2 lacks. (3) The rest is rough, red beside blue. A gradient tells what
+# the model reacts to, pixel by pixel, and not what a reader would draw.
+#
+# ## Is it right? All of it, against the definition
+#
+# Equal to the library is one thing. Equal to finite differences is the proof: every parameter of a small ViT is moved a
+# little, and the loss watched. Sides, widths and counts all differ, so that nothing can hide behind equal shapes, and the
+# parameters are of order one, so that no gradient can hide behind its smallness.
+
+# %%
+tiny = ViTConfig(image_size=(4, 6), patch_size=(2, 3), channels=2, classes=5, width=6, depth=2, heads=3, mlp_ratio=1.5)
+q = order_one_parameters(tiny)
+x, targets = rng.standard_normal((3, 4, 6, 2)), np.array([4, 0, 2])
+
+
+def tiny_loss():
+    return cross_entropy(vit_forward(x, q, tiny)[0], targets)[0]
+
+
+out, back = vit_forward(x, q, tiny)
+ours, _ = vit_backward(cross_entropy_backward(1.0, cross_entropy(out, targets)[1]), back)
+report = Report(tuple(compare_scaled(name, ours[name], numerical_gradient(tiny_loss, q[name])) for name in q))
+print(
+    f"{len(q)} arrays, {sum(a.size for a in q.values())} numbers; largest error, of its array's largest gradient: ",
+    end="",
+)
+print(f"{report.error:.1e}", "ok" if report.ok else "WRONG")
+
+# %% [markdown]
+# `python -m minivit check` does this for every option that the library has.
+#
+# ## How many parameters?
+#
+# Embedding and class token, positions, L blocks of two norms, attention ($4D^2 + 4D$, chapter 08) and MLP, the last norm
+# and the head:
+#
+# $$(P^2C\,D + D) + D + ND + L\,(4D + 4D^2 + 4D + 2DM + M + D) + 2D + (DK + K) \tag{10}$$
+
+
+# %%
+def formula(P, C, N, D, M, L, K):
+    return (P * P * C * D + D) + D + N * D + L * (4 * D + 4 * D * D + 4 * D + 2 * D * M + M + D) + 2 * D + D * K + K
+
+
+check.answer(formula(4, 1, 50, 48, 96, 3, 10), sum(a.size for a in params.values()), "this one")
+check.answer(formula(16, 3, 197, 768, 3072, 12, 1000), count_parameters(ViTConfig.from_name("ViT-B/16")), "ViT-B/16")
+
+# %% [markdown]
+# The blocks have nearly all of it: here $3 \cdot (96 + 9{,}408 + 9{,}360 + 96) = 56{,}880$ of 60,730, attention and MLPs alike. With
+# M = 4D, as usual in larger models, the MLPs have twice as many as attention. The head, which alone knows the classes, is
+# the smallest part: 490.
+
+# %% [markdown] exercise="Before you run it" kind="predict" stars=1 minutes=5
+# A fresh model with 100 classes: what is its first loss, about (`first_loss`, to two decimals)? If all logits of an image
+# rise by 3, by how much does its loss rise (`rise`)? A batch has B = 4 images; on one of them the model gives the label p = 0.25:
+# what is the gradient of the loss for that logit (`gradient`)? And a model has D = 64, L = 4, M = 4D: how many parameters has
+# one MLP (`mlp`)?
+
+# %% role="solution"
+# YOUR TURN
+first_loss = 4.61
+rise = 0
+gradient = -0.1875
+mlp = 33088
+# END
+
+# %% role="check"
+check.answer(
+    first_loss, np.log(100), "first_loss", tol=0.005, reasons={2: "log is the natural logarithm", 2.3: "100 classes"}
+)
+check.answer(rise, 0, "rise", reasons={3: "p does not change, and so neither does −log p", -3: "p does not change"})
+check.answer(
+    gradient, (0.25 - 1) / 4, "gradient", tol=1e-6,
+    reasons={-0.75: "the loss is a mean over the batch", 0.0625: "p minus y, and y is 1 there", 0.25: "p minus y, over B",
+             0.1875: "the sign: a larger logit there lowers the loss"},
+)  # fmt: skip
+check.answer(
+    mlp, 2 * 64 * 256 + 256 + 64, "mlp", reasons={32768: "and the biases?", 16640: "there are two layers, up and down",
+                                                  132352: "of one block, not of all"},
+)  # fmt: skip
+
+# %% [markdown] role="hint"
+# Use: log K; what softmax does not see; equation (8); D → M → D, with a bias each.
+
+# %% role="wrong"
+{
+    "the logarithm to base ten": ("first_loss = 4.61", "first_loss = 2", "natural logarithm"),
+    "the logits as the loss": ("rise = 0", "rise = 3", "does not change"),
+    "not averaged": ("gradient = -0.1875", "gradient = -0.75", "mean over the batch"),
+    "without biases": ("mlp = 33088", "mlp = 32768", "biases"),
+}
+
+# %% [markdown] exercise="The class token, at both ends" kind="break" stars=2 minutes=10
+# Two functions of a colleague, the first tokens and a pooling by the mean of the patches. Shapes are right, a
+# gradient check finds nothing, and a model can be trained with them. Each has a mistake that has to do with the class token: find them and mend them. As
+# in equation (1), the class token has a position of its own, the first row of `pos`.
+
+
+# %% role="broken"
+def first_tokens(patches, cls, pos):
+    """patches (B, N−1, D), already embedded; cls (1, 1, D); pos (1, N, D) -> z_0 (B, N, D)."""
+    patches = patches + pos[:, 1:]
+    cls = np.broadcast_to(cls, (len(patches), 1, patches.shape[2]))
+    return np.concatenate((cls, patches), axis=1)
+
+
+def mean_of_patches(z):
+    """z (B, N, D), the class token first -> the mean of the patches (B, D)."""
+    return z.mean(axis=1)
+
+
+# %% role="solution"
+def first_tokens(patches, cls, pos):
+    """patches (B, N−1, D), already embedded; cls (1, 1, D); pos (1, N, D) -> z_0 (B, N, D)."""
+    cls = np.broadcast_to(cls, (len(patches), 1, patches.shape[2]))
+    return np.concatenate((cls, patches), axis=1) + pos
+
+
+def mean_of_patches(z):
+    """z (B, N, D), the class token first -> the mean of the patches (B, D)."""
+    return z[:, 1:].mean(axis=1)
+
+
+# %% role="check"
+some, token, table = (rng.standard_normal(shape) for shape in ((2, 6, 4), (1, 1, 4), (1, 7, 4)))
+both = ops.class_token_forward(some, token)[0]
+check.close(
+    first_tokens(some, token, table), both + table, "z_0",
+    mistakes={"The class token is added after the positions, and has none.":
+              np.concatenate((both[:, :1], some + table[:, 1:]), axis=1)},
+)  # fmt: skip
+z = rng.standard_normal((2, 7, 4))
+check.close(
+    mean_of_patches(z), ops.pool_forward(z, "gap", 1)[0], "mean",
+    mistakes={"The class token is counted among the patches.": z.mean(axis=1),
+              "The class token is counted, and the last patch is not.": z[:, :-1].mean(axis=1),
+              "The sum is right; by how many is it divided?": z[:, 1:].sum(axis=1) / 7},
+)  # fmt: skip
+
+# %% [markdown] role="hint"
+# How many rows of `pos` does each function use? Over how many tokens does the mean go?
+
+# %% role="wrong"
+{
+    "only the pooling mended": (
+        "return np.concatenate((cls, patches), axis=1) + pos",
+        "return np.concatenate((cls, patches + pos[:, 1:]), axis=1)",
+        "added after the positions",
+    ),
+    "only the tokens mended": ("z[:, 1:].mean(axis=1)", "z.mean(axis=1)", "counted among the patches"),
+    "the wrong end": ("z[:, 1:].mean(axis=1)", "z[:, :-1].mean(axis=1)", "the last patch is not"),
+    "divided by N": ("z[:, 1:].mean(axis=1)", "z[:, 1:].sum(axis=1) / z.shape[1]", "by how many"),
+}
+
+# %% [markdown] exercise="A model that cannot make up its mind" kind="break" stars=1 minutes=6
+# `noisy` was given dropout for its training. Somebody evaluates it with the function below, and gets another accuracy each
+# time. Mend `evaluate`; leave the model alone. It takes raw images, and returns the logits (B, K).
+
+# %% role="given"
+noisy = ViT(dataclasses.replace(config, dropout=0.2), params=params)
+
+
+# %% role="broken"
+def evaluate(model, raw_images, rng):
+    logits, _ = model.forward(model.normalize(raw_images), rng)
+    return logits
+
+
+# %% role="solution"
+def evaluate(model, raw_images, rng):
+    return model(model.normalize(raw_images))
+
+
+# %% role="check"
+three = digits.test_images[:3]
+first = evaluate(noisy, three, rng)
+check.close(evaluate(noisy, three, rng), first, "the same digits, asked twice")
+check.close(
+    first, noisy(noisy.normalize(three)), "logits", mistakes={"Raw pixels went into the model: it was trained on normalised "
+    "ones.": noisy(three / 255)},
+)  # fmt: skip
+assert not np.allclose(noisy.forward(noisy.normalize(three), rng)[0], first), "the model must keep its dropout"
+
+# %% [markdown] role="hint"
+# Read what `ViT.forward` says of `rng`: `help(ViT.forward)`.
+
+# %% role="wrong"
+{
+    "the mean of a few": (
+        "return model(model.normalize(raw_images))",
+        "return sum(model.forward(model.normalize(raw_images), rng)[0] for _ in range(3)) / 3",
+        "asked twice",
+    ),
+    "always the same elements": (
+        "return model(model.normalize(raw_images))",
+        "return model.forward(model.normalize(raw_images), np.random.default_rng(0))[0]",
+        "logits  max",
+    ),
+    "not normalised": ("model(model.normalize(raw_images))", "model(raw_images / 255)", "Raw pixels"),
+}
+
+# %% [markdown] exercise="In several bites" kind="build" stars=2 minutes=12
+# A batch may be too large for the memory. Then it is fed in parts, and their gradients are combined: *gradient
+# accumulation*. Write `in_parts`, which gives the loss and the gradients of the whole batch, but calls
+# `model.loss_and_grads(images, labels)` (it returns the mean loss of what it is given, and a dict of gradients) for
+# each part by itself. `sizes` says how many images each part has, in order; they may differ, and sum to B.
+
+
+# %% role="solution"
+def in_parts(model, images, labels, sizes):
+    """-> the loss, and a dict of the gradients: those of the whole batch."""
+    # YOUR TURN
+    total, grads, start = 0.0, {name: 0.0 for name in model.params}, 0
+    for size in sizes:
+        part = slice(start, start + size)
+        loss, part_grads = model.loss_and_grads(images[part], labels[part])
+        total += loss * size / len(images)
+        grads = {name: grads[name] + part_grads[name] * size / len(images) for name in grads}
+        start += size
+    return total, grads
+    # END
+
+
+# %% role="check"
+batch, targets, sizes = model.normalize(digits.test_images[:10]), rng.integers(0, 10, 10), (5, 3, 2)
+whole_loss, whole = model.loss_and_grads(batch, targets)
+pieces = [model.loss_and_grads(batch[a:b], targets[a:b]) for a, b in ((0, 5), (5, 8), (8, 10))]
+got_loss, got = in_parts(model, batch, targets, sizes)
+check.close(
+    got_loss, whole_loss, "loss",
+    mistakes={"This is the mean of the parts' means: a part of 2 has the say of a part of 5.":
+              np.mean([piece[0] for piece in pieces]),
+              "This is the sum of the parts' means.": np.sum([piece[0] for piece in pieces])},
+)  # fmt: skip
+assert set(got) == set(whole), "a gradient for every parameter"
+for name in ("head.weight", "blocks.1.attn.qkv.weight", "cls_token", "pos_embed"):
+    parts = [piece[1][name] for piece in pieces]
+    check.close(
+        got[name], whole[name], name,
+        mistakes={"This is the mean of the parts' means: a part of 2 has the say of a part of 5.": np.mean(parts, axis=0),
+                  "This is the sum of the parts' means.": np.sum(parts, axis=0)},
+    )  # fmt: skip
+
+# %% [markdown] role="hint"
+# The loss of a part is a sum over its images, divided by its own size. Undo that division, add up, and divide by B: once.
+
+# %% role="wrong"
+{
+    "a mean of means": (
+        "part_grads[name] * size / len(images)",
+        "part_grads[name] / len(sizes)",
+        "the say of a part of 5",
+    ),
+    "the sum": ("part_grads[name] * size / len(images)", "part_grads[name]", "sum of the parts' means"),
+    "averaged twice": (
+        "part_grads[name] * size / len(images)",
+        "part_grads[name] * size / len(images) / len(sizes)",
+        "1/3: a factor is missing, or there is one too many",
+    ),
+    "the last part alone": ("grads[name] + part_grads", "part_grads", "head.weight"),
+}
+
+# %% [markdown] exercise="Label smoothing" kind="further" stars=3 minutes=15
+# With smoothing $\varepsilon$ the target is $t = (1-\varepsilon)\,y + \varepsilon/K$, and the loss
+# $-\frac 1B \sum_b \sum_k t _{bk} \log p _{bk}$. Write forward and backward, safe for logits of 1,000. Then find the
+# smallest loss that any logits can reach, `least(K, eps)`: unlike that of plain cross-entropy it is not 0. (Where is the
+# gradient zero? Put that into the loss.)
+
+
+# %% role="solution"
+def smooth_forward(logits, labels, eps):
+    """logits (B, K), labels (B,) -> the loss, cache."""
+    # YOUR TURN
+    B, K = logits.shape
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    target = (1 - eps) * np.eye(K)[labels] + eps / K
+    return -(target * log_p).sum() / B, (np.exp(log_p), target)
+    # END
+
+
+def smooth_backward(dloss, cache):
+    """-> dlogits (B, K)."""
+    # YOUR TURN
+    p, target = cache
+    return dloss * (p - target) / len(p)
+    # END
+
+
+def least(K, eps):
+    """The smallest loss that K logits can reach, for 0 < eps < 1."""
+    # YOUR TURN
+    right, other = 1 - eps + eps / K, eps / K
+    return -right * np.log(right) - (K - 1) * other * np.log(other)
+    # END
+
+
+# %% role="check"
+z, t = rng.standard_normal((3, 5)), np.array([2, 0, 4])
+shifted = np.eye(5)[t] * 0.8 + (1 - np.eye(5)[t]) * 0.2 / 4
+check.close(
+    smooth_forward(z, t, 0.2)[0], ops.cross_entropy_forward(z, t, 0.2)[0], "loss",
+    mistakes={"ε/K goes to every class, the label included; here ε is spread over the others.":
+              ops.cross_entropy_forward(z, shifted)[0]},
+)  # fmt: skip
+check.close(smooth_forward(1e3 * z, t, 0.2)[0], ops.cross_entropy_forward(1e3 * z, t, 0.2)[0], "large logits")
+check.grad(lambda z: smooth_forward(z, t, 0.2), smooth_backward, {"logits": z})
+best = np.log(0.2 / 5 + 0.8 * np.eye(5)[t])
+check.close(least(5, 0.2), ops.cross_entropy_forward(best, t, 0.2)[0], "least")
+
+# %% [markdown] role="hint"
+# The gradient is zero where p = t. The least loss is the entropy of t, $-\sum_k t _k \log t _k$: one term for the label and
+# K − 1 equal ones.
+
+# %% role="wrong"
+{
+    "spread over the others alone": (
+        "target = (1 - eps) * np.eye(K)[labels] + eps / K",
+        "target = (1 - eps) * np.eye(K)[labels] + eps / (K - 1) * (1 - np.eye(K)[labels])",
+        "the label included",
+    ),
+    "overflow": ("shifted = logits - logits.max(axis=1, keepdims=True)", "shifted = logits", "large logits"),
+    "not averaged": ("dloss * (p - target) / len(p)", "dloss * (p - target)", "times 3"),
+    "the label's term alone": (" - (K - 1) * other * np.log(other)", "", "least  max"),
+}
+
+# %% [markdown]
+# ## What you can do now
+#
+# - Write a whole Vision Transformer from its operations, and its backward by reading the forward from below.
+# - Derive cross-entropy from the likelihood, keep it from overflowing, and know its gradient, $(p - y)/B$, by heart.
+# - Check a model three ways: against a reference, against $\log K$, against finite differences; and count its parameters.
+#
+# In the library: `minivit/model/vit.py`, `minivit/model/block.py`, `minivit/ops/cross_entropy.py`, `minivit/proof.py`.
+# Sources: A. Dosovitskiy et al., *An Image is Worth 16x16 Words*, arXiv 2010.11929, section 3.1; label smoothing: C. Szegedy
+# et al., arXiv 1512.00567, section 7; gradients that pass through: K. He et al., *Identity Mappings in Deep Residual
+# Networks*, arXiv 1603.05027.
