@@ -10,7 +10,7 @@ from minivit import ops
 from minivit.device import Cpu
 from minivit.gradcheck import compare, numerical_gradient
 from minivit.inspect import attention_gradients, class_relevance, relevance_rollout, seen_by_head
-from minivit.inspect.relevance import off_lines
+from minivit.inspect.observation import off_lines
 
 
 class Nudged(Cpu):
