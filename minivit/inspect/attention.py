@@ -36,15 +36,16 @@ def seen_by_head(matrix: np.ndarray, config: ViTConfig) -> np.ndarray:
 
 
 def readers(config: ViTConfig) -> slice:
-    """The tokens that the head reads: the first (cls), the first two (cls and dist), or the patches."""
-    if config.pool == "cls":
+    """The tokens that the head reads: the first (cls), the first two (cls and dist), or the patches. Of a class token
+    beside the mean of the patches it is the class token that is shown."""
+    if config.pool.startswith("cls"):
         return slice(0, 1 + config.distilled)
     return slice(config.tokens - config.grid[0] * config.grid[1], config.tokens)
 
 
 def who_looks(config: ViTConfig) -> str:
     """`readers` in words, for titles."""
-    if config.pool != "cls":
+    if not config.pool.startswith("cls"):
         return "the patches look, on average,"
     return "the class and distillation tokens look" if config.distilled else "the class token looks"
 

@@ -47,7 +47,9 @@ def recognise(tensors: Mapping[str, Tensor], changes: dict[str, Any]) -> Source 
         gelu="tanh",
         norm_eps=1e-6,
         resize_filter="bilinear",
-        crop=0.875,
+        # The paper's code squeezes; big_vision's ImageNet recipes resize to 256 pixels and cut out the middle 224.
+        squeeze=attention == PAPER[1],
+        crop=1.0 if attention == PAPER[1] else 0.875,
         position_resize="bilinear_align_corners",
         image_mean=0.5,
         image_std=0.5,

@@ -41,16 +41,7 @@ def recognise(tensors: Mapping[str, Tensor], changes: dict[str, Any]) -> Source 
     first, second = (shape_of(tensors, rename(f"blocks.0.mlp.{fc}.weight"), 2) for fc in ("fc1", "fc2"))
     unused = {prefix + name for name in UNUSED}
     head = rename("head.weight")
-    classes = shape_of(tensors, head, 2)[0] if head in tensors else 0
-    if classes and tensors[head].shape[1] == 2 * width:
-        # Dinov2's own classifier. Who asks for another one, or for none, does not need it.
-        if changes.get("classes") is None:
-            raise ValueError(
-                f"{head} has shape {tensors[head].shape}, expected {(classes, width)}: Dinov2's classifier sees the "
-                "class token beside the mean of the patches, which this model cannot; classes=0 leaves it out"
-            )
-        unused |= {head, rename("head.bias")}
-        classes = 0
+    classes, seen = shape_of(tensors, head, 2) if head in tensors else (0, width)
     options = dict(
         patch_size=tuple(patch_size),
         channels=channels,
@@ -58,6 +49,7 @@ def recognise(tensors: Mapping[str, Tensor], changes: dict[str, Any]) -> Source 
         width=width,
         depth=count_blocks(tensors, f"{prefix}encoder.layer.", "."),
         **mlp_options(width, first[0], second[1]),
+        pool="cls_norm_gap" if seen == 2 * width else "cls",  # Dinov2's classifier sees more than the class token
         distilled=distilled,
         registers=registers,
         qkv_bias=f"{block}attention.attention.query.bias" in tensors,
@@ -65,6 +57,7 @@ def recognise(tensors: Mapping[str, Tensor], changes: dict[str, Any]) -> Source 
         gelu="erf",
         norm_eps=1e-6 if dinov2 else 1e-12,
         resize_filter="bicubic" if dinov2 or distilled else "bilinear",
+        squeeze=not dinov2,
         crop=0.875 if dinov2 or distilled else 1.0,
         position_resize="bicubic_antialias" if registers else "bicubic",
         **normalisation(IMAGENET if dinov2 or distilled else HALF, channels),

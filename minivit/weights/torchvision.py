@@ -45,6 +45,7 @@ def recognise(tensors: Mapping[str, Tensor], changes: dict[str, Any]) -> Source 
         gelu="erf",
         norm_eps=1e-6,
         resize_filter="bilinear",
+        squeeze=False,
         crop=0.875,  # 256 pixels, then the middle 224
         position_resize="bicubic_align_corners",
         **normalisation(IMAGENET, channels),

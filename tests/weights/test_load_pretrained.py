@@ -207,15 +207,51 @@ def test_a_damaged_config_is_refused(hugging_face, text):
         load_pretrained(hugging_face)
 
 
-def test_dinov2s_wide_classifier_is_refused_unless_it_is_not_wanted(tmp_path, request):
-    folder = request.path.parents[1] / "fixtures" / "weights" / "hf_dinov2"
-    arrays = {f"dinov2.{name}": tensor.read() for name, tensor in read_weights(folder / "model.safetensors").items()}
-    arrays |= {"classifier.weight": np.zeros((5, 48), np.float32), "classifier.bias": np.zeros(5, np.float32)}
-    write_safetensors(tmp_path / "model.safetensors", arrays)
-    with pytest.raises(ValueError, match=r"classifier.weight has shape \(5, 48\), expected \(5, 24\).*classes=0"):
-        load_pretrained(tmp_path, heads=3)
-    assert load_pretrained(tmp_path, heads=3, classes=0).config.classes == 0
-    assert load_pretrained(tmp_path, heads=3, classes=5).params["head.weight"].shape == (24, 5)
+def test_dinov2s_classifier_can_be_left_out_or_replaced(request):
+    folder = request.path.parents[1] / "fixtures" / "weights" / "hf_dinov2_classifier"
+    assert load_pretrained(folder).params["head.weight"].shape == (48, 5)
+    model = load_pretrained(folder, classes=0)
+    image = np.random.default_rng(0).standard_normal((1, 24, 24, 2)).astype(np.float32)
+    features, tokens = model(image), model.tokens(image)
+    np.testing.assert_allclose(features[:, :24], tokens[:, 0], atol=1e-6)
+    np.testing.assert_allclose(features[:, 24:], tokens[:, 1:].mean(axis=1), atol=1e-5)
+    assert not load_pretrained(folder, classes=3).params["head.weight"].any()
+
+
+# What each source does to a picture that is no square, from its file alone and from what lies beside it.
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ({"shortest_edge": 64}, (False, 0.75)),
+        ({"height": 64, "width": 64}, (True, 0.75)),
+        (64, (True, 0.75)),
+        (None, (True, 1.0)),
+    ],
+)
+def test_the_preprocessor_tells_how_a_picture_becomes_a_square(hugging_face, size, expected):
+    told = {"crop_size": 48, "resample": 2, "image_mean": [0, 0]} | ({"size": size} if size else {})
+    (hugging_face / "preprocessor_config.json").write_text(json.dumps(told))
+    config = load_pretrained(hugging_face, image_size=24).config
+    assert (config.squeeze, config.crop) == expected
+
+
+def test_who_squeezes(path, request, tmp_path):
+    fixtures = request.path.parents[1] / "fixtures"
+    rules = {}
+    for name in ("hf_deit_distilled", "hf_dinov2", "hf_vit_features", "torchvision_representation.safetensors"):
+        config = load_pretrained(fixtures / "weights" / name, heads=3).config
+        rules[name.partition(".")[0]] = config.squeeze, config.crop, config.resize_filter
+    assert rules == {
+        "hf_deit_distilled": (True, 0.875, "bicubic"),
+        "hf_dinov2": (False, 0.875, "bicubic"),
+        "hf_vit_features": (True, 1.0, "bilinear"),
+        "torchvision_representation": (False, 0.875, "bilinear"),
+    }
+    assert load_pretrained(path, heads=2).config.squeeze is False
+    told = {"pretrained_cfg": {"crop_mode": "squash", "crop_pct": 0.95}}
+    path.with_name("config.json").write_text(json.dumps(told))
+    config = load_pretrained(path, heads=2).config
+    assert (config.squeeze, config.crop) == (True, 0.95)
 
 
 def test_files_that_are_not_read(tmp_path):
