@@ -28,21 +28,44 @@ SWIGLU = DINOV2 | {"mlp.fc1": "mlp.weights_in", "mlp.fc2": "mlp.weights_out"}
 UNUSED = ("embeddings.mask_token", "pooler.dense.weight", "pooler.dense.bias")
 
 
-def recognise(tensors: Mapping[str, Tensor], changes: dict[str, Any]) -> Source | None:
+def recognise(tensors: Mapping[str, Tensor]) -> Source | None:
     prefix = next((name.removesuffix(PATCH) for name in tensors if name.endswith(PATCH)), None)
     if prefix is None:
         return None
+    distilled = f"{prefix}embeddings.distillation_token" in tensors
+    rename = _renamer(prefix, distilled, _block_names(tensors, f"{prefix}encoder.layer.0."))
+    options = _options(tensors, prefix, rename)
+    width = options["width"]
+    positions, unused = prefix + POSITIONS, {prefix + name for name in UNUSED}
+    in_parts = f"{positions}.grid" in tensors  # ONNX
+    rows = 1 + shape_of(tensors, f"{positions}.grid", 3)[1] if in_parts else shape_of(tensors, positions, 3)[1]
+
+    def layout(config: ViTConfig, prefix_rows: bool) -> Layout:
+        layout = torch_layout(config, prefix_rows, rename)
+        if in_parts:
+            layout["pos_embed"] = [
+                same(f"{positions}.class", (1, 1, width), (slice(None), slice(1))),
+                same(f"{positions}.grid", (1, rows - 1, width), (slice(None), slice(1, None))),
+            ]
+        return layout
+
+    def ignored(name: str) -> bool:
+        # A backbone carries another network, whose tensors lie beside its own.
+        return name in unused or (prefix == "backbone." and not name.startswith(prefix))
+
+    return Source(options, rows, layout, ignored)
+
+
+def _options(tensors: Mapping[str, Tensor], prefix: str, rename: Callable) -> dict[str, Any]:
+    """Sizes from the tensors' shapes, and what this kind of model does by convention."""
     width, channels, *patch_size = shape_of(tensors, prefix + PATCH, 4)
-    block = f"{prefix}encoder.layer.0."
+    block, register = f"{prefix}encoder.layer.0.", f"{prefix}embeddings.register_tokens"
     dinov2, distilled = f"{block}norm1.weight" in tensors, f"{prefix}embeddings.distillation_token" in tensors
-    rename = _renamer(prefix, distilled, _block_names(tensors, block))
-    register = f"{prefix}embeddings.register_tokens"
     registers = shape_of(tensors, register, 3)[1] if register in tensors else 0
     first, second = (shape_of(tensors, rename(f"blocks.0.mlp.{fc}.weight"), 2) for fc in ("fc1", "fc2"))
-    unused = {prefix + name for name in UNUSED}
     head = rename("head.weight")
     classes, seen = shape_of(tensors, head, 2) if head in tensors else (0, width)
-    options = dict(
+    return dict(
         patch_size=tuple(patch_size),
         channels=channels,
         classes=classes,
@@ -62,24 +85,6 @@ def recognise(tensors: Mapping[str, Tensor], changes: dict[str, Any]) -> Source 
         position_resize="bicubic_antialias" if registers else "bicubic",
         **normalisation(IMAGENET if dinov2 or distilled else HALF, channels),
     )
-    positions = prefix + POSITIONS
-    in_parts = f"{positions}.grid" in tensors  # ONNX
-    rows = 1 + shape_of(tensors, f"{positions}.grid", 3)[1] if in_parts else shape_of(tensors, positions, 3)[1]
-
-    def layout(config: ViTConfig, prefix_rows: bool) -> Layout:
-        layout = torch_layout(config, prefix_rows, rename)
-        if in_parts:
-            layout["pos_embed"] = [
-                same(f"{positions}.class", (1, 1, width), (slice(None), slice(1))),
-                same(f"{positions}.grid", (1, rows - 1, width), (slice(None), slice(1, None))),
-            ]
-        return layout
-
-    def ignored(name: str) -> bool:
-        # A backbone carries another network, whose tensors lie beside its own.
-        return name in unused or (prefix == "backbone." and not name.startswith(prefix))
-
-    return Source(options, rows, layout, ignored)
 
 
 def _block_names(tensors: Mapping[str, Tensor], block: str) -> dict[str, str | tuple]:

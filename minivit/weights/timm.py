@@ -11,7 +11,7 @@ from .torch_names import HALF, IMAGENET, normalisation, torch_layout
 BACKBONE = "patch_embed.backbone."
 
 
-def recognise(tensors: Mapping[str, Tensor], changes: dict[str, Any]) -> Source | None:
+def recognise(tensors: Mapping[str, Tensor]) -> Source | None:
     if not any(name.startswith("blocks.0.") for name in tensors):
         return None
     width, channels, *patch_size = shape_of(tensors, "patch_embed.proj.weight", 4)

@@ -92,3 +92,10 @@ def test_half_precision_becomes_float32(tmp_path, dtype):
     loaded = load_pretrained(tmp_path / "model.npz")
     assert loaded.dtype == np.float32
     np.testing.assert_array_equal(loaded.params["head.weight"], expected)
+
+
+def test_heads_that_contradict_the_file_are_refused(tmp_path):
+    np.savez(tmp_path / "model.npz", **google_arrays(make()))
+    assert load_pretrained(tmp_path / "model.npz", heads=2).config.heads == 2
+    with pytest.raises(ValueError, match=r"model\.npz: heads is 3, but the file tells 2: leave it out"):
+        load_pretrained(tmp_path / "model.npz", heads=3)

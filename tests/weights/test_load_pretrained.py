@@ -6,10 +6,11 @@ import shutil
 import numpy as np
 import pytest
 from google_files import google_arrays
+from onnx_files import dinov2_onnx
 
 from minivit import ViT, ViTConfig, export_timm, load_pretrained
 from minivit.ops import resize_positions_forward
-from minivit.weights import read_weights
+from minivit.weights import onnx, read_weights, safetensors
 from minivit.weights.safetensors import write_safetensors
 
 SMALL = dict(image_size=16, patch_size=4, classes=5, width=12, depth=2, heads=2, mlp_ratio=2)
@@ -49,7 +50,11 @@ def test_heads_of_published_sizes(tmp_path, width, depth, heads):
     arrays = {name: tensor.read() for name, tensor in read_weights(tmp_path / "a.safetensors").items()}
     write_safetensors(tmp_path / "b.safetensors", arrays)
     assert load_pretrained(tmp_path / "b.safetensors").config.heads == heads
-    assert load_pretrained(tmp_path / "b.safetensors", heads=1).config.heads == 1
+    assert load_pretrained(tmp_path / "b.safetensors", heads=heads).config.heads == heads
+    with pytest.warns(UserWarning, match=f"heads=1 is taken, but published .* 12 blocks of width {width} have {heads}"):
+        assert load_pretrained(tmp_path / "b.safetensors", heads=1).config.heads == 1
+    with pytest.raises(ValueError, match=rf"a\.safetensors: heads is 1, but the file tells {heads}: leave it out"):
+        load_pretrained(tmp_path / "a.safetensors", heads=1)
 
 
 @pytest.mark.parametrize(
@@ -124,8 +129,10 @@ def test_another_resolution_resizes_the_positions_by_the_sources_rule(path, rule
 def test_the_sources_conventions_can_be_overruled(path):
     config = load_pretrained(path, heads=2, norm_eps=1e-3, gelu="tanh", image_mean=0.1, dropout=0.2).config
     assert (config.norm_eps, config.gelu, config.image_mean, config.dropout) == (1e-3, "tanh", 0.1, 0.2)
-    with pytest.raises(TypeError, match="colour"):
+    with pytest.raises(TypeError, match=r"^colour is no option of load_pretrained, nor of ViTConfig"):
         load_pretrained(path, heads=2, colour="red")
+    with pytest.raises(TypeError, match=r"^img_size is no option .*: did you mean image_size\?$"):
+        load_pretrained(path, heads=2, img_size=24)
 
 
 def test_float64(path):
@@ -267,3 +274,19 @@ def test_files_that_are_not_read(tmp_path):
         (tmp_path / f"a.{suffix}").write_bytes(b"x")
     with pytest.raises(ValueError, match=r"holds 3 files of weights, choose one: a\.npz"):
         load_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "onnx"])
+def test_the_header_is_read_once(path, tmp_path, request, monkeypatch, suffix):
+    calls = []
+    if suffix == "onnx":
+        folder = request.path.parents[1] / "fixtures" / "weights" / "hf_dinov2"
+        arrays = {name: tensor.read() for name, tensor in read_weights(folder / "model.safetensors").items()}
+        path, reader, function = tmp_path / "x.onnx", onnx, "_read_graph"
+        path.write_bytes(dinov2_onnx(arrays, (24, 24)))
+    else:
+        reader, function = safetensors, "_read_header"
+    once = getattr(reader, function)
+    monkeypatch.setattr(reader, function, lambda *args: calls.append(1) or once(*args))
+    load_pretrained(path, heads=3 if suffix == "onnx" else 2)
+    assert len(calls) == 1

@@ -41,7 +41,7 @@ def gradients(name, path, fixture, config):
         layout = torch_layout(config, True, lambda ours: ours)
     else:
         importer = torchvision if name.startswith("torchvision") else huggingface
-        layout = importer.recognise(read_weights(find_weights(path)), {}).layout(config, True)
+        layout = importer.recognise(read_weights(find_weights(path))).layout(config, True)
 
     def read(theirs):
         for old, new in IN_MEMORY.items() if name.startswith("hf") else ():
