@@ -13,7 +13,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from ..model import ViT
-from ..model.images import as_pixels, check_images, check_labels, check_pixels
+from ..model.images import as_pixels, check_images, check_labels, check_pixels, check_shape
 from ..ops import cross_entropy_forward
 from .augment import random_affine
 from .config import TrainConfig
@@ -88,6 +88,7 @@ def batched(
 def check_dataset(model: ViT, images: np.ndarray, labels: np.ndarray) -> None:
     """Raise, before any work is done, ValueError or TypeError for raw images or labels that the model cannot take."""
     check_pixels(images)
+    check_shape(images, model.config)  # all of them, so that the error names the shape that was given
     check_images(model.normalize(images[:1]), model.config, model.dtype)
     check_labels(labels, len(images), model.config)
 
