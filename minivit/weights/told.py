@@ -1,6 +1,7 @@
 """What stands beside a file of weights: Hugging Face's config.json and preprocessor_config.json, timm's config.json."""
 
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -56,8 +57,14 @@ def _preprocessor(told: dict[str, Any]) -> tuple[dict[str, Any], Any]:
     if resized:
         options["squeeze"] = not (isinstance(told["size"], dict) and "shortest_edge" in told["size"])
     if resized and cut and told.get("do_center_crop", True):
-        return options | {"crop": min(1.0, cut[0] / resized[0])}, cut
+        return options | {"crop": min(1.0, _part(cut[0], resized[0]))}, cut
     return options | ({"crop": 1.0} if resized else {}), resized
+
+
+def _part(cut: int, resized: int) -> float:
+    """cut / resized, so that floor(cut / part) is `resized` again, whichever way the division was rounded."""
+    part = cut / resized
+    return part if math.floor(cut / part) == resized else math.nextafter(part, 0)
 
 
 def _timm(config: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from google_files import google_arrays
 from onnx_files import dinov2_onnx
 
 from minivit import ViT, ViTConfig, export_timm, load_pretrained
+from minivit.data.preprocess import resized_size
 from minivit.ops import resize_positions_forward
 from minivit.weights import onnx, read_weights, safetensors
 from minivit.weights.safetensors import write_safetensors
@@ -240,6 +241,14 @@ def test_the_preprocessor_tells_how_a_picture_becomes_a_square(hugging_face, siz
     (hugging_face / "preprocessor_config.json").write_text(json.dumps(told))
     config = load_pretrained(hugging_face, image_size=24).config
     assert (config.squeeze, config.crop) == expected
+
+
+def test_the_size_before_the_crop_is_the_preprocessors_own(hugging_face):
+    for resized in (56, 59, 118, 187):  # of which some come out one pixel less by floor(cut / (cut / resized))
+        told = {"size": {"height": resized, "width": resized}, "crop_size": 48, "image_mean": [0, 0]}
+        (hugging_face / "preprocessor_config.json").write_text(json.dumps(told))
+        config = load_pretrained(hugging_face).config
+        assert resized_size((100, 90), config.image_size, config.crop, config.squeeze) == (resized, resized)
 
 
 def test_who_squeezes(path, request, tmp_path):
