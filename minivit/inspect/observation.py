@@ -41,7 +41,7 @@ def observe(model: ViT, images: np.ndarray, classes: np.ndarray | None = None, g
     """
     config = model.config
     noting = ViT(config, params=model.numpy_params())
-    noting.device = recorder = Recorder(config.grid)
+    noting.device = recorder = Recorder()
     logits, cache = noting.forward(noting.normalize(images))
     tokens = recorder.pooled
     if config.pool == "cls":  # the others' norm comes before, or is for the mean alone
@@ -63,16 +63,13 @@ class Recorder(Cpu):
     """A device that computes as the CPU does, and keeps the weights A of each attention, its backward's dA, and the
     tokens that are pooled."""
 
-    def __init__(self, grid: tuple[int, int]) -> None:
-        self.grid = grid
+    def __init__(self) -> None:
         self.weights: list[np.ndarray] = []
         self.gradients: list[np.ndarray] = []  # the last block's first
         self.pooled: np.ndarray | None = None
         self.ops = SimpleNamespace(**vars(ops))
-        for note in (self.multihead_attention_forward, self.multihead_attention_backward):
-            setattr(self.ops, note.__name__, note)
-        for note in (self.axial_attention_forward, self.axial_attention_backward, self.pool_forward):
-            setattr(self.ops, note.__name__, note)
+        for name in set(dir(self)) & set(ops.__all__):  # the methods below stand in for the operations of their names
+            setattr(self.ops, name, getattr(self, name))
 
     def multihead_attention_forward(self, *args: object) -> tuple[np.ndarray, tuple]:
         y, cache = ops.multihead_attention_forward(*args)
