@@ -226,7 +226,6 @@ def test_dinov2s_classifier_can_be_left_out_or_replaced(request):
     assert not load_pretrained(folder, classes=3).params["head.weight"].any()
 
 
-# What each source does to a picture that is no square, from its file alone and from what lies beside it.
 @pytest.mark.parametrize(
     ("size", "expected"),
     [
