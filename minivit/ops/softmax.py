@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from .blocks import in_blocks
 from .sums import sum_features
 
 SAFE = 50.0  # exp(±50) is far inside float32, and so are sums of it
@@ -15,15 +14,10 @@ def softmax_forward(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     (NumPy is slow along short rows), so it is done only where a number is large enough to matter.
     Cached: p, since the gradient needs nothing else.
     """
-    p = in_blocks(_softmax, x)
-    return p, p
-
-
-def _softmax(x: np.ndarray) -> np.ndarray:
     small = x.min() > -SAFE and x.max() < SAFE  # false for NaN
     p = np.exp(x if small else x - x.max(axis=-1, keepdims=True))
     p /= sum_features(p)
-    return p
+    return p, p
 
 
 def softmax_backward(dp: np.ndarray, cache: np.ndarray) -> np.ndarray:
