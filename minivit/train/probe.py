@@ -17,7 +17,7 @@ from .config import TrainConfig
 from .optimizer import SGD, FlatParameters, clip_by_norm
 from .progress import Progress
 from .schedule import warmup_cosine
-from .shards import batched, check_dataset, worker_pool
+from .shards import check_dataset
 
 PROBE = TrainConfig(
     epochs=50, batch_size=128, optimizer="sgd", momentum=0.9, learning_rate=0.1, warmup=0.0, weight_decay=0.0,
@@ -56,8 +56,7 @@ def fit_head(
             show.features(done, len(train_images) + len(test_images))
         return found
 
-    with worker_pool(model.device.threads or workers) as pool:
-        x, x_test = (batched(pool, model, features, images) for images in (train_images, test_images))
+    x, x_test = (model.on_raw(features, images, workers) for images in (train_images, test_images))
     mean, std = x.mean(axis=0), x.std(axis=0) + 1e-6
     # Features that all have mean 0 and variance 1 are learned from at one pace; the head takes their scale in the end.
     x, x_test = (x - mean) / std, (x_test - mean) / std

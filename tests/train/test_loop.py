@@ -12,7 +12,8 @@ import pytest
 
 from minivit import TrainConfig, ViT, fit
 from minivit.train import resume, save_checkpoint
-from minivit.train.shards import batch_gradients, evaluate, worker_pool
+from minivit.train.shards import batch_gradients, evaluate
+from minivit.workers import worker_pool
 
 
 def run(trainer, digits, **options):
