@@ -18,7 +18,7 @@ from torch_vit import torch_step
 
 from minivit import TrainConfig, Trainer, ViT, ViTConfig
 from minivit.train.mnist import PRESETS
-from minivit.train.shards import worker_pool
+from minivit.workers import worker_pool
 
 SECONDS, ROUNDS = 0.5, 8  # of each side's turn, and turns
 

@@ -80,6 +80,10 @@ def predict(args: argparse.Namespace) -> int:
     """Say what is in a picture: a digit, or one of ImageNet's 1,000 classes, as the model has learned it."""
     from .data import class_names, top_classes
 
+    if args.out:  # before any work is done
+        from .inspect.canvas import figure_format
+
+        figure_format(args.out)
     model, image = _read(args)
     if not model.config.classes:
         raise ValueError(f"{args.model} has no classes to predict; `minivit look` shows what it sees")
@@ -102,7 +106,9 @@ def look(args: argparse.Namespace) -> int:
     """Draw a page on how a model sees a picture: relevance, attention, rollout, tokens and positions."""
     from .data import class_names
     from .inspect import plot_page, save_figure
+    from .inspect.canvas import figure_format
 
+    figure_format(args.out)  # before any work is done
     model, image = _read(args)
     title = f"{Path(args.picture).name}, seen by {Path(args.model).name}: {model!r}"
     save_figure(plot_page(model, image, class_names(model.config.classes), title), args.out)

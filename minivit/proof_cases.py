@@ -105,6 +105,11 @@ OPS: dict[str, tuple[Callable, Callable, dict[str, tuple[int, ...]]]] = {
         ops.weight_standardisation_backward,
         {"weight": (3, 2, 4, 5)},
     ),
+    "weight_standardisation, eps 0.5 under the root": (
+        lambda weight: ops.weight_standardisation_forward(weight, 0.5, under_root=True),
+        ops.weight_standardisation_backward,
+        {"weight": (3, 2, 4, 5)},
+    ),
     "groupnorm": (
         lambda *args: ops.groupnorm_forward(*args, 2),
         ops.groupnorm_backward,
@@ -140,6 +145,7 @@ OPS: dict[str, tuple[Callable, Callable, dict[str, tuple[int, ...]]]] = {
     "pool, cls": (lambda x: ops.pool_forward(x, "cls"), ops.pool_backward, TOKENS),
     "pool, distilled": (lambda x: ops.pool_forward(x, "distilled"), ops.pool_backward, TOKENS),
     "pool, gap": (lambda x: ops.pool_forward(x, "gap"), ops.pool_backward, TOKENS),
+    "pool, cls_gap": (lambda x: ops.pool_forward(x, "cls_gap", 2), ops.pool_backward, TOKENS),
     "pool, gap, prefix": (lambda x: ops.pool_forward(x, "gap", 2), ops.pool_backward, TOKENS),
     "registers": (
         lambda *args: ops.registers_forward(*args, 1),
@@ -201,6 +207,10 @@ CONFIGS: dict[str, ViTConfig] = {
     "normalised mean": _small(pool="norm_gap", gelu="tanh"),
     "normalised mean, class token, registers": _small(pool="norm_gap", class_token=True, registers=2, position="2d"),
     "normalised mean, sincos2d": _small(pool="norm_gap", position="sincos2d", width=4),
+    "class token beside mean, registers": _small(pool="cls_norm_gap", registers=2),
+    "class token beside mean, 2d, pre_logits": _small(pool="cls_norm_gap", position="2d", representation_size=7),
+    "class token beside mean, sincos2d": _small(pool="cls_norm_gap", position="sincos2d", width=4),
+    "class token beside mean, relative": _small(pool="cls_norm_gap", position="relative"),
     "normalised mean, relative": _small(pool="norm_gap", position="relative"),
     "pre_logits": _small(representation_size=7),
     "pre_logits, normalised mean": _small(representation_size=4, pool="norm_gap", qkv_bias=False),
@@ -211,6 +221,7 @@ CONFIGS: dict[str, ViTConfig] = {
     "axial, normalised mean": _small(attention="axial", pool="norm_gap", layer_scale=0.1, qkv_bias=False, heads=3),
     "hybrid, root": _hybrid(stem=(), patch_size=(2, 1), channels=2),
     "hybrid": _hybrid(stem=(2,), pool="gap"),
+    "hybrid, timm's eps": _hybrid(stem=(1,), stem_eps="timm"),
     "hybrid, two stages": _hybrid(stem=(1, 1), image_size=(9, 8), position="none"),
     "dropout, axial, swiglu": _small(
         attention="axial", mlp="swiglu", pool="gap", dropout=0.1, attention_dropout=0.3, drop_path=0.4, depth=2

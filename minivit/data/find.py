@@ -1,6 +1,6 @@
 """Find the files of MNIST in the user's folders, or download them when asked to.
 
-What the files are is in published.py; what is inside them is read in mnist.py.
+What the files are is in mnist_files.py; what is inside them is read in mnist.py.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from ..files import atomic_write
-from .published import SOURCES, File
+from .mnist_files import SOURCES, File
 
 MEND = {  # what to do where the files are not found
     "digits": "Reinstall minivit: this file ships with it.",

@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-def preprocess(image: "str | os.PathLike | Image | np.ndarray", config: ViTConfig, squeeze: bool = False) -> np.ndarray:
+def preprocess(image: "str | os.PathLike | Image | np.ndarray", config: ViTConfig) -> np.ndarray:
     """A picture file, a Pillow image or an array -> (height, width, C) uint8: `model.predict(pixels[None])` takes it.
 
     The short side is resized to image_size / crop and the middle cut out, as torchvision and timm do at evaluation:
-    config.crop 0.875 for 224 pixels is their "resize to 256, centre crop 224". config.resize_filter names Pillow's
-    filter, which averages over all pixels that fall together (antialias). Grey becomes colour or colour grey, as
-    config.channels asks; what is transparent lies on white.
+    config.crop 0.875 for 224 pixels is their "resize to 256, centre crop 224". With config.squeeze both sides are,
+    whatever that does to the proportions: so did Google when it measured its ViTs on ImageNet, and Hugging Face's ViT
+    and DeiT do to this day. config.resize_filter names Pillow's filter, which averages over all pixels that fall
+    together (antialias). Grey becomes colour or colour grey, as config.channels asks; what is transparent lies on
+    white.
     An array is (height, width) or (height, width, 1, 3 or 4), uint8 or floats in [0, 1].
-    squeeze: resize both sides to image_size instead, whatever that does to the proportions, and crop nothing: so did
-    Google when it measured its ViTs on ImageNet, and Hugging Face's ViT does to this day.
     Raises FileNotFoundError, ValueError or TypeError that says what was given and expected.
     """
     from .opening import MOST_PIXELS, Resampling, on_white, open_picture  # Pillow, which those who train can do without
@@ -33,7 +33,7 @@ def preprocess(image: "str | os.PathLike | Image | np.ndarray", config: ViTConfi
         raise ValueError(f"the model sees {config.channels} channels, expected 1 (grey) or 3 (red, green, blue)")
     mode = "L" if config.channels == 1 else "RGB"
     picture = on_white(open_picture(image)).convert(mode)
-    size = config.image_size if squeeze else resized_size(picture.size[::-1], config.image_size, config.crop)
+    size = resized_size(picture.size[::-1], config.image_size, config.crop, config.squeeze)
     if math.prod(size) > MOST_PIXELS:
         raise ValueError(f"the picture has {picture.width} x {picture.height} pixels: too long and thin to be resized")
     picture = picture.resize(size[::-1], Resampling[config.resize_filter.upper()])
@@ -41,13 +41,18 @@ def preprocess(image: "str | os.PathLike | Image | np.ndarray", config: ViTConfi
     return pixels.reshape(config.image_shape)
 
 
-def resized_size(size: tuple[int, int], image_size: tuple[int, int], crop: float) -> tuple[int, int]:
-    """What to resize (height, width) to, before the middle of image_size is cut out; the aspect ratio is kept.
+def resized_size(
+    size: tuple[int, int], image_size: tuple[int, int], crop: float, squeeze: bool = False
+) -> tuple[int, int]:
+    """What to resize (height, width) to, before the middle of image_size is cut out; unless squeezed, the aspect ratio
+    is kept.
 
     For a square model timm's and torchvision's integers: the short side floor(image_size / crop), the long one floored.
     For others timm's too: as small as covers both sides, rounded.
     """
     target = tuple(math.floor(side / crop) for side in image_size)
+    if squeeze:
+        return target
     if target[0] == target[1]:
         short = min(size)
         return tuple(target[0] if side == short else target[0] * side // short for side in size)

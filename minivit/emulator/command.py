@@ -1,7 +1,6 @@
 """The command `python -m minivit kernel FILE.cu [LAUNCH] [--check | --profile]`: run a kernel with no GPU."""
 
 import argparse
-import signal
 import sys
 from pathlib import Path
 
@@ -48,7 +47,6 @@ def kernel(args: argparse.Namespace) -> int:
         if args.profile:
             print(chosen.profile(launch.grid, launch.block, *values, shared=launch.shared))
             return 0
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends a loop that has no end
         chosen(launch.grid, launch.block, *values, shared=launch.shared)
     except LaunchError as error:  # the kernel's mistake
         print(f"{error}\nHere that is the option --check.", file=sys.stderr)

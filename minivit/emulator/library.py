@@ -2,6 +2,7 @@
 
 import ctypes
 import functools
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -20,6 +21,7 @@ class Library:
         self.path = path
         self._c = ctypes.CDLL(str(path))
         self._c.emulator_launch.restype = ctypes.c_bool
+        self._c.emulator_interrupted.restype = ctypes.c_bool
         self._c.emulator_static_shared.restype = ctypes.c_ulong
         self._c.emulator_new_stacks.restype = ctypes.c_void_p
         for function in (self._c.emulator_message, self._c.emulator_printed, self._c.emulator_signature):
@@ -37,7 +39,13 @@ class Library:
     def launch(
         self, kernel: int, grid: tuple, block: tuple, pointers: np.ndarray, shared: int, order: int
     ) -> str | None:
-        """Run a kernel on arguments that were checked. Returns what went wrong, or None."""
+        """Run a kernel on arguments that were checked. Returns what went wrong, or None.
+
+        Ctrl-C ends it with KeyboardInterrupt, where that is what Ctrl-C does: in the main thread, and not while a
+        training run has put it off.
+        """
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        interruptible = in_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler
         with _ONE_LAUNCH_AT_A_TIME:
             ok = self._c.emulator_launch(
                 ctypes.c_int(kernel),
@@ -47,11 +55,15 @@ class Library:
                 pointers.ctypes.data_as(ctypes.c_void_p),
                 ctypes.c_uint(order),
                 ctypes.c_void_p(_stacks(self)),
+                ctypes.c_bool(interruptible),
             )
+            interrupted = self._c.emulator_interrupted()
             message = self._c.emulator_message().decode(errors="replace")
             printed = self._c.emulator_printed().decode(errors="replace")
         if printed:
             sys.stdout.write(printed)
+        if interrupted:
+            raise KeyboardInterrupt
         return None if ok else message
 
     def __getattr__(self, name: str) -> object:

@@ -1,8 +1,8 @@
 """What a model sees and how its training went: arrays first, then pictures of them.
 
-Arrays: attention.py, relevance.py, embedding.py, mistakes.py. A figure a function: plots.py (a run, weights), maps.py
-(what is looked at); page.py makes a page on one picture, report.py writes a run's pictures. Images are raw here, as
-`model.predict` takes them.
+Arrays: attention.py, relevance.py, embedding.py, mistakes.py; observation.py runs the model once for all of a page. A
+figure a function: plots.py (a run, weights), maps.py (what is looked at); page.py makes a page on one picture,
+report.py writes a run's pictures. Images are raw here, as `model.predict` takes them.
 """
 
 from .attention import (

@@ -4,6 +4,8 @@ A token is looked at by others (a column of a map) and looks at others (a row). 
 that the head reads: the class token, with a distillation token both, and with mean pooling all patches.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..model import ViT, ViTConfig
@@ -34,15 +36,16 @@ def seen_by_head(matrix: np.ndarray, config: ViTConfig) -> np.ndarray:
 
 
 def readers(config: ViTConfig) -> slice:
-    """The tokens that the head reads: the first (cls), the first two (cls and dist), or the patches."""
-    if config.pool == "cls":
+    """The tokens that the head reads: the first (cls), the first two (cls and dist), or the patches. Of a class token
+    beside the mean of the patches it is the class token that is shown."""
+    if config.pool.startswith("cls"):
         return slice(0, 1 + config.distilled)
     return slice(config.tokens - config.grid[0] * config.grid[1], config.tokens)
 
 
 def who_looks(config: ViTConfig) -> str:
     """`readers` in words, for titles."""
-    if config.pool != "cls":
+    if not config.pool.startswith("cls"):
         return "the patches look, on average,"
     return "the class and distillation tokens look" if config.distilled else "the class token looks"
 
@@ -55,7 +58,7 @@ def attention_rollout(model: ViT, images: np.ndarray, fusion: str = "mean", disc
     return rollout(model.attention(model.normalize(images)), fusion, discard)
 
 
-def rollout(weights: np.ndarray, fusion: str = "mean", discard: float = 0.0) -> np.ndarray:
+def rollout(weights: Sequence[np.ndarray], fusion: str = "mean", discard: float = 0.0) -> np.ndarray:
     """Ã_L … Ã_2 Ã_1, with Ã = (A + I)/2 (Abnar and Zuidema, arXiv 2005.00928): (L, B, H, N, N) -> (B, N, N).
 
     I stands for the residual connection. A is one matrix for all heads: their "mean" (the paper's), "max" or "min".
@@ -66,8 +69,8 @@ def rollout(weights: np.ndarray, fusion: str = "mean", discard: float = 0.0) -> 
         raise ValueError(f"fusion is {fusion!r}, expected one of {', '.join(map(repr, FUSIONS))}")
     if not 0 <= discard < 1:
         raise ValueError(f"discard is {discard!r}, expected a part in [0, 1)")
-    N = weights.shape[-1]
-    total, identity = None, np.eye(N, dtype=weights.dtype)
+    N = weights[0].shape[-1]
+    total, identity = None, np.eye(N, dtype=weights[0].dtype)
     for block in weights:
         fused = FUSIONS[fusion](block, axis=1)  # (B, N, N)
         if smallest := int(discard * N):
@@ -93,13 +96,17 @@ def attention_distance(model: ViT, images: np.ndarray) -> np.ndarray:
     return total / len(images)
 
 
-def mean_distance(weights: np.ndarray, config: ViTConfig) -> np.ndarray:
+def mean_distance(weights: Sequence[np.ndarray], config: ViTConfig) -> np.ndarray:
     """`attention_distance` from the attention itself: (L, B, H, N, N) -> (L, H)."""
-    distances = patch_distances(config)
+    distances = patch_distances(config).astype(weights[0].dtype)
     patches = len(distances)
-    weights = weights[..., -patches:, -patches:]
-    weights = weights / np.maximum(weights.sum(axis=-1, keepdims=True), np.finfo(weights.dtype).tiny)
-    return np.einsum("lbhqk,qk->lh", weights, distances) / (weights.shape[1] * patches)
+
+    def of_block(block: np.ndarray) -> np.ndarray:
+        block = block[..., -patches:, -patches:]
+        distance = np.einsum("bhqk,qk->bhq", block, distances)
+        return (distance / np.maximum(block.sum(axis=-1), np.finfo(block.dtype).tiny)).mean(axis=(0, 2))
+
+    return np.stack([of_block(block) for block in weights])
 
 
 def patch_distances(config: ViTConfig) -> np.ndarray:

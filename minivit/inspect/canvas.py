@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
@@ -36,8 +37,17 @@ def picture_figure(picture: np.ndarray, width: float, around: float) -> tuple[Fi
 
 def save_figure(figure: Figure, path: str | os.PathLike, dpi: int = 150) -> None:
     """Write a figure, whole or not at all, in the format that the name's ending says: .png, .svg, .pdf."""
+    ending = figure_format(path)
     with atomic_write(path) as file:
-        figure.savefig(file, format=Path(path).suffix[1:] or "png", dpi=dpi, facecolor="white")
+        figure.savefig(file, format=ending, dpi=dpi, facecolor="white")
+
+
+def figure_format(path: str | os.PathLike) -> str:
+    """What the path's ending says, png where it has none. Raises ValueError for what Matplotlib does not write."""
+    ending, known = Path(path).suffix[1:].lower() or "png", FigureCanvasBase.get_supported_filetypes()
+    if ending not in known:
+        raise ValueError(f"{path} ends in .{ending}, expected one of {', '.join(f'.{name}' for name in known)}")
+    return ending
 
 
 def mosaic(tiles: np.ndarray, gap: int = 1) -> np.ndarray:

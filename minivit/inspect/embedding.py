@@ -62,7 +62,7 @@ def patch_tokens(model: ViT, images: np.ndarray) -> np.ndarray:
     """What the last block says of each patch, after the final norm: raw images (B, …) -> (B, gh, gw, D)."""
     gh, gw = model.config.grid
     tokens = model.device.to_numpy(model.tokens(model.normalize(images)))
-    return tokens[:, model.config.prefix_tokens :].reshape(len(images), gh, gw, -1)
+    return tokens[:, -gh * gw :].reshape(len(images), gh, gw, -1)
 
 
 def patch_token_colours(model: ViT, images: np.ndarray) -> np.ndarray:
@@ -72,7 +72,11 @@ def patch_token_colours(model: ViT, images: np.ndarray) -> np.ndarray:
     together are red, green and blue, each from its 1st to its 99th percentile. Like tokens get like colours; which
     colour has no meaning.
     """
-    tokens = patch_tokens(model, images)
+    return token_colours(patch_tokens(model, images))
+
+
+def token_colours(tokens: np.ndarray) -> np.ndarray:
+    """`patch_token_colours` from the tokens themselves: (B, gh, gw, D) -> (B, gh, gw, 3)."""
     scores = principal_components(tokens.reshape(-1, tokens.shape[-1]), 3)[2]
     scores = np.pad(scores, ((0, 0), (0, 3 - scores.shape[1])))  # of fewer than three tokens
     low, high = np.percentile(scores, (1, 99), axis=0)
@@ -89,11 +93,16 @@ def principal_components(rows: np.ndarray, count: int) -> tuple[np.ndarray, np.n
 
     The sign of a direction is open; its largest number is made positive, so that pictures repeat.
     """
-    centred = rows - rows.mean(axis=0)
-    _, length, directions = np.linalg.svd(centred, full_matrices=False)
-    directions = directions[:count]
+    centred = (rows - rows.mean(axis=0)).astype(np.float64)
+    n, D = rows.shape
+    # Few rows lie in few directions, and a basis of these is enough. The eigenvectors of the covariance
+    # are found sooner than an SVD, and float64 makes up for the squares.
+    basis = np.linalg.qr(centred.T)[0] if n < D else np.eye(D)
+    within = centred @ basis
+    variance, vectors = np.linalg.eigh(within.T @ within)
+    directions = (basis @ vectors[:, ::-1]).T[:count]
     largest = np.take_along_axis(directions, np.abs(directions).argmax(axis=1)[:, None], axis=1)
     directions = directions * np.copysign(1, largest)
-    variance = length**2
+    variance = np.maximum(variance[::-1], 0)
     share = variance[:count] / max(variance.sum(), np.finfo(rows.dtype).tiny)
-    return directions, share, centred @ directions.T
+    return tuple(array.astype(rows.dtype) for array in (directions, share, centred @ directions.T))

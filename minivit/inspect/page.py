@@ -6,13 +6,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from ..model import ViT
+from ..model import ViT, ViTConfig
+from ..ops import softmax_forward
 from .attention import even_distance, mean_distance, rollout, seen_by_head, who_looks
 from .canvas import BLUE, as_rgb, enlarged, new_figure, over_image
-from .embedding import patch_token_colours
+from .embedding import token_colours
 from .maps import draw_attention_distance
+from .observation import Observation, observe
 from .plots import position_mosaic
-from .relevance import class_relevance
+from .relevance import observed_relevance
 
 ACROSS = 6  # heads in a row
 
@@ -27,7 +29,9 @@ def plot_page(model: ViT, image: np.ndarray, classes: Sequence[str] | None = Non
         raise ValueError(f"the image has shape {image.shape}, expected (1, height, width, C)")
     config = model.config
     names = classes or list(map(str, range(config.classes)))
-    probabilities = model.predict(image)[0] if config.classes else None
+    seen = observe(model, image, gradients=config.classes > 0)
+    weights = seen.by_block(config.attention == "axial")
+    probabilities = softmax_forward(seen.logits)[0][0] if config.classes else None
     rows = -(-config.heads // ACROSS)
     aspect = config.image_size[0] / config.image_size[1]
     # In inches: as high as the pictures are at this width, and what is written around them.
@@ -36,9 +40,8 @@ def plot_page(model: ViT, image: np.ndarray, classes: Sequence[str] | None = Non
     figure.get_layout_engine().set(w_pad=0.08, h_pad=0.06)
     figure.suptitle(title or repr(model), fontsize=10)
     top, middle, bottom = figure.subfigures(3, 1, height_ratios=heights)
-    weights = model.attention(model.normalize(image))
-    _draw_main_maps(top, model, image, weights, names[probabilities.argmax()] if config.classes else None)
-    _draw_heads(middle, image, seen_by_head(weights[-1, 0], config), who_looks(config))
+    _draw_main_maps(top, config, image, seen, weights, names[probabilities.argmax()] if config.classes else None)
+    _draw_heads(middle, image, seen_by_head(weights[-1][0], config), who_looks(config))
     with_positions = config.position not in ("none", "relative")
     cells = bottom.subplots(1, 1 + with_positions + bool(config.classes), squeeze=False)[0].tolist()
     if probabilities is not None:
@@ -51,19 +54,26 @@ def plot_page(model: ViT, image: np.ndarray, classes: Sequence[str] | None = Non
     return figure
 
 
-def _draw_main_maps(page: SubFigure, model: ViT, image: np.ndarray, weights: np.ndarray, likeliest: str | None) -> None:
+def _draw_main_maps(
+    page: SubFigure,
+    config: ViTConfig,
+    image: np.ndarray,
+    seen: Observation,
+    weights: Sequence[np.ndarray],
+    likeliest: str | None,
+) -> None:
     """The picture, and what the model makes of it as a whole. weights (L, 1, H, N, N): its attention."""
+    gh, gw = config.grid
     panels = {"what the model sees": as_rgb(image)}
     if likeliest is not None:
-        panels[f"speaks for\n“{likeliest}”"] = over_image(image, class_relevance(model, image))
+        panels[f"speaks for\n“{likeliest}”"] = over_image(image, observed_relevance(seen, config))
     else:
-        last = seen_by_head(weights[-1], model.config).mean(axis=1)
+        last = seen_by_head(weights[-1], config).mean(axis=1)
         panels["attention, last block,\nmean of heads"] = over_image(image, last)
-    seen = seen_by_head(rollout(weights), model.config)
-    panels["attention rollout\nthrough all blocks"] = over_image(image, seen)
-    panels["patch tokens: main\ncomponents as colours"] = enlarged(
-        patch_token_colours(model, image), model.config.image_size
-    )
+    reaching = seen_by_head(rollout(weights), config)
+    panels["attention rollout\nthrough all blocks"] = over_image(image, reaching)
+    patches = seen.tokens[:, -gh * gw :].reshape(1, gh, gw, -1)
+    panels["patch tokens: main\ncomponents as colours"] = enlarged(token_colours(patches), config.image_size)
     for axes, (title, picture) in zip(page.subplots(1, 4), panels.items(), strict=True):
         _show(axes, picture[0])
         axes.set_title(title, fontsize=10)

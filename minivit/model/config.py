@@ -12,11 +12,12 @@ from ..ops.resize import METHODS
 from .checks import as_pair, as_tuple, finite_float, one_of, positive_int, truth, whole_number
 from .sizes import size_by_name
 
-POOLS = ("cls", "gap", "norm_gap")
+POOLS = ("cls", "gap", "norm_gap", "cls_norm_gap")
 POSITIONS = ("none", "1d", "2d", "sincos2d", "relative")
 GELUS = ("erf", "tanh")
 MLPS = ("gelu", "swiglu")
 ATTENTIONS = ("full", "axial")
+STEM_EPS = ("google", "timm")
 FILTERS = ("bicubic", "bilinear")
 MOST_STAGES = 8  # of a stem; each doubles the channels
 
@@ -26,44 +27,79 @@ class ViTConfig:
     """The architecture of a ViT (arXiv 2010.11929). Sizes in pixels may be an int or a pair (height, width).
 
     NumPy numbers become Python's. Raises ValueError where values do not fit together, TypeError where a number is none.
+
+    image_size           pixels
+    patch_size           pixels of the image, or places of the stem's map
+    channels             C: of an image, 3 for colour, 1 for grey
+    classes              K; 0: no head, the logits are the features
+    width                D: numbers a token
+    depth                L: blocks
+    heads                H: attention heads of d = D/H numbers; they divide the width
+    mlp_ratio            M = D · mlp_ratio: numbers a token inside the MLP
+    pool                 what the head sees: "cls", the class token, normalised; "gap", the mean of the patches, then
+                         normalised (timm's fc_norm); "norm_gap", the mean of normalised patches (Google);
+                         "cls_norm_gap", the first and the last side by side, 2D numbers (Dinov2's classifier)
+    class_token          True or False; None: exactly when the head sees it, so not with a mean alone
+    distilled            True: a distillation token after the class token, with a head of its own (DeiT)
+    registers            learned tokens after those two, without positions (arXiv 2309.16588)
+    representation_size  numbers of a dense layer with a tanh before the head; None: no such layer
+    position             "none", "1d", "2d", "sincos2d" or "relative": see ops/positions.py
+    attention            "full", or "axial": along rows, then along columns (see ops/axial.py)
+    mlp                  "gelu", or "swiglu" (see ops/swiglu.py)
+    gelu                 "erf", exact, or "tanh", the approximation
+    norm_eps             ε of LayerNorm, added to the variance
+    qkv_bias             True: queries, keys and values have a bias
+    layer_scale          LayerScale's initial value; None: blocks without it
+    stem                 a hybrid: residual units a stage of the ResNet before the patches, ()
+                         its root alone; None: no ResNet
+    stem_width           channels of the root; stage s = 0, 1, … gives 4 · 2ˢ times as many
+    stem_eps             whose ε the stem has, "google" or "timm" (see model/stem.py)
+    dropout              rate in [0, 1), after every dense layer but qkv, and after the positions
+    attention_dropout    rate in [0, 1), of the attention weights
+    drop_path            rate in [0, 1) of the last block; it rises linearly from 0 at the first
+
+    How a photograph becomes the input: resized to image_size / crop, the middle cut out, pixels in [0, 1] normalised.
+
+    resize_filter        "bicubic" or "bilinear", as Pillow has them
+    squeeze              False: the short side is resized, the proportions stay; True: both sides, whatever they were
+    crop                 part of each side that is left, in (0, 1]
+    image_mean           subtracted from a pixel: one number for all channels, or one a channel
+    image_std            what it is then divided by, likewise
+    position_resize      the rule by which positions go to another image_size: see ops/resize.py
     """
 
     image_size: int | tuple[int, int] = 224
-    patch_size: int | tuple[int, int] = 16  # of the image, or of the stem's map
+    patch_size: int | tuple[int, int] = 16
     channels: int = 3
-    classes: int = 1000  # 0: no head, the logits are the features
-    width: int = 192  # D: numbers a token
-    depth: int = 12  # L: blocks
-    heads: int = 3  # H: attention heads of d = D/H
-    mlp_ratio: float = 4.0  # M = D · mlp_ratio: numbers a token inside the MLP
-    # What the head sees, normalised: the class token, or the mean of the patches. "gap" normalises the mean (timm's
-    # fc_norm), "norm_gap" takes the mean of normalised patches (Google).
+    classes: int = 1000
+    width: int = 192
+    depth: int = 12
+    heads: int = 3
+    mlp_ratio: float = 4.0
     pool: str = "cls"
-    class_token: bool | None = None  # None: exactly when the head sees it. A mean leaves it out
-    distilled: bool = False  # DeiT: a distillation token after the class token, with a head of its own
-    registers: int = 0  # learned tokens after those two, without positions (arXiv 2309.16588)
-    representation_size: int | None = None  # a dense layer of this width and a tanh before the head
-    position: str = "1d"  # see ops/positions.py
-    attention: str = "full"  # "axial": along rows, then along columns (see ops/axial.py)
-    mlp: str = "gelu"  # "swiglu": see ops/swiglu.py
+    class_token: bool | None = None
+    distilled: bool = False
+    registers: int = 0
+    representation_size: int | None = None
+    position: str = "1d"
+    attention: str = "full"
+    mlp: str = "gelu"
     gelu: str = "erf"
     norm_eps: float = 1e-6
     qkv_bias: bool = True
-    layer_scale: float | None = None  # LayerScale's initial value; None for blocks without it
-    stem: tuple[int, ...] | None = (
-        None  # a hybrid: residual units a stage of the ResNet before the patches; () its root
-    )
-    stem_width: int = 64  # channels of the root; stage s gives 4 · 2ˢ times as many
-    dropout: float = 0.0  # after every dense layer but qkv, and after the positions
+    layer_scale: float | None = None
+    stem: tuple[int, ...] | None = None
+    stem_width: int = 64
+    stem_eps: str = "google"
+    dropout: float = 0.0
     attention_dropout: float = 0.0
-    drop_path: float = 0.0  # the last block's rate; it rises linearly from 0 at the first
-    # How a photograph becomes the input: the short side resized by `resize_filter` to image_size / crop, the middle cut
-    # out, and pixels in [0, 1] taken to (pixel − mean) / std, one number for all channels or one a channel.
+    drop_path: float = 0.0
     resize_filter: str = "bicubic"
+    squeeze: bool = False
     crop: float = 0.9
     image_mean: float | tuple[float, ...] = 0.5
     image_std: float | tuple[float, ...] = 0.5
-    position_resize: str = "bicubic_antialias"  # the rule for another image_size, see ops/resize.py
+    position_resize: str = "bicubic_antialias"
 
     @classmethod
     def from_name(cls, name: str, **changes: object) -> "ViTConfig":
@@ -83,11 +119,12 @@ class ViTConfig:
             ("attention", ATTENTIONS),
             ("mlp", MLPS),
             ("gelu", GELUS),
+            ("stem_eps", STEM_EPS),
             ("resize_filter", FILTERS),
             ("position_resize", METHODS),
         ):
             one_of(name, getattr(self, name), allowed)
-        for name in ("qkv_bias", "distilled"):
+        for name in ("qkv_bias", "distilled", "squeeze"):
             truth(name, getattr(self, name))
         if self.class_token is not None:
             truth("class_token", self.class_token)
@@ -150,8 +187,8 @@ class ViTConfig:
 
     def _check_tokens(self) -> None:
         """Which tokens there are must fit who looks at them."""
-        if self.pool == "cls" and self.class_token is False:
-            raise ValueError('pool is "cls", which needs the class token, and class_token is False')
+        if self.pool.startswith("cls") and self.class_token is False:
+            raise ValueError(f'pool is "{self.pool}", which needs the class token, and class_token is False')
         if self.distilled and self.pool != "cls":
             raise ValueError(f'distilled needs pool "cls", the two tokens that its heads see, not {self.pool!r}')
         if self.distilled and self.representation_size is not None:
@@ -190,7 +227,7 @@ class ViTConfig:
 
     @property
     def has_class_token(self) -> bool:
-        return self.pool == "cls" if self.class_token is None else self.class_token
+        return self.pool.startswith("cls") if self.class_token is None else self.class_token
 
     @property
     def position_prefix(self) -> int:
@@ -215,9 +252,14 @@ class ViTConfig:
         return width if self.mlp == "gelu" else (int(width * 2 / 3) + 7) // 8 * 8
 
     @property
+    def pooled_width(self) -> int:
+        """Numbers an image that the tokens leave."""
+        return 2 * self.width if self.pool == "cls_norm_gap" else self.width
+
+    @property
     def feature_width(self) -> int:
-        """Numbers an image that the head sees."""
-        return self.width if self.representation_size is None else self.representation_size
+        """F: numbers an image that the head sees."""
+        return self.pooled_width if self.representation_size is None else self.representation_size
 
     def drop_path_rate(self, block: int) -> float:
         """timm's linear rule: 0 at the first block, `drop_path` at the last (arXiv 1603.09382: a step above 0)."""

@@ -17,11 +17,12 @@ def features_forward(ops: ModuleType, x: np.ndarray, p: Params, config: ViTConfi
     order matters: "gap" normalises the mean, as timm does, "norm_gap" takes the mean of what is normalised, as Google.
     """
     pool = dense = tanh = None
-    if config.pool != "norm_gap":
+    norm_first = config.pool.endswith("norm_gap")
+    if not norm_first:
         x, pool = ops.pool_forward(x, "distilled" if config.distilled else config.pool, config.prefix_tokens)
     x, norm = final_norm_forward(ops, x, p, config)
-    if config.pool == "norm_gap":
-        x, pool = ops.pool_forward(x, "gap", config.prefix_tokens)
+    if norm_first:
+        x, pool = ops.pool_forward(x, config.pool.replace("norm_gap", "gap"), config.prefix_tokens)
     if config.representation_size is not None:
         x, dense = ops.linear_forward(x, p["pre_logits.fc.weight"], p["pre_logits.fc.bias"])
         x, tanh = ops.tanh_forward(x)
@@ -35,11 +36,12 @@ def features_backward(ops: ModuleType, dx: np.ndarray, cache: tuple, config: ViT
     if config.representation_size is not None:
         dx = ops.tanh_backward(dx, tanh)
         dx, g["pre_logits.fc.weight"], g["pre_logits.fc.bias"] = ops.linear_backward(dx, dense)
-    if config.pool == "norm_gap":
+    norm_first = config.pool.endswith("norm_gap")
+    if norm_first:
         dx = ops.pool_backward(dx, pool)
     name = final_norm_name(config)
     dx, g[f"{name}.weight"], g[f"{name}.bias"] = ops.layernorm_backward(dx, norm)
-    return (dx if config.pool == "norm_gap" else ops.pool_backward(dx, pool)), g
+    return (dx if norm_first else ops.pool_backward(dx, pool)), g
 
 
 def heads_forward(

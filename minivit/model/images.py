@@ -16,7 +16,7 @@ def check_images(images: np.ndarray, config: ViTConfig, dtype: np.dtype) -> np.n
             f"images are {images.dtype}, expected floats: use model.predict(images) for raw pixels, "
             "or model(model.normalize(images))"
         )
-    _check_shape(images, config)
+    check_shape(images, config)
     images = images.astype(dtype, copy=False)
     if isinstance(images, np.ndarray) and not np.isfinite(images).all():  # a look at a GPU's numbers would halt it
         raise ValueError(f"images hold NaN or infinity, first in image {_first_bad(images)} of {len(images)}")
@@ -66,7 +66,8 @@ def check_pixels(images: np.ndarray) -> None:
         raise ValueError(f"images go from {images.min()} to {images.max()}, expected floats in [0, 1] or uint8")
 
 
-def _check_shape(images: np.ndarray, config: ViTConfig) -> None:
+def check_shape(images: np.ndarray, config: ViTConfig) -> None:
+    """Raise ValueError unless the images are (B, *config.image_shape), and at least one."""
     expected = config.image_shape
     if images.ndim == 4 and images.shape[1:] == expected:
         if len(images) == 0:

@@ -34,7 +34,7 @@ def parameter_shapes(config: ViTConfig) -> Shapes:
         shapes |= {f"blocks.{i}.{name}": shape for name, shape in block.items()}
     shapes |= _norm(final_norm_name(config), D)
     if config.representation_size is not None:
-        shapes |= _dense("pre_logits.fc", D, config.representation_size)
+        shapes |= _dense("pre_logits.fc", config.pooled_width, config.representation_size)
     for name in head_names(config):
         shapes |= _dense(name, config.feature_width, config.classes)
     return shapes

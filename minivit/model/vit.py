@@ -8,11 +8,13 @@ A model is a configuration and a flat dict of parameters; the gradients are a di
 """
 
 import os
+from collections.abc import Callable
 
 import numpy as np
 
 from ..device import get_device
 from ..ops import softmax_forward
+from ..workers import in_shards
 from .block import block_attention, block_backward, block_forward, relative_index
 from .config import ViTConfig
 from .embedding import embedding_backward, embedding_forward, fixed_positions
@@ -22,7 +24,8 @@ from .images import check_images, check_labels, check_pixels, normalize
 from .init import init_parameters
 from .shapes import count_parameters
 
-PREDICT_BATCH = 100  # images at a time, so that memory does not grow with their number
+SHARD_TOKENS = 800  # in evaluation a CPU's thread takes as many images as have these: products large, memory small
+DEVICE_BATCH = 100  # images at a time to a GPU, so that its memory need not grow with their number
 
 
 class ViT:
@@ -53,6 +56,7 @@ class ViT:
         params = init_parameters(config, seed, dtype, init) if params is None else params
         self.params = {name: self.device.asarray(array) for name, array in params.items()}
         self.dtype = self.params["patch_embed.proj.weight"].dtype
+        self._shard = max(1, SHARD_TOKENS // config.tokens)
         self._waves = self._constant(fixed_positions(self.device.ops, config, self.dtype))
         self._relative_index = self._constant(relative_index(self.device.ops, config))
         self._image_mean, self._image_std = (
@@ -153,8 +157,17 @@ class ViT:
     def _last_tokens(
         self, images: np.ndarray, rng: np.random.Generator | None = None, keep: bool = False
     ) -> tuple[np.ndarray, tuple | None, list]:
-        """z_L (B, N, D) and the caches. Without `keep` each is let go at once, and a deep model needs no more memory
-        than one of its blocks."""
+        """z_L (B, N, D) and, with `keep`, the caches. Without, in evaluation, a CPU's threads share the images."""
+        images = self.device.asarray(check_images(images, self.config, self.dtype))
+        if keep or self.device.threads == 1:
+            return self._encode(images, rng, keep)
+        return in_shards(self.device, lambda shard: self._encode(shard)[0], images, self._shard, None), None, []
+
+    def _encode(
+        self, images: np.ndarray, rng: np.random.Generator | None = None, keep: bool = False
+    ) -> tuple[np.ndarray, tuple | None, list]:
+        """`_last_tokens`, in one piece. Without `keep` each cache is let go at once, and a deep model needs no more
+        memory than one of its blocks."""
         ops, blocks = self.device.ops, []
         x, embedding = self._embed(images, rng)
         embedding = embedding if keep else None
@@ -166,7 +179,6 @@ class ViT:
         return x, embedding, blocks
 
     def _embed(self, images: np.ndarray, rng: np.random.Generator | None = None) -> tuple[np.ndarray, tuple]:
-        images = self.device.asarray(check_images(images, self.config, self.dtype))
         return embedding_forward(self.device.ops, images, self.params, self.config, self._waves, rng)
 
     def predict(self, images: np.ndarray) -> np.ndarray:
@@ -176,9 +188,21 @@ class ViT:
         """
         if not self.config.classes:
             raise ValueError("the model has no head (classes is 0), so no probabilities: use model.features(images)")
-        parts = [images[i : i + PREDICT_BATCH] for i in range(0, max(1, len(images)), PREDICT_BATCH)]
-        logits = np.concatenate([self.device.to_numpy(self(self.normalize(part))) for part in parts])
-        return softmax_forward(logits)[0]
+        return softmax_forward(self.on_raw(self, images))[0]
+
+    def on_raw(
+        self, function: Callable[[np.ndarray], np.ndarray], images: np.ndarray, workers: int | None = None
+    ) -> np.ndarray:
+        """`model` itself or `model.features` of any number of raw images, as a NumPy array (n, …).
+
+        workers: the threads on a CPU, one a core unless told otherwise; the result is the same for any number.
+        """
+
+        def run(raw: np.ndarray) -> np.ndarray:
+            return self.device.to_numpy(function(self.normalize(raw)))
+
+        size = DEVICE_BATCH if self.device.threads == 1 else self._shard
+        return in_shards(self.device, run, images, size, workers)
 
     def normalize(self, images: np.ndarray) -> np.ndarray:
         """Raw images, uint8 or floats in [0, 1] -> what the model was trained on, (pixel − image_mean) / image_std."""
@@ -191,7 +215,7 @@ class ViT:
         The patches follow, in reading order, after config.prefix_tokens others: class token, distillation, registers.
         """
         ops, index, maps = self.device.ops, self._relative_index, []
-        x, _ = self._embed(images)
+        x, _ = self._embed(self.device.asarray(check_images(images, self.config, self.dtype)))
         for p in self._block_params():
             maps.append(block_attention(ops, x, p, self.config, index))
             x, _ = block_forward(ops, x, p, self.config, relative_index=index)

@@ -32,14 +32,17 @@ def registers_backward(dy: np.ndarray, cache: tuple[int, int]) -> tuple[np.ndarr
 
 
 def pool_forward(x: np.ndarray, kind: str, prefix: int = 0) -> tuple[np.ndarray, tuple]:
-    """x (B, N, D) -> what the head sees: kind "cls", token 0 (B, D); "distilled", tokens 0 and 1 (B, 2, D); or "gap"
-    (global average pooling), the mean of the patches (B, D), which are all tokens but the first `prefix`."""
+    """x (B, N, D) -> what the head sees: kind "cls", token 0 (B, D); "distilled", tokens 0 and 1 (B, 2, D); "gap"
+    (global average pooling), the mean of the patches (B, D), which are all tokens but the first `prefix`; or "cls_gap",
+    token 0 and that mean side by side (B, 2D)."""
     if kind == "cls":
         y = x[:, 0]
     elif kind == "distilled":
         y = x[:, :2]
     else:
         y = x[:, prefix:].mean(axis=1)
+        if kind == "cls_gap":
+            y = np.concatenate((x[:, 0], y), axis=1)
     return y, (x.shape, kind, prefix)
 
 
@@ -52,5 +55,8 @@ def pool_backward(dy: np.ndarray, cache: tuple) -> np.ndarray:
     elif kind == "distilled":
         dx[:, :2] = dy
     else:
-        dx[:, prefix:] += dy[:, None] / (shape[1] - prefix)
+        D = shape[2]
+        if kind == "cls_gap":
+            dx[:, 0] = dy[:, :D]
+        dx[:, prefix:] = dy[:, None, -D:] / (shape[1] - prefix)
     return dx

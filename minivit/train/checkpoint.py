@@ -12,7 +12,7 @@ from ..files import read_npz
 from ..model import ViT
 from ..model.files import parse_model, save_model
 from .config import TrainConfig
-from .distillation import Teacher
+from .distillation import Teacher, check_teacher
 from .trainer import Trainer
 
 ARRAYS = ("mean", "square", "velocity")  # AdamW's and SGD's, entries of their own
@@ -46,13 +46,17 @@ def resume(
 ) -> Trainer:
     """The trainer that `save_checkpoint` wrote, on any device's model. A teacher, which no file holds, is given anew.
 
-    Raises ValueError for other files, and for other images or labels.
+    Raises ValueError for other files, for other images or labels, and where a teacher is missing or has no use.
     """
     state = read_checkpoint(path, device)
     if state["fingerprint"] != _fingerprint(images, labels):
         raise ValueError(f"{path} was trained on other images or labels than these, so it cannot go on with them")
     with _naming(path):
         config = TrainConfig(**state["config"])
+    if teacher is None and config.distillation is not None:
+        raise ValueError(f"{path} learned from a teacher, which no file holds: give it again")
+    check_teacher(teacher, state["model"], images, config)  # what is wrong with it is not wrong with the file
+    with _naming(path):
         trainer = Trainer(state["model"], images, labels, config, state["seed"], state["data"], teacher)
         trainer.history, trainer.epoch_losses = state["history"], state["epoch_losses"]
         optimizer = trainer.optimizer

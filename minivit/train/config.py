@@ -15,25 +15,43 @@ class TrainConfig:
     """How to train. The defaults suit a small ViT on digits; see mnist.py for the presets.
 
     NumPy numbers become Python's. Raises TypeError for what is no such number, ValueError for what makes no sense.
+
+    epochs               times that all images are seen
+    batch_size           images a step
+    shard_size           images that a thread takes at a time
+    learning_rate        the largest, at the end of the warm-up; from there a cosine falls to 0
+    warmup               part of all steps, in [0, 1), in which the rate rises linearly
+    weight_decay         part of a weight that is taken away a step, times the rate; 0 or more
+    betas                AdamW's two averages, of the gradient and of its square: what is kept of them a step, in [0, 1)
+    clip_norm            the gradient's largest length; a longer one is shortened to it
+    optimizer            "adamw", or "sgd" with momentum
+    momentum             SGD's: part of the last step that is kept, in [0, 1)
+    label_smoothing      part of each label that is spread over all classes, in [0, 1)
+    shift                augmentation, see augment.py: pixels, ± this
+    rotation             degrees, ± this
+    scale                factor, 1 ± this
+    distillation         "hard" or "soft", with a teacher (see ops/distillation.py); None: learn from the labels alone
+    distillation_weight  α: the teacher's part of the loss, in [0, 1]
+    temperature          T, for "soft": the larger, the more the teacher's unlikely classes count
     """
 
     epochs: int = 10
     batch_size: int = 128
-    shard_size: int = 64  # images a thread takes at a time
-    learning_rate: float = 3e-3  # at the end of the warm-up
-    warmup: float = 0.1  # part of all steps
+    shard_size: int = 64
+    learning_rate: float = 3e-3
+    warmup: float = 0.1
     weight_decay: float = 0.05
     betas: tuple[float, float] = (0.9, 0.999)
     clip_norm: float = 1.0
-    optimizer: str = "adamw"  # or "sgd", with
+    optimizer: str = "adamw"
     momentum: float = 0.9
     label_smoothing: float = 0.0
-    shift: float = 2.0  # augmentation, see augment.py: ± pixels,
-    rotation: float = 10.0  # ± degrees,
-    scale: float = 0.1  # 1 ± this factor
-    distillation: str | None = None  # "hard" or "soft", with a teacher: see ops/distillation.py for
-    distillation_weight: float = 0.5  # α
-    temperature: float = 1.0  # T, for "soft"
+    shift: float = 2.0
+    rotation: float = 10.0
+    scale: float = 0.1
+    distillation: str | None = None
+    distillation_weight: float = 0.5
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
         def check(names: tuple[str, ...], expected: str, fits: Callable[[float], bool]) -> None:

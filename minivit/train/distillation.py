@@ -70,6 +70,7 @@ def _ask(teacher: Teacher, pixels: np.ndarray, model: ViT) -> np.ndarray:
     expected = len(pixels), model.config.classes
     if answers.shape != expected:
         raise ValueError(f"the teacher's logits have shape {answers.shape}, expected {expected}")
-    if not np.issubdtype(answers.dtype, np.floating) or not np.isfinite(answers).all():
-        raise ValueError(f"the teacher's logits ({answers.dtype}) are not all finite floats")
+    real = np.issubdtype(answers.dtype, np.floating) or np.issubdtype(answers.dtype, np.integer)  # votes, say
+    if not real or not np.isfinite(answers).all():
+        raise ValueError(f"the teacher's logits ({answers.dtype}) are not all finite numbers")
     return model.device.asarray(answers.astype(model.dtype))

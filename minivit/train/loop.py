@@ -7,10 +7,11 @@ from typing import NoReturn
 
 import numpy as np
 
+from ..workers import worker_pool
 from .checkpoint import save_checkpoint
 from .interrupt import deferred_interrupt
 from .progress import Progress
-from .shards import check_dataset, evaluate, worker_pool
+from .shards import check_dataset, evaluate
 from .trainer import Trainer
 
 
@@ -31,16 +32,17 @@ def fit(
     """
     check_dataset(trainer.model, test_images, test_labels)
     show = Progress(trainer.steps, trainer.step_count, stream=None if progress else io.StringIO())
-    with worker_pool(trainer.model.device.threads or workers) as pool, deferred_interrupt() as interrupted:
+    with deferred_interrupt() as interrupted:
         for epoch in range(len(trainer.history) + 1, trainer.config.epochs + 1):
             started, images = time.perf_counter(), 0
-            while trainer.step_count < epoch * trainer.steps_per_epoch:
-                loss = trainer.step(pool)
-                images += trainer.config.batch_size
-                rate = images / (time.perf_counter() - started)
-                show.moving(trainer.step_count, epoch, trainer.config.epochs, loss, rate)
-                if interrupted():
-                    _stop(trainer, checkpoint, show)
+            with worker_pool(workers) as pool:
+                while trainer.step_count < epoch * trainer.steps_per_epoch:
+                    loss = trainer.step(pool)
+                    images += trainer.config.batch_size
+                    rate = images / (time.perf_counter() - started)
+                    show.moving(trainer.step_count, epoch, trainer.config.epochs, loss, rate)
+                    if interrupted():
+                        _stop(trainer, checkpoint, show)
             seconds = time.perf_counter() - started
             loss, accuracy, _ = evaluate(trainer.model, test_images, test_labels, workers)
             trainer.end_epoch(

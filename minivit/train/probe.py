@@ -6,6 +6,7 @@ paper's few-shot numbers come from least squares in closed form instead, whose o
 
 import io
 import time
+from threading import Lock
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from .config import TrainConfig
 from .optimizer import SGD, FlatParameters, clip_by_norm
 from .progress import Progress
 from .schedule import warmup_cosine
-from .shards import batched, check_dataset, worker_pool
+from .shards import check_dataset
 
 PROBE = TrainConfig(
     epochs=50, batch_size=128, optimizer="sgd", momentum=0.9, learning_rate=0.1, warmup=0.0, weight_decay=0.0,
@@ -36,21 +37,32 @@ def fit_head(
     workers: int | None = None,
     progress: bool = True,
 ) -> tuple[ViT, list[dict]]:
-    """Train the head of `model`, in place, on raw images and labels. Returns the model and a history like `fit`'s.
+    """Train the head of `model`, in place, on raw images and labels. Returns the model and a history like `fit`'s, but
+    without images_per_second: an epoch only looks at features.
 
     Raises ValueError for a model without a head, and for a recipe that needs more than a head.
     """
     _check(model, recipe)
     for images, labels in ((train_images, train_labels), (test_images, test_labels)):
         check_dataset(model, images, labels)
-    with worker_pool(model.device.threads or workers) as pool:
-        x, x_test = (batched(pool, model, model.features, images) for images in (train_images, test_images))
+    steps = recipe.epochs * (len(train_images) // min(recipe.batch_size, len(train_images)))
+    show, done, one_at_a_time = Progress(steps, stream=None if progress else io.StringIO()), 0, Lock()
+
+    def features(images: np.ndarray) -> np.ndarray:
+        nonlocal done
+        found = model.features(images)
+        with one_at_a_time:  # of several threads
+            done += len(images)
+            show.features(done, len(train_images) + len(test_images))
+        return found
+
+    x, x_test = (model.on_raw(features, images, workers) for images in (train_images, test_images))
     mean, std = x.mean(axis=0), x.std(axis=0) + 1e-6
     # Features that all have mean 0 and variance 1 are learned from at one pace; the head takes their scale in the end.
     x, x_test = (x - mean) / std, (x_test - mean) / std
     weight, bias = _get_head(model)
     head = FlatParameters({"head.weight": weight * std[:, None], "head.bias": bias + mean @ weight})
-    history = _train(head, (x, train_labels), (x_test, test_labels), recipe, seed, progress)
+    history = _train(head, (x, train_labels), (x_test, test_labels), recipe, seed, show)
     params = head.views(head.buffer)
     weight = params["head.weight"] / std[:, None]
     _set_head(model, weight, params["head.bias"] - mean @ weight)
@@ -92,25 +104,24 @@ def _train(
     test: tuple[np.ndarray, np.ndarray],
     recipe: TrainConfig,
     seed: int,
-    progress: bool,
+    show: Progress,
 ) -> list[dict]:
     """Features (n, D) and labels, to train and to test -> the history, an entry an epoch; `head` is trained."""
     (x, labels), rng, history = train, np.random.default_rng(seed), []
     batch = min(recipe.batch_size, len(x))
-    steps = recipe.epochs * (len(x) // batch)
     optimizer = SGD(head, recipe.momentum, recipe.weight_decay)
-    show = Progress(steps, stream=None if progress else io.StringIO())
     for epoch in range(1, recipe.epochs + 1):
         started, order, losses = time.perf_counter(), rng.permutation(len(x)), []
         for start in range(0, len(x) // batch * batch, batch):
             part = order[start : start + batch]
             loss, grads = _loss_and_grads(head, x[part], labels[part], recipe.label_smoothing)
             clip_by_norm(grads, recipe.clip_norm)
-            rate = warmup_cosine(optimizer.steps + 1, steps, round(recipe.warmup * steps), recipe.learning_rate)
+            rate = warmup_cosine(
+                optimizer.steps + 1, show.steps, round(recipe.warmup * show.steps), recipe.learning_rate
+            )
             optimizer.step(grads, rate)
             losses.append(loss)
         logits = _logits(head, test[0])[0].astype(np.float64)
-        seconds = time.perf_counter() - started
         history.append(
             {
                 "epoch": epoch,
@@ -119,8 +130,7 @@ def _train(
                 "train_loss": float(np.mean(losses)),
                 "test_loss": float(cross_entropy_forward(logits, test[1])[0]),
                 "test_accuracy": float(np.mean(logits.argmax(axis=1) == test[1])),
-                "seconds": seconds,
-                "images_per_second": len(x) / seconds,
+                "seconds": time.perf_counter() - started,
             }
         )
         show.epoch(history[-1], recipe.epochs)

@@ -18,16 +18,30 @@ class Progress:
         now = time.perf_counter()
         if self.stream.isatty() and now - self.last > 0.1:
             self.last = now
-            text = f"epoch {epoch}/{epochs}  loss {loss:.4f}  {rate:,.0f} images/s  {self._left(step)} left"
-            self.stream.write(f"\r{text:<78}")
-            self.stream.flush()
+            self._rewrite(f"epoch {epoch}/{epochs}  loss {loss:.4f}  {rate:,.0f} images/s  {self._left(step)} left")
+
+    def features(self, done: int, images: int) -> None:
+        """The moving line of a model that only looks: so many of the images are done; the last one's line stays."""
+        now = time.perf_counter()
+        text = f"features of {done:,}/{images:,} images  {done / (now - self.started):,.0f} images/s"
+        if done >= images:
+            self.line(text)
+            self.started = time.perf_counter()  # the training's, whose time left is told from here on
+        elif self.stream.isatty() and now - self.last > 0.1:
+            self.last = now
+            self._rewrite(text)
+
+    def _rewrite(self, text: str) -> None:
+        self.stream.write(f"\r{text:<78}")
+        self.stream.flush()
 
     def epoch(self, record: dict, epochs: int) -> None:
         """The line that stays: what `history` holds of this epoch."""
+        rate = f"{record['images_per_second']:,.0f} images/s  " if "images_per_second" in record else ""
         text = (
             f"epoch {record['epoch']:>{len(str(epochs))}}/{epochs}  train loss {record['train_loss']:.4f}  "
             f"test loss {record['test_loss']:.4f}  accuracy {record['test_accuracy']:.2%}  "
-            f"{record['images_per_second']:,.0f} images/s  {self._left(record['steps'])} left"
+            f"{rate}{self._left(record['steps'])} left"
         )
         self.line(text)
 

@@ -1,34 +1,19 @@
 """Many cores, the same bits: a batch is cut into fixed shards, each goes forward and backward on a thread of its own.
 
-NumPy releases the interpreter lock inside its loops and products, so the threads run side by side, each with one BLAS
-thread (Apple's Accelerate cannot be told so). The gradients are added in the order of the shards, whoever was first.
+The gradients are added in the order of the shards, whoever was first. The threads are those of ../workers.py.
 """
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from ..model import ViT
-from ..model.images import as_pixels, check_images, check_labels, check_pixels
+from ..model.images import as_pixels, check_images, check_labels, check_pixels, check_shape
 from ..ops import cross_entropy_forward
 from .augment import random_affine
 from .config import TrainConfig
 from .distillation import Teacher, distillation_loss_and_grads
-
-EVALUATION_SHARD = 100  # images
-
-
-@contextmanager
-def worker_pool(workers: int | None = None) -> Iterator[ThreadPoolExecutor]:
-    """Threads to run shards on, one a core unless told otherwise. Within, every BLAS call uses one thread."""
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers is {workers}, expected at least 1")
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers or _cores()) as pool:
-        yield pool
 
 
 def batch_gradients(
@@ -68,26 +53,15 @@ def evaluate(
 ) -> tuple[float, float, np.ndarray]:
     """Raw images (n, height, width, C) and labels (n,) -> mean loss, accuracy in [0, 1], probabilities (n, K)."""
     check_dataset(model, images, labels)
-    with worker_pool(model.device.threads or workers) as pool:
-        logits = batched(pool, model, model, images)
+    logits = model.on_raw(model, images, workers)
     loss, (probabilities, _) = cross_entropy_forward(logits.astype(np.float64), labels)
     return float(loss), float(np.mean(logits.argmax(axis=1) == labels)), probabilities
-
-
-def batched(
-    pool: ThreadPoolExecutor, model: ViT, function: Callable[[np.ndarray], np.ndarray], images: np.ndarray
-) -> np.ndarray:
-    """`model` itself or `model.features`, of any number of raw images, a shard at a time: (n, …), a NumPy array."""
-
-    def run(start: int) -> np.ndarray:
-        return model.device.to_numpy(function(model.normalize(images[start : start + EVALUATION_SHARD])))
-
-    return np.concatenate(list(_map(model, pool)(run, range(0, len(images), EVALUATION_SHARD))))
 
 
 def check_dataset(model: ViT, images: np.ndarray, labels: np.ndarray) -> None:
     """Raise, before any work is done, ValueError or TypeError for raw images or labels that the model cannot take."""
     check_pixels(images)
+    check_shape(images, model.config)  # all of them, so that the error names the shape that was given
     check_images(model.normalize(images[:1]), model.config, model.dtype)
     check_labels(labels, len(images), model.config)
 
@@ -95,8 +69,3 @@ def check_dataset(model: ViT, images: np.ndarray, labels: np.ndarray) -> None:
 def _map(model: ViT, pool: ThreadPoolExecutor) -> Callable:
     """A GPU is fed from the calling thread, whose device and stream CuPy uses; they are each thread's own."""
     return map if model.device.threads == 1 else pool.map
-
-
-def _cores() -> int:
-    """Those that this process may use, where the system tells; else all that the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

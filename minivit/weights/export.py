@@ -15,7 +15,7 @@ EXPORTED = "minivit.config"  # the entry in the file's metadata that holds the c
 # What the tensors of a file do not tell.
 CHOICES = (
     "heads", "mlp_ratio", "pool", "class_token", "gelu", "norm_eps", "layer_scale", "dropout", "attention_dropout",
-    "drop_path", "resize_filter", "crop", "image_mean", "image_std", "position_resize",
+    "drop_path", "stem_eps", "resize_filter", "squeeze", "crop", "image_mean", "image_std", "position_resize",
 )  # fmt: skip
 
 

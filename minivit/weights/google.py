@@ -18,49 +18,69 @@ KINDS = {"weight": "kernel", "bias": "bias"}
 NORM_KINDS = {"weight": "scale", "bias": "bias"}
 
 
-def recognise(tensors: Mapping[str, Tensor], changes: dict[str, Any]) -> Source | None:
+def recognise(tensors: Mapping[str, Tensor]) -> Source | None:
     prefix = next((name.removesuffix(PATCH) for name in tensors if name.endswith(PATCH)), None)
     if prefix is None:
         return None
-    transformer = f"{prefix}Transformer/"
-    stacked = any(name.startswith(f"{transformer}encoderblock/") for name in tensors)
-    block = f"{transformer}encoderblock/" if stacked else f"{transformer}encoderblock_0/"
-    norm1, attention, norm2, mlp = BIG_VISION if f"{block}{BIG_VISION[1]}/query/kernel" in tensors else PAPER
-    *patch_size, _, width = shape_of(tensors, prefix + PATCH, 4)
-    query = shape_of(tensors, f"{block}{attention}/query/kernel", 3 + stacked)
-    first = shape_of(tensors, f"{block}{mlp}/Dense_0/kernel", 2 + stacked)
-    positions = next(
-        (n for n in (f"{transformer}posembed_input/pos_embedding", f"{prefix}pos_embedding") if n in tensors), None
-    )
-    stem = _stem_options(tensors, prefix)
-    options = dict(
-        patch_size=tuple(patch_size),
-        channels=shape_of(tensors, f"{prefix}conv_root/kernel" if stem else prefix + PATCH, 4)[2],
-        classes=_width(tensors, f"{prefix}head/kernel") or 0,
-        width=width,
-        depth=query[0] if stacked else count_blocks(tensors, f"{transformer}encoderblock_", "/"),
-        heads=query[-2],
-        **mlp_options(width, first[-1], 0),
-        pool="cls" if f"{prefix}cls" in tensors else "norm_gap",
-        representation_size=_width(tensors, f"{prefix}pre_logits/kernel"),
-        position="1d" if positions else "sincos2d",  # the waves are computed, not stored
-        gelu="tanh",
-        norm_eps=1e-6,
-        resize_filter="bilinear",
-        crop=0.875,
-        position_resize="bilinear_align_corners",
-        image_mean=0.5,
-        image_std=0.5,
-        **stem,
-    )
-    rows = shape_of(tensors, positions, 3)[1] if positions else None
-    names = {"positions": positions, "norm1": norm1, "attn": attention, "norm2": norm2, "mlp": mlp}
+    stacked, names = _dialect(tensors, prefix)
+    options = _options(tensors, prefix, stacked, names)
+    rows = shape_of(tensors, names["positions"], 3)[1] if names["positions"] else None
 
     def layout(config: ViTConfig, prefix_rows: bool) -> Layout:
         return _layout(config, tensors, prefix, names, stacked, prefix_rows)
 
     # A training run's file holds more than the image model: the optimizer's state, a text model.
     return Source(options, rows, layout, lambda name: not name.startswith(prefix))
+
+
+def _dialect(tensors: Mapping[str, Tensor], prefix: str) -> tuple[bool, dict[str, str | None]]:
+    """Whether the blocks are stacked along a leading axis, and the names of a block's modules and the positions."""
+    transformer = f"{prefix}Transformer/"
+    stacked = any(name.startswith(f"{transformer}encoderblock/") for name in tensors)
+    block = _first_block(prefix, stacked)
+    modules = BIG_VISION if f"{block}{BIG_VISION[1]}/query/kernel" in tensors else PAPER
+    places = (f"{transformer}posembed_input/pos_embedding", f"{prefix}pos_embedding")
+    positions = next((name for name in places if name in tensors), None)
+    return stacked, dict(zip(("norm1", "attn", "norm2", "mlp"), modules, strict=True)) | {"positions": positions}
+
+
+def _first_block(prefix: str, stacked: bool) -> str:
+    return f"{prefix}Transformer/encoderblock{'' if stacked else '_0'}/"
+
+
+def _options(
+    tensors: Mapping[str, Tensor], prefix: str, stacked: bool, names: Mapping[str, str | None]
+) -> dict[str, Any]:
+    """Sizes from the tensors' shapes, and what Google's code does by convention."""
+    *patch_size, _, width = shape_of(tensors, prefix + PATCH, 4)
+    block = _first_block(prefix, stacked)
+    query = shape_of(tensors, f"{block}{names['attn']}/query/kernel", 3 + stacked)
+    first = shape_of(tensors, f"{block}{names['mlp']}/Dense_0/kernel", 2 + stacked)
+    stem = _stem_options(tensors, prefix)
+    papers = names["attn"] == PAPER[1]
+    return dict(
+        patch_size=tuple(patch_size),
+        channels=shape_of(tensors, f"{prefix}conv_root/kernel" if stem else prefix + PATCH, 4)[2],
+        classes=_width(tensors, f"{prefix}head/kernel") or 0,
+        width=width,
+        depth=query[0] if stacked else count_blocks(tensors, f"{prefix}Transformer/encoderblock_", "/"),
+        heads=query[-2],
+        **mlp_options(width, first[-1], 0),
+        pool="cls" if f"{prefix}cls" in tensors else "norm_gap",
+        representation_size=_width(tensors, f"{prefix}pre_logits/kernel"),
+        position="1d" if names["positions"] else "sincos2d",  # the waves are computed, not stored
+        gelu="tanh",
+        norm_eps=1e-6,
+        stem_eps="google",
+        # The paper's code squeezes; big_vision's ImageNet recipes resize to 256 pixels and cut out the middle 224.
+        squeeze=papers,
+        crop=1.0 if papers else 0.875,
+        resize_filter="bilinear",
+        position_resize="bilinear_align_corners",
+        image_mean=0.5,
+        image_std=0.5,
+        **stem,
+    )
 
 
 def _layout(

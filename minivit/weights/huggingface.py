@@ -28,48 +28,15 @@ SWIGLU = DINOV2 | {"mlp.fc1": "mlp.weights_in", "mlp.fc2": "mlp.weights_out"}
 UNUSED = ("embeddings.mask_token", "pooler.dense.weight", "pooler.dense.bias")
 
 
-def recognise(tensors: Mapping[str, Tensor], changes: dict[str, Any]) -> Source | None:
+def recognise(tensors: Mapping[str, Tensor]) -> Source | None:
     prefix = next((name.removesuffix(PATCH) for name in tensors if name.endswith(PATCH)), None)
     if prefix is None:
         return None
-    width, channels, *patch_size = shape_of(tensors, prefix + PATCH, 4)
-    block = f"{prefix}encoder.layer.0."
-    dinov2, distilled = f"{block}norm1.weight" in tensors, f"{prefix}embeddings.distillation_token" in tensors
-    rename = _renamer(prefix, distilled, _block_names(tensors, block))
-    register = f"{prefix}embeddings.register_tokens"
-    registers = shape_of(tensors, register, 3)[1] if register in tensors else 0
-    first, second = (shape_of(tensors, rename(f"blocks.0.mlp.{fc}.weight"), 2) for fc in ("fc1", "fc2"))
-    unused = {prefix + name for name in UNUSED}
-    head = rename("head.weight")
-    classes = shape_of(tensors, head, 2)[0] if head in tensors else 0
-    if classes and tensors[head].shape[1] == 2 * width:
-        # Dinov2's own classifier. Who asks for another one, or for none, does not need it.
-        if changes.get("classes") is None:
-            raise ValueError(
-                f"{head} has shape {tensors[head].shape}, expected {(classes, width)}: Dinov2's classifier sees the "
-                "class token beside the mean of the patches, which this model cannot; classes=0 leaves it out"
-            )
-        unused |= {head, rename("head.bias")}
-        classes = 0
-    options = dict(
-        patch_size=tuple(patch_size),
-        channels=channels,
-        classes=classes,
-        width=width,
-        depth=count_blocks(tensors, f"{prefix}encoder.layer.", "."),
-        **mlp_options(width, first[0], second[1]),
-        distilled=distilled,
-        registers=registers,
-        qkv_bias=f"{block}attention.attention.query.bias" in tensors,
-        layer_scale=1.0 if f"{block}layer_scale1.lambda1" in tensors else None,
-        gelu="erf",
-        norm_eps=1e-6 if dinov2 else 1e-12,
-        resize_filter="bicubic" if dinov2 or distilled else "bilinear",
-        crop=0.875 if dinov2 or distilled else 1.0,
-        position_resize="bicubic_antialias" if registers else "bicubic",
-        **normalisation(IMAGENET if dinov2 or distilled else HALF, channels),
-    )
-    positions = prefix + POSITIONS
+    distilled = f"{prefix}embeddings.distillation_token" in tensors
+    rename = _renamer(prefix, distilled, _block_names(tensors, f"{prefix}encoder.layer.0."))
+    options = _options(tensors, prefix, rename)
+    width = options["width"]
+    positions, unused = prefix + POSITIONS, {prefix + name for name in UNUSED}
     in_parts = f"{positions}.grid" in tensors  # ONNX
     rows = 1 + shape_of(tensors, f"{positions}.grid", 3)[1] if in_parts else shape_of(tensors, positions, 3)[1]
 
@@ -87,6 +54,37 @@ def recognise(tensors: Mapping[str, Tensor], changes: dict[str, Any]) -> Source 
         return name in unused or (prefix == "backbone." and not name.startswith(prefix))
 
     return Source(options, rows, layout, ignored)
+
+
+def _options(tensors: Mapping[str, Tensor], prefix: str, rename: Callable) -> dict[str, Any]:
+    """Sizes from the tensors' shapes, and what this kind of model does by convention."""
+    width, channels, *patch_size = shape_of(tensors, prefix + PATCH, 4)
+    block, register = f"{prefix}encoder.layer.0.", f"{prefix}embeddings.register_tokens"
+    dinov2, distilled = f"{block}norm1.weight" in tensors, f"{prefix}embeddings.distillation_token" in tensors
+    registers = shape_of(tensors, register, 3)[1] if register in tensors else 0
+    first, second = (shape_of(tensors, rename(f"blocks.0.mlp.{fc}.weight"), 2) for fc in ("fc1", "fc2"))
+    head = rename("head.weight")
+    classes, seen = shape_of(tensors, head, 2) if head in tensors else (0, width)
+    return dict(
+        patch_size=tuple(patch_size),
+        channels=channels,
+        classes=classes,
+        width=width,
+        depth=count_blocks(tensors, f"{prefix}encoder.layer.", "."),
+        **mlp_options(width, first[0], second[1]),
+        pool="cls_norm_gap" if seen == 2 * width else "cls",  # Dinov2's classifier sees more than the class token
+        distilled=distilled,
+        registers=registers,
+        qkv_bias=f"{block}attention.attention.query.bias" in tensors,
+        layer_scale=1.0 if f"{block}layer_scale1.lambda1" in tensors else None,
+        gelu="erf",
+        norm_eps=1e-6 if dinov2 else 1e-12,
+        resize_filter="bicubic" if dinov2 or distilled else "bilinear",
+        squeeze=not dinov2,
+        crop=0.875 if dinov2 or distilled else 1.0,
+        position_resize="bicubic_antialias" if registers else "bicubic",
+        **normalisation(IMAGENET if dinov2 or distilled else HALF, channels),
+    )
 
 
 def _block_names(tensors: Mapping[str, Tensor], block: str) -> dict[str, str | tuple]:

@@ -5,8 +5,10 @@ the JSON files beside it, or from the source's conventions. The configuration ke
 """
 
 import dataclasses
+import difflib
 import math
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,13 +24,13 @@ from . import google, huggingface, timm, torchvision
 from .export import EXPORTED, read_exported
 from .layout import Layout, Source, check_layout, fill
 from .npz import read_lazy_npz
-from .onnx import image_size as onnx_image_size
 from .onnx import read_onnx
-from .safetensors import read_metadata, read_safetensors
+from .safetensors import read_safetensors
 from .tensor import Tensor
 from .told import read_told
 
-READERS = {".npz": read_lazy_npz, ".safetensors": read_safetensors, ".onnx": read_onnx}
+# path -> the tensors, and what else the file tells.
+READERS = {".npz": lambda path: (read_lazy_npz(path), None), ".safetensors": read_safetensors, ".onnx": read_onnx}
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 IMPORTERS = {"Google": google, "timm": timm, "torchvision": torchvision, "Hugging Face": huggingface}
 # Heads are no shape in PyTorch's files. Published models of these (width, depth) have this number, d = 64 (but for H),
@@ -50,22 +52,24 @@ def load_pretrained(
     backbone; whatever else such a file holds is left out).
 
     heads: where the file does not tell, the published size's number is taken (64 numbers a head, 80 in ViT-H: give it
-    where yours differ); for other sizes it must be given. config: ViTConfig's options, in place of the source's own:
-    image_size resizes the positions by the source's rule (position_resize), another number of classes replaces the head
-    by zeros (0: no head, the logits are the features), representation_size=None drops the layer before the head.
-    Raises FileNotFoundError, and ValueError that names what is wrong: a damaged file, a tensor that is missing, unknown
-    to the model or of another shape, or a number of heads that nothing tells.
+    where yours differ, and a warning names both); for other sizes it must be given. config: ViTConfig's options, in
+    place of the source's own: image_size resizes the positions by the source's rule (position_resize), another number
+    of classes replaces the head by zeros (0: no head, the logits are the features), representation_size=None drops the
+    layer before the head.
+    Raises FileNotFoundError, TypeError for an option that ViTConfig has not, and ValueError that names what is wrong: a
+    damaged file, a tensor that is missing, unknown to the model or of another shape, a number of heads that nothing
+    tells, or another one than the file tells.
     """
+    _check_options(config)
     if np.dtype(dtype) not in (np.float32, np.float64):
         raise ValueError(f"dtype is {np.dtype(dtype)}, expected float32 or float64")
     file = find_weights(path)
-    tensors = read_weights(file)
+    tensors, beside = _read(file)
     try:
-        options, source = _recognise(tensors, config)
-        told, stored_size, input_size = _told(file, options)
+        options, source = _recognise(tensors)
+        told, stored_size, input_size = _told(file, beside, options)
         options |= told | {name: value for name, value in config.items() if name not in AFTERWARDS}
-        if heads is not None or "heads" not in options:
-            options["heads"] = heads if heads is not None else _published_heads(options["width"], options["depth"])
+        options["heads"] = _heads(options, heads)
         image_size = config.get("image_size", input_size)
         stored, prefix_rows = _stored(options, source.rows, stored_size, image_size)
         layout = source.layout(stored, prefix_rows)
@@ -75,7 +79,7 @@ def load_pretrained(
         raise TypeError(f"{file}: {error}") from error
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from error
-    params = _read(layout, stored, target, tensors, dtype)
+    params = _parameters(layout, stored, target, tensors, dtype)
     target, params = at_resolution(target, params, stored.image_size if image_size is None else image_size)
     return ViT(target, params=params, device=device)
 
@@ -85,6 +89,11 @@ def read_weights(path: str | os.PathLike) -> dict[str, Tensor]:
 
     Raises FileNotFoundError, and ValueError for a damaged file or another kind. Nothing is ever unpickled.
     """
+    return _read(path)[0]
+
+
+def _read(path: str | os.PathLike) -> tuple[dict[str, Tensor], Any]:
+    """The tensors, and what else the file tells: the metadata of .safetensors, the size of an .onnx graph's images."""
     suffix = Path(path).suffix.lower()
     if suffix in PICKLES:
         raise ValueError(
@@ -114,31 +123,52 @@ def find_weights(path: str | os.PathLike) -> Path:
     return files[0]
 
 
-def _recognise(tensors: Mapping[str, Tensor], changes: dict[str, Any]) -> tuple[dict[str, Any], Source]:
+def _check_options(config: Mapping[str, Any]) -> None:
+    known = [field.name for field in dataclasses.fields(ViTConfig)]
+    for name in config:
+        if name not in known:
+            near = difflib.get_close_matches(name, ["dtype", "device", *known], n=1)
+            hint = f"did you mean {near[0]}?" if near else "see help(minivit.ViTConfig)"
+            raise TypeError(f"{name} is no option of load_pretrained, nor of ViTConfig: {hint}")
+
+
+def _recognise(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Any], Source]:
     if "minivit.config" in tensors:
         raise ValueError("it is a model that minivit saved: read it with minivit.ViT.load")
     for importer in IMPORTERS.values():
-        if source := importer.recognise(tensors, changes):
+        if source := importer.recognise(tensors):
             return dict(source.options), source
     names = ", ".join(list(tensors)[:5])
     raise ValueError(f"its names are those of no known ViT ({', '.join(IMPORTERS)}): it has {names} …")
 
 
-def _told(file: Path, options: dict[str, Any]) -> tuple[dict[str, Any], Any, Any]:
+def _told(file: Path, beside: Any, options: dict[str, Any]) -> tuple[dict[str, Any], Any, Any]:
     """Options that something else than the tensors tells, the image_size of the stored positions, and of the input."""
     if file.suffix.lower() == ".onnx":
-        return {}, None, onnx_image_size(file)
+        return {}, None, beside
     if file.suffix.lower() != ".safetensors":
         return {}, None, None
-    if exported := read_metadata(file).get(EXPORTED):
-        return read_exported(exported)
+    if EXPORTED in beside:
+        return read_exported(beside[EXPORTED])
     return read_told(file.parent, options)
 
 
-def _published_heads(width: int, depth: int) -> int:
-    if (width, depth) in HEADS:
-        return HEADS[width, depth]
-    raise ValueError(f"nothing tells the number of heads of {depth} blocks of width {width}: give heads=…")
+def _heads(options: dict[str, Any], asked: int | None) -> int:
+    """What the file tells; else what is asked for; else what published models of this size have."""
+    width, depth, told = options["width"], options["depth"], options.get("heads")
+    published = HEADS.get((width, depth))
+    if told is not None:
+        if asked not in (None, told):
+            raise ValueError(f"heads is {asked!r}, but the file tells {told!r}: leave it out")
+        return told
+    if asked is None and published is None:
+        raise ValueError(f"nothing tells the number of heads of {depth} blocks of width {width}: give heads=…")
+    if None not in (asked, published) and asked != published:
+        warnings.warn(
+            f"heads={asked} is taken, but published models of {depth} blocks of width {width} have {published}",
+            stacklevel=3,
+        )
+    return published if asked is None else asked
 
 
 def _stored(options: dict[str, Any], rows: int | None, told: Any, wanted: Any) -> tuple[ViTConfig, bool]:
@@ -177,7 +207,7 @@ def _with_head(config: ViTConfig, changes: dict[str, Any]) -> ViTConfig:
     return dataclasses.replace(config, classes=classes, representation_size=size)
 
 
-def _read(
+def _parameters(
     layout: Layout, stored: ViTConfig, target: ViTConfig, tensors: Mapping[str, Tensor], dtype: type
 ) -> dict[str, np.ndarray]:
     """The parameters, with heads of zeros where the target has others than are stored: so fine-tuning starts."""

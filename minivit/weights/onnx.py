@@ -39,23 +39,17 @@ class Node:
         return self.name.rpartition("/")[0].strip("/").replace("/", ".")
 
 
-def read_onnx(path: str | os.PathLike) -> dict[str, Tensor]:
-    """The weights by name, unread. Raises ValueError, naming what is wrong, for a damaged file or another format."""
+def read_onnx(path: str | os.PathLike) -> tuple[dict[str, Tensor], tuple[int, int] | None]:
+    """The weights by name, unread, and the (height, width) of the images that the graph takes, where it is made for one
+    size. Raises ValueError, naming what is wrong, for a damaged file or another format."""
     with open(path, "rb") as file:
         try:
-            nodes, tensors, _ = _read_graph(path, file)
+            nodes, tensors, dims = _read_graph(path, file)
         except ValueError as error:
             raise ValueError(f"{path} is not a complete ONNX file: {error}") from error
     for node in nodes:
         _rename(node, tensors)
-    return tensors
-
-
-def image_size(path: str | os.PathLike) -> tuple[int, int] | None:
-    """(height, width) of the images that the graph takes, where it is made for one size."""
-    with open(path, "rb") as file:
-        dims = _read_graph(path, file)[2]
-    return dims[2:] if len(dims) == 4 and dims[2] > 0 and dims[3] > 0 else None
+    return tensors, dims[2:] if len(dims) == 4 and dims[2] > 0 and dims[3] > 0 else None
 
 
 def _read_graph(path: str | os.PathLike, file: BinaryIO) -> tuple[list[Node], dict[str, Tensor], tuple[int, ...]]:

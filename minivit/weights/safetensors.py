@@ -24,11 +24,14 @@ DTYPES = {
 METADATA = "__metadata__"
 
 
-def read_safetensors(path: str | os.PathLike) -> dict[str, Tensor]:
-    """The tensors of a file by name, unread. Raises ValueError, naming what is wrong, for a file that is damaged."""
+def read_safetensors(path: str | os.PathLike) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a file by name, unread, and the texts that it carries besides them. Raises ValueError, naming what
+    is wrong, for a file that is damaged."""
     try:
         header, start, size = _read_header(path)
-        header.pop(METADATA, None)
+        metadata = header.pop(METADATA, None) or {}
+        if not (isinstance(metadata, dict) and all(isinstance(text, str) for text in metadata.values())):
+            raise ValueError(f"{METADATA} is {metadata!r:.100}, expected texts by name")
         tensors, spans = {}, []
         for name, entry in header.items():
             shape, dtype, begin, end = _check_entry(name, entry)
@@ -37,15 +40,7 @@ def read_safetensors(path: str | os.PathLike) -> dict[str, Tensor]:
         _check_spans(spans, size - start)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not a complete .safetensors file: {error}") from error
-    return tensors
-
-
-def read_metadata(path: str | os.PathLike) -> dict[str, str]:
-    """The texts that a .safetensors file carries besides its tensors."""
-    metadata = _read_header(path)[0].get(METADATA) or {}
-    if not (isinstance(metadata, dict) and all(isinstance(text, str) for text in metadata.values())):
-        raise ValueError(f"{path}: {METADATA} is {metadata!r:.100}, expected texts by name")
-    return metadata
+    return tensors, metadata
 
 
 def write_safetensors(

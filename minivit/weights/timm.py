@@ -11,7 +11,7 @@ from .torch_names import HALF, IMAGENET, normalisation, torch_layout
 BACKBONE = "patch_embed.backbone."
 
 
-def recognise(tensors: Mapping[str, Tensor], changes: dict[str, Any]) -> Source | None:
+def recognise(tensors: Mapping[str, Tensor]) -> Source | None:
     if not any(name.startswith("blocks.0.") for name in tensors):
         return None
     width, channels, *patch_size = shape_of(tensors, "patch_embed.proj.weight", 4)
@@ -44,7 +44,9 @@ def recognise(tensors: Mapping[str, Tensor], changes: dict[str, Any]) -> Source 
         gelu="erf",
         norm_eps=1e-6,
         resize_filter="bicubic",
+        squeeze=False,
         crop=0.9,
+        stem_eps="timm",
         position_resize="bicubic_antialias",
         **normalisation(statistics, channels),
         **stem,

@@ -1,6 +1,7 @@
 """What stands beside a file of weights: Hugging Face's config.json and preprocessor_config.json, timm's config.json."""
 
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -53,14 +54,24 @@ def _preprocessor(told: dict[str, Any]) -> tuple[dict[str, Any], Any]:
     if told.get("resample") in FILTERS:
         options["resize_filter"] = FILTERS[told["resample"]]
     resized, cut = _pair(told.get("size")), _pair(told.get("crop_size"))
+    if resized:
+        options["squeeze"] = not (isinstance(told["size"], dict) and "shortest_edge" in told["size"])
     if resized and cut and told.get("do_center_crop", True):
-        return options | {"crop": min(1.0, cut[0] / resized[0])}, cut
+        return options | {"crop": min(1.0, _part(cut[0], resized[0]))}, cut
     return options | ({"crop": 1.0} if resized else {}), resized
+
+
+def _part(cut: int, resized: int) -> float:
+    """cut / resized, so that floor(cut / part) is `resized` again, whichever way the division was rounded."""
+    part = cut / resized
+    return part if math.floor(cut / part) == resized else math.nextafter(part, 0)
 
 
 def _timm(config: dict[str, Any]) -> dict[str, Any]:
     names = {"mean": "image_mean", "std": "image_std", "interpolation": "resize_filter", "crop_pct": "crop"}
     told = {ours: config[theirs] for theirs, ours in names.items() if theirs in config}
+    if "crop_mode" in config:
+        told["squeeze"] = config["crop_mode"] == "squash"
     return {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
 
 

@@ -1,7 +1,6 @@
 """torchvision's VisionTransformer: encoder.layers.encoder_layer_i, and PyTorch's own MultiheadAttention."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from .layout import Source, count_blocks, mlp_options, shape_of
 from .tensor import Tensor
@@ -25,7 +24,7 @@ BLOCK_NAMES = {
 }
 
 
-def recognise(tensors: Mapping[str, Tensor], changes: dict[str, Any]) -> Source | None:
+def recognise(tensors: Mapping[str, Tensor]) -> Source | None:
     if not any(name.startswith(BLOCK) for name in tensors):
         return None
     old = f"{BLOCK}0.mlp.linear_1.weight" in tensors  # before torchvision 0.13
@@ -45,6 +44,7 @@ def recognise(tensors: Mapping[str, Tensor], changes: dict[str, Any]) -> Source 
         gelu="erf",
         norm_eps=1e-6,
         resize_filter="bilinear",
+        squeeze=False,
         crop=0.875,  # 256 pixels, then the middle 224
         position_resize="bicubic_align_corners",
         **normalisation(IMAGENET, channels),

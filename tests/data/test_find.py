@@ -18,7 +18,7 @@ import pytest
 
 from minivit.data import find as find_module
 from minivit.data import find_mnist, load_mnist, read_idx
-from minivit.data.published import SOURCES, File, Source, idx_files
+from minivit.data.mnist_files import SOURCES, File, Source, idx_files
 
 RNG = np.random.default_rng(1)
 TINY = [RNG.integers(0, 256, shape, dtype=np.uint8) for shape in [(6, 28, 28), (6,), (3, 28, 28), (3,)]]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minivit.data import MNIST_MEAN, MNIST_STD, find_mnist, load_mnist
-from minivit.data.published import FASHION, MNIST, SOURCES
+from minivit.data.mnist_files import FASHION, MNIST, SOURCES
 from minivit.files import read_npz
 
 OWN_DATA = os.environ.get("MINIVIT_DATA")  # as the tester set it, before conftest.py hides it

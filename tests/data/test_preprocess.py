@@ -58,8 +58,11 @@ def test_an_odd_rest_is_split_as_torchvision_splits_it():
 def test_rectangular_models_and_squeezed_pictures():
     picture = photograph(300, 451)
     assert preprocess(picture, config((96, 384))).shape == (96, 384, 3)
-    squeezed = preprocess(picture, config(resize_filter="bilinear"), squeeze=True)
+    squeezed = preprocess(picture, config(resize_filter="bilinear", squeeze=True, crop=1.0))
     assert np.array_equal(squeezed, np.asarray(picture.resize((224, 224), Image.Resampling.BILINEAR)))
+    cut = preprocess(picture, config(squeeze=True, crop=0.875))
+    whole = np.asarray(picture.resize((256, 256), Image.Resampling.BICUBIC))
+    assert np.array_equal(cut, whole[16:240, 16:240])
 
 
 def test_paths_arrays_and_pillow_images_give_the_same(tmp_path):

@@ -1,5 +1,8 @@
 """What goes wrong at a launch is said in words, with file, line, block and thread; and arrays stay as they were."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -250,3 +253,26 @@ def test_real_numbers_may_be_infinite_and_inputs_read_only(cuda):
 def test_the_number_of_arguments(cuda):
     with pytest.raises(TypeError, match=r"null takes 1 arguments \(float\* out\), got 2"):
         cuda["null"](1, 1, np.zeros(4, np.float32), 4)
+
+
+def test_ctrl_c_ends_a_kernel_that_has_no_end():
+    program = """
+import os, signal, threading
+import numpy as np
+from minivit import emulator
+
+module = emulator.Module('''
+__global__ void spin(float* y, int n) { while (n) y[threadIdx.x] += 1; }
+__global__ void add(float* y) { y[threadIdx.x] += 1; }
+''')
+y = np.zeros(64, np.float32)
+threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    module["spin"](1, 64, y, 1)
+except KeyboardInterrupt:
+    y[:] = 0
+    module["add"](1, 64, y)  # the next launch is as good as any
+    print(y.sum())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100)
+    assert (done.stdout, done.returncode) == ("64.0\n", 0), done.stderr

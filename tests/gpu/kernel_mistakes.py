@@ -248,7 +248,7 @@ LAUNCHED_WRONGLY = [
      "Block::share(weights, scores);"),
     ("attention_backward_keys_v2", "too little shared memory", {"shared": 8}, OUT_OF_BOUNDS,
      "ds[i * SIDE + j] = ds_ij;"),
-    ("attention_backward_bias_v2", "too little shared memory", {"shared": 8960}, OUT_OF_BOUNDS,
+    ("attention_backward_bias_v2", "too little shared memory", {"shared": 512}, OUT_OF_BOUNDS,
      "tile[r * STRIDE + c] ="),
     ("attention_backward_keys_v3", "too little shared memory", {"shared": 4096}, OUT_OF_BOUNDS,
      "Block::share(weights, p);"),

@@ -296,6 +296,20 @@ def test_the_table_fits_every_width_into_the_shared_memory_that_needs_no_asking(
                 assert launch.grid[1:] in ((3, 2), (3,))
 
 
+@FLOAT_AND_DOUBLE
+def test_the_gradient_of_the_bias_asks_for_its_four_tiles_alone(dtype):
+    """Q, K, V and dout: P and dS stay in registers. One byte less is too little: see kernel_mistakes.py."""
+    for d in range(1, 129):
+        for version in VERSIONS["attention_backward"][1:]:
+            if version == 3 and d * np.dtype(dtype).itemsize % 16:
+                continue
+            *_, queries, bias = attention_backward(2, 3, 197, d, dtype, True, version)
+            side = int(bias.kernel.rstrip(">").rsplit(", ", 1)[1])
+            if version == 2:
+                assert bias.shared == 4 * side * (d | 1) * np.dtype(dtype).itemsize
+            assert bias.shared < queries.shared
+
+
 def test_the_best_version_that_fits_is_taken():
     def kernels(d, dtype):
         return [launch.kernel for launch in both((None, None), 1, 1, 1, d, dtype, False)]

@@ -12,7 +12,7 @@ from minivit import TrainConfig, Trainer, ViT, ViTConfig, evaluate, load_mnist, 
 from minivit.device import DEVICES, DeviceError, get_device
 from minivit.gpu.ops import KernelOps
 from minivit.proof import order_one_parameters
-from minivit.train.shards import worker_pool
+from minivit.workers import worker_pool
 
 # Heads of width 12 and 17 or 16 tokens in all of them, so that few kernels are compiled; every option somewhere.
 PLAIN = ViTConfig(image_size=28, patch_size=7, channels=1, classes=10, width=48, depth=2, heads=4, mlp_ratio=2)

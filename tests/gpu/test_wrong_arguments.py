@@ -13,7 +13,7 @@ from minivit.device import get_device
 from minivit.gpu.cuda import Cuda
 from minivit.gpu.launch import SHARED, Launch, is_aligned
 from minivit.gpu.launches import relative_bias_backward
-from minivit.train.shards import worker_pool
+from minivit.workers import worker_pool
 
 SMALL = ViTConfig(image_size=9, patch_size=3, channels=1, classes=3, width=12, depth=1, heads=2, mlp_ratio=2)
 RNG = np.random.default_rng(0)

@@ -12,6 +12,7 @@ VARIANTS = {
     "mean": {"pool": "gap"},
     "mean of normalised": {"pool": "norm_gap", "position": "2d"},
     "mean, class token": {"pool": "gap", "class_token": True, "position": "sincos2d"},
+    "class token, mean": {"pool": "cls_norm_gap"},
     "distilled": {"distilled": True},
     "registers": {"registers": 3},
     "relative": {"position": "relative", "layer_scale": 0.5},

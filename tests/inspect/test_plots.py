@@ -182,6 +182,12 @@ def test_a_report_is_a_folder_of_pictures(tmp_path, choices):
         assert pixels.min() < 64
 
 
+def test_a_format_that_is_none_is_refused_by_name(tmp_path):
+    with pytest.raises(ValueError, match=r"page\.doc ends in \.doc, expected one of .*\.png"):
+        save_figure(plot_history(HISTORY), tmp_path / "page.doc")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_figure_is_written_in_the_format_of_its_name(tmp_path):
     save_figure(plot_history(HISTORY), tmp_path / "curves.svg")
     assert b"<svg" in (tmp_path / "curves.svg").read_bytes()

@@ -1,13 +1,15 @@
 """The configuration: what fits together, what does not and says so."""
 
 import json
-from dataclasses import FrozenInstanceError
+import re
+from dataclasses import FrozenInstanceError, fields
 
 import numpy as np
 import pytest
 
 from minivit import TrainConfig, ViT, ViTConfig, count_parameters
 from minivit.model import parameter_shapes
+from minivit.model.config import ATTENTIONS, FILTERS, GELUS, MLPS, POOLS, POSITIONS, STEM_EPS
 from minivit.proof import CONFIGS
 
 
@@ -30,6 +32,14 @@ def test_sizes_are_numbers_or_pairs():
     assert ViTConfig(width=192, mlp_ratio=2.5).mlp_width == 480
 
 
+@pytest.mark.parametrize("config", [ViTConfig, TrainConfig])
+def test_help_explains_every_field(config):
+    explained = re.findall(r"^    (\w+)  +\S", config.__doc__, re.MULTILINE)
+    assert explained == [field.name for field in fields(config)]
+    for names in {ViTConfig: (POOLS, POSITIONS, ATTENTIONS, MLPS, GELUS, FILTERS, STEM_EPS), TrainConfig: ()}[config]:
+        assert all(f'"{name}"' in config.__doc__ for name in names)
+
+
 def test_a_configuration_cannot_be_changed():
     with pytest.raises(FrozenInstanceError):
         ViTConfig().width = 3
@@ -49,7 +59,7 @@ def test_drop_path_rises_linearly_from_0():
         (dict(width=192, heads=5), ValueError, "width 192 is not a multiple of heads 5"),
         (dict(width=189, position="2d"), ValueError, '"2d" needs a width that is a multiple of 2, not 189'),
         (dict(width=186, position="sincos2d"), ValueError, '"sincos2d" needs a width that is a multiple of 4, not 186'),
-        (dict(pool="max"), ValueError, "pool is 'max', expected one of 'cls', 'gap', 'norm_gap'"),
+        (dict(pool="max"), ValueError, "pool is 'max', expected one of 'cls', 'gap', 'norm_gap', 'cls_norm_gap'"),
         (
             dict(position="3d"),
             ValueError,
@@ -102,6 +112,13 @@ def test_drop_path_rises_linearly_from_0():
         (dict(stem=(3, 0)), ValueError, "stem is 0, expected at least 1"),
         (dict(stem=(3,), stem_width=0), ValueError, "stem_width is 0, expected at least 1"),
         (dict(stem=(1, 1)), ValueError, "patches do not divide the stem's map: height 28 is not a multiple of 16"),
+        (
+            dict(pool="cls_norm_gap", class_token=False),
+            ValueError,
+            'pool is "cls_norm_gap", which needs the class token',
+        ),
+        (dict(stem_eps="keras"), ValueError, "stem_eps is 'keras', expected one of 'google', 'timm'"),
+        (dict(squeeze=1), TypeError, "squeeze is 1, expected True or False"),
         (dict(crop=0.0), ValueError, r"crop is 0.0, expected a fraction in \(0, 1\]"),
         (
             dict(resize_filter="nearest"),

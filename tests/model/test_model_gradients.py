@@ -59,10 +59,11 @@ def test_every_value_of_every_option_is_checked():
         assert {bool(getattr(config, switch)) for config in configs} == {True, False}, switch
     assert {(config.pool, config.has_class_token) for config in configs} == {
         ("cls", True), ("gap", True), ("gap", False), ("norm_gap", True), ("norm_gap", False),
+        ("cls_norm_gap", True),
     }  # fmt: skip
     stems = {config.stem for config in configs}
     assert {None, ()} < stems and {len(stem) for stem in stems if stem} == {1, 2}
     assert max(max(stem) for stem in stems if stem) > 1  # a unit without a projection
-    preprocessing = {"image_mean", "image_std", "resize_filter", "crop", "position_resize"}
+    preprocessing = {"image_mean", "image_std", "resize_filter", "squeeze", "crop", "position_resize"}
     for option in {field.name for field in fields(ViTConfig)} - preprocessing:
         assert len({getattr(config, option) for config in configs}) > 1, option

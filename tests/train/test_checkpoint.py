@@ -9,7 +9,7 @@ import pytest
 from minivit import TrainConfig
 from minivit.files import read_npz, write_npz
 from minivit.train import checkpoint, resume, save_checkpoint
-from minivit.train.shards import worker_pool
+from minivit.workers import worker_pool
 
 
 def spoilt_state(**changes):

@@ -1,6 +1,7 @@
 """Fine-tuning: positions resized, a head of zeros for other classes, a frozen backbone; and it learns."""
 
 import dataclasses
+import io
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from minivit import TrainConfig, ViT, ViTConfig, finetune
 from minivit.train.finetuning import FINETUNE, for_task
 from minivit.train.optimizer import SGD, FlatParameters
 from minivit.train.probe import PROBE
+from minivit.train.progress import Progress
 
 SIZES = dict(image_size=28, patch_size=14, channels=1, classes=10, width=16, depth=2, heads=2, mlp_ratio=2)
 CONFIG = ViTConfig(**SIZES, image_mean=0.13, image_std=0.31)
@@ -91,7 +93,7 @@ def test_it_trains_at_another_size(digits):
     old = model()
     new, history = finetune(old, *split(digits, size=42), image_size=42, recipe=SHORT, progress=False)
     assert new.config.image_size == (42, 42) and history[1]["train_loss"] < history[0]["train_loss"]
-    with pytest.raises(ValueError, match=r"images have shape \(1, 28, 28, 1\), expected \(B, 42, 42, 1\)"):
+    with pytest.raises(ValueError, match=r"images have shape \(400, 28, 28, 1\), expected \(B, 42, 42, 1\)"):
         finetune(old, *split(digits), image_size=42, progress=False)
 
 
@@ -121,6 +123,25 @@ def test_a_frozen_backbone_stays_and_its_head_learns(digits, options):
     for name in new.params:
         assert np.array_equal(new.params[name], old.params[name]) == (name not in heads)
     assert history[-1]["test_accuracy"] > 0.3 and history[-1]["train_loss"] < history[0]["train_loss"]
+
+
+def test_a_probe_says_how_its_features_come_along_and_no_rate_of_images(digits, capsys):
+    recipe = dataclasses.replace(PROBE, epochs=2)
+    _, history = finetune(model(), *split(digits), freeze="backbone", recipe=recipe)
+    first, *epochs = capsys.readouterr().out.splitlines()
+    images = len(split(digits)[0]) + len(split(digits)[2])
+    assert first.startswith(f"features of {images}/{images} images  ") and first.endswith(" images/s")
+    assert len(epochs) == 2 and not any("images/s" in line for line in epochs)
+    assert all("images_per_second" not in record for record in history)
+
+
+def test_the_moving_line_counts_the_features_of_a_probe():
+    stream = io.StringIO()
+    stream.isatty = lambda: True
+    show = Progress(1, stream=stream)
+    show.last -= 1  # as if it were time
+    show.features(100, 400)
+    assert stream.getvalue().startswith("\rfeatures of 100/400 images  ")
 
 
 @pytest.mark.parametrize("distilled", [False, True])

@@ -12,7 +12,8 @@ import pytest
 
 from minivit import TrainConfig, ViT, fit
 from minivit.train import resume, save_checkpoint
-from minivit.train.shards import batch_gradients, evaluate, worker_pool
+from minivit.train.shards import batch_gradients, evaluate
+from minivit.workers import worker_pool
 
 
 def run(trainer, digits, **options):
@@ -155,7 +156,7 @@ def test_ctrl_c_saves_says_how_to_go_on_and_loses_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("images", "labels", "message"),
     [
-        ((50, 28, 28), [3] * 50, r"images have shape \(1, 28, 28\).*grey"),
+        ((50, 28, 28), [3] * 50, r"images have shape \(50, 28, 28\).*grey"),
         ((50, 1, 28, 28), [3] * 50, "channels come last"),
         ((50, 28, 28, 1), [5, 14] * 25, "labels go from 5 to 14, expected 0 … 9"),
         ((50, 28, 28, 1), [3] * 49, r"labels have shape \(49,\), expected \(50,\)"),

@@ -9,7 +9,7 @@ from minivit.proof import order_one_parameters
 
 SMALL = dict(
     image_size=16, patch_size=4, classes=5, width=12, depth=3, heads=2, mlp_ratio=1.5, gelu="tanh",
-    resize_filter="bilinear", crop=0.875, position_resize="bilinear_align_corners",
+    resize_filter="bilinear", squeeze=True, crop=1.0, position_resize="bilinear_align_corners",
 )  # fmt: skip
 
 
@@ -33,7 +33,7 @@ def check(tmp_path, arrays, model, **changes):
 @pytest.mark.parametrize("prefix", ["", "opt/target/", "params/", "params/img/"])
 @pytest.mark.parametrize("stack", [False, True])
 def test_names_prefixes_and_stacked_blocks(tmp_path, big_vision, prefix, stack):
-    model = make()
+    model = make(**{"squeeze": False, "crop": 0.875} if big_vision else {})
     arrays = google_arrays(model, prefix, big_vision)
     arrays = stacked(arrays, 3) if stack else arrays
     if prefix:  # what else a training run saves
@@ -64,7 +64,7 @@ def test_kinds_of_models(tmp_path, options, old_stem):
 
 
 def test_big_vision_adds_positions_before_the_class_token_which_then_has_none(tmp_path):
-    model = make()
+    model = make(squeeze=False, crop=0.875)
     model.params["pos_embed"][:, 0] = 0
     arrays = google_arrays(model, big_vision=True)
     arrays["pos_embedding"] = arrays["pos_embedding"][:, 1:]
@@ -92,3 +92,10 @@ def test_half_precision_becomes_float32(tmp_path, dtype):
     loaded = load_pretrained(tmp_path / "model.npz")
     assert loaded.dtype == np.float32
     np.testing.assert_array_equal(loaded.params["head.weight"], expected)
+
+
+def test_heads_that_contradict_the_file_are_refused(tmp_path):
+    np.savez(tmp_path / "model.npz", **google_arrays(make()))
+    assert load_pretrained(tmp_path / "model.npz", heads=2).config.heads == 2
+    with pytest.raises(ValueError, match=r"model\.npz: heads is 3, but the file tells 2: leave it out"):
+        load_pretrained(tmp_path / "model.npz", heads=3)

@@ -6,10 +6,12 @@ import shutil
 import numpy as np
 import pytest
 from google_files import google_arrays
+from onnx_files import dinov2_onnx
 
 from minivit import ViT, ViTConfig, export_timm, load_pretrained
+from minivit.data.preprocess import resized_size
 from minivit.ops import resize_positions_forward
-from minivit.weights import read_weights
+from minivit.weights import onnx, read_weights, safetensors
 from minivit.weights.safetensors import write_safetensors
 
 SMALL = dict(image_size=16, patch_size=4, classes=5, width=12, depth=2, heads=2, mlp_ratio=2)
@@ -49,7 +51,11 @@ def test_heads_of_published_sizes(tmp_path, width, depth, heads):
     arrays = {name: tensor.read() for name, tensor in read_weights(tmp_path / "a.safetensors").items()}
     write_safetensors(tmp_path / "b.safetensors", arrays)
     assert load_pretrained(tmp_path / "b.safetensors").config.heads == heads
-    assert load_pretrained(tmp_path / "b.safetensors", heads=1).config.heads == 1
+    assert load_pretrained(tmp_path / "b.safetensors", heads=heads).config.heads == heads
+    with pytest.warns(UserWarning, match=f"heads=1 is taken, but published .* 12 blocks of width {width} have {heads}"):
+        assert load_pretrained(tmp_path / "b.safetensors", heads=1).config.heads == 1
+    with pytest.raises(ValueError, match=rf"a\.safetensors: heads is 1, but the file tells {heads}: leave it out"):
+        load_pretrained(tmp_path / "a.safetensors", heads=1)
 
 
 @pytest.mark.parametrize(
@@ -124,8 +130,10 @@ def test_another_resolution_resizes_the_positions_by_the_sources_rule(path, rule
 def test_the_sources_conventions_can_be_overruled(path):
     config = load_pretrained(path, heads=2, norm_eps=1e-3, gelu="tanh", image_mean=0.1, dropout=0.2).config
     assert (config.norm_eps, config.gelu, config.image_mean, config.dropout) == (1e-3, "tanh", 0.1, 0.2)
-    with pytest.raises(TypeError, match="colour"):
+    with pytest.raises(TypeError, match=r"^colour is no option of load_pretrained, nor of ViTConfig"):
         load_pretrained(path, heads=2, colour="red")
+    with pytest.raises(TypeError, match=r"^img_size is no option .*: did you mean image_size\?$"):
+        load_pretrained(path, heads=2, img_size=24)
 
 
 def test_float64(path):
@@ -207,15 +215,58 @@ def test_a_damaged_config_is_refused(hugging_face, text):
         load_pretrained(hugging_face)
 
 
-def test_dinov2s_wide_classifier_is_refused_unless_it_is_not_wanted(tmp_path, request):
-    folder = request.path.parents[1] / "fixtures" / "weights" / "hf_dinov2"
-    arrays = {f"dinov2.{name}": tensor.read() for name, tensor in read_weights(folder / "model.safetensors").items()}
-    arrays |= {"classifier.weight": np.zeros((5, 48), np.float32), "classifier.bias": np.zeros(5, np.float32)}
-    write_safetensors(tmp_path / "model.safetensors", arrays)
-    with pytest.raises(ValueError, match=r"classifier.weight has shape \(5, 48\), expected \(5, 24\).*classes=0"):
-        load_pretrained(tmp_path, heads=3)
-    assert load_pretrained(tmp_path, heads=3, classes=0).config.classes == 0
-    assert load_pretrained(tmp_path, heads=3, classes=5).params["head.weight"].shape == (24, 5)
+def test_dinov2s_classifier_can_be_left_out_or_replaced(request):
+    folder = request.path.parents[1] / "fixtures" / "weights" / "hf_dinov2_classifier"
+    assert load_pretrained(folder).params["head.weight"].shape == (48, 5)
+    model = load_pretrained(folder, classes=0)
+    image = np.random.default_rng(0).standard_normal((1, 24, 24, 2)).astype(np.float32)
+    features, tokens = model(image), model.tokens(image)
+    np.testing.assert_allclose(features[:, :24], tokens[:, 0], atol=1e-6)
+    np.testing.assert_allclose(features[:, 24:], tokens[:, 1:].mean(axis=1), atol=1e-5)
+    assert not load_pretrained(folder, classes=3).params["head.weight"].any()
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ({"shortest_edge": 64}, (False, 0.75)),
+        ({"height": 64, "width": 64}, (True, 0.75)),
+        (64, (True, 0.75)),
+        (None, (True, 1.0)),
+    ],
+)
+def test_the_preprocessor_tells_how_a_picture_becomes_a_square(hugging_face, size, expected):
+    told = {"crop_size": 48, "resample": 2, "image_mean": [0, 0]} | ({"size": size} if size else {})
+    (hugging_face / "preprocessor_config.json").write_text(json.dumps(told))
+    config = load_pretrained(hugging_face, image_size=24).config
+    assert (config.squeeze, config.crop) == expected
+
+
+def test_the_size_before_the_crop_is_the_preprocessors_own(hugging_face):
+    for resized in (56, 59, 118, 187):  # of which some come out one pixel less by floor(cut / (cut / resized))
+        told = {"size": {"height": resized, "width": resized}, "crop_size": 48, "image_mean": [0, 0]}
+        (hugging_face / "preprocessor_config.json").write_text(json.dumps(told))
+        config = load_pretrained(hugging_face).config
+        assert resized_size((100, 90), config.image_size, config.crop, config.squeeze) == (resized, resized)
+
+
+def test_who_squeezes(path, request, tmp_path):
+    fixtures = request.path.parents[1] / "fixtures"
+    rules = {}
+    for name in ("hf_deit_distilled", "hf_dinov2", "hf_vit_features", "torchvision_representation.safetensors"):
+        config = load_pretrained(fixtures / "weights" / name, heads=3).config
+        rules[name.partition(".")[0]] = config.squeeze, config.crop, config.resize_filter
+    assert rules == {
+        "hf_deit_distilled": (True, 0.875, "bicubic"),
+        "hf_dinov2": (False, 0.875, "bicubic"),
+        "hf_vit_features": (True, 1.0, "bilinear"),
+        "torchvision_representation": (False, 0.875, "bilinear"),
+    }
+    assert load_pretrained(path, heads=2).config.squeeze is False
+    told = {"pretrained_cfg": {"crop_mode": "squash", "crop_pct": 0.95}}
+    path.with_name("config.json").write_text(json.dumps(told))
+    config = load_pretrained(path, heads=2).config
+    assert (config.squeeze, config.crop) == (True, 0.95)
 
 
 def test_files_that_are_not_read(tmp_path):
@@ -231,3 +282,19 @@ def test_files_that_are_not_read(tmp_path):
         (tmp_path / f"a.{suffix}").write_bytes(b"x")
     with pytest.raises(ValueError, match=r"holds 3 files of weights, choose one: a\.npz"):
         load_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "onnx"])
+def test_the_header_is_read_once(path, tmp_path, request, monkeypatch, suffix):
+    calls = []
+    if suffix == "onnx":
+        folder = request.path.parents[1] / "fixtures" / "weights" / "hf_dinov2"
+        arrays = {name: tensor.read() for name, tensor in read_weights(folder / "model.safetensors").items()}
+        path, reader, function = tmp_path / "x.onnx", onnx, "_read_graph"
+        path.write_bytes(dinov2_onnx(arrays, (24, 24)))
+    else:
+        reader, function = safetensors, "_read_header"
+    once = getattr(reader, function)
+    monkeypatch.setattr(reader, function, lambda *args: calls.append(1) or once(*args))
+    load_pretrained(path, heads=3 if suffix == "onnx" else 2)
+    assert len(calls) == 1

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minivit.weights import read_weights
-from minivit.weights.safetensors import HEADER_LIMIT, read_metadata, write_safetensors
+from minivit.weights.safetensors import HEADER_LIMIT, read_safetensors, write_safetensors
 
 ARRAYS = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "ü": np.array(1.5), "none": np.zeros((0, 4), np.float32)}
 
@@ -30,7 +30,7 @@ def test_round_trip(tmp_path):
     }
     for name, array in ARRAYS.items():
         np.testing.assert_array_equal(tensors[name].read(), array)
-    assert read_metadata(tmp_path / "x.safetensors") == {"format": "pt"}
+    assert read_safetensors(tmp_path / "x.safetensors")[1] == {"format": "pt"}
 
 
 def test_half_precision(tmp_path):
@@ -110,4 +110,4 @@ def test_a_file_that_shrinks_after_it_was_looked_at(tmp_path):
 def test_damaged_metadata_is_refused(tmp_path):
     path = write(tmp_path / "x.safetensors", {"__metadata__": {"a": 1}, "a": entry([4], 0, 16)})
     with pytest.raises(ValueError, match="expected texts by name"):
-        read_metadata(path)
+        read_safetensors(path)

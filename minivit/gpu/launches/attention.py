@@ -49,7 +49,7 @@ def attention_forward(
         return _materialised_forward(B, H, N, d, dtype, version)
     inputs = ("in qkv", "in bias?", "int N", "real scale")
     if version == 5:
-        tile, shared = _tile(d, dtype, row_tiles=1)
+        tile, shared, _ = _tile(d, dtype, row_tiles=1)
         kernel = f"attention_forward_v5<{T}, {d}, {', '.join(map(str, tile))}>"
         rows, threads = _rows(tile), 32 * tile[0]
     else:
@@ -77,20 +77,22 @@ def attention_backward(
     T, heads = ctype(dtype), (H, B)
     if version == 3:
         file = "attention_backward_v3.cu"
-        tile, shared = _tile(d, dtype, row_tiles=2)
+        tile, shared, weights = _tile(d, dtype, row_tiles=2)
         template, threads = f"{T}, {d}, {', '.join(map(str, tile))}", 32 * tile[0]
         rows, columns = _rows(tile), 8 * tile[2]
         delta_threads, delta_rows = 128, 16  # 8 lanes a row
     else:
         file = "attention_backward.cu"
-        side, shared = _square(d, dtype)
+        side, shared, weights = _square(d, dtype)
         template, threads = f"{T}, {d}, {side}", 256
         rows = columns = side
         delta_threads, delta_rows = 256, 8  # a warp a row
     inputs = ("in qkv", "in bias?", "in dout", "in lse", "in delta")
     sizes = ("int N", "real scale")
 
-    def launch(name: str, outputs: str, grid: tuple[int, ...], sizes: tuple[str, ...] = sizes) -> Launch:
+    def launch(
+        name: str, outputs: str, grid: tuple[int, ...], sizes: tuple[str, ...] = sizes, shared: int = shared
+    ) -> Launch:
         kernel = f"attention_backward_{name}_v{version}<{template}>"
         return Launch(file, kernel, dtype, (outputs, *inputs, *sizes), grid, (threads,), shared, version == 3)
 
@@ -109,7 +111,8 @@ def attention_backward(
         launch("queries", "inout dqkv", (blocks(N, rows), *heads)),
     ]
     if bias:
-        launches.append(launch("bias", "out dbias", (blocks(N, rows) * blocks(N, columns), H), ("int B", *sizes)))
+        grid = (blocks(N, rows) * blocks(N, columns), H)  # dS goes straight into the sum, and needs no tile
+        launches.append(launch("bias", "out dbias", grid, ("int B", *sizes), shared - weights))
     return launches
 
 
@@ -193,8 +196,9 @@ def _check(B: int, H: int, N: int, d: int) -> None:
             raise ValueError(f"{size} {name} at once, expected at most 65535, where the grid ends: use smaller batches")
 
 
-def _tile(d: int, dtype: np.dtype, row_tiles: int) -> tuple[tuple[int, int, int], int]:
-    """The first of TILES that fits, and its shared memory: the forward has one tile of rows (Q), the backward two."""
+def _tile(d: int, dtype: np.dtype, row_tiles: int) -> tuple[tuple[int, int, int], int, int]:
+    """The first of TILES that fits, its shared memory, and how much of that is for the weights: the forward has one
+    tile of rows (Q), the backward two."""
     size = 16 // dtype.itemsize
     stride = (d // size | 1) * size
     for tile in TILES:
@@ -202,7 +206,7 @@ def _tile(d: int, dtype: np.dtype, row_tiles: int) -> tuple[tuple[int, int, int]
         weights = columns + 8 if columns % 16 == 0 else columns
         shared = ((row_tiles * rows + 2 * columns) * stride + rows * weights) * dtype.itemsize
         if shared <= SHARED:
-            return tile, shared
+            return tile, shared, rows * weights * dtype.itemsize
     raise AssertionError("the smallest tile fits every head up to WIDEST_HEAD")
 
 
@@ -216,10 +220,11 @@ def _keys_and_queries(d: int, dtype: np.dtype) -> tuple[int, int]:
     return (32, 4) if d * dtype.itemsize <= 512 else (16, 2)
 
 
-def _square(d: int, dtype: np.dtype) -> tuple[int, int]:
-    """Of backward v2: the largest tile that fits, and its shared memory: Q, K, V, dout, P and dS."""
+def _square(d: int, dtype: np.dtype) -> tuple[int, int, int]:
+    """Of backward v2: the largest tile that fits, its shared memory (Q, K, V, dout, P, dS), and the last two's part."""
     for side in (32, 16, 8):
-        shared = (4 * side * (d | 1) + 2 * side * (side + 1)) * dtype.itemsize
+        weights = 2 * side * (side + 1) * dtype.itemsize
+        shared = 4 * side * (d | 1) * dtype.itemsize + weights
         if shared <= SHARED:
-            return side, shared
+            return side, shared, weights
     raise AssertionError("the smallest tile fits every head up to WIDEST_HEAD")

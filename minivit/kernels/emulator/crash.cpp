@@ -1,6 +1,6 @@
 // A kernel that touches memory which nobody owns, or divides by zero, would end the whole process. While a kernel runs,
 // the signal that the processor sends ends the launch instead, with a message. kernel.check finds out which line it
-// was.
+// was. Ctrl-C ends it likewise, where Python would obey at once: a loop that has no end never comes back to Python.
 #include <pthread.h>
 #include <signal.h>
 
@@ -13,6 +13,8 @@ static struct sigaction before[sizeof CRASHES / sizeof *CRASHES];  // who was ca
 static stack_t stack_before;
 static char handler_stack[64 * 1024];  // the thread's own may be the one that is full
 static pthread_t launching;
+static struct sigaction interrupt_before;
+static bool interrupted;
 
 static void on_crash(int signal, siginfo_t* info, void*) {
     if (!current || !pthread_equal(pthread_self(), launching)) {  // not the kernel: it happens again, without us
@@ -26,6 +28,24 @@ static void on_crash(int signal, siginfo_t* info, void*) {
     fail("crash", {nullptr, 0},
          "touched memory that nobody owns, or 16 bytes at an address that is no multiple of 16: an index far out of "
          "bounds, a null pointer, a float4 at an odd place. kernel.check(...) tells the line.");
+}
+
+// On the stack of whatever it interrupts. In a kernel's thread that is the thread's own, and the launch can end from
+// there; between two threads, in printf or in another thread of the process it goes to Python, which hears it later.
+static void on_interrupt(int signal) {
+    char here;
+    bool in_kernel = current && !printing && pthread_equal(pthread_self(), launching) && &here >= current->stack &&
+                     &here < current->stack + STACK_SIZE;
+    if (!in_kernel) return interrupt_before.sa_handler(signal);
+    interrupted = true;
+    fail("interrupt", {nullptr, 0}, "interrupted");
+}
+
+static void watch_for_interrupts() {
+    struct sigaction action {};
+    action.sa_handler = on_interrupt;
+    action.sa_flags = SA_NODEFER;
+    sigaction(SIGINT, &action, &interrupt_before);
 }
 
 static void watch_for_crashes() {

@@ -138,9 +138,10 @@ EXPORT void* emulator_new_stacks() {
     return memory;
 }
 
-// Returns whether all went well; emulator_message says what did not. Python has checked the sizes.
+// Returns whether all went well; emulator_message says what did not. Python has checked the sizes, and says whether
+// Ctrl-C may end the launch.
 EXPORT bool emulator_launch(int kernel_number, const unsigned* grid, const unsigned* block, unsigned dynamic_shared,
-                            void** kernel_arguments, unsigned order, char* stacks) {
+                            void** kernel_arguments, unsigned order, char* stacks, bool interruptible) {
     kernel = &emulator_kernels[kernel_number];
     arguments = kernel_arguments;
     grid_size = dim3(grid[0], grid[1], grid[2]);
@@ -157,13 +158,18 @@ EXPORT bool emulator_launch(int kernel_number, const unsigned* grid, const unsig
     shared_memory.dynamic_size = dynamic_shared;
     prepare_threads(stacks);
     on_launch(dynamic_shared);
+    interruptible = interruptible && !TRACED;  // the checker's process is ended by who started it
+    interrupted = printing = false;
     if (!TRACED) watch_for_crashes();
+    if (interruptible) watch_for_interrupts();
     run_grid();
+    if (interruptible) sigaction(SIGINT, &interrupt_before, nullptr);
     if (!TRACED) unwatch_crashes();
     current = nullptr;
     return !failed;
 }
 
+EXPORT bool emulator_interrupted() { return interrupted; }
 EXPORT const char* emulator_message() { return message; }
 EXPORT const char* emulator_printed() { return printed ? printed : ""; }
 EXPORT unsigned long emulator_static_shared() {

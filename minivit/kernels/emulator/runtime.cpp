@@ -38,6 +38,7 @@ static struct {
 static char message[4096];
 static char* printed;  // what the kernel printed
 static size_t printed_size, printed_room;
+static volatile bool printing;  // and perhaps in the middle of an allocation
 
 static void switch_to_host() {
     Fiber* from = current;
@@ -63,6 +64,7 @@ void fail(const char* kind, Place place, const char* format, ...) {
 }
 
 int print(const char* format, ...) {
+    printing = true;
     char text[4096];
     va_list values;
     va_start(values, format);
@@ -75,6 +77,7 @@ int print(const char* format, ...) {
     }
     memcpy(printed + printed_size, text, length + 1);
     printed_size += length;
+    printing = false;
     return n;
 }
 

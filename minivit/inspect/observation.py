@@ -1,0 +1,124 @@
+"""One forward of a model, and one backward where gradients are wanted, with what is looked at noted on the way.
+
+The maps of a page (attention, rollout, relevance, tokens) all come from the same numbers, so these are computed once;
+in NumPy, wherever the model computes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import numpy as np
+
+from .. import ops
+from ..device import Cpu
+from ..model import ViT
+from ..model.head import final_norm_forward
+
+
+@dataclass
+class Observation:
+    """What a model did with raw images (B, height, width, C)."""
+
+    logits: np.ndarray  # (B, K), without a head the features
+    tokens: np.ndarray  # (B, N, D), at the end, as ViT.tokens
+    weights: Sequence[np.ndarray]  # (B, H, N, N) each: of L blocks, or of axial ones 2L, along rows, columns in turn
+    gradients: Sequence[np.ndarray] = field(default_factory=list)  # ∂logit/∂weights, where they were asked for
+
+    def by_block(self, axial: bool) -> Sequence[np.ndarray]:
+        """L times (B, H, N, N), as ViT.attention: a token of an axial block takes from its column, which has taken from
+        the rows."""
+        if not axial:
+            return self.weights
+        return [columns @ rows for rows, columns in zip(self.weights[::2], self.weights[1::2], strict=True)]
+
+
+def observe(model: ViT, images: np.ndarray, classes: np.ndarray | None = None, gradients: bool = False) -> Observation:
+    """Run the model forward and, with `gradients`, backward from the logit of a class: `classes` (B,), if not given the
+    one that the model says of each image.
+
+    Raises ValueError where a class is asked about that the model has not.
+    """
+    config = model.config
+    noting = ViT(config, params=model.numpy_params())
+    noting.device = recorder = Recorder()
+    logits, cache = noting.forward(noting.normalize(images))
+    tokens = recorder.pooled
+    if config.pool == "cls":  # the others' norm comes before, or is for the mean alone
+        tokens = final_norm_forward(ops, tokens, noting.params, config)[0]
+    if gradients:
+        noting.backward(_one_hot(logits, classes), cache)  # images do not mix: each gets its own logit's gradient
+    return Observation(logits, tokens, recorder.weights, recorder.gradients[::-1])
+
+
+def _one_hot(logits: np.ndarray, classes: np.ndarray | None) -> np.ndarray:
+    B, K = logits.shape
+    classes = logits.argmax(axis=1) if classes is None else np.asarray(classes)
+    if classes.shape != (B,) or not ((classes >= 0) & (classes < K)).all():
+        raise ValueError(f"classes are {classes}, expected {B} integers in 0 … {K - 1}")
+    return np.eye(K, dtype=logits.dtype)[classes]
+
+
+class Recorder(Cpu):
+    """A device that computes as the CPU does, and keeps the weights A of each attention, its backward's dA, and the
+    tokens that are pooled."""
+
+    def __init__(self) -> None:
+        self.weights: list[np.ndarray] = []
+        self.gradients: list[np.ndarray] = []  # the last block's first
+        self.pooled: np.ndarray | None = None
+        self.ops = SimpleNamespace(**vars(ops))
+        for name in set(dir(self)) & set(ops.__all__):  # the methods below stand in for the operations of their names
+            setattr(self.ops, name, getattr(self, name))
+
+    def multihead_attention_forward(self, *args: object) -> tuple[np.ndarray, tuple]:
+        y, cache = ops.multihead_attention_forward(*args)
+        self.weights.append(attention_weights(cache))
+        return y, cache
+
+    def multihead_attention_backward(self, dy: np.ndarray, cache: tuple) -> tuple:
+        self.gradients.append(attention_weights_backward(dy, cache))
+        return ops.multihead_attention_backward(dy, cache)
+
+    def axial_attention_forward(self, *args: object) -> tuple[np.ndarray, tuple]:
+        y, cache = ops.axial_attention_forward(*args)
+        lines, grid, along = cache
+        self.weights.append(off_lines(attention_weights(lines), grid, along))
+        return y, cache
+
+    def axial_attention_backward(self, dy: np.ndarray, cache: tuple) -> tuple:
+        lines, grid, along = cache
+        self.gradients.append(off_lines(attention_weights_backward(ops.to_lines(dy, grid, along), lines), grid, along))
+        return ops.axial_attention_backward(dy, cache)
+
+    def pool_forward(self, x: np.ndarray, *args: object) -> tuple[np.ndarray, tuple]:
+        self.pooled = x
+        return ops.pool_forward(x, *args)
+
+
+def attention_weights(cache: tuple) -> np.ndarray:
+    """The weights P (B, H, N, N) that `multihead_attention_forward` cached."""
+    return cache[1][4]
+
+
+def attention_weights_backward(dy: np.ndarray, cache: tuple) -> np.ndarray:
+    """`multihead_attention_backward`, only as far as the weights P of `y = [P_1 V_1 … P_H V_H] W_proj + b_proj`:
+
+    dout = dy W_projᵀ, by heads;   dP = dout Vᵀ.      dy (B, N, D) -> dP (B, H, N, N).
+    """
+    _, (_, _, v, *_), (_, proj_weight, _), heads = cache
+    B, N, D = dy.shape
+    dout = (dy @ proj_weight.T).reshape(B, N, heads, D // heads).swapaxes(1, 2)
+    return dout @ v.swapaxes(-1, -2)
+
+
+def off_lines(weights: np.ndarray, grid: tuple[int, int], along: str) -> np.ndarray:
+    """Attention within the rows or columns of a grid, (B·lines, H, n, n) -> (B, H, N, N) with 0 off the line."""
+    gh, gw = grid
+    lines, H = (gh if along == "row" else gw), weights.shape[1]
+    by_line = weights.reshape(-1, lines, *weights.shape[1:])
+    full = np.zeros_like(weights, shape=(len(by_line), H, gh, gw, gh, gw))
+    for i in range(lines):
+        line = (i, slice(None), i, slice(None)) if along == "row" else (slice(None), i, slice(None), i)
+        full[(slice(None), slice(None), *line)] = by_line[:, i]
+    return full.reshape(len(by_line), H, gh * gw, gh * gw)
