@@ -17,7 +17,7 @@ def test_the_python_examples_run(monkeypatch, tmp_path):
     config, recipe = mnist.PRESETS["quick"]
     monkeypatch.setitem(mnist.PRESETS, "quick", (config, dataclasses.replace(recipe, epochs=1)))
     examples = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(examples) == 4
+    assert len(examples) == 5
     for example in examples:
         exec(example, {})
     assert (tmp_path / "model.npz").exists()
