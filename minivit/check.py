@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 
 from .gradcheck import both_gradients
-from .reasons import likely_reason
+from .reasons import PAIR, likely_reason
 
 UNANSWERED = (None, ..., NotImplemented)
-UPSTREAM = 1847  # seed of the upstream gradient: with a chapter's own, 0, it would equal x, and a norm ends that
 
 
 class Wrong(AssertionError):
@@ -42,7 +41,11 @@ def close(
 
     mistakes: what known mistakes would give, by what to say about them; a match is named before any other reason.
     """
-    actual, expected = np.asarray(_answered(actual, name)), np.asarray(expected)
+    if isinstance(_answered(actual, name), tuple) and len(actual) == 2 and not _stacked(actual, expected):
+        raise Wrong(f"{name}: expected an array, got a pair. {PAIR}")
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    if actual.dtype.kind == "c":
+        raise Wrong(f"{name}: the array is complex, expected real numbers: take .imag or .real")
     if actual.dtype.kind not in "biuf":
         raise Wrong(f"{name}: expected an array of numbers, got {type(actual.tolist()).__name__}")
     if actual.shape != expected.shape:
@@ -73,9 +76,14 @@ def grad(
 
     mistakes: wrong backwards, by what to say about them.
     """
-    arrays = {name: np.asarray(value, np.float64) for name, value in arguments.items()}
-    y, cache = _pair(forward(*arrays.values()), "the forward")
-    gradients = _tuple(_answered(backward(np.ones_like(y), cache), "the backward"))
+    arrays = {name: np.array(value, np.float64) for name, value in arguments.items()}
+    given = {name: x.copy() for name, x in arrays.items()}
+    y, cache = _pair(forward(*given.values()), "the forward")
+    _unchanged("the forward", given, arrays)
+    dy = np.random.default_rng(0).standard_normal(np.shape(y))
+    given["dy"] = np.copy(dy)
+    gradients = _tuple(_answered(backward(given["dy"], cache), "the backward"))
+    _unchanged("the backward", given, {**arrays, "dy": dy})
     if len(gradients) != len(arrays):
         raise Wrong(f"the backward returns {len(gradients)} gradients, expected one for each of {', '.join(arrays)}")
     for (name, x), gradient in zip(arrays.items(), gradients, strict=True):
@@ -83,11 +91,24 @@ def grad(
             said = f"d{name}: the shape is {np.shape(gradient)}, expected {x.shape}, that of {name}"
             raise Wrong(_message(said, np.asarray(gradient), x))
     known = {
-        said: [analytic for _, analytic, _ in both_gradients(forward, wrong, arrays, UPSTREAM)]
+        said: [analytic for _, analytic, _ in both_gradients(forward, wrong, arrays)]
         for said, wrong in (mistakes or {}).items()
     }
-    for i, (name, analytic, numeric) in enumerate(both_gradients(forward, backward, arrays, UPSTREAM)):
+    for i, (name, analytic, numeric) in enumerate(both_gradients(forward, backward, arrays)):
         close(analytic, numeric, f"d{name}", tol=tol, mistakes={said: wrong[i] for said, wrong in known.items()})
+
+
+def call(function: Callable, /, **arguments: Any) -> Any:
+    """function(*arguments), which must leave the arrays given as they are: what is expected may be made of them."""
+    given = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in arguments.items()}
+    result = function(*given.values())
+    _unchanged("your function", given, arguments)
+    return result
+
+
+def pair(function: Callable, /, **arguments: Any) -> tuple:
+    """As `call`, for a function that returns (y, cache)."""
+    return _pair(call(function, **arguments), "your function")
 
 
 def answer(
@@ -95,19 +116,18 @@ def answer(
 ) -> None:
     """A prediction: a number, a word, a truth value or a tuple. The right one is not told.
 
-    tol: how far off a number may be, relative to the right one. reasons: what to say to a particular wrong answer.
+    tol: how far off a number may be, relative to the right one. reasons: what to say to a particular wrong answer, or
+    to one as near to it.
     """
     given = _answered(given, name)
     if isinstance(expected, str):
         right = isinstance(given, str) and given.strip().lower() == expected.lower()
     elif isinstance(expected, (set, frozenset)):
         right = set(given) == expected if isinstance(given, Iterable) else False
-    elif np.shape(given) != np.shape(expected) or np.asarray(given).dtype.kind not in "biuf":
-        right = False
     else:
-        right = bool(np.all(np.abs(np.subtract(given, expected, dtype=float)) <= tol * np.abs(expected)))
+        right = _near(given, expected, tol)
     if not right:
-        said = next((said for wrong, said in (reasons or {}).items() if _same(wrong, given)), "think again")
+        said = next((said for wrong, said in (reasons or {}).items() if _same(wrong, given, tol)), "think again")
         raise Wrong(f"{name}: {given!r} is not right: {said}")
     print(f"{name}: {given!r} ok")
 
@@ -115,7 +135,16 @@ def answer(
 def catches(test: Callable[[Callable], bool], right: Callable, wrong: Mapping[str, Callable]) -> None:
     """A test of the learner's own: `test(function)` must be true of the right function and false, or fail, for each of
     the wrong ones, which are given by name."""
-    if not _passes(test, right):
+    try:
+        verdict = test(right)
+    except NotImplementedError:
+        raise
+    except Exception as error:
+        raise Wrong(f"your test fails on the right function with {type(error).__name__}: {error}") from None
+    if not isinstance(verdict, bool | np.bool_):
+        returned = "an array" if isinstance(verdict, np.ndarray) else repr(verdict)
+        raise Wrong(f"your test returned {returned}, not True or False")
+    if not verdict:
         raise Wrong("your test refuses the right function")
     missed = [name for name, function in wrong.items() if _passes(test, function)]
     if missed:
@@ -185,12 +214,25 @@ def _pair(value: Any, name: str) -> tuple:
     return value
 
 
+def _stacked(pair: tuple, expected: Any) -> bool:
+    return (2, *np.shape(pair[0])) == np.shape(expected)
+
+
 def _tuple(value: Any) -> tuple:
     return tuple(value) if isinstance(value, tuple | list) else (value,)
 
 
-def _same(wrong: Any, given: Any) -> bool:
-    return isinstance(wrong, str) == isinstance(given, str) and wrong == given
+def _same(wrong: Any, given: Any, tol: float) -> bool:
+    for kind in (str, set | frozenset):
+        if isinstance(wrong, kind) or isinstance(given, kind):
+            return isinstance(wrong, kind) and isinstance(given, kind) and wrong == given
+    return _near(given, wrong, tol)
+
+
+def _near(given: Any, expected: Any, tol: float) -> bool:
+    if np.shape(given) != np.shape(expected) or any(np.asarray(a).dtype.kind not in "biuf" for a in (given, expected)):
+        return False
+    return bool(np.all(np.abs(np.subtract(given, expected, dtype=float)) <= tol * np.abs(expected)))
 
 
 def _passes(test: Callable[[Callable], bool], function: Callable) -> bool:
@@ -200,3 +242,9 @@ def _passes(test: Callable[[Callable], bool], function: Callable) -> bool:
         raise
     except Exception:
         return False
+
+
+def _unchanged(who: str, given: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+    for name, value in before.items():
+        if isinstance(value, np.ndarray) and not np.array_equal(given[name], value, equal_nan=True):
+            raise Wrong(f"{who} changed its input {name}: {name} += … writes into it, {name} = {name} + … does not")

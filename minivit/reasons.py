@@ -5,6 +5,7 @@
 
 import numpy as np
 
+PAIR = "Is [0] missing? A forward returns (result, cache)."
 SMALL = 100_000  # elements: what is sorted or permuted is no larger
 
 
@@ -18,7 +19,7 @@ def likely_reason(actual: np.ndarray, expected: np.ndarray) -> str | None:
 def _not_finite(actual: np.ndarray, expected: np.ndarray) -> str | None:
     bad = int(np.sum(~np.isfinite(actual)))
     if bad and np.isfinite(expected).all():
-        return f"{bad:,} are not finite: is something divided by zero, or the exponential of a large number?"
+        return f"{bad:,} are not finite: division by zero, the exponential of a large number, or a variable never set?"
     return None
 
 
@@ -103,6 +104,13 @@ def _rows_scaled(actual: np.ndarray, expected: np.ndarray) -> str | None:
     return None
 
 
+def _pair(actual: np.ndarray, expected: np.ndarray) -> str | None:
+    """A pair that was computed with as if it were an array: softmax_forward(S) @ v."""
+    if actual.shape == (2, *expected.shape) and (_alike(actual[0], expected) or _alike(actual[0], actual[1])):
+        return PAIR
+    return None
+
+
 def _summed(actual: np.ndarray, expected: np.ndarray) -> str | None:
     if actual.ndim <= expected.ndim:
         return None
@@ -158,7 +166,7 @@ _SAME_SHAPE = (
     _order,
     _rows_scaled,
 )
-_OTHER_SHAPE = (_kept, _exchanged, _summed, _unsummed, _fewer)
+_OTHER_SHAPE = (_pair, _kept, _exchanged, _summed, _unsummed, _fewer)
 
 
 def _alike(a: np.ndarray, b: np.ndarray, tol: float = 1e-6) -> bool:

@@ -47,6 +47,13 @@ def test_where_it_is_wrong() -> None:
     assert "1 of 40 wrong" in message and "at (1, 3, 2)" in message
 
 
+def test_a_pair_is_not_its_result() -> None:
+    """Of equal shapes, or of ragged ones, which NumPy does not make an array of."""
+    for pair in (softmax_forward(X), linear_forward(X, np.eye(4), np.zeros(4)), (0.5, X)):
+        assert "got a pair. Is [0] missing?" in said(check.close, pair, X, "y")
+    check.close((1.0, 2.0), np.array([1.0, 2.0]))
+
+
 def test_small_numbers_are_held_to_their_own_size() -> None:
     """Gradients of 1e-9 that are all zero do not pass."""
     assert "All are zero" in said(check.close, np.zeros(4), np.full(4, 1e-9))
@@ -81,6 +88,8 @@ REASONS = {
     "keepdims": (X.sum(-1, keepdims=True), X.sum(-1), "keepdims"),
     "not summed": (X, X.sum((0, 1)), "is a sum over axes (0, 1)"),
     "not summed, axis kept": (X, X.sum(0, keepdims=True), "Axis 0 has length 2, not 1: is a sum over it missing"),
+    "a pair for its result": (np.stack((X, 3 * X)), X, "Is [0] missing?"),
+    "a pair, and more wrong": (np.array((2 * X, 2 * X)), X, "Is [0] missing?"),
     "exchanged axes": (X.transpose(0, 2, 1), X, "Axes 1 and 2 are exchanged"),
     "not reshaped": (X.reshape(10, 4), X, "a reshape"),
     "one token more": (rng.standard_normal((2, 6, 4)), X, "off by one"),
@@ -121,6 +130,47 @@ def test_gradients() -> None:
     assert "The minus!" in said(check.grad, linear_forward, sign, arguments, mistakes={"The minus!": sign})
 
 
+def in_place(x, bias):
+    x += bias
+    return x, None
+
+
+def test_a_function_that_changes_its_input() -> None:
+    """What is expected may be made of that input."""
+    x, bias = X.copy(), np.ones(4)
+    changed = "changed its input x: x += … writes into it"
+    assert changed in said(check.call, in_place, x=x, bias=bias)
+    assert changed in said(check.grad, in_place, lambda dy, cache: (dy, dy.sum((0, 1))), {"x": x, "bias": bias})
+    assert np.array_equal(x, X)
+    y, cache = check.pair(lambda x, bias: (x + bias, None), x=x, bias=bias)
+    assert np.array_equal(y, X + 1) and cache is None
+    assert "the pair (y, cache)" in said(check.pair, lambda x: x, x=x)
+
+
+def test_a_backward_that_changes_its_input() -> None:
+    arguments = {"x": X, "scale": np.full(4, 2.0)}
+
+    def forward(x, scale):
+        return x * scale, (x, scale)
+
+    def into_dy(dy, cache):
+        dscale = (dy * cache[0]).sum((0, 1))
+        dy *= cache[1]
+        return dy, dscale
+
+    def into_x(dy, cache):
+        x, scale = cache
+        x *= dy
+        return dy * scale, x.sum((0, 1))
+
+    assert "the backward changed its input dy" in said(check.grad, forward, into_dy, arguments)
+    assert "the backward changed its input x" in said(check.grad, forward, into_x, arguments)
+
+
+def test_a_complex_array() -> None:
+    assert "is complex, expected real numbers" in said(check.close, X + 1j, X)
+
+
 def test_layernorm_without_its_mean_term() -> None:
     arguments = {"x": X, "gamma": np.ones(4), "beta": np.zeros(4)}
 
@@ -138,6 +188,12 @@ def test_answers() -> None:
     check.answer({1, 2}, {2, 1})
     check.answer((2, 49, 16), (2, 49, 16))
     assert "class token" in said(check.answer, 49, 50, reasons={49: "and the class token?"})
+    known = {(-0.707, 0.707): "by D, not by D - 1", frozenset("ab"): "and c?", (2, 1): "other axis"}
+    assert "by D, not" in said(check.answer, (-(0.5**0.5), 0.5**0.5), (-1, 1), tol=1e-3, reasons=known)
+    assert "think again" in said(check.answer, (-0.72, 0.72), (-1, 1), tol=1e-3, reasons=known)
+    assert "think again" in said(check.answer, 1.5, 3, tol=1e-3, reasons=known)
+    assert "and c?" in said(check.answer, {"a", "b"}, {"c"}, reasons=known)
+    assert "other axis" in said(check.answer, np.array([2, 1]), (1, 2), reasons=known)
     for given in (51, "50", (50,), True, 50.1, np.nan):
         message = said(check.answer, given, 50)
         assert "think again" in message and "expected" not in message  # the answer is not given away
@@ -153,6 +209,9 @@ def test_a_test_of_the_learner() -> None:
     assert "refuses the right" in said(check.catches, lambda f: False, right, wrong)
     with pytest.raises(NotImplementedError):
         check.catches(_unsolved, right, wrong)
+    assert "right function with TypeError: " in said(check.catches, lambda f: f(), right, wrong)
+    assert "returned None, not True or False" in said(check.catches, lambda f: None, right, wrong)
+    assert "returned an array, not" in said(check.catches, lambda f: f(SQUARE) > 0, right, wrong)
 
 
 def _unsolved(function) -> bool:

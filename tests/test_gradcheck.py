@@ -91,6 +91,21 @@ def test_nan_never_passes(comparison, place):
     assert check.index == (1,)
 
 
+def test_the_upstream_gradient_is_not_the_callers_x():
+    """Were both the first numbers of default_rng(0), LayerNorm's dx would be zero, and any factor in it unseen."""
+    x = np.random.default_rng(0).standard_normal((2, 3, 5))
+    arguments = {"x": x, "gamma": np.ones(5), "beta": np.zeros(5)}
+    assert gradcheck(layernorm_forward, layernorm_backward, arguments).ok
+
+    def twice(dy, cache):
+        dx, dgamma, dbeta = layernorm_backward(dy, cache)
+        return 2 * dx, dgamma, dbeta
+
+    wrong = gradcheck(layernorm_forward, twice, arguments).checks[0]
+    assert not wrong.ok
+    assert abs(wrong.analytic) > 1e-2
+
+
 def test_small_gradients_of_zero_do_not_pass():
     """An absolute tolerance would let them."""
     assert not compare("x", np.zeros(3), np.full(3, 1e-7)).ok

@@ -46,7 +46,8 @@ def matrix(
     colormap: str | Colormap | None = None,
     limits: tuple[float, float] | None = None,
 ) -> Picture:
-    """A matrix (n, m) as a heat map. rows, columns: what its axes are, as "N queries"; row_labels, column_labels: each.
+    """A matrix (n, m) as a heat map. rows, columns: what its axes are, as "N queries"; row_labels, column_labels: each,
+    or "" where there is to be none.
 
     values: write the numbers into it; None: up to 12 x 12. colorbar: None: where no numbers are written.
     diverging: blue below 0, red above, white at 0. mark: elements (i, j) to outline. colormap: "attention" is a light

@@ -28,13 +28,18 @@ HALO = withStroke(linewidth=2.5, foreground="white")
 AT_MOST = 70  # patches apart
 
 
-def digits(images: np.ndarray, titles: Sequence[object] | None = None, columns: int = 8, *, alt: str) -> Picture:
-    """Raw images (n, height, width, 1 or 3) in rows, each with its title, if any, under it."""
+def digits(
+    images: np.ndarray, titles: Sequence[object] | None = None, columns: int = 8, *, alt: str, side: float = 0.85
+) -> Picture:
+    """Raw images (n, height, width, 1 or 3) in rows, each with its title, if any, under it.
+
+    side: the longer one of an image, in inches, where there is room for it.
+    """
     images = np.asarray(images)
     pictures = as_rgb(images)
     if not len(pictures):
         raise ValueError(f"images have shape {images.shape}, expected one image at least")
-    return _table(pictures, titles, columns, 0.85, alt)
+    return _table(pictures, titles, columns, side, alt)
 
 
 def maps(
@@ -121,7 +126,7 @@ def patches(
     _draw_grid(axes, pixels, (x, top, wide, tall), (gh, gw), numbers)
     write(
         axes, start + (across * pitch - 0.1) / 2, top - head / 2,
-        f"the sequence of {N} tokens" + ("" if order is None else ", in another order"), LARGE,
+        f"the sequence of {N} patches" + ("" if order is None else ", in another order"), LARGE,
     )  # fmt: skip
     for k, place in enumerate(places):
         cut = N > AT_MOST and place >= N - across

@@ -64,12 +64,14 @@ class Panel:
         self.across = max(small, LEAST / m, self.needs)
         self.down = max(small, LEAST / n, 0.26 if self.texts else 0)
         if self.row_labels is not None:
-            self.down = max(self.down, 0.17)
+            self.down = max(self.down, 0.17 / _apart(self.row_labels))
 
     @property
     def upright(self) -> bool:
         """Do the labels of the columns have to stand?"""
-        return max((text_width(str(label)) for label in self.column_labels or ()), default=0) + 0.05 > self.across
+        labels = self.column_labels or ()
+        widest = max((text_width(str(label)) for label in labels), default=0)
+        return widest + 0.05 > self.across * _apart(labels)
 
     @property
     def left(self) -> float:
@@ -92,6 +94,12 @@ class Panel:
     @property
     def height(self) -> float:
         return self.array.shape[0] * self.down
+
+
+def _apart(labels: Sequence[str]) -> int:
+    """How many elements lie from one label to the next at least, where "" leaves some without."""
+    there = np.flatnonzero([str(label) != "" for label in labels])
+    return int(np.diff(there).min(initial=len(labels) or 1))
 
 
 def _number(value: float, whole: bool) -> str:

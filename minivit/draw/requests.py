@@ -26,7 +26,8 @@ from .page import (
 
 LANES, BANKS, WORD = 32, 32, 4
 WIDE, TALL = INNER / LANES, 0.24  # inches: of a lane's cell
-FOLD = 0.09  # inches where memory is left out
+FOLD = 0.07  # inches where memory is left out
+GAP = 0.06  # inches: what is wider has a white edge and lies under its sector's frame, which would hide a sliver
 TURNS = 8  # drawn of a request that is served as a whole; half as many of one that is not
 
 
@@ -58,9 +59,9 @@ def addresses(
         cell(axes, x, memory, wide, TALL, PALE_VERMILLION, LINE)
         turned = {"rotation": 90} if upright else {}
         write(axes, x + wide / 2, memory + TALL + 0.04, number, va="top", **turned)
-    _draw_bytes(axes, one, at, wide, memory)
     for x in places:
-        axes.add_patch(Rectangle((x, memory), wide, TALL, fill=False, edgecolor=INK, linewidth=1))
+        axes.add_patch(Rectangle((x, memory), wide, TALL, fill=False, edgecolor=INK, linewidth=0.8, zorder=1.5))
+    _draw_bytes(axes, one, at, wide, memory)
     _dots(axes, touched, places, wide, memory + TALL / 2)
     _legend(axes, memory + TALL + below + 0.28, one)
     return Picture(figure, alt)
@@ -74,10 +75,12 @@ def _draw_bytes(axes: Axes, one: Addresses, at: dict[int, float], wide: float, m
         for sector in range(offset // SECTOR, (offset + one.size - 1) // SECTOR + 1):
             start, end = max(offset, sector * SECTOR), min(offset + one.size, (sector + 1) * SECTOR)
             x = at[sector] + (start % SECTOR) / SECTOR * wide
+            part = (end - start) * byte
+            edge, over = (0.5, 1) if part > GAP else (0, 2)  # the sectors' frames are between
             axes.add_patch(
-                Rectangle((x, memory), (end - start) * byte, TALL, facecolor=BLUE, edgecolor="white", linewidth=0.5)
+                Rectangle((x, memory), part, TALL, facecolor=BLUE, edgecolor="white", linewidth=edge, zorder=over)
             )
-            joins.append([((lane + 0.5) * WIDE, 0.55 + TALL), (x + (end - start) * byte / 2, memory)])
+            joins.append([((lane + 0.5) * WIDE, 0.55 + TALL), (x + part / 2, memory)])
     axes.add_collection(LineCollection(joins, colors=BLUE, linewidths=0.8, alpha=0.8), autolim=False)
 
 
@@ -97,7 +100,7 @@ def _lay_out(touched: np.ndarray) -> tuple[list[float], float]:
 
 def _dots(axes: Axes, touched: np.ndarray, places: list[float], wide: float, y: float) -> None:
     middles = [places[k + 1] - FOLD / 2 for k in np.flatnonzero(np.diff(touched) > 1)]
-    x = [middle + shift for middle in middles for shift in (-0.022, 0, 0.022)]
+    x = [middle + shift for middle in middles for shift in (-0.018, 0, 0.018)]
     axes.scatter(x, [y] * len(x), s=1.2, color=FAINT, linewidths=0)
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from draw_support import ALT, check, words
+from draw_support import ALT, check, texts, words
 
 from minivit import draw
 
@@ -40,6 +40,21 @@ def test_labels(count):
     picture = draw.matrix(np.eye(count, dtype=bool), alt=ALT, row_labels=names, column_labels=names, rows="who")
     check(picture)
     assert words(picture).count("patch 1") == 2
+
+
+def test_a_label_here_and_there_lets_the_matrix_be_small():
+    """Every fourth of 28 columns and every ninth row has one: they lie, and the elements stay squares."""
+    rows = [f"block {i // 9}" if i % 9 == 0 else "" for i in range(28)]
+    columns = [str(j) if j % 4 == 0 else "" for j in range(28)]
+    picture = draw.matrix(np.eye(28), alt=ALT, row_labels=rows, column_labels=columns, colorbar=False)
+    check(picture)
+    boxes = dict(texts(picture))
+    assert {"block 3", "24"} <= set(boxes)
+    assert boxes["24"].width > boxes["24"].height
+    right, down = (
+        np.abs(np.subtract(boxes[a].p0, boxes[b].p0)).max() for a, b in (("20", "24"), ("block 0", "block 1"))
+    )
+    assert right / 4 == pytest.approx(down / 9, rel=0.01)
 
 
 def test_what_is_no_number_is_grey():

@@ -22,6 +22,11 @@ def test_digits(images, count, columns):
     np.testing.assert_allclose(shown, 1 - np.repeat(images[:count] / 255, 3, axis=-1))
 
 
+def test_digits_of_another_size(images):
+    small, large = (draw.digits(images[:1], alt=ALT, side=side).figure.get_size_inches()[0] for side in (0.85, 3.5))
+    assert large - small == pytest.approx(3.5 - 0.85)
+
+
 def test_long_titles_take_more_rows(images):
     check(draw.digits(images[:8], ["a title that is longer than the image"] * 8, alt=ALT))
 

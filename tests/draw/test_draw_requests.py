@@ -62,6 +62,17 @@ def test_addresses(module, line):
     assert ((np.abs(pixels.astype(int) - (0xF8, 0xD9, 0xC4)).max(axis=-1) < 8).sum() > 700) == wasted
 
 
+def test_one_float_of_a_sector_is_seen(module):
+    """With 32 sectors side by side it is a sliver, which no frame may hide."""
+    kernel = module[f"access_{list(ACCESSES).index('y[t] = x[32 * t];')}"]
+    report = kernel.profile(1, 32, np.zeros(32, np.float32), np.ones(2048, np.float32))
+    (line,) = [row.line for row in report.lines if row.array == "x"]
+    blue = np.abs(check(draw.addresses(report, line, array="x", alt=ALT)).astype(int) - (0, 0x72, 0xB2)).max(-1) < 40
+    columns = blue.sum(0) > 20  # pixels, of the 31 from a sector's top to its bottom
+    assert (np.diff(columns.astype(int)) == 1).sum() == 32
+    assert columns.sum() >= 64
+
+
 @pytest.mark.parametrize("line", BANKS)
 def test_banks(module, line):
     report = module[f"banks_{list(BANKS).index(line)}"].profile(1, 32, np.zeros(32, np.float32), shared=8192)

@@ -118,6 +118,14 @@ def test_the_exercises_repeat_the_setup_and_fold_the_solutions(chapter) -> None:
     assert sum("total = a + b" in cell for cell in cells) == 1
 
 
+def test_a_title_that_asks_gets_no_full_stop(tmp_path: Path) -> None:
+    path = tmp_path / "03_sums.py"
+    path.write_text(SOURCE.replace('exercise="Add"', 'exercise="Which sum?"'), encoding="utf-8")
+    cells = [cell.source for cell in exercise_notebook(read_chapter(path), REPOSITORY).cells]
+    assert any("\n\n**Two and two.** What is" in cell for cell in cells)
+    assert any("\n\n**Which sum?** Write it." in cell for cell in cells)
+
+
 def test_the_same_source_gives_the_same_text_and_ids(chapter, tmp_path: Path) -> None:
     again = read_chapter(tmp_path / "03_sums.py")
     for make in (lambda c: chapter_notebook(c, [c], REPOSITORY), lambda c: exercise_notebook(c, REPOSITORY)):

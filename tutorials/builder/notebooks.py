@@ -53,7 +53,7 @@ The exercises do not need one another. Hints and solutions are folded: try first
     ]
     for number, exercise in enumerate(chapter.exercises, 1):
         cells += [
-            Cell("markdown", f"## Exercise {number} · {_label(exercise)}\n\n**{exercise.title}.** {exercise.text}"),
+            Cell("markdown", _prompt(number, exercise)),
             *(Cell("code", text) for text in exercise.given),
             Cell("code", exercise.stub),
             Cell("code", exercise.check),
@@ -113,6 +113,11 @@ def _ways_on(chapter: Chapter, chapters: Sequence[Chapter]) -> str:
 def _label(exercise: Exercise) -> str:
     stars = "★" * exercise.stars + "☆" * (3 - exercise.stars)
     return f"{KINDS[exercise.kind]} · {stars} · {exercise.minutes} minutes"
+
+
+def _prompt(number: int, exercise: Exercise) -> str:
+    stop = "" if exercise.title.endswith("?") else "."
+    return f"## Exercise {number} · {_label(exercise)}\n\n**{exercise.title}{stop}** {exercise.text}"
 
 
 def _folded(summary: str, text: str) -> str:

@@ -63,10 +63,11 @@ print("numbers in the patches:", 2 * 49 * 16)
 #
 # ## The idea, as a loop
 #
-# Patch number n lies in row `n // 7` and column `n % 7` of the grid of patches. Its pixels are a square of the image,
-# written out row by row:
+# Patch number n lies in row `n // 7` and column `n % 7` of the grid of patches (here, 7 patches stand in a row). Its
+# pixels are a square of the image, written out row by row:
 #
-# $$\text{patches}[b,\; n,\; (r P + s)\,C + c] = \text{images}[b,\; P\,\lfloor n/7 \rfloor + r,\; P\,(n \bmod 7) + s,\; c] \tag{1}$$
+# $$\text{patches}[b,\; n,\; (r P + s)\,C + c] = \text{images}[b,\; P\,\lfloor n/7 \rfloor + r,\; P\,(n \bmod 7) + s,\;
+# c] \tag{1}$$
 
 
 # %%
@@ -98,6 +99,12 @@ print(grid[0, 3, :, 2, :, 0].round(1))  # the patch in row 3, column 2 of the gr
 # %% [markdown]
 # Now every patch is there, but its axes stand in the wrong order: a patch needs its two *own* axes (r, s) last. So the
 # second step is a transpose, and the third glues the axes together again: two into N, three into P·P·C.
+#
+# Even the transpose moves nothing in memory. It changes the *strides*: how far apart the neighbours along an axis lie. But
+# the last reshape must copy: the 16 numbers of a patch lay in four different lines.
+#
+# The last line of the next cell uses the library. Every forward of the library returns a pair: the result, and a *cache*,
+# what its backward will need. `[0]` takes the result.
 
 
 # %%
@@ -131,33 +138,38 @@ draw.shapes(
 wrong = images.reshape(2, 49, 16)
 both = np.concatenate((unpatchify(patches[:1, 21:28], (4, 28), (4, 4)), unpatchify(wrong[:1, 21:28], (4, 28), (4, 4))))
 draw.digits(
-    both, ["transposed: seven real patches", "reshaped alone: seven scraps"], columns=1,
+    both, ["transposed: seven real patches", "reshaped alone: seven scraps"], columns=1, side=3.5,
     alt="Two strips of seven patches. In the first, a part of the digit can be seen; in the second, the strokes are torn "
     "into short horizontal pieces.",
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) The upper strip is a band of the digit: the fourth row of patches. (2) The lower one is not a
-# band of anything: each of its "patches" is 16 pixels of one line of the image, folded into a square. (3) The shape
-# cannot tell them apart. Shapes are necessary, and never enough: compare numbers.
+# **What to notice.** (1) The upper strip is a band of the digit: the fourth row of patches. (2) The lower one holds the
+# very same 112 pixels, four lines of the image, but each of its "patches" is 16 pixels in the order of memory: most of
+# one line, sometimes the end of one and the start of the next, folded into a square. (3) The shape cannot tell them
+# apart. Shapes are necessary, and never enough: compare numbers.
 #
 # ## The backward
 #
-# In training, we are given the gradient of the loss with respect to the patches, and want the one with respect to the
-# images (to update a model, we will not need it here; for pictures of what a model reacts to, we do).
+# Training needs to know how the *loss* $\mathcal L$, one number that says how wrong the model is, changes with every number
+# before it. So write $dx$ for $\partial \mathcal L / \partial x$: an array of the shape of $x$, the **gradient**. A
+# *backward* is given the gradient of what its forward returned, and computes that of what went in. Here: given the
+# gradient of the patches, find that of the images. (Pixels are not updated in training; but this gradient shows what a
+# model reacts to.)
 #
 # *By index.* Equation (1) puts every pixel in exactly one place. If $p = \text{place}(i)$ is where pixel $i$ goes, then
-# $\text{patches}_p = \text{images}_i$, so
+# $\text{patches} _ p = \text{images} _ i$, so
 #
-# $$\frac{\partial \mathcal L}{\partial\, \text{images}_i} = \sum_p \frac{\partial \mathcal L}{\partial\,\text{patches}_p}
-# \frac{\partial\,\text{patches}_p}{\partial\,\text{images}_i} = \frac{\partial \mathcal L}{\partial\,
-# \text{patches}_{\text{place}(i)}} \tag{2}$$
+# $$\frac{\partial \mathcal L}{\partial\, \text{images} _ i} = \sum_p \frac{\partial \mathcal
+# L}{\partial\,\text{patches} _ p} \frac{\partial\,\text{patches} _ p}{\partial\,\text{images} _ i} = \frac{\partial
+# \mathcal L}{\partial\, \text{patches} _ {\text{place}(i)}} \tag{2}$$
 #
 # Of the sum one term is left: the derivative is 1 at that place, and 0 everywhere else.
 #
 # *In matrix form.* Write image and patches as long vectors. Then $\text{patches} = \Pi\,\text{images}$ with a permutation
-# matrix $\Pi$: one 1 in each row and in each column. The backward of a product with a matrix is a product with its
-# transpose, and the transpose of a permutation is its inverse:
+# matrix $\Pi$: one 1 in each row and in each column. The derivative of patch number p by pixel i is $\Pi_{pi}$, so the sum
+# in (2) runs over the rows of $\Pi$: the backward of a product with a matrix is a product with its transpose. And the
+# transpose of a permutation is its inverse:
 #
 # $$d\text{images} = \Pi^\top d\text{patches} = \Pi^{-1} d\text{patches} \tag{3}$$
 #
@@ -199,7 +211,7 @@ check.grad(lambda x: patchify_forward(x, (2, 3)), patchify_backward, {"images": 
 
 # %% [markdown] exercise="Which patch?" kind="predict" stars=1 minutes=4
 # An image of 28 × 28 is cut into patches of 4 × 4. The pixel in row 13, column 22 (both counted from 0) lies in which
-# patch? And at which of the 16 places in it?
+# `patch`? And at which `place`, of the 16 in it? Each answer is one number, counted from 0.
 
 # %% role="solution"
 # YOUR TURN
@@ -211,8 +223,16 @@ place = 6
 one = np.zeros((1, 28, 28, 1))
 one[0, 13, 22] = 1
 found = np.argwhere(patchify_forward(one, (4, 4))[0][0] == 1)[0]
-check.answer(patch, found[0], "patch", reasons={38: "rows come first: 7 patches to a row", 27: "counted from 0"})
-check.answer(place, found[1], "place", reasons={9: "within a patch, too, rows come first", 7: "counted from 0"})
+check.answer(
+    patch, found[0], "patch",
+    reasons={38: "rows come first: 7 patches to a row", 27: "counted from 0",
+             (3, 5): "row and column of the patch are right; which number has it in reading order?"},
+)  # fmt: skip
+check.answer(
+    place, found[1], "place",
+    reasons={9: "within a patch, too, rows come first", 7: "counted from 0",
+             (1, 2): "row and column within the patch are right; which number has it in reading order?"},
+)  # fmt: skip
 
 # %% [markdown] role="hint"
 # Divide with remainder: 13 = 4 · 3 + 1 and 22 = 4 · 5 + 2. Then use equation (1).
@@ -221,6 +241,7 @@ check.answer(place, found[1], "place", reasons={9: "within a patch, too, rows co
 {
     "columns before rows": ("patch = 26", "patch = 38", "rows come first"),
     "counted from one": ("patch = 26", "patch = 27", "counted from 0"),
+    "row and column": ("patch = 26", "patch = (3, 5)", "in reading order"),
     "the place, columns first": ("place = 6", "place = 9", "within a patch"),
 }
 
@@ -259,8 +280,8 @@ check.close(
 }
 
 # %% [markdown] exercise="It still trains" kind="break" stars=2 minutes=8
-# A colleague's `patchify` gives the right shape, every number of the image is there, and a model trained on it reaches 90 %.
-# Find the mistake and mend it.
+# A colleague's `patchify` gives the right shape, every number of the image is there, and a model trained on it reaches
+# 90 %. Find the mistake and mend it.
 
 
 # %% role="broken"
@@ -280,7 +301,11 @@ def patchify_colleague(images, P):
 
 
 # %% role="check"
-check.close(patchify_colleague(images, 4), patchify_forward(images, (4, 4))[0], "patches")
+colleague = images.reshape(2, 7, 4, 7, 4, 1).transpose(0, 3, 1, 4, 2, 5).reshape(2, 49, 16)
+check.close(
+    patchify_colleague(images, 4), patchify_forward(images, (4, 4))[0], "patches",
+    mistakes={"The transpose is there; look at the order of its axes: two pairs are exchanged.": colleague},
+)  # fmt: skip
 
 # %% [markdown] role="hint"
 # Draw what it returns: `draw.digits(unpatchify(patchify_colleague(images, 4), (28, 28), (4, 4)), alt="mine")`. Which two
@@ -288,13 +313,16 @@ check.close(patchify_colleague(images, 4), patchify_forward(images, (4, 4))[0], 
 
 # %% role="wrong"
 {
+    "as it was": ("(0, 1, 3, 2, 4, 5)", "(0, 3, 1, 4, 2, 5)", "two pairs are exchanged"),
     "only the patches in order": ("(0, 1, 3, 2, 4, 5)", "(0, 1, 3, 4, 2, 5)", "another order along axis 2"),
     "only the pixels in order": ("(0, 1, 3, 2, 4, 5)", "(0, 3, 1, 2, 4, 5)", "another order along axis 1"),
 }
 
 # %% [markdown] exercise="Overlapping patches" kind="further" stars=3 minutes=15
 # Some later models (T2T-ViT, PVT v2) cut patches that overlap: the window moves by `stride` < P pixels. Write the forward
-# and its backward. Beware: now a pixel goes to *several* places, so equation (2) keeps several terms of its sum.
+# and its backward. Beware: now a pixel goes to *several* places, so equation (2) keeps several terms of its sum. The
+# patches are in reading order, each flattened as (row, column, channel). The forward returns the pair (patches, cache);
+# the cache is yours to choose, and `overlapping_backward(dpatches, cache)` gets it.
 
 # %% role="given"
 # np.lib.stride_tricks.sliding_window_view(images, (P, P), axis=(1, 2)) has shape (B, height-P+1, width-P+1, C, P, P)
@@ -325,7 +353,13 @@ def overlapping_backward(dpatches, cache):
 
 # %% role="check"
 picture = rng.standard_normal((2, 7, 5, 2))
-check.close(overlapping_forward(images, 4, 4)[0], patchify_forward(images, (4, 4))[0], "stride 4, no overlap")
+apart = rng.standard_normal((2, 6, 4, 3))
+expected = patchify_forward(apart, (2, 2))[0]
+channels_first = expected.reshape(2, 6, 4, 3).swapaxes(2, 3).reshape(2, 6, 12)
+check.close(
+    overlapping_forward(apart, 2, 2)[0], expected, "patches that do not overlap",
+    mistakes={"The channels come first in your patches; they must come last: (row, column, channel).": channels_first},
+)  # fmt: skip
 check.shape(overlapping_forward(picture, 3, 2)[0], (2, 6, 18), "patches")
 check.grad(lambda x: overlapping_forward(x, 3, 2), overlapping_backward, {"images": picture})
 
@@ -336,7 +370,23 @@ check.grad(lambda x: overlapping_forward(x, 3, 2), overlapping_backward, {"image
 # %% role="wrong"
 {
     "overwritten, not added": ("+= dpatch", "= dpatch", "dimages"),
-    "the channel before the pixels": ("(0, 1, 2, 4, 5, 3)", "(0, 1, 2, 3, 4, 5)", "dimages"),
+    "the channel before the pixels": ("(0, 1, 2, 4, 5, 3)", "(0, 1, 2, 3, 4, 5)", "The channels come first"),
+    "the channel first, there and back": (
+        "",
+        "def overlapping_forward(images, P, stride):\n"
+        "    windows = np.lib.stride_tricks.sliding_window_view(images, (P, P), axis=(1, 2))[:, ::stride, ::stride]\n"
+        "    B, gh, gw, C = windows.shape[:4]\n"
+        "    return windows.reshape(B, gh * gw, C * P * P), (images.shape, P, stride, gw)\n"
+        "def overlapping_backward(dpatches, cache):\n"
+        "    (B, height, width, C), P, stride, gw = cache\n"
+        "    dimages = np.zeros((B, height, width, C))\n"
+        "    for n, dpatch in enumerate(dpatches.swapaxes(0, 1)):\n"
+        "        top, left = stride * (n // gw), stride * (n % gw)\n"
+        "        square = dpatch.reshape(B, C, P, P).transpose(0, 2, 3, 1)\n"
+        "        dimages[:, top : top + P, left : left + P] += square\n"
+        "    return dimages",
+        "The channels come first",
+    ),
 }
 
 # %% [markdown]

@@ -9,8 +9,8 @@
 
 # %% [markdown]
 # Chapter 01 cut an image into patches: 49 vectors of 16 numbers. They are pixels, though, and 16 numbers is little room
-# for what the model will want to note down about a patch. So each patch is multiplied with one learned matrix, and what
-# comes out, D numbers long, is its **token**. That is all there is to a *patch embedding*.
+# for what the model will want to note down about a patch. So each patch is multiplied with one learned matrix, and a bias
+# added; what comes out, D numbers long, is its **token**. That is all there is to a *patch embedding*.
 
 # %% role="setup"
 import numpy as np
@@ -30,7 +30,9 @@ bias = model.params["patch_embed.proj.bias"].astype(np.float64)  # (48,)
 # %% [markdown]
 # ## The picture first
 #
-# Two rows of patches from the middle of a real digit, the weight of a model that was trained, and the tokens that come out:
+# Two rows of patches from the middle of a real digit, the weight of a model that was trained, and what comes out: the
+# tokens, but for the bias, one more number for each of their 48 places. (0 is the mean of all pixels, so paper is
+# negative.)
 
 # %%
 some = slice(21, 35)  # two rows of patches through the middle of the digit
@@ -38,10 +40,10 @@ draw.matrices(
     [
         {"array": patches[0, some], "title": "patches", "rows": "14 rows", "columns": "P·P·C = 16", "values": False},
         {"array": weight, "title": "weight", "rows": "16", "columns": "D = 48"},
-        {"array": patches[0, some] @ weight + bias, "title": "tokens", "rows": "14 rows", "columns": "D = 48"},
+        {"array": patches[0, some] @ weight, "title": "tokens, less their bias", "rows": "14 rows", "columns": "D = 48"},
     ],
     between=["@", "="], share=False, diverging=True,
-    alt="Three coloured matrices: 14 patches of 16 numbers, times a weight of 16 by 48, gives 14 tokens of 48 numbers. "
+    alt="Three coloured matrices: 14 patches of 16 numbers, times a weight of 16 by 48, gives 14 rows of 48 numbers. "
     "Equal patches give equal tokens.",
 )  # fmt: skip
 
@@ -138,16 +140,16 @@ from minivit import inspect
 
 draw.picture(
     inspect.plot_patch_filters(model),
-    alt="48 small pictures of 4 by 4 weights in red and blue, strongest first. Some have a red and a blue side, some a red "
-    "bar; many look like noise.",
+    alt="48 small pictures of 4 by 4 weights in red and blue, strongest first. A few have a red and a blue side; most look "
+    "like noise.",
 )
 
 # %% [markdown]
-# **What to notice.** (1) Red answers to ink, blue against it. A filter with a red side and a blue side answers to an
-# *edge* in that place and direction. Nobody told the model about edges. (2) Many look like noise. With 16 pixels and 48
-# filters, any three in a row may share the work; nothing asks each to make sense alone. (3) The last ones are faint: the
-# model hardly uses these numbers of the token. (In models trained on millions of photographs, the main components of the
-# filters are clean waves: Figure 7 of the paper.)
+# **What to notice.** (1) Red answers to ink, blue against it. The fourth in the first row is red above and at the left, and
+# blue at the lower right: it answers to an *edge* between ink and paper there. The fifth has a red left side, and blue
+# beside it. (2) Most look like noise. 48 filters of 16 numbers are three times as many as it takes to keep all of a
+# patch: none has to make sense alone. (3) The order is by the size of the weights; size is not use. (In models trained on
+# millions of photographs, the main components of the filters are clean waves: Figure 7 of the paper.)
 #
 # ## What sharing the weight means
 #
@@ -160,11 +162,14 @@ by_pixel = convolve_loop(np.roll(images, 1, axis=2), kernel, 4)
 still = convolve_loop(images, kernel, 4)
 print("moved by 4 pixels, tokens moved by 1:", np.abs(by_patch - np.roll(still, 1, axis=2)).max())
 print("moved by 1 pixel, largest change:    ", np.abs(by_pixel - still).max().round(2))
+print("tokens that it changes, of 49:       ", (by_pixel != still).any(-1).sum((1, 2)), end=" · ")
+print("patches with ink:", (patches > patches.min()).any(-1).sum(-1))
 
 # %% [markdown]
-# By one patch: the difference is zero. By one pixel: everything changes, and no token of the moved picture needs to
-# equal any of the first. An ordinary convolution, with stride 1, would have moved along. This is a first piece of the
-# *inductive bias* that a ViT gives up: it must learn from the data that a 7 is a 7 wherever it stands.
+# By one patch: the difference is zero. By one pixel: every patch with ink in it changes, and those that get ink from a
+# neighbour; their new tokens need not equal any of the old ones. An ordinary convolution, with stride 1, would have moved
+# along. This is a first piece of the *inductive bias* (what a network assumes before it has seen data) that a ViT gives
+# up: it must learn from the data that a 7 is a 7 wherever it stands.
 #
 # ## The backward
 #
@@ -297,11 +302,15 @@ by_hand = np.stack(
      for i in range(2) for j in range(2)], axis=1,
 )  # fmt: skip
 check.shape(from_torch(kernel), (24, 5), "weight")
+cut, _ = patchify_forward(picture, (2, 4))
 check.close(
-    patchify_forward(picture, (2, 4))[0] @ from_torch(kernel), by_hand, "tokens",
+    cut @ from_torch(kernel), by_hand, "tokens",
     mistakes={
-        "The channels come first in your rows; in a flat patch they come last.": patchify_forward(picture, (2, 4))[0]
-        @ kernel.reshape(5, -1).T
+        "The channels come first in your rows; in a flat patch they come last.": cut @ kernel.reshape(5, -1).T,
+        "In your rows the columns of a patch come before its rows.": cut @ kernel.transpose(3, 2, 1, 0).reshape(-1, 5),
+        "The filters' axis is still in front; it must be the last before the reshape.": cut @ kernel.reshape(-1, 5),
+        "The other axes are in order; but the filters' must come last before the reshape.":
+            cut @ kernel.transpose(0, 2, 3, 1).reshape(-1, 5),
     },
 )  # fmt: skip
 
@@ -315,21 +324,23 @@ check.close(
         "kernel.reshape(D, -1).T",
         "channels come first",
     ),
-    "columns before rows": ("transpose(2, 3, 1, 0)", "transpose(3, 2, 1, 0)", "tokens"),
-    "not transposed": ("kernel.transpose(2, 3, 1, 0).reshape(-1, D)", "kernel.reshape(-1, D)", "tokens"),
+    "columns before rows": ("transpose(2, 3, 1, 0)", "transpose(3, 2, 1, 0)", "columns of a patch come before"),
+    "not transposed": ("kernel.transpose(2, 3, 1, 0).reshape(-1, D)", "kernel.reshape(-1, D)", "still in front"),
+    "the filters in front": ("transpose(2, 3, 1, 0)", "transpose(0, 2, 3, 1)", "must come last"),
 }
 
 # %% [markdown] exercise="Two mistakes that cancel" kind="break" stars=3 minutes=12
-# Each candidate below is a pair of functions: `cut(images, P_h, P_w)` makes patches of images, `paste(patches, height,
+# `make_pair` below makes pairs of functions: `cut(images, P_h, P_w)` makes patches of images, `paste(patches, height,
 # width, P_h, P_w)` images of patches. One pair is right. In the others, a mistake in `cut` is undone by the same mistake
 # in `paste`, so that going there and back gives the image again, always. (This happens in real code: all tests pass, until
 # somebody loads published weights.)
 #
-# Write `is_right(pair)`, which returns True for the right pair alone. Each pair of `candidates` is (cut, paste).
+# Write `is_right(pair)`, which returns True for the right pair alone. The check knows five pairs; `is_right` gets one pair
+# (cut, paste) at a time.
 
 
 # %% role="given"
-def pair(order):
+def make_pair(order):
     """cut and paste with the axes (B, gh, P_h, gw, P_w, C) brought into this order."""
 
     def cut(images, ph, pw):
@@ -346,7 +357,7 @@ def pair(order):
 
 there_and_back = rng.standard_normal((2, 6, 8, 3))
 for order in [(0, 1, 3, 2, 4, 5), (0, 3, 1, 2, 4, 5)]:
-    cut, paste = pair(order)
+    cut, paste = make_pair(order)
     check.close(paste(cut(there_and_back, 3, 2), 6, 8, 3, 2), there_and_back, f"there and back, {order}")
 
 
@@ -364,12 +375,12 @@ def is_right(pair):
 # %% role="check"
 check.catches(
     is_right,
-    pair((0, 1, 3, 2, 4, 5)),
+    make_pair((0, 1, 3, 2, 4, 5)),
     {
-        "patches column by column": pair((0, 3, 1, 2, 4, 5)),
-        "pixels column by column": pair((0, 1, 3, 4, 2, 5)),
-        "channels first": pair((0, 1, 3, 5, 2, 4)),
-        "no transpose": pair((0, 1, 2, 3, 4, 5)),
+        "patches column by column": make_pair((0, 3, 1, 2, 4, 5)),
+        "pixels column by column": make_pair((0, 1, 3, 4, 2, 5)),
+        "channels first": make_pair((0, 1, 3, 5, 2, 4)),
+        "no transpose": make_pair((0, 1, 2, 3, 4, 5)),
     },
 )
 

@@ -27,8 +27,8 @@ x = patchify_forward(images, (4, 4))[0]  # tokens: B = 2, N = 49, D = 16
 # %% [markdown]
 # ## The picture first
 #
-# Here each token is a patch of 4 × 4 pixels, raw, so that we can look at it. One digit, once written in faint ink (a fifth
-# of the real one), once as it is; and what LayerNorm makes of both.
+# Here each token is a patch of 4 × 4 pixels, raw, so that we can look at it. One digit, first in faint ink (a fifth of the
+# real one), then as it is; and what LayerNorm makes of both.
 
 # %%
 pen = np.concatenate((0.2 * x[1:], x[1:]))  # the same digit, faint and full
@@ -44,7 +44,7 @@ draw.matrices(
 
 # %% [markdown]
 # **What to notice.** (1) Above the line the pen is faint, below it is not; after LayerNorm both look alike. (2) Each patch
-# has its own zero: its brighter part is red, its darker part blue. (3) Empty patches are white, exactly 0. There we must be
+# has its own zero: its inkier part is red, its emptier part blue. (3) Empty patches are white, exactly 0. There we must be
 # careful: a constant patch has no spread to divide by.
 #
 # ## The shapes
@@ -57,7 +57,7 @@ draw.matrices(
 # | γ, β | learned scale and shift, one number a feature | (D,) | (16,) |
 # | y | the result | (B, N, D) | (2, 49, 16) |
 #
-# In the model that the other chapters build, D is 64. Nothing below depends on it.
+# In the model that chapters 00, 02 and 13 use, D is 48. Nothing below depends on it.
 #
 # ## The idea
 #
@@ -136,8 +136,9 @@ print("with ε, largest |x̂| of an empty patch:", np.abs(xhat[empty]).max(), "�
 # An empty patch gives x̂ = 0: the numerator is 0, and ε keeps the denominator away from it. Then y = β. Note `rstd`: a
 # thousand. The backward multiplies by it, so such a token has a steep slope.
 #
-# Where ε stands matters. Inside the root, x̂ has the standard deviation $\sigma / \sqrt{\sigma^2 + \varepsilon}$; outside, it
-# would be $\sigma / (\sigma + \varepsilon)$. *With ε = 10⁻⁶, at which σ does each of the two begin to fade?*
+# Where ε stands matters. Inside the root, x̂ has the standard deviation $\sigma / \sqrt{\sigma^2 + \varepsilon}$;
+# outside, it would be $\sigma / (\sigma + \varepsilon)$. *With ε = 10⁻⁶, at which σ does each of the two begin to
+# fade?*
 
 # %%
 sigma = np.logspace(-8, 0, 200)
@@ -196,13 +197,13 @@ draw.matrices(
 #
 # From this one fact four troubles follow.
 #
-# *A batch of one.* Take one vector per image, as the class token is. With one image in the batch, each feature is its own
-# mean, and BatchNorm answers 0 whatever the image.
+# (1) *A batch of one.* Take one vector per image, as the class token is. With one image in the batch, each feature is
+# its own mean, and BatchNorm answers 0 whatever the image.
 #
-# *Two functions.* To predict for one image, BatchNorm uses running averages that it collected in training. So the model
+# (2) *Two functions.* To predict for one image, BatchNorm uses running averages that it collected in training. So the model
 # that is tested is not the one that was trained.
 #
-# *Tokens are not independent.* The tokens of an image share its pen and its writer. So 49 tokens of one image tell less
+# (3) *Tokens are not independent.* The tokens of an image share its pen and its writer. So 49 tokens of one image tell less
 # about the mean ink than 49 tokens of 49 images:
 
 # %%
@@ -221,7 +222,7 @@ print("mean ink of 49 tokens, its standard deviation: of one image", tokens.mean
 print("of 49 images", one_each.mean((1, 2)).std().round(3))
 
 # %% [markdown]
-# *Lengths.* A sequence may be long or short: a larger image has more tokens (chapter 16), and a text is filled up with
+# (4) *Lengths.* A sequence may be long or short: a larger image has more tokens (chapter 16), and a text is filled up with
 # padding. BatchNorm's averages would count all of that. LayerNorm sees one token and needs no rule.
 #
 # A CNN lives well with all this: it has large batches, of images of one size. For sequences, LayerNorm is the simpler
@@ -231,9 +232,10 @@ print("of 49 images", one_each.mean((1, 2)).std().round(3))
 #
 # We are given $dy_i = \partial \mathcal L / \partial y_i$ for one token. From $y_i = \gamma_i \hat x_i + \beta_i$ at once
 #
-# $$d\hat x_i = \gamma_i\, dy_i \qquad d\gamma_i = \sum_{b,n} dy_i\, \hat x_i \qquad d\beta_i = \sum_{b,n} dy_i \tag{3}$$
+# $$d\hat x_i = \gamma_i\, dy_i \qquad d\gamma_i = \sum_{b,n} dy_{bni}\, \hat x_{bni} \qquad d\beta_i = \sum_{b,n} dy_{bni}
+# \tag{3}$$
 #
-# since γ and β serve all tokens of all images: each adds its part. Now x. A single $x_j$ reaches $\hat x_i$ on three ways:
+# since γ and β serve all tokens of all images: each adds its part. Now x. A single $x_j$ reaches $\hat x_i$ in three ways:
 # directly (if i = j), through μ, and through σ². Write $r = 1/\sqrt{\sigma^2 + \varepsilon}$. From (1):
 #
 # $$\frac{\partial \mu}{\partial x_j} = \frac1D \qquad \frac{\partial \sigma^2}{\partial x_j} = \frac2D (x_j - \mu) \qquad
@@ -247,8 +249,9 @@ print("of 49 images", one_each.mean((1, 2)).std().round(3))
 #
 # And the chain rule, $dx_j = \sum_i d\hat x_i\, \partial \hat x_i / \partial x_j$, turns the last two terms into two means:
 #
-# $$dx_j = r \Big( d\hat x_j - \underbrace{\tfrac1D \textstyle\sum_i d\hat x_i} _ {\text{mean of } d\hat x}
-# - \hat x_j\, \underbrace{\tfrac1D \textstyle\sum_i d\hat x_i\, \hat x_i} _ {\text{mean of } d\hat x\, \hat x} \Big) \tag{6}$$
+# $$dx_j = r \Big( d\hat x_j - \underbrace{\tfrac1D \textstyle\sum_i d\hat x_i} _ {\text{mean of } d\hat x} -
+# \hat x_j\, \underbrace{\tfrac1D \textstyle\sum_i d\hat x_i\, \hat x_i} _ {\text{mean of } d\hat x\, \hat x} \Big)
+# \tag{6}$$
 #
 # ## In matrix form: a projection
 #
@@ -262,7 +265,7 @@ _, (xh, r, _) = layernorm_forward(x[1, n], np.ones(16), np.zeros(16))
 ones = np.ones((16, 16)) / 16
 J = r * (np.eye(16) - ones - np.outer(xh, xh) / 16)
 draw.matrices(
-    [("I", np.eye(16)), ("1 1ᵀ / D", ones), ("x̂ x̂ᵀ / D", np.outer(xh, xh) / 16), ("J / r", J / r)],
+    [("I", np.eye(16)), ("$\\mathbf{1}\\,\\mathbf{1}$ᵀ / D", ones), ("x̂ x̂ᵀ / D", np.outer(xh, xh) / 16), ("J / r", J / r)],
     between=["−", "−", "="], diverging=True, limits=(-0.5, 0.5),
     alt="Four 16 by 16 matrices: the identity, minus a matrix of equal small numbers, minus the products of the patch's "
     "own numbers, gives the Jacobian divided by r: a strong diagonal with a pattern of small numbers beside it.",
@@ -272,9 +275,9 @@ draw.matrices(
 # **What to notice.** (1) The diagonal is the direct way; all else is the price of the mean and of the variance. (2) The
 # third matrix is a picture of the patch, times itself. (3) J is its own transpose, so $dx = J\, d\hat x$.
 #
-# Which directions does J destroy? Multiply it by **1**: since $\mathbf 1^\top \mathbf 1 = D$ and $\hat x^\top \mathbf 1 = 0$,
-# we get 0. Multiply by x̂: its square sum is $D \sigma^2 r^2$, so $J \hat x = r (1 - \sigma^2 r^2)\, \hat x =
-# r^3 \varepsilon\, \hat x$, and that is nearly 0. *So how many of the 16 eigenvalues will be about zero?*
+# Which directions does J destroy? Multiply it by **1**: since $\mathbf 1^\top \mathbf 1 = D$ and $\hat x^\top \mathbf 1
+# = 0$, we get 0. Multiply by x̂: its square sum is $D \sigma^2 r^2$, so $J \hat x = r (1 - \sigma^2 r^2)\, \hat x = r^3
+# \varepsilon\, \hat x$, and that is nearly 0. *So how many of the 16 eigenvalues will be about zero?*
 
 # %%
 print("eigenvalues of J / r:", np.linalg.eigvalsh(J / r).round(3) + 0.0)
@@ -282,10 +285,10 @@ print("r² ε:                ", (r**2 * 1e-6)[0])
 
 # %% [markdown]
 # Two, and the other fourteen are 1. So J / r is a **projection**: it removes from the gradient what points along **1**, and
-# what points along x̂. It must. Moving x along **1** makes a patch brighter; along x̂, richer in contrast. LayerNorm undoes
-# both, so the loss cannot feel them, so the gradient has nothing there. Geometrically (for ε = 0): the results x̂ lie on a
-# sphere of radius √D, among the vectors whose numbers sum to 0, and a gradient is tangent to that sphere. Let us see it. *Of
-# three changes to a patch, each of the same length, which will move x̂?*
+# what points along x̂. It must. Moving x along **1** puts more ink on all of a patch; along x̂, it gains contrast.
+# LayerNorm undoes both, so the loss cannot feel them, so the gradient has nothing there. Geometrically (for ε = 0): the
+# results x̂ lie on a sphere of radius √D, among the vectors whose numbers sum to 0, and a gradient is tangent to that
+# sphere. Let us see it. *Of three changes to a patch, each of the same length, which will move x̂?*
 
 # %%
 kept = J @ rng.standard_normal(16)  # a direction that J keeps
@@ -295,17 +298,17 @@ for name, move in moves.items():
     moved = x[1, n] + 0.5 * move
     result = layernorm_forward(moved, np.ones(16), np.zeros(16))[0]
     both = np.concatenate((moved.reshape(4, 4), np.full((1, 4), np.nan), result.reshape(4, 4)))
-    panels.append({"title": name, "array": both, "values": False})
+    panels.append({"title": name.replace("½ 1", "½ $\\mathbf{1}$"), "array": both, "values": False})
     print(f"{name:<13} moves x̂ by {np.linalg.norm(result - xh):.2f}")
 draw.matrices(
     panels, diverging=True, limits=(-2, 2),
-    alt="Four patches, and under each its x̂: the patch itself, made brighter, with more contrast, and changed in another "
+    alt="Four patches, and under each its x̂: the patch itself, with more ink everywhere, with more contrast, and changed in another "
     "direction. Under the first three the same picture of x̂ appears; under the fourth another one.",
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) Above the grey line stands the patch, below it its x̂. (2) Along **1** and along x̂ the patch changes
-# and x̂ does not. (3) The direction u is one that J keeps, and x̂ follows it.
+# **What to notice.** (1) Above the grey line stands the patch, below it its x̂. (2) Along **1** and along x̂ the patch
+# changes and x̂ does not. (3) The direction u is one that J keeps, and x̂ follows it.
 #
 # ## In code
 #
@@ -347,9 +350,9 @@ print("along x̂: at most", f"{np.abs((dx * cache[0][strokes]).sum(-1) / 4).max(
 # In this exercise ε = 0, γ = 1 and β = 0.
 #
 # 1. A token has two features, `(3, 7)`. What is `xhat`? (A pair of numbers.)
-# 2. A token x with 16 different positive numbers is changed in one of five ways: `"a"` 5 is added to each number; `"b"` each
-#    is multiplied by 3; `"c"` each is multiplied by −1; `"d"` each is squared; `"e"` the first number alone is doubled.
-#    After which of them is x̂ what it was? Give a set of letters as `same`, as in `{"c", "d"}`.
+# 2. A token x with 16 different positive numbers is changed in one of five ways: `"a"` 5 is added to each number; `"b"`
+# each    is multiplied by 3; `"c"` each is multiplied by −1; `"d"` each is squared; `"e"` the first number alone is
+# doubled.    After which of them is x̂ what it was? Give a set of letters as `same`, as in `{"c", "d"}`.
 
 # %% role="solution"
 # YOUR TURN
@@ -362,7 +365,7 @@ check.answer(
     xhat, (-1, 1), "xhat", tol=1e-3,
     reasons={(-2, 2): "centred, but not yet divided by the standard deviation", (3, 7): "nothing was done to it",
              (-0.5, 0.5): "divide by the standard deviation, not by the variance",
-             (-0.707, 0.707): "the variance is divided by D, not by D − 1"},
+             (-(0.5**0.5), 0.5**0.5): "the variance is divided by D, not by D − 1"},
 )  # fmt: skip
 check.answer(
     same, {"a", "b"}, "same",
@@ -377,15 +380,16 @@ check.answer(
 
 # %% role="wrong"
 {
-    "D − 1": ("xhat = (-1, 1)", "xhat = (-0.707, 0.707)", "not by D − 1"),
+    "D − 1": ("xhat = (-1, 1)", "xhat = (-1 / np.sqrt(2), 1 / np.sqrt(2))", "not by D − 1"),
+    "D − 1, rounded": ("xhat = (-1, 1)", "xhat = (-0.707, 0.707)", "not by D − 1"),
     "not divided": ("xhat = (-1, 1)", "xhat = (-2, 2)", "not yet divided"),
     "the sign forgotten": ('{"a", "b"}', '{"a", "b", "c"}', "what about the root"),
 }
 
 # %% [markdown] exercise="BatchNorm, backwards" kind="build" stars=2 minutes=12
-# The same two equations, other axes: so the backward is already derived, if you read equation (6) with other means. Below is
-# BatchNorm with a cache. Write `batchnorm_backward(dy, cache)`: dy (B, N, D), and it returns `dx, dgamma, dbeta` of the
-# shapes (B, N, D), (D,), (D,).
+# The same two equations, other axes: so the backward is already derived, if you read equation (6) with other means.
+# Below is BatchNorm with a cache. Write `batchnorm_backward(dy, cache)`: dy (B, N, D), and it returns `dx, dgamma,
+# dbeta` of the shapes (B, N, D), (D,), (D,).
 
 
 # %% role="given"
@@ -423,7 +427,17 @@ def frozen(dy, cache):
 
 
 odd = {"x": rng.standard_normal((2, 3, 5)), "gamma": rng.standard_normal(5), "beta": rng.standard_normal(5)}
+
+
+def over_images(dy, cache):
+    xhat, rstd, gamma = cache
+    dxhat = gamma * dy
+    dx = rstd * (dxhat - dxhat.mean(0) - xhat * (dxhat * xhat).mean(0))
+    return dx, (dy * xhat).sum((0, 1)), dy.sum((0, 1))
+
+
 known = {"The means run over the features: that is LayerNorm's backward.": over_features,
+         "The means run over the images alone; the forward's run over their tokens, too.": over_images,
          "Mean and variance depend on every x of the batch; here they are treated as constants.": frozen}  # fmt: skip
 check.grad(batchnorm_forward, batchnorm_backward, odd, mistakes=known)
 
@@ -437,6 +451,11 @@ check.grad(batchnorm_forward, batchnorm_backward, odd, mistakes=known)
         "dxhat.mean((0, 1)) - xhat * (dxhat * xhat).mean((0, 1))",
         "dxhat.mean(-1, keepdims=True) - xhat * (dxhat * xhat).mean(-1, keepdims=True)",
         "that is LayerNorm's backward",
+    ),
+    "over the images alone": (
+        "dxhat.mean((0, 1)) - xhat * (dxhat * xhat).mean((0, 1))",
+        "dxhat.mean(0) - xhat * (dxhat * xhat).mean(0)",
+        "over the images alone",
     ),
     "constants": ("(dxhat - dxhat.mean((0, 1)) - xhat * (dxhat * xhat).mean((0, 1)))", "dxhat", "treated as constants"),
     "not summed over the images": ("dy.sum((0, 1))", "dy.sum(1)", "dbeta: the shape is (2, 5), expected (5,)"),
@@ -519,7 +538,7 @@ def variant(axis=-1, ddof=0, centred=True, outside=False, scale=True, shift=True
 
 
 check.catches(
-    test, lambda *arguments: layernorm_forward(*arguments)[0],
+    test, lambda *arguments: layernorm_forward(*arguments)[0].astype(np.float32),  # right, but for rounding
     {"variance over D − 1": variant(ddof=1), "ε outside the root": variant(outside=True), "not centred": variant(centred=False),
      "γ forgotten": variant(scale=False), "β forgotten": variant(shift=False), "over the tokens": variant(axis=-2),
      "over the whole image": variant(axis=(-2, -1)), "BatchNorm": variant(axis=(0, 1))},
@@ -534,6 +553,7 @@ check.catches(
     "γ is 1 and β is 0": (
         "own.standard_normal(6), own.standard_normal(6)", "np.ones(6), np.zeros(6)", "γ forgotten; β forgotten"),
     "no token with little contrast": ("tokens[:, 0] *= 1e-3", "tokens[:, 0] *= 1", "pass: ε outside the root"),
+    "no room for rounding": ("< 1e-4", "== 0", "your test refuses the right function"),
     "too large a tolerance": ("< 1e-4", "< 10", "pass: variance over D − 1; ε outside the root"),
 }  # fmt: skip
 
@@ -583,7 +603,13 @@ def with_the_mean(dy, _):
     return dx, (dy * xhat).sum((0, 1))
 
 
-known = {"The mean of dx̂ is taken away: no mean was in the forward.": with_the_mean}
+def r_held_fixed(dy, _):
+    r = 1 / np.sqrt((tokens**2).mean(-1, keepdims=True) + 1e-6)
+    return r * g * dy, (dy * r * tokens).sum((0, 1))
+
+
+known = {"The mean of dx̂ is taken away: no mean was in the forward.": with_the_mean,
+         "Here r is treated as a constant; but it depends on every x of the token.": r_held_fixed}  # fmt: skip
 check.grad(rmsnorm_forward, rmsnorm_backward, {"x": tokens, "gamma": g}, mistakes=known)
 
 # %% [markdown] role="hint"
@@ -600,7 +626,7 @@ check.grad(rmsnorm_forward, rmsnorm_backward, {"x": tokens, "gamma": g}, mistake
     ),
     "LayerNorm's backward": (
         "(dxhat - xhat *", "(dxhat - dxhat.mean(-1, keepdims=True) - xhat *", "no mean was in the forward"),
-    "r held fixed": ("(dxhat - xhat * (dxhat * xhat).mean(-1, keepdims=True))", "dxhat", "dx  max|Δ|"),
+    "r held fixed": ("(dxhat - xhat * (dxhat * xhat).mean(-1, keepdims=True))", "dxhat", "treated as a constant"),
 }  # fmt: skip
 
 # %% [markdown]

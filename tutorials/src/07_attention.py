@@ -34,10 +34,10 @@ patches = patchify_forward(images, (4, 4))[0]  # (2, 49, 16)
 # %% [markdown]
 # ## The picture first
 #
-# Each token has three vectors: a **query** (what it asks for), a **key** (what it offers), and a **value** (what it gives). In
-# a trained model they are three learned linear maps of the token. Here we make them by hand, to see what attention does
-# with them. Query and key are the patch itself, normalised as in chapter 06: so a patch asks for what looks like it. The
-# value is the raw patch.
+# Each token has three vectors: a **query** (what it asks for), a **key** (what it offers), and a **value** (what it
+# gives). In a trained model they are three learned linear maps of the token. Here we make them by hand, to see what
+# attention does with them. Query and key are the patch itself, normalised as in chapter 06: so a patch asks for what
+# looks like it. The value is the raw patch.
 
 # %%
 q = k = layernorm_forward(patches, np.ones(16), np.zeros(16))[0][:, None]  # (B, 1, N, d): one head, d = 16
@@ -46,15 +46,15 @@ P = attention_weights(q, k)  # who looks at whom: (2, 1, 49, 49)
 asking = [24, 25, 16, 32, 0]
 draw.maps(
     images[1], P[1, 0, asking].reshape(-1, 7, 7), [f"patch {n}: ≤ {P[1, 0, n].max():.2f}" for n in asking], columns=3,
-    alt="A digit 4, and five times the same digit with the patches coloured that one patch looks at. Each looks at itself "
-    "most, and then at other pieces of the same kind of stroke; the empty patch 0 looks at all patches alike.",
+    alt="A digit 4, and five times the same digit with the patches coloured that one patch looks at. Those with ink look "
+    "at themselves most, and then at other pieces of the same kind of stroke; the empty patch 0 looks at all patches alike.",
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) Each patch looks at itself most (the darkest square; under each map is its largest weight), for
-# nothing is more like it. (2) Patch 24 lies on the left edge of the slanted stroke. It finds two more places on that edge,
-# one far above and one far below: distance plays no part. (3) Patch 0 is empty. Its query is 0, it asks for nothing in
-# particular, and looks at all 49 patches alike.
+# **What to notice.** (1) Each patch with ink looks at itself most (the darkest square; each map's colours run to its own
+# largest weight, which stands under it), for nothing is more like it. (2) Patch 24 lies on the left edge of the slanted
+# stroke. It finds two more places on that edge, one far above and one far below: distance plays no part. (3) Patch 0 is
+# empty. Its query is 0, it asks for nothing in particular, and looks at all 49 patches alike: 1/49 is 0.02.
 #
 # ## The shapes
 #
@@ -65,18 +65,19 @@ draw.maps(
 # | P | weights: S after the softmax; rows sum to 1 | (B, H, N, N) | (2, 1, 49, 49) |
 # | out | for each token, a mean of the values | (B, H, N, d) | (2, 1, 49, 16) |
 #
-# H is the number of heads, here 1. In the running model of the other chapters H is 4, and d again 16.
+# H is the number of heads, here 1. In the model of chapters 00, 02 and 13, H is 4 and d is 12: together 48, the width
+# of its tokens.
 #
 # ## The idea
 #
-# A query and a key match as well as their dot product is large. Softmax turns a row of scores into weights that are
+# The larger their dot product, the better a query and a key match. Softmax turns a row of scores into weights that are
 # positive and sum to 1. With these weights, token n takes the mean of all values:
 #
 # $$S_{nm} = \frac{1}{\sqrt d} \sum_i Q_{ni} K_{mi} \tag{1}$$
 #
 # $$P_{nm} = \frac{e^{S_{nm}}}{\sum_{j} e^{S_{nj}}} \tag{2}$$
 #
-# $$\text{out}_{ni} = \sum_m P_{nm} V_{mi} \tag{3}$$
+# $$\text{out} _ {ni} = \sum_m P_{nm} V_{mi} \tag{3}$$
 
 
 # %%
@@ -115,19 +116,21 @@ draw.matrices(
      {"title": "P", "array": P[1, 0] ** 0.5, "rows": "query", "columns": "key"}],
     between=["softmax →"], share=False, colormap="attention",
     alt="Two matrices of 49 by 49. The scores S: symmetric, with bands of empty rows and columns. The weights P: a strong "
-    "diagonal and a few strong places in rows of inky patches, evenly pale rows for the empty ones.",
+    "diagonal and a few strong places in rows of inky patches, uniform rows for the empty ones.",
 )  # fmt: skip
 
 # %% [markdown]
 # (P is drawn as its square root, or the small weights could not be seen.) **What to notice.** (1) S is symmetric here,
-# because query and key are the same; P is not, for each *row* is divided by its own sum. (2) The even rows are the empty
-# patches. (3) A row is what one token looks at; a column is who looks at that token.
+# because query and key are the same; P is not, for each *row* is divided by its own sum. (2) The uniform rows are the empty
+# patches: all their scores are 0 (in S, the orange that fills most of it). (3) A row is what one token looks at; a
+# column is who looks at that token.
 #
 # ## Softmax: only differences count
 #
 # Add the same number c to all scores of a row. It cancels:
 #
-# $$\frac{e^{S_m + c}}{\sum_j e^{S_j + c}} = \frac{e^c\, e^{S_m}}{e^c \sum_j e^{S_j}} = \frac{e^{S_m}}{\sum_j e^{S_j}} \tag{5}$$
+# $$\frac{e^{S_m + c}}{\sum_j e^{S_j + c}} = \frac{e^c\, e^{S_m}}{e^c \sum_j e^{S_j}} = \frac{e^{S_m}}{\sum_j e^{S_j}}
+# \tag{5}$$
 #
 # That is good news, for the exponential overflows: $e^{710}$ is more than float64 can hold, $e^{89}$ more than float32.
 # Take c = −max(S). Then the largest exponent is 0, and the sum is at least 1. *What will the next cell print first?*
@@ -145,7 +148,7 @@ print("of 0, 1 and 2:     ", softmax_forward(np.array([0.0, 1.0, 2.0]))[0])
 # changes nothing below.
 #
 # If only differences count, then how large they are decides. Divide the scores by a **temperature** T: a small one lets the
-# largest score take all, a large one makes the weights even.
+# largest score take all, a large one makes the weights more even.
 
 # %%
 temperatures = [4, 1, 0.25]
@@ -157,7 +160,7 @@ draw.maps(
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) At T = 4 the map is nearly even: its colours run to 0.05, and 1/49 is 0.02. (2) At T = 1/4 the
+# **What to notice.** (1) At T = 4 the map is much more even: its colours run to 0.05, and 1/49 is 0.02. (2) At T = 1/4 the
 # patch looks at itself and hardly at any other: it learns next to nothing. (3) Nobody chose T here. What sets it is √d.
 #
 # ## Why the square root of d
@@ -191,14 +194,14 @@ draw.lines(
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) The variance is d, as equation (6) says. (2) With the root, the slope is about the same for every d.
-# (3) Without it, the softmax of a large head is nearly a constant 0 or 1: hardly any gradient comes back through it, and
-# the head cannot learn to look elsewhere.
+# **What to notice.** (1) The variance is d, as equation (6) says, up to the noise of 200 queries. (2) With the root,
+# the slope is about the same for every d. (3) Without it, the softmax of a large head is nearly a constant 0 or 1:
+# hardly any gradient comes back through it, and the head cannot learn to look elsewhere.
 #
 # ## It does not know the order
 #
-# Nothing in (1) to (3) asks where a token stands. Let Π permute the tokens. Then $(\Pi Q)(\Pi K)^\top = \Pi S \Pi^\top$: rows
-# and columns are permuted. Softmax goes row by row and does not mind. So
+# Nothing in (1) to (3) asks where a token stands. Let Π permute the tokens. Then $(\Pi Q)(\Pi K)^\top = \Pi S
+# \Pi^\top$: rows and columns are permuted. Softmax goes row by row and does not mind. So
 #
 # $$\Pi P \Pi^\top\, \Pi V = \Pi\,(P V) \tag{7}$$
 #
@@ -214,19 +217,21 @@ check.close(shuffled, out[:, :, order], "shuffled before against shuffled after"
 #
 # ## The backward, by index
 #
-# We are given $d\text{out}$, written dO, and go through (3), (2), (1) from the last to the first. In (3), each $V_{mi}$ serves
-# every token n, and each $P_{nm}$ every feature i:
+# We are given $d\text{out}$, written dO (the d in front means "the gradient of"; the d under the root stays a size),
+# and go through (3), (2), (1) from the last to the first. In (3), each $V_{mi}$ serves every token n, and each $P_{nm}$
+# every feature i:
 #
 # $$dV_{mi} = \sum_n P_{nm}\, dO_{ni} \qquad dP_{nm} = \sum_i dO_{ni}\, V_{mi} \tag{8}$$
 #
 # In (2), take one row, and write p and s for it. By the quotient rule, with $Z = \sum_j e^{s_j}$,
 #
-# $$\frac{\partial p_i}{\partial s_j} = \frac{\delta_{ij}\, e^{s_i} Z - e^{s_i} e^{s_j}}{Z^2} = p_i (\delta_{ij} - p_j) \tag{9}$$
+# $$\frac{\partial p_i}{\partial s_j} = \frac{\delta_{ij}\, e^{s_i} Z - e^{s_i} e^{s_j}}{Z^2} = p_i (\delta_{ij} - p_j)
+# \tag{9}$$
 #
 # $$ds_j = \sum_i dp_i\, p_i (\delta_{ij} - p_j) = p_j \Big( dp_j - \sum_i dp_i\, p_i \Big) \tag{10}$$
 #
-# The sum in (10) is one number a row: the mean of dp under the weights p. A score's gradient asks: is this token better than
-# what the row has on average? In (1), finally,
+# The sum in (10) is one number a row: the mean of dp under the weights p. A score's gradient asks: is this token better
+# than what the row has on average? In (1), finally,
 #
 # $$dQ_{ni} = \frac1{\sqrt d} \sum_m dS_{nm} K_{mi} \qquad dK_{mi} = \frac1{\sqrt d} \sum_n dS_{nm}\, Q_{ni} \tag{11}$$
 #
@@ -263,14 +268,15 @@ print("largest sum of a row of dS:", f"{np.abs(dS.sum(-1)).max():.0e}")
 
 # %% [markdown]
 # The rows of dS sum to 0. That is equation (5) once more: adding a constant to a row changes nothing, so the gradient has
-# nothing in that direction. (The library returns a fourth gradient, for a `bias` that may be added to S; it is `None` here.)
+# nothing in that direction. (The library returns a fourth gradient, for a `bias` that may be added to S; it is `None`
+# here.)
 #
 # ## Is it right?
 #
-# Random numbers, two heads, and no two sizes equal, so that no transpose can hide:
+# Random numbers, four heads, and no two sizes equal, so that no transpose can hide:
 
 # %%
-small = dict(zip(("q", "k", "v"), rng.standard_normal((3, 2, 2, 5, 3)), strict=True))
+small = dict(zip(("q", "k", "v"), rng.standard_normal((3, 2, 4, 5, 3)), strict=True))
 check.grad(attention_forward, lambda dout, cache: attention_backward(dout, cache)[:3], small)
 
 # %% [markdown]
@@ -279,13 +285,18 @@ check.grad(attention_forward, lambda dout, cache: attention_backward(dout, cache
 # S and P have N² entries, for every head of every image. This is the reason for patches (chapter 01):
 
 # %%
-for what, N in (("a digit, P = 4", 49), ("224 × 224, P = 16, and a class token", 197), ("each pixel of it", 50_177)):
-    print(f"{what:<38} N = {N:>6,}   N² = {N * N:>13,}   {4 * N * N / 1e6:>9,.2f} MB in float32")
+for what, N in (
+    ("a digit, patches of 4 × 4", 49),
+    ("224 × 224, of 16 × 16, and a class token", 197),
+    ("each pixel of it", 50_177),
+):
+    print(f"{what:<41} N = {N:>6,}   N² = {N * N:>13,}   {4 * N * N / 1e6:>9,.2f} MB in float32")
 
 # %% [markdown]
 # With pixels as tokens, the weights of one head for one image would fill 10 GB; ViT-Base has 12 heads in each of 12 blocks.
-# In its parameters attention knows nothing of N: the same weights serve 197 tokens or 785, so a model can read larger images
-# than it was trained on. And chapter 25 shows how a GPU computes `out` without ever storing S or P.
+# In its parameters attention knows nothing of N: the same parameters serve 197 tokens or 785 (14² + 1 or 28² + 1), so a
+# model can read larger images than it was trained on. And chapter 25 shows how a GPU computes `out` without ever
+# storing S or P.
 
 # %% [markdown] exercise="Before you compute" kind="predict" stars=1 minutes=6
 # There are N = 49 tokens with random q, k and v.
@@ -311,7 +322,8 @@ c = rng.standard_normal(16)
 plain = attention_forward(q_, k_, v_)[0]
 check.answer(
     weight, float(attention_weights(0 * q_, k_)[0, 0, 0, 0]), "weight", tol=0.01,
-    reasons={0: "the scores are 0, but exp(0) is 1, and a row sums to 1", 1: "a row of weights sums to 1"},
+    reasons={0: "the scores are 0, but exp(0) is 1, and a row sums to 1", 1: "a row of weights sums to 1",
+             0.02: "nearer, please: as a fraction"},
 )  # fmt: skip
 check.answer(
     keys_matter, not np.allclose(attention_forward(q_, k_ + c, v_)[0], plain), "keys_matter",
@@ -328,11 +340,12 @@ check.answer(
 )  # fmt: skip
 
 # %% [markdown] role="hint"
-# Write the score $q_n \cdot (k_m + c) / \sqrt d$ as a sum of two terms. Which one depends on m? For 3, put $V_{mi} + c_i$ into
-# equation (3). For 4: twice the scores is half the temperature.
+# Write the score $q_n \cdot (k_m + c) / \sqrt d$ as a sum of two terms. Which one depends on m? For 3, put $V_{mi} +
+# c_i$ into equation (3). For 4: twice the scores is half the temperature.
 
 # %% role="wrong"
 {
+    "rounded": ("weight = 1 / 49", "weight = 0.02", "as a fraction"),
     "no score, no weight": ("weight = 1 / 49", "weight = 0", "exp(0) is 1"),
     "keys matter": ("keys_matter = False", "keys_matter = True", "grows by the same"),
     "summed, not averaged": ('added = "c"', 'added = "49 c"', "sum to 1"),
@@ -393,12 +406,13 @@ known = {"dt is t times too large: in S = t D, the factor of t is D, not S.": t_
 check.grad(heated_forward, heated_backward, odd, mistakes=known)
 
 # %% [markdown] role="hint"
-# The number t reaches every score: $S_{nm} = t\, D_{nm}$ with $D = QK^\top$, so $dt = \sum_{b,h,n,m} dS_{nm} D_{nm}$. Keep D in
-# the cache. For dq and dk, t takes the place of $1/\sqrt d$.
+# The number t reaches every score: $S_{nm} = t\, D_{nm}$ with $D = QK^\top$, so $dt = \sum_{b,h,n,m} dS_{nm} D_{nm}$.
+# Keep D in the cache. For dq and dk, t takes the place of $1/\sqrt d$.
 
 # %% role="wrong"
 {
     "still the square root": ("softmax_forward(t * dots)", "softmax_forward(t * dots / np.sqrt(q.shape[-1]))", "divided by √d"),
+    "the pair, not its result": ("P, _ = softmax_forward(t * dots)", "P = softmax_forward(t * dots)", "Is [0] missing?"),
     "t forgotten in dq": ("dq = t * dS @ k", "dq = dS @ k", "a factor is missing"),
     "scores that hold t already": ("dt = (dS * dots).sum()", "dt = (dS * t * dots).sum()", "t times too large"),
     "dt not summed": ("(dS * dots).sum()", "dS * dots", "dt: the shape is"),
@@ -425,9 +439,19 @@ def weights_colleague(q, k):
 # %% role="check"
 q_, k_ = rng.standard_normal((2, 2, 3, 7, 5))
 bare = q_ @ k_.swapaxes(-1, -2)
+
+
+def half_mended(S):  # the sum is over the keys, the maximum still over the queries
+    E = np.exp(S - S.max(axis=-2, keepdims=True))
+    return E / E.sum(axis=-1, keepdims=True)
+
+
+half = "The maximum is taken over the queries: it cancels only if a row loses one number."
 check.close(
     weights_colleague(q_, k_), attention_weights(q_, k_), "weights",
-    mistakes={"The scores are not divided by the square root of d.": softmax_forward(bare)[0],
+    mistakes={half: half_mended(bare / np.sqrt(5)),
+              half + " And the scores are not divided by √d.": half_mended(bare),
+              "The scores are not divided by the square root of d.": softmax_forward(bare)[0],
               "The scores are divided by d, not by its square root.": softmax_forward(bare / 5)[0],
               "Divided by √N: d is the last axis of q.": softmax_forward(bare / np.sqrt(7))[0]},
 )  # fmt: skip
@@ -443,6 +467,7 @@ check.close(large, attention_weights(1e4 * q_, k_), "large scores")
 {
     "no square root": (" / np.sqrt(q.shape[-1])", "", "not divided by the square root of d"),
     "softmax over the queries": ("E / E.sum(axis=-1, keepdims=True)", "E / E.sum(axis=-2, keepdims=True)", "Columns sum to 1"),
+    "the sum's axis alone": ("S.max(axis=-1", "S.max(axis=-2", "The maximum is taken over the queries"),
     "√N for √d": ("q.shape[-1]", "q.shape[-2]", "Divided by √N"),
     "the maximum forgotten": ("S - S.max(axis=-1, keepdims=True)", "S", "large scores  max|Δ| nan"),
 }  # fmt: skip
@@ -535,9 +560,14 @@ def merge(first, second):
 q_, k_, v_ = 3 * rng.standard_normal((3, 9, 4))
 q_[0] *= 300  # its scores are in the thousands
 a, b = part(q_, k_[:2], v_[:2]), part(q_, k_[2:], v_[2:])
+_, l_, _ = part(q_, k_, v_)
 for i, (ours, expected) in enumerate(zip(merge(a, b), part(q_, k_, v_), strict=True)):
     known = {"Added as they are, but each part was made with a maximum of its own.": a[i] + b[i],
              "That is the first part's.": a[i], "That is the second part's.": b[i]}  # fmt: skip
+    if i == 2:
+        known["This o is already divided by l; it should be the sum, so that a third part can be added."] = (
+            expected / l_
+        )
     check.close(ours, expected, "mlo"[i], mistakes=known)
 third = merge(merge(part(q_, k_[:2], v_[:2]), part(q_, k_[2:3], v_[2:3])), part(q_, k_[3:], v_[3:]))
 expected = attention_forward(*(a[None, None] for a in (q_, k_, v_)))[0][0, 0]
@@ -550,6 +580,7 @@ check.close(third[2] / third[1], expected, "out, from three parts")
 # %% role="wrong"
 {
     "added as they are": ("f1 * l1 + f2 * l2, f1 * o1 + f2 * o2", "l1 + l2, o1 + o2", "a maximum of its own"),
+    "already divided": ("f1 * o1 + f2 * o2", "(f1 * o1 + f2 * o2) / (f1 * l1 + f2 * l2)", "already divided by l"),
     "o not rescaled": ("f1 * o1 + f2 * o2", "o1 + o2", "a maximum of its own"),
     "the wrong way round": ("np.exp(m1 - m), np.exp(m2 - m)", "np.exp(m2 - m), np.exp(m1 - m)", "l  max|Δ|"),
     "the first maximum": ("np.maximum(m1, m2)", "m1", "the first part's"),
