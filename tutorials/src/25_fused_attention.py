@@ -34,8 +34,9 @@ def attention(q, k, v):
 # %% [markdown]
 # ## The picture first
 #
-# On the left, all of S: how well each of the digit's 49 patches matches each. On the right, what the fused kernel has of it
-# at three moments, while it works on the queries 16 to 31: a tile of at most 16 × 16. Then the tile is forgotten.
+# On the left, all of S: how well each of the digit's 49 patches matches each (red: high, cut off at 6). On the right, what
+# the tiled forward (below) has of it at three moments, while it works on the queries 16 to 31: a tile of at most 16 × 16.
+# Then the tile is forgotten.
 
 # %%
 S = q @ k.T / np.sqrt(d)
@@ -49,15 +50,18 @@ def alive(first):
 
 moments = {f"stored: {S.size:,}": S, "now: 256": alive(0), "then: 256": alive(16), "last: 16": alive(48)}
 draw.matrices(
-    [{"title": title, "array": array, "values": False} for title, array in moments.items()],
+    [
+        {"title": title, "array": array, "values": False, "rows": "query", "columns": "key"}
+        for title, array in moments.items()
+    ],
     diverging=True, limits=(-6, 6), colorbar=False,
     alt="Four squares of 49 by 49. The first is full: all scores, a plaid of red and blue stripes. The others are grey but for "
     "one small tile in the second band of rows, which moves from the left edge to the right; the last is one column wide.",
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) Of 2,401 numbers, 256 are alive at a time, however large N is. (2) The last tile has one column,
-# since 49 = 3 · 16 + 1: as in chapter 23, the end needs a guard. (3) A tile holds a part of each row. How can it be
+# **What to notice.** (1) Of 2,401 numbers, 256 are alive at a time, however large N is: so many a block, and many blocks run
+# at once. (2) The last tile has one column, since 49 = 3 · 16 + 1: as in chapter 23, the end needs a guard. (3) A tile holds a part of each row. How can it be
 # divided by the sum of a row that is not yet known?
 #
 # ## The shapes
@@ -68,7 +72,8 @@ draw.matrices(
 # | S, P | scores Q Kᵀ / √d, and their softmax | (N, N) | (49, 49) |
 # | m, l | largest score so far, sum so far: a number a query | (N,) | (49,) |
 # | lse | log-sum-exp of each row, kept for the backward | (N,) | (49,) |
-# | | a tile: queries × keys | | 16 × 16 |
+# | δ | a number a query that the backward needs | (N,) | (49,) |
+# | Sₜ | a tile of S: queries × keys | | 16 × 16 |
 #
 # ## What it saves
 #
@@ -85,9 +90,9 @@ for length, a, b in zip(lengths, three, fused, strict=True):
     )
 
 # %% [markdown]
-# (1) Twice the tokens are twice the bytes for one, and in the long run four times for the other. (2) At N = 197 the factor is 4, not
-# a hundred: for the short sequences of a ViT, fusing is welcome and no miracle. (3) What must be *kept* shrinks more: for
-# the backward P takes N² numbers, lse takes N.
+# (1) Twice the tokens are twice the bytes for one, and in the long run four times for the other. (2) At N = 197 the factor
+# is 4, not a hundred: for the short sequences of a ViT, fusing is welcome and no miracle. (3) What must be *kept* for the
+# backward shrinks more: P takes N² numbers, lse takes N; and out, N d, which the next layer keeps anyway.
 #
 # ## One row, read once
 #
@@ -103,11 +108,12 @@ for length, a, b in zip(lengths, three, fused, strict=True):
 #
 # $$e^{s_i - m_j} = e^{s_i - m_{j-1}}\; e^{m_{j-1} - m_j} \tag{2}$$
 #
-# The second factor does not depend on i, so it comes out of the sum. One **correction** c mends all terms at once:
+# The second factor does not depend on i, so it comes out of the sum. One **correction** a mends all terms at once:
 #
-# $$c = e^{m_{j-1} - m_j},\qquad l_j = c\, l_{j-1} + e^{s_j - m_j},\qquad o_j = c\, o_{j-1} + e^{s_j - m_j}\, v_j \tag{3}$$
+# $$a = e^{m_{j-1} - m_j},\qquad l_j = a\, l_{j-1} + e^{s_j - m_j},\qquad o_j = a\, o_{j-1} + e^{s_j - m_j}\, v_j \tag{3}$$
 #
-# which is (1) for j. At the end, $o_N / l_N$ is the output. Nothing was stored but m, l and o: d + 2 numbers.
+# which is (1) for j. At the end, $o_N / l_N$ is the output. Nothing was stored but m, l and o: d + 2 numbers. By equation (2), two
+# such results, of two parts of the keys, can also be merged (exercise 2).
 
 
 # %%
@@ -116,8 +122,8 @@ def one_row(q_i, k, v):
     for k_j, v_j in zip(k, v, strict=True):
         s = q_i @ k_j / np.sqrt(len(q_i))
         m_old, m = m, max(m, s)
-        c = np.exp(m_old - m)  # at the first key exp(−∞) = 0
-        l, o = c * l + np.exp(s - m), c * o + np.exp(s - m) * v_j  # (3)
+        correction, p = np.exp(m_old - m), np.exp(s - m)  # at the first key the correction is exp(−∞) = 0
+        l, o = correction * l + p, correction * o + p * v_j  # equation (3)
         yield s, m, l, o
 
 
@@ -129,41 +135,55 @@ check.close([o / l for _, _, l, o in steps], after, "after every key, against th
 # So after *every* key, $o_j / l_j$ is the attention to the keys seen so far. *Predict: of 49 keys, how many raise the maximum?*
 
 # %%
-keys, (s, m, l) = np.arange(1, N + 1), (np.array(x) for x in list(zip(*steps, strict=True))[:3])
-print("the maximum rises at the keys", keys[np.diff(m, prepend=-np.inf) > 0].tolist())
+s, m, l = (np.array(x) for x in list(zip(*steps, strict=True))[:3])
+rises = np.flatnonzero(np.diff(m, prepend=-np.inf)) + 1
+print(
+    f"the maximum rises at {len(rises)} keys: {rises.tolist()}; 1 + 1/2 + … + 1/{N} = {sum(1 / np.arange(1, N + 1)):.1f}"
+)
+
+
+def stairs(y):
+    return np.repeat(np.arange(1, N + 1), 2)[1:], np.repeat(y, 2)[:-1]
+
+
 draw.lines(
-    {"score s": (keys, s), "largest so far, m": (keys, m), "m + log l": (keys, m + np.log(l))},
+    {"score s": stairs(s), "largest so far, m": stairs(m), "m + log l": stairs(m + np.log(l))},
     xlabel="keys seen, j", ylabel="", height=2.8,
-    alt="Over the 49 keys of one query: the scores go up and down; the largest so far is a staircase above them that rises "
-    "a few times and then stays; m plus log l lies a little above it and rises all the time.",
+    alt="Three staircases over the 49 keys of one query. The scores go up and down; the largest so far lies on or above them, "
+    "rises with seven of them and then stays; m plus log l lies on or above that and never falls.",
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) m only ever rises, and lies above every score: no exponent is above 0, nothing can overflow. (2) Where m stays, c = 1 and (3) is a plain sum.
-# (3) $m_j + \log l_j = \log \sum_{i\le j} e^{s_i}$, the *log-sum-exp*: whatever m was, it is the same. The backward will want it.
+# **What to notice.** (1) Seven keys raise the maximum of query 16, which is drawn. In random order, key j is the
+# largest of the first j with probability 1/j, so on average 1 + 1/2 + … + 1/49 ≈ 4.5 would. (2) m only ever rises, and lies
+# on or above every score: no exponent is above 0, nothing can overflow. Where m stays, the correction is 1 and equation (3)
+# is a plain sum. (3) $m_j + \log l_j = m_j + \log\big(e^{-m_j} \sum_{i\le j} e^{s_i}\big) = \log \sum_{i\le j} e^{s_i}$, the
+# *log-sum-exp*: whatever m was, it is the same. The backward will want it.
 #
 # ## Tiles
 #
-# A step may as well bring 16 keys, for 16 queries at once: (2) holds for each term of the sums, however many are new. With the
-# tile $S_t$ (queries × keys) and $V_t$ (keys × d), and with m, l and c a number for each query, (3) becomes
+# A step may as well bring 16 keys, for 16 queries at once: equation (2) holds for each term of the sums, however many are new. With the
+# tile $S_t$ (queries × keys) and $V_t$ (keys × d), and with m, l and a now columns, a number for each query, equation (3) becomes
 #
-# $$m' = \max(m, \mathrm{rowmax}\, S_t),\qquad c = e^{m - m'},\qquad P_t = e^{S_t - m'},\qquad l' = c\,l + P_t \mathbf 1,\qquad
-# O' = \mathrm{diag}(c)\, O + P_t V_t \tag{4}$$
+# $$m' = \max(m, \mathrm{rowmax}\, S_t),\quad a = e^{m - m'},\quad \tilde P_t = e^{S_t - m' \mathbf 1^\top},\quad
+# l' = \mathrm{diag}(a)\, l + \tilde P_t \mathbf 1,\quad O' = \mathrm{diag}(a)\, O + \tilde P_t V_t \tag{4}$$
+#
+# The tilde: not divided by the sum yet. diag(a), with a on the diagonal, multiplies each row by its own number.
 
 
 # %%
 def tiled_forward(q, k, v, rows=16, keys=16):
     out, lse = np.empty_like(q), np.empty(len(q))
     for i in range(0, len(q), rows):
-        q_i = q[i : i + rows] / np.sqrt(q.shape[1])
-        m, l, o = np.full(len(q_i), -np.inf), np.zeros(len(q_i)), np.zeros_like(q_i)
+        q_tile = q[i : i + rows] / np.sqrt(q.shape[1])
+        m, l, o = np.full(len(q_tile), -np.inf), np.zeros(len(q_tile)), np.zeros_like(q_tile)
         for j in range(0, len(k), keys):
-            s = q_i @ k[j : j + keys].T  # all of S that is alive: (rows, keys)
+            s = q_tile @ k[j : j + keys].T  # all of S that is alive: (rows, keys)
             m_old, m = m, np.maximum(m, s.max(-1))
-            c = np.exp(m_old - m)
+            correction = np.exp(m_old - m)
             p = np.exp(s - m[:, None])
-            l = c * l + p.sum(-1)
-            o = c[:, None] * o + p @ v[j : j + keys]  # (4)
+            l = correction * l + p.sum(-1)
+            o = correction[:, None] * o + p @ v[j : j + keys]  # (4)
         out[i : i + rows], lse[i : i + rows] = o / l[:, None], m + np.log(l)
     return out, lse
 
@@ -172,23 +192,32 @@ for rows, keys in ((16, 16), (5, 7), (49, 49), (1, 1)):
     check.close(tiled_forward(q, k, v, rows, keys)[0], attention(q, k, v), f"tiles of {rows} × {keys}", tol=1e-11)
 
 # %% [markdown]
-# Now scores of up to ±10,000. *Predict what a softmax without m gives.*
+# Now scores of up to 10,000. *Predict what a softmax without m gives: how many of a row's 16 outputs are lost?*
 
 # %%
 huge = q * 1e4 / np.abs(S).max()
+scores = huge @ k.T / np.sqrt(d)
 with np.errstate(all="ignore"):
-    naive = np.exp(huge @ k.T / np.sqrt(d))
+    naive = np.exp(scores)
     lost = np.isnan(naive @ v / naive.sum(-1, keepdims=True)).sum()
-print(f"naive: {np.isinf(naive).sum()} exponentials are inf, {lost} of the {q.size} outputs are nan")
-check.close(tiled_forward(huge, k, v)[0], attention(huge, k, v), "tiles, scores to ±10,000", tol=1e-11)
+    in32 = np.isinf(np.exp(scores.astype(np.float32))).sum()
+print(f"scores from {scores.min():,.0f} to {scores.max():,.0f}")
+print(
+    f"naive: {np.isinf(naive).sum()} exponentials are inf, in {np.isinf(naive).any(-1).sum()} rows ({in32} in float32)"
+)
+print(f"       {lost} of the {q.size} outputs are nan")
+check.close(tiled_forward(huge, k, v)[0], attention(huge, k, v), "tiles, scores to 10,000", tol=1e-11)
 
 # %% [markdown]
+# One inf in a row makes its sum inf, and then all 16 outputs of that row are inf / inf, which is NaN. And this is float64, whose
+# exponential ends at $e^{710}$; in float32 it ends at $e^{89}$.
+#
 # ## The kernel
 #
-# A thread a query: it keeps its row of Q, and m, l and o, in registers. The block's threads fetch 16 keys and values
-# together into shared memory (chapter 24). `template <int d>` makes a kernel for each width: the compiler knows it, and can keep
-# arrays of d numbers in registers. First the copying, with zeros where the head has ended; `float (*tile)[d]` is a matrix with
-# rows of d numbers:
+# A thread a query: it keeps its row of Q, and m, l and o, in registers. Of S a thread holds one number; what lies in tiles
+# is K and V, 16 × d: the block's threads fetch 16 keys and values together into shared memory (chapter 24). `template <int d>`
+# makes a kernel for each width: the compiler knows d, and can keep arrays of d numbers in registers. First the copying, with
+# zeros where the head has ended. `float (*tile)[d]` is a matrix with rows of d numbers; `a ? b : c` is Python's `b if a else c`:
 
 # %%
 copy_source = """\
@@ -199,7 +228,7 @@ template <int d> __device__ void copy_rows(float (*tile)[d], const float* from, 
 """
 
 # %% [markdown]
-# Then each thread goes through the tile by itself. Compare with `one_row`:
+# Then each thread goes through the tile by itself. Compare with `one_row` (`float s = 0, m_old = m;` declares two numbers):
 
 # %%
 source = copy_source + """\
@@ -208,7 +237,7 @@ template <int d> __global__ void fused(float* out, float* lse, const float* q, c
     __shared__ float k_tile[16][d], v_tile[16][d];
     int i = blockIdx.x * blockDim.x + threadIdx.x;        // this thread's query
     float q_i[d], o[d], m = -3e38f, l = 0;
-    for (int c = 0; c < d; ++c) o[c] = 0, q_i[c] = i < N ? q[i * d + c] * scale : 0;
+    for (int c = 0; c < d; ++c) { o[c] = 0; q_i[c] = i < N ? q[i * d + c] * scale : 0; }
     for (int first = 0; first < N; first += 16) {
         __syncthreads();                                  // all have done with the last tile
         copy_rows<d>(k_tile, k, first, N);
@@ -230,7 +259,7 @@ template <int d> __global__ void fused(float* out, float* lse, const float* q, c
 
 # %% [markdown]
 # Three things to see. (1) The first m is −3·10³⁸, less than any score. −∞ would do here; but where two threads that have had
-# no key are merged (an exercise), it gives −∞ − (−∞), which is NaN. (2) There are two barriers: one before a tile is
+# no key are merged (exercise 4), it gives −∞ − (−∞), which is NaN. (2) There are two barriers: one before a tile is
 # overwritten, one before it is read. (3) A thread with i ≥ N must not `return` early: it has no query, but it helps to
 # copy, and the barriers wait for it.
 
@@ -265,10 +294,13 @@ draw.addresses(
 #
 # `minivit/kernels/attention_materialised.cu` has v1 and v2, which store S and P; `minivit/kernels/attention.cu` has v3 to v5:
 #
-# - **v1** three kernels, a thread an element. **v2** the same, its inputs in tiles in shared memory.
-# - **v3** fused: a *warp* for 4 queries. Lane j makes the score of key j; then lanes are columns of out, and the weights are
-#   handed round by shuffles. Loads are coalesced.
-# - **v4** the same, with one number left free after each row in shared memory. **v5** 16 bytes at a time, tiles of scores in registers.
+# - **v1** three kernels: a thread an element of S, a warp a row of P, a thread an element of out.
+# - **v2** S and out in squares whose inputs are first copied to shared memory: read once a square, not once a thread.
+# - **v3** fused: a *warp* for 4 queries. In a tile of 32 keys, lane j first makes the score of key j. Then each
+#   lane holds columns of out instead, and needs all 32 weights: shuffles hand them round.
+# - **v4** the same, with one number left free after each row in shared memory.
+# - **v5** 16 bytes at a time. A thread makes 4 × 4 scores, of 4 queries and 4 keys, in registers: each number that it
+#   fetches from shared memory serves four products.
 #
 # We run them as a model does: `device="emulator"` is a set of operations, `ops.versions` chooses the version, and what
 # launches kernels can count them on the way. Their tiles are *dynamic* shared memory, whose size is given at the launch, as
@@ -280,7 +312,7 @@ from minivit.gpu.emulated import Emulator
 from minivit.gpu.launch import KERNELS
 
 
-class Counting(Emulator):
+class Counting(Emulator):  # the device, which also keeps a profile of each launch
     def __init__(self, version):
         super().__init__()
         self.ops.versions["attention_forward"] = version
@@ -307,9 +339,10 @@ check.close(o, exact, "ours", tol=1e-5)
 counted["ours"] = [kernel.profile(7, 32, o, e, *large, 197, 0.125)]
 
 # %% [markdown]
-# *Predict: which versions move the fewest sectors? Which different bytes? Where are bank conflicts?* Shared memory has 32
-# **banks**, each 4 bytes wide: word w lies in bank w mod 32. Each gives one word at a time, so lanes that want different words
-# of one bank take turns.
+# Shared memory has 32 **banks**, each 4 bytes wide: word w lies in bank w mod 32. Each gives one word at a time, so lanes
+# that want different words of one bank take turns: a **conflict** is a turn more than the bytes need. *Different bytes* are
+# whole sectors, each counted once a kernel, however often it moves. *Predict: which versions move the fewest sectors? Which ask for the
+# fewest different bytes? Which of v3 and v4 has conflicts?*
 
 # %%
 for version in (1, 2, 3, 4, 5):
@@ -327,14 +360,17 @@ for name, profiles in counted.items():
     print("{:5} {:8} {:9,} {:10,} {:16,} {:23,} {:18,}".format(name, len(totals), *numbers))
 
 # %% [markdown]
-# Read it column by column. (1) The *different bytes*, what memory must give at least, fall fourfold once S and P are gone:
-# the factor from above. (2) The *sectors* are more, since every block reads all keys and values again; v5 has 64 queries
-# a block, v3 and v4 have 16. (3) *Ours* looks good here. But it has 197 threads a head, seven warps, where v3 has 52: most
-# of a GPU would wait. And each thread holds 2d = 128 numbers in registers, of at most 255. Counts are not all. (The
-# numbers of v1 to v5 also stand at the head of the two files.)
+# Read it column by column. The *different bytes*, what memory must give at least, fall fourfold once S and P are gone: the
+# factor from above. Those of v5 fill 6,329 *sectors*, and more than twice as many move, since every block reads all keys and
+# values again. v5 has 64 queries a block, ours 32, v3 and v4 16. (K and V of a head are 100 kB: a GPU's cache, of megabytes, can
+# answer most of these second reads.)
 #
-# (4) v3 spends nine of ten turns of shared memory on conflicts. Why? This is the line of its scores, where lane j reads row j
-# of the tile, all lanes the same column:
+# *Ours* looks good here. But it has 197 threads a head, seven warps, where v3 and v4 have 52: most of a GPU would wait. And
+# each thread holds 2d = 128 numbers in registers, of at most 255. v5 has 16 warps, and is the library's choice all the same: the
+# heads and images of a batch bring warps enough, and it makes a tenth of v4's requests and takes a third of its turns.
+#
+# v3 spends nine of ten turns of shared memory on *conflicts* (v2's come about in the same way: its rows of 16 words begin in
+# two banks only). Why? This is the line of its scores, where lane j reads row j of the tile, all lanes the same column:
 
 
 # %%
@@ -369,22 +405,25 @@ picture_of_banks("v4", "32 lanes, joined with 32 banks, each with another one, a
 # $$dV = P^\top dO,\quad dP = dO\, V^\top,\quad dS = P \circ (dP - \delta\,\mathbf 1^\top),\quad dQ = dS\, K/\sqrt d,\quad
 # dK = dS^\top Q / \sqrt d \tag{5}$$
 #
-# where $\delta_i = \sum_j P_{ij}\, dP_{ij}$ is a number for each row (i is a query, j a key, c a column). Two things are in the way of tiles.
+# where $\delta_i = \sum_j P_{ij}\, dP_{ij}$, a number for each row, is what the softmax's division takes away (i is a query, j a
+# key, c a column). The maximum m has no gradient: it cancels. Two things are in the way of tiles.
 #
 # *P was never stored.* But S can be computed again, a tile at a time, and one number a row is enough to make P of it. With m
 # and l of the whole row, by index,
 #
 # $$P_{ij} = \frac{e^{S_{ij} - m_i}}{l_i} = e^{S_{ij} - (m_i + \log l_i)} = e^{S_{ij} - \text{lse}_i} \tag{6}$$
 #
-# No maximum, no correction, no division: the lse of the forward has it all.
+# No maximum, no correction, no division: the lse of the forward has it all. Nor can it overflow:
+# $S_{ij} - \text{lse}_i = \log P_{ij} \le 0$.
 #
 # *$\delta_i$ is a sum over a whole row* of a matrix that we do not have. But put in what dP is, and exchange the two sums:
 #
 # $$\delta_i = \sum_j P_{ij}\, dP_{ij} = \sum_j P_{ij} \sum_c dO_{ic} V_{jc} = \sum_c dO_{ic} \sum_j P_{ij} V_{jc} = \sum_c
 # dO_{ic}\, O_{ic} \tag{7}$$
 #
-# In matrix form: $\delta = \mathrm{diag}(P\, dP^\top) = \mathrm{diag}(P\, V dO^\top) = \mathrm{diag}(O\, dO^\top)$, the row sums of
-# $dO \circ O$. Both are there, both are N × d. *In code*, a tile of keys at a time, with all queries:
+# In matrix form, δ is the diagonal of $P\, dP^\top = P\, V dO^\top = O\, dO^\top$: the row sums of $dO \circ O$. Both are there,
+# both are N × d. *In code*, a tile of 16 keys at a time with all queries, so that N × 16 numbers of P are alive (a kernel cuts
+# the queries too):
 
 
 # %%
@@ -450,8 +489,8 @@ else:
 
 # %% [markdown] exercise="The bytes of S" kind="predict" stars=1 minutes=6
 # ViT-B/16 reads 8 pictures of 384 × 384 at once, in float32. It has 12 heads and a class token. How many `tokens` has a
-# picture? How many bytes have the scores of one layer, for all pictures and heads (`stored`)? And how many bytes does the fused
-# forward keep instead, of lse (`kept`)?
+# picture? How many bytes do the scores S of one layer take, for all pictures and heads (`stored`)? And how many bytes of lse
+# does the fused forward keep instead (`kept`)?
 
 # %% role="solution"
 # YOUR TURN
@@ -471,12 +510,14 @@ check.answer(
 check.answer(
     stored, 4 * elements, "stored", reasons={
         elements: "these are numbers; each has 4 bytes", elements // 3: "that is one head: there are 12",
-        4 * numbers: "every token looks at every token: N²",
+        elements // 2: "that is one picture: there are 8", 8 * 12 * 576**2 * 4: "and the class token?",
+        8 * elements: "that is S and P: S alone is asked for", 4 * numbers: "every token looks at every token: N²",
     },
 )  # fmt: skip
 check.answer(
     kept, 4 * numbers, "kept", reasons={
         numbers: "these are numbers; each has 4 bytes", numbers // 3: "one number for each query of *every* head",
+        numbers // 2: "that is one picture: there are 8", 8 * 12 * 576 * 4: "and the class token?",
         256 * numbers: "that is as large as out: lse has one number a row",
     },
 )  # fmt: skip
@@ -488,20 +529,23 @@ check.answer(
 {
     "no class token": ("tokens = 577", "tokens = 576", "class token"),
     "one head": ("stored = 8 * 12 * 577", "stored = 8 * 577", "there are 12"),
+    "one picture": ("stored = 8 * 12 * 577", "stored = 12 * 577", "there are 8"),
+    "S and P": ("stored = 8 * 12 * 577", "stored = 2 * 8 * 12 * 577", "S alone"),
     "numbers, not bytes": ("kept = 8 * 12 * 577 * 4", "kept = 8 * 12 * 577", "4 bytes"),
     "like out": ("kept = 8 * 12 * 577 * 4", "kept = 8 * 12 * 577 * 64 * 4", "one number a row"),
 }
 
 # %% [markdown] exercise="One pass, and two halves" kind="build" stars=2 minutes=15
 # Long sequences are also cut among several blocks: each goes through a part of the keys, and the results are merged. Write
-# both. `one_pass(scores, values)` gets two iterators, over N numbers and over N vectors (d,), each of which can be gone
-# through **once**. It returns (m, l, o) of equation (1) for all of them; o is not divided yet. `merge(a, b)` makes of two
-# such triples, of two parts of the keys, the one of both parts together. The check divides: it looks at o / l and m + log l.
+# both. `one_pass(scores, values)` gets two iterators, over N numbers and over N vectors (w,) of some width w, each of which can
+# be gone through **once**. It returns (m, l, o) of equation (1) for all of them; o (w,) is not divided yet, and may begin as
+# 0.0, which broadcasts. `merge(a, b)` makes of two such triples, of two parts of the keys, the one of both parts together.
+# Scores may be large, ±10,000 or so. The check looks at o / l, m + log l and m.
 
 
 # %% role="solution"
 def one_pass(scores, values):
-    """Iterators over scores and values (d,) -> m, l and o (d,)."""
+    """Iterators over scores and values (w,) -> m, l and o (w,)."""
     # YOUR TURN
     m, l, o = -np.inf, 0.0, 0.0
     for s, v in zip(scores, values, strict=True):
@@ -523,42 +567,73 @@ def merge(a, b):
 
 
 # %% role="check"
-def finished(triple):
-    with np.errstate(all="ignore"):
-        return np.append(triple[2] / triple[1], triple[0] + np.log(triple[1]))  # out and lse
-
-
-def expected(s, v):
+def judge(name, s, values, compute, said):
+    """said: what l and o would be with a mistake, against the largest score, by what to say about it."""
     p = np.exp(s - s.max())
-    return finished((s.max(), p.sum(), p @ v))
+    with np.errstate(all="ignore"):
+        m, l, o = compute()
+        lse = {what: s.max() + np.log(wrong_l) for what, (wrong_l, _) in said.items()}
+        out = {
+            what: wrong_o / wrong_l
+            for what, (wrong_l, wrong_o) in said.items()
+            if np.all(np.isinf(l)) == np.isinf(wrong_l)  # NaN may come from elsewhere
+        }
+        check.close(o / l, p @ values / p.sum(), f"{name}: o / l", mistakes=out)
+        check.close(m + np.log(l), s.max() + np.log(p.sum()), f"{name}: m + log l", tol=1e-11, mistakes=lse)
 
 
 values = rng.standard_normal((37, 5))
-rising, far = 3 * rng.standard_normal(37) + np.arange(37) / 9, 1e4 * rng.standard_normal(37)
+rising, far = 3 * rng.standard_normal(37) + np.arange(37) / 9, rng.uniform(-1e4, 1e4, 37)
 for name, s in {"scores": rising, "scores to ±10,000": far, "scores near −10,000": rising - 1e4}.items():
     right, hasty = np.exp(s - s.max()), np.exp(s - np.maximum.accumulate(s))
-    mistakes = {
-        "o was not corrected when the maximum rose.": finished((s.max(), right.sum(), hasty @ values)),
-        "l was not corrected when the maximum rose.": finished((s.max(), hasty.sum(), right @ values)),
+    said = {
+        "Neither l nor o was corrected when the maximum rose.": (hasty.sum(), hasty @ values),
+        "o was not corrected when the maximum rose.": (right.sum(), hasty @ values),
+        "l was not corrected when the maximum rose.": (hasty.sum(), right @ values),
+        "o is divided by l already: the check does that.": (right.sum(), right @ values / right.sum()),
     }
-    check.close(finished(one_pass(iter(s), iter(values))), expected(s, values), name, mistakes=mistakes)
-s = np.append(rising[:10] - 20, rising[10:])  # the second part has the larger maximum
-a, b = ((s[part].max(), np.exp(s[part] - s[part].max()).sum(), np.exp(s[part] - s[part].max()) @ values[part])
-        for part in (slice(0, 10), slice(10, 37)))  # fmt: skip
-added = finished((b[0], a[1] + b[1], a[2] + b[2]))
-mistakes = {"The parts were added as they are: each was measured against a maximum of its own.": added}
-check.close(finished(merge(a, b)), expected(s, values), "the second part has the larger maximum", mistakes=mistakes)
-check.close(finished(merge(b, a)), expected(s, values), "the first part has the larger maximum", mistakes=mistakes)
+    judge(name, s, values, lambda s=s: one_pass(iter(s), iter(values.copy())), said)
+overflow = "It is measured against a maximum that is not the larger one: the exponential overflows."
+added = "The parts were added as they are: each was measured against a maximum of its own."
+for kind, low, high in (
+    ("20 apart", rising[:10] - 20, rising[10:]),
+    ("far apart", -np.abs(far[:10]), np.abs(far[10:])),
+):
+    a, b = (
+        (part.max(), np.exp(part - part.max()).sum(), np.exp(part - part.max()) @ rows)
+        for part, rows in ((low, values[:10]), (high, values[10:]))
+    )
+    said = {added: (a[1] + b[1], a[2] + b[2]), overflow: (np.inf, np.full(5, np.inf))}
+    s = np.append(low, high)
+    judge(f"{kind}, the second part has the larger maximum", s, values, lambda a=a, b=b: merge(a, b), said)
+    judge(f"{kind}, the first part has the larger maximum", s, values, lambda a=a, b=b: merge(b, a), said)
+largest = [one_pass(iter(s), iter(values))[0], merge(a, b)[0], merge(b, a)[0]]
+check.close(largest, [s.max()] * 3, "m, of one pass and of both merged")
 
 # %% [markdown] role="hint"
-# `one_pass` is equation (3), with `zip` over both iterators; o may begin as 0.0, which broadcasts. For `merge`, read (2) again: each part's terms were measured
+# `one_pass` is equation (3), with `zip` over both iterators. For `merge`, read (2) again: each part's terms were measured
 # against its own m, and one factor mends all of them.
 
 # %% role="wrong"
 {
     "o is not corrected": ("o = correction * o", "o = o", "o was not corrected"),
     "l is not corrected": ("l = correction * l", "l = l", "l was not corrected"),
+    "neither is corrected": (
+        "correction, p = np.exp(m_old - m), np.exp(s - m)",
+        "correction, p = 1.0, np.exp(s - m)",
+        "Neither l nor o",
+    ),
+    "o is divided already": ("    return m, l, o\n", "    return m, l, o / l\n", "divided by l already"),
     "a maximum that starts at 0": ("m, l, o = -np.inf", "m, l, o = 0.0", "not finite"),
+    "merged against the first's maximum": ("m = max(a[0], b[0])", "m = a[0]", "not the larger one"),
+    "merged against 0": ("m = max(a[0], b[0])", "m = 0.0", "not the larger one"),
+    "merged against the smaller one": ("m = max(a[0], b[0])", "m = min(a[0], b[0])", "not the larger one"),
+    "merged against more than the larger one": (
+        "m = max(a[0], b[0])",
+        "m = max(a[0], b[0]) + 5",
+        "m, of one pass and of both merged",
+    ),
+    "merged against the mean": ("m = max(a[0], b[0])", "m = (a[0] + b[0]) / 2", "not the larger one"),
     "added as they are": (
         "first, second = np.exp(a[0] - m), np.exp(b[0] - m)",
         "first = second = 1.0",
@@ -614,18 +689,19 @@ said = {
         3 * a, 3 * b, c
     )
 }
-below = np.abs(a) * -40, np.abs(b) * 40
+below = -1000 * (np.abs(a) + 1), 1000 * (np.abs(b) + 1)
 with np.errstate(all="ignore"):
     results = colleague(3 * a, 3 * b, c), colleague(*below, c)
 check.close(results[0], attention(3 * a, 3 * b, c), "larger scores", mistakes=said)
 check.close(results[1], attention(*below, c), "all scores far below 0")
 
 # %% [markdown] role="hint"
-# Which of the three running numbers is not touched by the correction? And if all scores of a row are near −2,000: what is
+# Which of the three running numbers is not touched by the correction? And if all scores of a row are below −100,000: what is
 # their largest, what does `m` say it is, and what is then exp(s − m)?
 
 # %% role="wrong"
 {
+    "a start that is not low enough": ("np.full(len(q), -np.inf)", "np.full(len(q), -1e5)", "not finite"),
     "only o is mended": ("np.full(len(q), -np.inf)", "np.zeros(len(q))", "not finite"),
     "only the start is mended": ("np.exp(m_old - m)[:, None] * o", "o", "summed against the old maximum"),
     "corrected the other way round": (
@@ -638,7 +714,8 @@ check.close(results[1], attention(*below, c), "all scores far below 0")
 # %% [markdown] exercise="Too early, and in line" kind="break" stars=2 minutes=15
 # This kernel makes lse alone, a warp a query. Each lane has an m and an l of its own, for the keys lane, lane + 32, …; at
 # the end, shuffles merge the 32 pairs. The result has been right so far. But the checker finds a race, and once that is
-# mended, every read of the tile is a 32-way bank conflict. Mend both; the check counts conflicts.
+# mended, every read of the tile is a 32-way bank conflict. Mend both, and keep the tile: the check counts conflicts and sectors. It
+# also tries N = 10, where most lanes have no key at all.
 
 # %% role="broken"
 lse_source = """\
@@ -702,12 +779,19 @@ a, b = rng.standard_normal((2, 45, 32)).astype(np.float32)
 scores = a.astype(np.float64) @ b.T / np.sqrt(32)
 check.kernel(
     emulator.Module(lse_source)["row_lse"], 12, 128, np.full(45, np.nan, np.float32), a, b, 45, 32**-0.5,
-    expected={"lse": np.log(np.exp(scores).sum(-1))}, at_most={"conflicts": 0},
+    expected={"lse": np.log(np.exp(scores).sum(-1))}, at_most={"conflicts": 0, "sectors": 6000},
+)  # fmt: skip
+check.kernel(
+    emulator.Module(lse_source)["row_lse"], 3, 128, np.full(10, np.nan, np.float32), a, b, 10, 32**-0.5,
+    expected={"lse": np.log(np.exp(scores[:10, :10]).sum(-1))},
+    mistakes={"lse": {"Two lanes without a key were merged: −∞ − (−∞) is NaN.": np.full(10, np.nan)}},
 )  # fmt: skip
 
 # %% [markdown] role="hint"
 # A fast warp may come to the next tile while a slow one still reads this one: where must all wait? And for the banks: in
 # which bank does row j begin, if a row takes 32 words? If it takes one more?
+#
+# Line by line: `x = np.ones((45, 32), np.float32); print(emulator.Module(lse_source)["row_lse"].profile(12, 128, x[:, 0].copy(), x, x, 45, 0.2))`
 
 # %% role="wrong"
 {
@@ -719,13 +803,15 @@ check.kernel(
         "first += 32) {\n        __syncthreads();\n        for", "first += 32) {\n        __syncwarp();\n        for", "race",
     ),
     "two words of padding": ("tile[32][d + 1]", "tile[32][d + 2]", "conflicts"),
+    "without the tile": ("tile[lane][c];", "k[(first + lane) * d + c];", "sectors"),
+    "an m of −∞": ("m = -3e38f", "m = -__int_as_float(0x7f800000)", "without a key were merged"),
 }  # fmt: skip
 
 # %% [markdown] exercise="Two queries a thread" kind="further" stars=3 minutes=25
 # Every block reads all of K and V. With more queries a block, there are fewer blocks and fewer bytes. This is the
 # chapter's kernel, for d = 16 and without lse. Make each thread work on **two** queries at once, i = blockIdx.x · 64 +
 # threadIdx.x and i + 32, for blocks of 32 threads. Each tile may be fetched once only. The check launches 2 blocks for
-# N = 77, and counts the bytes that are read.
+# N = 77, and counts the bytes that are read; as given, 2 blocks reach only 64 of the 77 queries.
 
 # %% role="broken"
 two_source = """\
@@ -734,7 +820,7 @@ __global__ void fused_two(float* out, const float* q, const float* k, const floa
     __shared__ float k_tile[16][d], v_tile[16][d];
     int i = blockIdx.x * 32 + threadIdx.x;
     float q_i[d], o[d], m = -3e38f, l = 0;
-    for (int c = 0; c < d; ++c) o[c] = 0, q_i[c] = i < N ? q[i * d + c] * scale : 0;
+    for (int c = 0; c < d; ++c) { o[c] = 0; q_i[c] = i < N ? q[i * d + c] * scale : 0; }
     for (int first = 0; first < N; first += 16) {
         __syncthreads();
         for (int e = threadIdx.x; e < 16 * d; e += 32) {
@@ -763,8 +849,9 @@ __global__ void fused_two(float* out, const float* q, const float* k, const floa
     float q_i[2][d], o[2][d], m[2], l[2];
     for (int r = 0; r < 2; ++r) {
         int i = blockIdx.x * 64 + threadIdx.x + 32 * r;
-        m[r] = -3e38f, l[r] = 0;
-        for (int c = 0; c < d; ++c) o[r][c] = 0, q_i[r][c] = i < N ? q[i * d + c] * scale : 0;
+        m[r] = -3e38f;
+        l[r] = 0;
+        for (int c = 0; c < d; ++c) { o[r][c] = 0; q_i[r][c] = i < N ? q[i * d + c] * scale : 0; }
     }
     for (int first = 0; first < N; first += 16) {
         __syncthreads();
@@ -814,9 +901,10 @@ check.kernel(
 # %% [markdown]
 # ## What you can do now
 #
-# - Derive the online softmax, for a key or a tile at a time, and merge two partial results.
+# - Derive the online softmax, for a key or a tile at a time, and merge two results.
 # - Write a fused attention kernel, have it checked for races, and say what it saves, and at which N.
-# - Count sectors and bank conflicts of a ladder of kernels; and run the backward from lse and $dO \circ O$ alone.
+# - Count sectors and bank conflicts of a ladder of kernels; and run the backward without P:
+#   from q, k, v, dO, lse and δ.
 #
 # In the library: `minivit/kernels/attention.cu`, `minivit/kernels/attention_materialised.cu`, their launches in
 # `minivit/gpu/launches/attention.py`, and the operations in `minivit/gpu/attention.py`. Sources: M. Milakov and N. Gimelshein,
