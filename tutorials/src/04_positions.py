@@ -58,22 +58,22 @@ draw.digits(
 # |---|---|---|
 # | B | images in a batch | 2 |
 # | gh, gw | rows and columns of the grid of patches | 7, 7 |
-# | N | tokens: gh · gw patches, and the class token in front | 49 + 1 = 50 |
-# | D | numbers in a token | 64 |
-# | x | tokens of the patches | (2, 49, 64) |
+# | N | patches, gh · gw; with the class token in front there are 1 + N tokens | 49 |
+# | D | numbers in a token | 64 (the trained model below: 48) |
+# | x | tokens of the patches, (B, N, D) | (2, 49, 64) |
 # | cls | the class token: learned, the same for all images, it will carry the answer | (1, 1, 64) |
-# | pos | the table of positions, a row for each token | (1, 50, 64) |
+# | pos | the table of positions, a row for each token, (1, 1+N, D) | (1, 50, 64) |
 # | H | heads of attention (chapter 08) | 4 |
 #
 # ## Why the order is invisible
 #
 # In a block of a ViT, tokens meet in one place alone, **attention** (chapter 07 is about it). All that we need to know: token
-# $q$ collects from every token $k$ a vector $v_k$, with a weight $a(z_q, z_k)$ that depends on what the two tokens *hold*,
-# and adds up:
+# $q$ collects from every token $k$ a vector $v(z_k)$, with a weight $w(z_q, z_k)$ that depends on what the two tokens *hold*,
+# and takes the weighted mean:
 #
-# $$\text{out}_q = \sum_k a(z_q, z_k)\, v(z_k) \tag{1}$$
+# $$\text{out} _ q = \frac{\sum_k w(z_q, z_k)\, v(z_k)}{\sum_k w(z_q, z_k)} \tag{1}$$
 #
-# A sum does not depend on the order of its terms. Shuffle the tokens, and each gets the same vector as before, in its new
+# Neither sum depends on the order of its terms. Shuffle the tokens, and each gets the same vector as before, in its new
 # place. All else in a block treats each token by itself. So this holds block after block, and the class token, which
 # collects from all, ends up with the same numbers. The answer is read from it alone.
 #
@@ -83,6 +83,7 @@ draw.digits(
 
 # %%
 def untrained(position):
+    # init="fan_in": larger random weights than the default's: the tokens differ visibly
     model = ViT(ViTConfig(**SIZES, position=position), dtype=np.float64, init="fan_in")
     for name, array in model.params.items():
         if "pos" in name:  # the positions alone
@@ -104,7 +105,7 @@ for position in ("none", "1d", "2d", "sincos2d", "relative"):
 # The remedy of the ViT paper (section 3.1): learn a vector for each place, and add it to the token that stands there. The
 # class token has a row, too, the first. A patch's row is therefore its number *plus one*:
 #
-# $$z_{b,0} = \text{cls} + \text{pos}_0 \qquad z_{b,n+1} = x_{bn} + \text{pos}_{n+1} \tag{2}$$
+# $$z_{b,0} = \text{cls} + \text{pos} _ 0 \qquad z_{b,n+1} = x_{bn} + \text{pos} _ {n+1} \tag{2}$$
 
 
 # %%
@@ -133,15 +134,16 @@ check.close(z, embed(x, cls, pos), "library against array")
 #
 # We are given $dz$, the gradient of the loss with respect to each number of $z$, and want those of x and pos.
 #
-# *By index.* With the class token put in front, $z_{bnd} = x_{bnd} + \text{pos}_{nd}$. A number of $x$ goes to one place.
+# *By index.* Let x be what pos is added to, the 1 + N tokens with the class token already in front:
+# $z_{bnd} = x_{bnd} + \text{pos} _ {nd}$. A number of $x$ goes to one place.
 # A number of pos goes to B places: the same row serves every image. Each of them reports how it would change the loss,
 # and the reports add up:
 #
-# $$dx_{bnd} = dz_{bnd} \qquad d\text{pos}_{nd} = \sum_b dz_{bnd} \tag{3}$$
+# $$dx_{bnd} = dz_{bnd} \qquad d\text{pos} _ {nd} = \sum_b dz_{bnd} \tag{3}$$
 #
-# *In matrix form.* Write each image as one long row: X and Z are (B, N·D), and pos is one row, (1, N·D). To add it to all
-# rows is to multiply it by a column of ones, $\mathbf 1$ of shape (B, 1); and the backward of a product with a matrix is
-# a product with its transpose:
+# *In matrix form.* Write each image as one long row: X and Z are (B, (1+N)·D), and pos is one row, (1, (1+N)·D). To add it
+# to all rows is to multiply it by a column of ones, $\mathbf 1$ of shape (B, 1); and the backward of a product with a
+# matrix is a product with its transpose:
 #
 # $$Z = X + \mathbf 1\, \text{pos} \qquad dX = dZ \qquad d\text{pos} = \mathbf 1^\top dZ \tag{4}$$
 #
@@ -151,7 +153,7 @@ check.close(z, embed(x, cls, pos), "library against array")
 # %%
 def add_backward(dz):
     dx = dz  # (3), left
-    dpos = dz.sum(axis=0, keepdims=True)  # (3), right: (1, N, D)
+    dpos = dz.sum(axis=0, keepdims=True)  # (3), right: (1, 1+N, D)
     return dx, dpos
 
 
@@ -177,8 +179,8 @@ for position in ("none", "1d", "2d", "sincos2d", "relative"):
     print(f"{position:<9} {count_parameters(ViTConfig(**SIZES, position=position)) - none:>5,} learned numbers")
 
 # %% [markdown]
-# **"1d"**: the table above, N · D numbers. It is called 1-D because it knows nothing of rows and columns: place 0 is no
-# nearer to place 7, right below it, than to place 30. What is near must be learned.
+# **"1d"**: the table above, (1 + N) · D numbers. It is called 1-D because it knows nothing of rows and columns: patch 0 is no
+# nearer to patch 7, right below it, than to patch 30. What is near must be learned.
 #
 # **"2d"**: half of the numbers say the row, the other half the column. Patch $(i, j)$ gets row vector $i$, followed by
 # column vector $j$. (The class token is nowhere, and gets zeros; so it does with "sincos2d".)
@@ -197,7 +199,7 @@ check.close(table_2d, position_2d_loop(row, column), "library against loop")
 # Each row vector serves the gw patches of its row, each column vector gh patches. So, by the pattern, with the left and
 # the right half of the numbers of dpos:
 #
-# $$d\text{row}_i = \sum_j d\text{pos}_{ij}^{\text{left}} \qquad d\text{column}_j = \sum_i d\text{pos}_{ij}^{\text{right}}
+# $$d\text{row} _ i = \sum_j d\text{pos} _ {ij}^{\text{left}} \qquad d\text{column} _ j = \sum_i d\text{pos} _ {ij}^{\text{right}}
 # \tag{5}$$
 #
 # In matrix form, let $R$ be (N, gh), with a 1 in row $n$, column $i$ where patch $n$ lies in row $i$ of the grid, and 0
@@ -214,30 +216,32 @@ small = {"row": rng.standard_normal((2, 3)), "column": rng.standard_normal((5, 3
 check.grad(ops.position_2d_forward, ops.position_2d_backward, small)
 
 # %% [markdown]
-# **"sincos2d"**: nothing is learned. A quarter of the numbers are sines of the column $x$, a quarter cosines, and likewise
-# for the row $y$, with $D/4$ frequencies $ω_i$ from 1 down to 1/10,000: fast waves tell neighbours apart, slow ones say
-# which side of the picture it is.
+# **"sincos2d"**: nothing is learned. A quarter of the numbers are sines of the column $j$, a quarter cosines, and likewise
+# for the row $i$, with $D/4$ frequencies $ω_f$ from 1 down to 1/10,000: fast waves tell neighbours apart, slow ones say
+# which side of the picture it is. The range was made for far longer ways: over 7 places most of these waves barely move.
 #
-# $$\text{pos}(x, y) = [\,\sin ω x \mid \cos ω x \mid \sin ω y \mid \cos ω y\,] \tag{7}$$
+# $$\text{pos}(i, j) = [\,\sin ω j \mid \cos ω j \mid \sin ω i \mid \cos ω i\,] \tag{7}$$
 #
 # Why a sine *and* a cosine? Multiply two positions, and use $\sin a \sin b + \cos a \cos b = \cos(a - b)$:
 #
-# $$\text{pos}(x, y) \cdot \text{pos}(x', y') = \sum_i \cos ω_i (x - x') + \cos ω_i (y - y') \tag{8}$$
+# $$\text{pos}(i, j) \cdot \text{pos}(i', j') = \sum_f \left[\cos ω_f (j - j') + \cos ω_f (i - i')\right] \tag{8}$$
 #
-# Attention compares tokens by such products, and (8) depends on the *offset* of two patches alone, wherever they lie.
+# It depends on the *offset* of two patches alone, wherever they lie. Attention compares tokens by products (through
+# learned matrices), so a head *can* compare by offset.
 
 # %%
 waves = ops.position_sincos_2d((7, 7), 64)[0]  # (49, 64)
 omega = 10000.0 ** -(np.arange(16) / 15)
-y, x = (a.ravel() for a in np.mgrid[:7, :7])
-by_offset = sum(np.cos(w * (x[:, None] - x)) + np.cos(w * (y[:, None] - y)) for w in omega)
+i, j = (a.ravel() for a in np.mgrid[:7, :7])
+by_offset = sum(np.cos(w * (j[:, None] - j)) + np.cos(w * (i[:, None] - i)) for w in omega)
 check.close(waves @ waves.T, by_offset, "products against (8)")
+print(f"waves that turn by less than 0.1 radian over the grid: {np.sum(6 * omega < 0.1)} of {len(omega)}")
 
 # %% [markdown]
 # How does each table say where a patch is? Compare a patch's position with all others: the cosine of the angle between the
 # two is 1 where they agree. What all places share says nothing about where they are, so we take the mean away first.
-# *Predict: for the patch in row 2, column 3, what will the picture be with "2d", with "sincos2d", and with a "1d" table of
-# random numbers, as at the start of a training?* The fourth panel is a "1d" table that was learned, by a model that ships
+# *Predict: for the patch in row 2, column 3, what will the picture be with "2d" and with "1d", both of random numbers, as at
+# the start of a training, and with "sincos2d"?* The fourth panel is a "1d" table that was learned, by a model that ships
 # with the library (`tutorials/train_models.py` made it).
 
 
@@ -250,7 +254,7 @@ def cosines(table):
 
 
 trained = ViT.load(TRAINED_DIGITS)
-tables = {"2d": table_2d[0], "sincos2d": waves, "1d, random": rng.standard_normal((49, 64))}
+tables = {"2d, random": table_2d[0], "sincos2d": waves, "1d, random": rng.standard_normal((49, 64))}
 alike = {name: cosines(table) for name, table in (tables | {"1d, learned": position_table(trained)}).items()}
 draw.matrices(
     [
@@ -259,48 +263,54 @@ draw.matrices(
     ],
     diverging=True,
     limits=(-1, 1),
-    alt="Four grids of 7 by 7 colours, the patch in row 2, column 3 outlined. 2d: a cross, its row and its column about "
-    "half as alike. sincos2d: a smooth hill that falls off with the distance. 1d, random: the patch alone. 1d, learned: "
+    alt="Four grids of 7 by 7 colours, the patch in row 2, column 3 outlined. 2d, random: a cross, its row about 0.6, its "
+    "column about 0.3. sincos2d: a smooth hill that falls off with the distance. 1d, random: the patch alone. 1d, learned: "
     "the patch and some of its neighbours are alike, the patches below are unlike it.",
 )
 
 # %% [markdown]
-# **What to notice.** (1) "2d" and "sincos2d" have the geometry built in. (2) A random "1d" table has none: every other
-# patch is equally strange. (3) In the learned one, nearness is back. Nobody told the model which patches are neighbours; it
-# found out from digits. One patch may deceive, so here are all pairs, by their distance:
+# **What to notice.** (1) "2d" and "sincos2d" have the geometry built in, even where the numbers are random. (2) A random
+# "1d" table has none: every other patch is equally strange. (3) In the learned one, nearness is back. Nobody told the model
+# which patches are neighbours; it found out from digits. One patch may deceive, so here are all pairs, by their distance,
+# rounded: a diagonal neighbour, 1.4 away, counts as 1.
 
 # %%
-distance = np.hypot(y[:, None] - y, x[:, None] - x).round().astype(int)  # (49, 49), in patches
+distance = np.hypot(i[:, None] - i, j[:, None] - j).round().astype(int)  # (49, 49), in patches
 apart = np.arange(1, 9)
 draw.lines(
     {name: (apart, [similar[distance == d].mean() for d in apart]) for name, similar in alike.items()},
     xlabel="distance of two patches",
     ylabel="mean cosine of their positions",
-    alt="Mean cosine against distance, 1 to 8 patches. sincos2d starts high and falls below 0. 2d falls from a little above 0 "
-    "to a little below. Random 1d stays at 0. Learned 1d starts well above 0, falls below it at 3, and rises again at 7, 8.",
+    alt="Mean cosine against distance, 1 to 8 patches. sincos2d starts near 0.8 and is below 0 from 4 on. Random 2d falls "
+    "from a little above 0 to a little below. Random 1d stays at 0. Learned 1d starts at 0.3, is 0 at 2, lowest at 4, and "
+    "rises again from 5 to above 0.2 at 8.",
 )
 
 # %% [markdown]
 # **What to notice.** (1) The learned positions of neighbours are alike, and from a distance of 2 on they are not: a short
 # reach, but learned from nothing. (2) "2d" starts low, because only neighbours in the same row or column share a half. (3)
-# The rise at the right end: only patches near opposite corners are 7 or 8 apart. Let us see what is in the corners.
+# The learned curve turns up from 5 on. The farthest patches lie in or near opposite corners: what is in the corners?
 
 # %%
 patches, _ = ops.patchify_forward(digits.train_images, (4, 4))
 ink = (patches > 0).any(axis=2).mean(axis=0).reshape(7, 7)
 print(f"digits with ink in a patch: at most {ink[::6, ::6].max():.1%} in the corners, {ink[3, 3]:.0%} in the middle")
+corners = alike["1d, learned"][np.ix_([0, 6, 42, 48], [0, 6, 42, 48])]
+print(f"mean cosine of two corners: {(corners.sum() - 4) / 12:.2f}, of two neighbours: "
+      f"{alike['1d, learned'][distance == 1].mean():.2f}")  # fmt: skip
 
 # %% [markdown]
-# Where there is never any ink, nothing teaches the model to tell one place from another. It learns the geometry that the
-# *data* have. (The paper's Figure 7 shows the same cosines for photographs, where rows and columns stand out. The library's
-# `position_similarity` draws it as there, with the mean left in.)
+# Two patches that are empty in nearly every digit give equal tokens but for their positions, and so they get nearly equal
+# gradients: their rows of the table move alike, and nothing teaches the model to tell the places apart. It learns the geometry
+# that the *data* have. (The paper's Figure 7 shows the same cosines for photographs, where rows and columns stand out.
+# `minivit.inspect.position_similarity` gives them as there, with the mean left in.)
 
 # %% [markdown]
 # **"relative"**: nothing is added to the tokens. Instead, each attention score gets a learned number that depends on the
-# offset (rows down, columns right) from one patch to the other. A head has a list of (2·gh − 1)(2·gw − 1) of them, and
-# three more for the pairs with a class token in them: in 4 blocks of 4 heads that makes 4 · 4 · (13 · 13 + 3) = 2,752, as
-# counted above. The matrix below says which one each pair uses, in a grid of 3 × 3 patches without a class token. Chapter
-# 07 adds the numbers to the scores.
+# offset (rows down, columns right) from the key to the query. A head has a list of (2·gh − 1)(2·gw − 1) of them, and three
+# more: class token to patch, patch to class token, class token to itself. In 4 blocks of 4 heads that makes 4 · 4 ·
+# (13 · 13 + 3) = 2,752, as counted above. The matrix below says which one each pair uses, in a grid of 3 × 3 patches without a
+# class token. The library's attention takes the numbers as a `bias`.
 
 # %%
 index = ops.relative_index((3, 3), class_token=False)
@@ -314,12 +324,12 @@ draw.matrix(
 # %% [markdown]
 # **What to notice.** (1) On the diagonal stands 12 everywhere: "the same patch" is one offset. (2) Along the diagonals of each
 # block of 3 × 3 the number repeats: the same offset, another place. (3) 25 numbers serve 81 pairs. So in the backward each
-# number $e$ gets the sum over its pairs:
+# number $e$ gets the sum over its pairs, of a dbias that is already summed over the images:
 #
-# $$d\text{table}_e = \sum_{q,\,k\,:\,\text{index}(q,\,k) = e} d\text{bias}_{qk} \tag{9}$$
+# $$d\text{table} _ e = \sum_{q,\,k\,:\,\text{index}(q,\,k) = e} d\text{bias} _ {qk} \tag{9}$$
 
 # %%
-dbias = rng.standard_normal((4, 9, 9))  # (H, N, N): one bias for each head and pair
+dbias = rng.standard_normal((4, 9, 9))  # (H, N, N), here N = 9: one bias for each head and pair
 _, cache = ops.relative_bias_forward(rng.standard_normal((25, 4)), index)
 by_sum = np.array([dbias[:, index == e].sum(axis=1) for e in range(25)])  # (9): (entries, H)
 check.close(ops.relative_bias_backward(dbias, cache), by_sum, "dtable, library against (9)")
@@ -344,12 +354,12 @@ check.grad(lambda t: ops.relative_bias_forward(t, index), ops.relative_bias_back
 # reads better because it looks at the places, and pays for it when the places lie.
 #
 # Do not read a ranking of the four from this table: the training is short, and its learning rate was chosen with "1d". In
-# the paper (appendix D.4, Table 8: ViT-B/16, ImageNet, 5-shot, a linear classifier) the three that it tries are alike, and
-# "none" is behind by nearly 3 points:
+# the paper (appendix D.4, Table 8: ViT-B/16, ImageNet, 5-shot, a linear classifier, in per cent) the three that it tries
+# are alike, and "none" is behind by nearly 3 points:
 #
 # | none | 1-D | 2-D | relative |
 # |---|---|---|---|
-# | 0.61382 | 0.64206 | 0.64001 | 0.64032 |
+# | 61.4 | 64.2 | 64.0 | 64.0 |
 #
 # (The paper's relative positions depend on what the query holds; ours is the table of BEiT and Swin.) Its authors' reason:
 # 14 × 14 places are few, and any way of telling them apart is learned about equally well.
@@ -387,14 +397,17 @@ _changed = {
 }
 _before = _model(_model.normalize(images))
 _same = {name for name, raw in _changed.items() if np.abs(_model(_model.normalize(raw)) - _before).max() < 1e-12}
-check.answer(
-    unchanged, _same, "unchanged",
-    reasons={
-        frozenset({"shuffle"}): "a roll by 4 pixels moves whole patches: where do they go?",
-        frozenset({"shuffle", "roll 4", "mirror"}): "mirroring moves patches, but what does it do inside each of them?",
-        frozenset(_changed): "what happens inside a patch when the image moves by one pixel?",
-    },
-)  # fmt: skip
+_why = {
+    "roll 1": "what happens inside a patch when the image moves by one pixel?",
+    "mirror": "mirroring moves patches, but what does it do inside each of them?",
+    "roll 4": "a roll by 4 pixels moves whole patches: where do they go?",
+    "shuffle": "a shuffle moves whole patches: is any of them lost or changed?",
+}
+_given = frozenset(unchanged) if isinstance(unchanged, (set, frozenset)) else frozenset()
+_said = [f"the names are {', '.join(_why)}"] if _given - set(_why) else [
+    why for name, why in _why.items() if name in _given ^ _same
+]  # fmt: skip
+check.answer(unchanged, _same, "unchanged", reasons={_given: (*_said, "")[0]})
 
 # %% [markdown] role="hint"
 # The model sees the patches as a bag: what matters is which patches there are, not where. Which of the four leave the
@@ -405,6 +418,8 @@ check.answer(
     "the roll is forgotten": ('{"roll 4", "shuffle"}', '{"shuffle"}', "moves whole patches"),
     "a mirror is a shuffle": ('{"roll 4", "shuffle"}', '{"roll 4", "shuffle", "mirror"}', "inside each of them"),
     "all": ('{"roll 4", "shuffle"}', '{"roll 4", "roll 1", "shuffle", "mirror"}', "by one pixel"),
+    "none": ('{"roll 4", "shuffle"}', "set()", "where do they go"),
+    "a name that is none": ('{"roll 4", "shuffle"}', '{"roll4", "shuffle"}', "the names are"),
 }
 
 # %% [markdown] exercise="The first tokens" kind="build" stars=2 minutes=15
@@ -437,7 +452,7 @@ _cls, _pos = rng.standard_normal((1, 1, 3)), rng.standard_normal((1, 6, 3))
 for _B in (1, 4):
     _x = rng.standard_normal((_B, 5, 3))
     _z = ops.add_position_forward(ops.class_token_forward(_x, _cls)[0], _pos)[0]
-    check.close(tokens_forward(_x, _cls, _pos)[0], _z, f"z, B = {_B}")
+    check.close(check.pair(tokens_forward, x=_x, cls=_cls, pos=_pos)[0], _z, f"z, B = {_B}")
 check.grad(tokens_forward, tokens_backward, {"x": rng.standard_normal((2, 5, 3)), "cls": _cls, "pos": _pos})
 
 # %% [markdown] role="hint"
@@ -451,11 +466,15 @@ check.grad(tokens_forward, tokens_backward, {"x": rng.standard_normal((2, 5, 3))
     "cls put in front after the positions": (
         "np.concatenate((cls, x), axis=1) + pos", "np.concatenate((cls, x + pos[:, 1:]), axis=1)",
         "Only index 0 of axis 1 is wrong"),
+    "written into x": (
+        "    return np.concatenate((cls, x), axis=1) + pos, None",
+        "    x += pos[:, 1:]\n    return np.concatenate((cls + pos[:, :1], x), axis=1), None", "changed its input x"),
+    "z alone": ("axis=1) + pos, None", "axis=1) + pos", "expected the pair (y, cache)"),
     "one image alone": ("(len(x), 1, x.shape[-1])", "(1, 1, x.shape[-1])", "must match exactly"),
 }  # fmt: skip
 
 # %% [markdown] exercise="It reads 86 %" kind="break" stars=1 minutes=6
-# A model with learned positions reads 86 % of the digits, and it reads shuffled digits as well. Its positions are added by
+# A model with learned positions reads 86 % of the digits, and it reads shuffled digits just as well. Its positions are added by
 # this function, for one image. The table may have more rows than the image has patches. Find the mistake and mend it.
 
 
@@ -474,7 +493,7 @@ def add_positions(x, pos):
 # %% role="check"
 _x, _pos = rng.standard_normal((5, 3)), rng.standard_normal((8, 3))
 check.close(
-    add_positions(_x, _pos), np.array([_x[n] + _pos[n] for n in range(5)]), "x + positions",
+    check.call(add_positions, x=_x, pos=_pos), np.array([_x[n] + _pos[n] for n in range(5)]), "x + positions",
     mistakes={
         "All patches get one and the same row: that says nothing about where they are.": _x + _pos[5],
         "Each patch gets the row of the next one.": _x + _pos[1:6],
@@ -490,11 +509,13 @@ check.close(
     "one row for all": ("pos[: len(x)]", "pos[len(x)]", "one and the same row"),
     "off by one": ("pos[: len(x)]", "pos[1 : len(x) + 1]", "row of the next one"),
     "from the end": ("pos[: len(x)]", "pos[-len(x) :]", "from the end of the table"),
+    "written into x": ("    return x + pos[: len(x)]", "    x += pos[: len(x)]\n    return x", "changed its input x"),
 }
 
 # %% [markdown] exercise="Two mistakes that training hides" kind="break" stars=2 minutes=12
-# With this function a model trains from scratch as well as any other. Then somebody loads published weights into it, and the
-# accuracy is poor. It differs from equation (2), [cls | x] + pos, in two places: mend both. And why does a training from scratch not mind?
+# With this function a model trains from scratch as well as any other. Then somebody loads published weights into it, and
+# the accuracy is poor. It differs from equation (2), [cls | x] + pos, in two places: mend both. And why does a training
+# from scratch not mind?
 
 
 # %% role="broken"
@@ -518,8 +539,9 @@ def first_tokens(x, cls, pos):
 # %% role="check"
 _x, _cls, _pos = rng.standard_normal((3, 5, 2)), rng.standard_normal((1, 1, 2)), rng.standard_normal((1, 6, 2))
 _front = np.broadcast_to(_cls, (3, 1, 2))
+_z = ops.add_position_forward(ops.class_token_forward(_x, _cls)[0], _pos)[0]
 check.close(
-    first_tokens(_x, _cls, _pos), ops.add_position_forward(ops.class_token_forward(_x, _cls)[0], _pos)[0], "z",
+    check.call(first_tokens, x=_x, cls=_cls, pos=_pos), _z, "z",
     mistakes={
         "The class token stands at the end, not in front.": np.concatenate((_x, _front), axis=1) + _pos,
         "Both mistakes are still there.": np.concatenate((_front, _x + _pos[:, :-1]), axis=1),
@@ -539,13 +561,16 @@ check.close(
     "patches still off by one": (
         "    return x + pos", "    x[:, :1] += pos[:, :1]\n    x[:, 1:] += pos[:, :-1]\n    return x",
         "the row of the token before it"),
+    "written into x": (
+        "    x = np.concatenate((cls, x), axis=1)\n", "    x += pos[:, 1:]\n    x = np.concatenate((cls, x), axis=1)\n",
+        "changed its input x"),
     "cls at the end": ("np.concatenate((cls, x), axis=1)", "np.concatenate((x, cls), axis=1)", "stands at the end"),
 }  # fmt: skip
 
 # %% [markdown] exercise="A shift is a rotation" kind="further" stars=3 minutes=15
-# Why can attention learn "look two patches to the left" from waves? Because a shift is a matrix, the same wherever you
-# are. Write `shift_matrix(k, omega)`, (2n, 2n), with which `waves_1d(x, omega) @ shift_matrix(k, omega)` is
-# `waves_1d(x + k, omega)` for every x.
+# Why *can* a head learn "look two patches to the left" from waves? Because a shift is a matrix, the same wherever you
+# are: each pair $(\sin ωx, \cos ωx)$ turns by the angle $ωk$. Write `shift_matrix(k, omega)`, (2n, 2n),
+# with which `waves_1d(x, omega) @ shift_matrix(k, omega)` is `waves_1d(x + k, omega)` for every x.
 
 
 # %% role="given"
@@ -568,13 +593,17 @@ _omega, _x = np.array([1.0, 0.3, 0.02]), np.arange(7.0)
 check.shape(shift_matrix(2, _omega), (6, 6), "the matrix")
 for _k in (2, -0.5):
     _s, _c = np.split(waves_1d(_x - _k, _omega), 2, axis=1)
-    _shifted = waves_1d(_x + _k, _omega)
+    _here, _shifted = waves_1d(_x, _omega), waves_1d(_x + _k, _omega)
+    _turned = (_here[:, 1::2] + 1j * _here[:, ::2]) * np.exp(1j * _k * _omega)
     check.close(
-        waves_1d(_x, _omega) @ shift_matrix(_k, _omega), _shifted, f"shifted by {_k}",
+        _here @ shift_matrix(_k, _omega), _shifted, f"shifted by {_k}",
         mistakes={
             "It shifts the other way, by −k: its transpose, that is its inverse.": np.hstack((_s, _c)),
             "The sines are right. In the cosine of a sum there is a minus.": np.hstack((_shifted[:, :3], _c)),
             "The sine and the cosine of ωk have changed places.": np.hstack((_c, -_s)),
+            "Nothing is shifted.": _here,
+            "It takes neighbours for pairs. Here the n sines stand first, then the n cosines.":
+                np.stack((_turned.imag, _turned.real), axis=2).reshape(7, 6),
         },
     )  # fmt: skip
 
@@ -587,7 +616,11 @@ for _k in (2, -0.5):
     "the other way": ("[[c, -s], [s, c]]", "[[c, s], [-s, c]]", "the other way"),
     "a sign": ("[[c, -s], [s, c]]", "[[c, s], [s, c]]", "there is a minus"),
     "sine for cosine": ("[[c, -s], [s, c]]", "[[s, -c], [c, s]]", "have changed places"),
-}
+    "no shift": ("np.block([[c, -s], [s, c]])", "np.eye(2 * len(omega))", "Nothing is shifted"),
+    "interleaved": (
+        "np.block([[c, -s], [s, c]])",
+        "np.block([[c, -s], [s, c]])[np.ix_([0, 3, 1, 4, 2, 5], [0, 3, 1, 4, 2, 5])]", "takes neighbours for pairs"),
+}  # fmt: skip
 
 # %% [markdown]
 # ## What you can do now

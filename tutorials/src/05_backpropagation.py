@@ -3,7 +3,7 @@
 # question: Which way must each number of a model be moved, and how do you know that your answer is right?
 # sentence: Derive the gradient of a dense layer by index and as matrices, train a net of two layers with it, and learn to check any gradient, and to distrust a check.
 # minutes: 60
-# needs: [1]
+# needs: [1, 2]
 # gpu: of no use
 # ---
 
@@ -13,7 +13,8 @@
 # parameter alone is moved a little. Training goes against it, step by step.
 #
 # Frameworks compute gradients unseen. Here we derive them, because that is the best way to understand what a model
-# learns from. You need derivatives, sums and matrix products, and of chapter 01 the word *backward*.
+# learns from. Chapter 02 did it for the dense layer that makes tokens; here every step is taken slowly, and the layer is
+# one of two. You need derivatives, sums and matrix products.
 
 # %% role="setup"
 import numpy as np
@@ -38,17 +39,16 @@ targets = 2.0 * np.eye(10)[digits.train_labels] - 1  # (8000, 10): +1 for the ri
 
 # %%
 x, t = pixels[:1], targets[:1]  # one digit (1, 784), its targets (1, 10)
-dy = np.zeros((1, 10)) - t  # the scores are all 0: each should move by −dy
+dy = np.zeros((1, 10)) - t  # scores minus targets, equation (8); the scores are all 0
 dW = x.T @ dy  # equation (6), which we are going to derive
 label = int(digits.train_labels[0])
-others = [k for k in range(10) if k != label][:1]
-panels = [("the digit", x.reshape(28, 28))] + [
-    (f"dW for class {k}", dW[:, k].reshape(28, 28)) for k in (label, *others)
-]
+other = next(k for k in range(10) if k != label)
+panels = [("the digit", x.reshape(28, 28))]
+panels += [(f"dW for class {k}", dW[:, k].reshape(28, 28)) for k in (label, other)]
 draw.matrices(
     panels, diverging=True,
     alt="Three images of 28 by 28 numbers, blue below zero, red above. The first is a handwritten digit in red. The second, "
-    "the gradient for the digit's own class, is the same digit in blue; for another class it is the digit in red.",
+    "the gradient for the digit's own class, is the same digit times −1, in blue; for another class it is the digit itself.",
 )  # fmt: skip
 
 # %% [markdown]
@@ -63,7 +63,9 @@ draw.matrices(
 # | B | digits in a batch | | 2, later 50 |
 # | x | the input | (B, 784) | (2, 784) |
 # | W, b | the parameters of a dense layer | (784, K), (K,) | K = 10 classes |
-# | h, a | in a net of two layers, what lies between them | (B, M) | M = 32 |
+# | W1, b1 | those of the first of two layers | (784, M), (M,) | M = 32 |
+# | W2, b2 | those of the second | (M, K), (K,) | |
+# | h, a | what lies between the two | (B, M) | |
 # | y, t | scores and targets | (B, K) | (2, 10) |
 # | ℒ | the loss, $\frac{1}{2B} \sum (y - t)^2$ | one number | |
 # | dx | short for ∂ℒ/∂x: for each number of x, how the loss changes with it | that of x | (2, 784) |
@@ -114,9 +116,9 @@ def linear_backward_loop(dy, x, W):
 # %% [markdown]
 # *In matrix form.* A matrix product sums over the index that its factors share, which must stand last in the first
 # factor and first in the second. In (3) the shared index is $o$, last in both: $W$ must be transposed. In (4) it is $r$,
-# first in both: $x$ must be transposed. And a sum over rows is a product with a row of ones:
+# first in both: $x$ must be transposed. And a sum over rows is a product with ones, as in chapter 02:
 #
-# $$dx = dy\, W^\top \qquad dW = x^\top dy \qquad db = \mathbf 1^\top dy \tag{6}$$
+# $$dx = dy\, W^\top \qquad dW = x^\top dy \qquad db = dy^\top \mathbf 1 \tag{6}$$
 #
 # The shapes leave no other choice: (B, K) and (784, K) can only give (B, 784) in one way. *In code*:
 
@@ -126,7 +128,7 @@ def linear_backward_ours(dy, x, W):
     return dy @ W.T, x.T @ dy, dy.sum(axis=0)  # (6)
 
 
-x, W, b = pixels[:2], rng.standard_normal((784, 10)) / 28, rng.standard_normal(10)
+x, W, b = pixels[:2], rng.standard_normal((784, 10)) / 28, rng.standard_normal(10)  # 1/28 = 1/√784
 dy = rng.standard_normal((2, 10))
 library = linear_backward(dy, linear_forward(x, W, b)[1])
 for name, loop, ours, theirs in zip(
@@ -142,8 +144,8 @@ for name, loop, ours, theirs in zip(
 # ## The matrix that nobody forms
 #
 # Textbooks write (1) with the **Jacobian**, the matrix of all $\partial y_o / \partial u$, a row for each output. Then
-# $du = J^\top dy$: a *vector-Jacobian product*. Let us look at one, for B = 2 rows of 3 inputs and 2 outputs. *Before you
-# run the cell: where will it be zero?*
+# $du = J^\top dy$, with dy laid out row by row as one column: a *vector-Jacobian product*. Let us look at one, for B = 2
+# rows of 3 inputs and 2 outputs. *Before you run the cell: where will it be zero?*
 
 # %%
 small_x, small_W = rng.standard_normal((2, 3)), rng.standard_normal((3, 2))
@@ -178,7 +180,8 @@ print(f"Jacobian: {B * outputs * B * inputs:,} numbers, W: {inputs * outputs:,}"
 #
 # $$dh_j = da_j \cdot (1 \text{ where } h_j > 0, \text{ else } 0) \qquad dy = (y - t) / B \tag{7, 8}$$
 #
-# The backward is the list of the forward's lines, read from the bottom up.
+# The backward is the list of the forward's lines, read from the bottom up. It begins with dloss, the gradient of the loss
+# with respect to itself: 1.
 
 
 # %%
@@ -233,7 +236,7 @@ print(three_seeds(backward))
 # %%
 def forgetful(dloss, cache):
     error, cache1, _, cache3 = cache
-    return backward(dloss, (error, cache1, True, cache3))  # wrong: da times "positive", everywhere
+    return backward(dloss, (error, cache1, True, cache3))  # wrong: dh = da · True, which is da, everywhere
 
 
 print(three_seeds(forgetful))
@@ -248,8 +251,9 @@ print(three_seeds(forgetful))
 #
 # $$\frac{f(x+h) - f(x-h)}{2h} = f' + \frac{h^2}{6} f''' + \dots \tag{9}$$
 #
-# The term that is left over came from $\frac{h^3}{3} f'''$ in the difference. With $2h$ in place of $h$ it is 8 times as large. So
-# 8 times the first difference minus the second is free of it. That is the **four-point** rule, which the library uses:
+# The term that is left over came from $\frac{h^3}{3} f'''$ in the difference. With $2h$ in place of $h$ it is 8 times as
+# large. So 8 times the first difference minus the second is free of it. That is the **four-point** rule, which the library
+# uses:
 #
 # $$\frac{8\,[f(x+h) - f(x-h)] - [f(x+2h) - f(x-2h)]}{12h} = f' - \frac{h^4}{30} f^{(5)} + \dots \tag{10}$$
 #
@@ -279,19 +283,22 @@ draw.lines(
     notes=[(0.1, 0.01 / 6, "h²/6"), (0.1, 1e-4 / 30, "h⁴/30")],
     alt="Relative error against the step from 1e-9 to 0.5, both logarithmic. Each of four curves is a V: it falls as the step "
     "shrinks, then rises again, ragged. In float64 two points reach about 1e-11, four points less than 1e-13; in float32 "
-    "the curves turn at a hundred thousand times larger errors and at larger steps.",
+    "both stay above 1e-6, but for a dip of each, and turn at steps of about 0.01.",
 )  # fmt: skip
 
 # %% [markdown]
 # **What to notice.** (1) On the right the curves are straight: truncation, with slopes 2 and 4 as in (9) and (10). (2) On
 # the left they are ragged and rise as $h$ shrinks: rounding. Smaller is not better. (3) In float32 the error stays above
-# 1e-6 but for a lucky dip, and differences tell little: **check in float64**.
+# 1e-6 but for two lucky dips, and differences tell little: **check in float64**.
 #
 # Where both errors are equal the sum is about least: $h^2 = ε/h$ gives $h = ε^{1/3}$, about 1e-5, and $h^4 = ε/h$ gives
 # $h = ε^{1/5}$, about 1e-3. The library's step is 1e-3.
 #
 # For an array, each number is moved by itself, and we need *one* result to watch. We take $\sum y \cdot dy$: its gradient
 # is exactly what a backward makes of $dy$, by equation (1).
+#
+# The thing to test is **softmax**, $p_i = e^{z_i} / \sum_j e^{z_j}$, which makes of each row positive numbers whose sum is 1.
+# Chapter 07 derives its backward; here we take it from the library. Its cache is p.
 
 
 # %%
@@ -317,7 +324,9 @@ check.close(softmax_backward(dp, softmax_forward(z)[1]), ours, "a backward again
 # How near must the two be? Not in absolute terms: a gradient of 1e-6 can be all wrong and still be within 1e-5. The
 # **relative error** of the analytic $a$ and the numeric $n$, $|a - n| / (|a| + |n|)$, does not depend on the size: it is 1
 # for zeros or a wrong sign, 1/3 where a factor of 2 is missing. A right gradient reaches 1e-9; above 1e-6 something is
-# wrong.
+# wrong. Where the true gradient is 0 or tiny, the difference is all rounding, and even a right answer can have a relative error
+# of 1: so `gradcheck` puts a floor of 1e-6 under $|a| + |n|$. `check.grad` divides by the largest number of the whole
+# gradient, and wants less than 1e-7.
 #
 # ## Four ways in which a check deceives
 #
@@ -355,8 +364,8 @@ slope = numerical_gradient(lambda: float(np.sum(relu_forward(negative)[0] * dy))
 print("dead inputs:  zeros pass?", np.allclose(slope, np.zeros_like(slope), rtol=0, atol=1e-9))
 
 many = rng.standard_normal((100, 100))  # the gradient of ½ mean(x²) is x / size
-print("atol=1e-3:    zeros pass?", np.allclose(many / many.size, 0, rtol=0, atol=1e-3))
-print("relative:     zeros pass?", np.allclose(many / many.size, 0, rtol=1e-6, atol=0))
+print("atol=1e-3:    zeros pass?", np.allclose(0, many / many.size, rtol=0, atol=1e-3))
+print("relative:     zeros pass?", np.allclose(0, many / many.size, rtol=1e-6, atol=0))
 
 # %% [markdown]
 # *4. Kinks.* ReLU has none of the derivatives that (9) needs at 0. If a step reaches across the kink, the *difference* is
@@ -373,9 +382,9 @@ draw.lines(
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) Beyond $h$ from the kink the two agree to the last digit. (2) Within it, the difference is a mixture
-# of both slopes. (3) The ramp is as wide as the step. So keep the inputs of a check away from kinks, or use functions
-# that have none: GELU (chapter 09) is one reason why a ViT is pleasant to check.
+# **What to notice.** (1) Beyond $h$ from the kink the two agree up to rounding. (2) Within it, the difference is a mixture
+# of both slopes. (3) The ramp reaches one step to each side (with four points, two). So keep the inputs of a check away
+# from kinks, or use functions that have none, such as GELU, a smooth relative of ReLU that a ViT uses.
 #
 # ## Is it right?
 #
@@ -408,7 +417,10 @@ four_points = 3.0
 values = {k: (1 + 0.1 * k) ** 3 for k in (-2, -1, 1, 2)}
 check.answer(
     two_points, (values[1] - values[-1]) / 0.2, "two points", tol=1e-9,
-    reasons={3.0: "the third derivative of x³ is 6, not 0", 3.31: "that is the one-sided difference"},
+    reasons={
+        3.0: "the third derivative of x³ is 6, not 0", 3.31: "that is the one-sided difference",
+        2.99: "in (9) the h² term has a plus", 3.06: "(9) divides the third derivative by 6",
+    },
 )  # fmt: skip
 check.answer(
     four_points, (8 * (values[1] - values[-1]) - (values[2] - values[-2])) / 1.2, "four points", tol=1e-9,
@@ -422,6 +434,8 @@ check.answer(
 {
     "no error at all": ("two_points = 3.01", "two_points = 3.0", "third derivative"),
     "one-sided": ("two_points = 3.01", "two_points = 3.31", "one-sided"),
+    "a sign": ("two_points = 3.01", "two_points = 2.99", "has a plus"),
+    "the sixth forgotten": ("two_points = 3.01", "two_points = 3.06", "divides the third derivative"),
     "an h² term in four points": ("four_points = 3.0", "four_points = 3.01", "remove the h² term"),
 }
 
@@ -452,6 +466,8 @@ def scale_backward(dy, cache):
 check.grad(
     scale_forward, scale_backward,
     {"x": rng.standard_normal((2, 3, 4)), "gamma": rng.standard_normal(4), "beta": rng.standard_normal(4)},
+    mistakes={"The factor is forgotten: by (1), each dy counts with ∂y/∂u.":
+        lambda dy, cache: (dy, dy.sum(axis=(0, 1)), 0 * cache[1])},
 )  # fmt: skip
 
 # %% [markdown] role="hint"
@@ -463,11 +479,19 @@ check.grad(
     "summed over the batch alone": ("dbeta = dy.sum(axis=(0, 1))", "dbeta = dy.sum(axis=0)", "is a sum over axis 0"),
     "the mean": ("dbeta = dy.sum(axis=(0, 1))", "dbeta = dy.mean(axis=(0, 1))", "that is 1/6"),
     "a sign": ("dx = dy * gamma", "dx = -dy * gamma", "wrong sign"),
+    "γ forgotten": ("dx = dy * gamma", "dx = dy", "factor is forgotten"),
+    "x forgotten": ("(dy * x).sum(axis=(0, 1))", "dy.sum(axis=(0, 1))", "factor is forgotten"),
+    "written into dy": (
+        "    dx = dy * gamma\n    dgamma = (dy * x).sum(axis=(0, 1))\n    dbeta = dy.sum(axis=(0, 1))\n",
+        "    dgamma = (dy * x).sum(axis=(0, 1))\n    dbeta = dy.sum(axis=(0, 1))\n    dy *= gamma\n    dx = dy\n",
+        "changed its input dy",
+    ),
 }
 
 # %% [markdown] exercise="Averaged twice" kind="break" stars=2 minutes=10
 # This model trains, slowly, and a friend advises a larger learning rate. Do not take the advice: its gradients are
-# wrong. The loss is the *mean* over the batch, of half the squared error: that line is right. Find the mistake and mend it.
+# wrong. The loss is the *mean* over the batch, of half the squared error: that line is right. Find the mistake, and mend
+# the gradients (two lines).
 
 
 # %% role="broken"
@@ -522,8 +546,8 @@ check.close(_forward(W, b)[0], np.sum((batch @ W + b - wanted) ** 2) / 10, "the 
 
 # %% [markdown] exercise="A test that can fail" kind="build" stars=2 minutes=12
 # Now you are the judge. Write `is_right(backward)`: True if `dx = backward(dp, cache)` is the backward of
-# `softmax_forward`, and False if it is not. It will be given the right one, and six that are wrong. You may use
-# `softmax_forward` and `numerical_gradient(f, x)`, where f() reads x and returns one number; not `softmax_backward`.
+# `softmax_forward`, and False if it is not. It will be given the right one, and six that are wrong. Judge by differences:
+# `numerical_gradient(f, x)`, where f() takes no argument, computes one number from x anew each time, and x is moved meanwhile.
 
 
 # %% role="solution"
@@ -561,7 +585,8 @@ check.catches(
 )  # fmt: skip
 
 # %% [markdown] role="hint"
-# Read "Four ways in which a check deceives" again. What must dp be? How many rows must x have? How large are the gradients
+# f() must call `softmax_forward(x)` itself: what was computed before x moved does not move. Then read "Four ways in which a
+# check deceives" again. What must dp be? How many rows must x have? How large are the gradients
 # of a softmax, and how large may your tolerance be, then?
 
 # %% role="wrong"
@@ -571,19 +596,27 @@ check.catches(
     "too large a tolerance": ("< 1e-8", "< 1e-2", "1.001 times"),
     "one row looked at": ("(backward(dp, cache) - numeric)", "(backward(dp, cache) - numeric)[0]", "first row alone"),
     "a tolerance below rounding": ("< 1e-8", "< 1e-18", "refuses the right function"),
+    "f is computed once": (
+        "    numeric = numerical_gradient(lambda: float(np.sum(softmax_forward(x)[0] * dp)), x)\n",
+        "    value = float(np.sum(softmax_forward(x)[0] * dp))\n    numeric = numerical_gradient(lambda: value, x)\n",
+        "refuses the right function"),
+    "it crashes": ("backward(dp, cache) - numeric", "backward(dp) - numeric", "with TypeError"),
+    "no return": ("return np.abs(", "np.abs(", "your test returned None"),
+    "an array": (".max() < 1e-8", " < 1e-8", "your test returned an array"),
 }  # fmt: skip
 
-# %% [markdown] exercise="No subtraction, no rounding" kind="further" stars=3 minutes=15
-# Rounding enters because nearly equal numbers are subtracted. There is a way without: step into the *imaginary* direction.
-# Expand $f(x + ih)$ in powers of $h$, look at its imaginary part, and write `complex_step(f, x)`: the gradient, like x, of
-# f, which takes an array and returns one number. Choose $h$ as small as you dare. (f must be made of functions that
-# NumPy knows for complex numbers, such as exp; max and abs are not among them.)
+# %% [markdown] exercise="No subtraction, no cancellation" kind="further" stars=3 minutes=15
+# Rounding hurts because nearly equal numbers are subtracted: their leading digits cancel. There is a way without: step into
+# the *imaginary* direction. Expand $f(x + ih)$ in powers of $h$, look at its imaginary part, and write
+# `complex_step(f, x)`: the gradient, like x, of f, which takes an array and returns one number. Choose $h$ as small as you
+# dare. (f must be made of functions that NumPy knows for complex numbers, such as exp; max and abs are not among them.)
 
 
 # %% role="solution"
-def complex_step(f, x, h=1e-20):
+def complex_step(f, x):
     """x float64, any shape; f(array) -> one number. Returns the gradient of f at x, shaped like x."""
     # YOUR TURN
+    h = 1e-20
     gradient = np.empty(x.shape)
     for index in np.ndindex(x.shape):
         moved = x.astype(complex)
@@ -604,8 +637,11 @@ def _watched(x):
 expected = softmax_backward(upstream, softmax_forward(place)[1])
 check.close(
     complex_step(_watched, place), expected, "the gradient of softmax", tol=1e-14,
-    mistakes={"It is nearly right: what is left out is of order h². How small may h be?": numerical_gradient(
-        lambda: _watched(place), place)},
+    mistakes={
+        "All are zero, or next to it. Was h imaginary, and is the imaginary part divided by h?": np.zeros((3, 4)),
+        "It is nearly right. Was h imaginary? What is left out is of order h²: how small may h be?":
+            numerical_gradient(lambda: _watched(place), place),
+    },
 )  # fmt: skip
 
 # %% [markdown] role="hint"
@@ -614,9 +650,12 @@ check.close(
 
 # %% role="wrong"
 {
-    "a real step": ("1j * h", "h", "All are zero"),
-    "not divided by h": (".imag / h", ".imag", "a factor is missing"),
-    "a step too large": ("h=1e-20", "h=1e-3", "of order h²"),
+    "a real step": ("1j * h", "h", "Was h imaginary"),
+    "real differences": ("        gradient[index] = f(moved).imag / h\n", "    return numerical_gradient(lambda: f(x), x)\n",
+                         "Was h imaginary"),
+    "the imaginary part not taken": ("np.empty(x.shape)", "np.empty(x.shape, complex)", "take .imag"),
+    "not divided by h": (".imag / h", ".imag", "divided by h"),
+    "a step too large": ("h = 1e-20", "h = 1e-3", "of order h²"),
     "never put back": ("    for index in np.ndindex(x.shape):\n        moved = x.astype(complex)\n",
                        "    moved = x.astype(complex)\n    for index in np.ndindex(x.shape):\n", "Only index 0 of axis 1"),
 }  # fmt: skip
