@@ -58,7 +58,8 @@ def test_a_planted_mistake_is_caught(file, test, right, wrong, tmp_path):
     path.write_text(source.replace(right, wrong), encoding="utf-8")
     done = run_ordinary_tests(tmp_path, test)
     assert done.returncode == 1, f"{test} did not notice\n{done.stdout}{done.stderr}"
-    assert re.search("^E +(AssertionError|assert )", done.stdout, re.MULTILINE), f"not an assertion:\n{done.stdout}"
+    judged = re.search("^E +(AssertionError|assert |Failed: DID NOT RAISE)", done.stdout, re.MULTILINE)
+    assert judged, f"it breaks, instead of failing:\n{done.stdout}"
 
 
 def test_without_a_mistake_all_of_these_tests_pass(tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from minivit import emulator
-from minivit.emulator import compiler
+from minivit.emulator import build, compiler
 
 SOURCE = """__global__ void axpy(float* y, const float* x, float a, int n) {
     __shared__ float tile[64];
@@ -44,6 +44,36 @@ def test_every_compiler_gives_the_same_bits(fresh, tmp_path, command):
         v = v * np.float32(1.1) + v[np.arange(64) ^ bit]
     emulator.Module(SOURCE)["axpy"](1, 64, y, x, 0.3, 64)
     np.testing.assert_array_equal(y, v)
+
+
+@pytest.mark.parametrize("command", [*HERE.values(), *ZIG])
+def test_a_variable_that_was_never_set_spoils_the_result(fresh, tmp_path, command):
+    fresh.setenv("MINIVIT_CXX", command)
+    fresh.setenv("MINIVIT_CACHE", str(tmp_path))
+    if not compiler.knows(compiler.find_compiler(), build.UNSET):
+        pytest.skip("g++ 12 is the first that can")
+    source = """__global__ void copy(float* y, const float* x, int n) {
+        int t = threadIdx.x;
+        float v, own[2];
+        if (t < n) v = x[t], own[t % 2] = x[t];
+        y[t] = v;
+        y[t + 64] = own[t % 2];
+    }"""
+    y = np.zeros((2, 64), np.float32)
+    emulator.Module(source)["copy"](1, 64, y, np.ones(64, np.float32), 50)
+    assert (y[:, :50] == 1).all()
+    assert not (np.abs(y[:, 50:]) < 1e30).any()  # huge, or NaN
+
+
+def test_an_older_compiler_is_not_asked_for_it(fresh, tmp_path):
+    program = tmp_path / "older"
+    program.write_text(
+        '#!/bin/sh\ncase "$*" in *auto-var-init*) echo "unrecognized option" >&2; exit 1;; esac\nexec g++ "$@"\n'
+    )
+    program.chmod(0o755)
+    fresh.setenv("MINIVIT_CXX", str(program))
+    fresh.setenv("MINIVIT_CACHE", str(tmp_path / "cache"))
+    assert emulator.Module(SOURCE)["axpy"].signature == ("f4*", "const f4*", "f4", "i4")
 
 
 def test_ziglang_is_the_last_resort(fresh):

@@ -92,7 +92,7 @@ def launch_error(cuda, name, *args, block=32, **keywords):
             ["wrong.cu:5: divergent, block (0, 0, 0), thread (16, 0, 0)", "wait at the one in wrong.cu:3"],
         ),
         ("both_on_a_line", (), ["wrong.cu:9", "__syncthreads()"]),
-        ("absent", (20,), ["wrong.cu:13", "lane 4 shuffles with lane 20, which has returned"]),
+        ("absent", (20,), ["wrong.cu:13", "lane 4 shuffles with lane 20, which has left the loop, or returned"]),
         ("not_in_mask", (), ["wrong.cu:16", "lane 0 shuffles with lane 4, which is not in the mask"]),
         ("left_out", (), ["wrong.cu:19", "lane 0 calls a shuffle with the mask 0x00000002, in which it is not"]),
         ("two_shuffles", (), ["wrong.cu:23", "thread (1, 0, 0)", "wait at the shuffle in wrong.cu:25"]),
