@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .compiler import HOW_TO_GET_ONE, Compiler, find_compiler
+from .compiler import HOW_TO_GET_ONE, Compiler, find_compiler, knows
 from .errors import CompileError, NoCompilerError
 from .messages import readable
 
@@ -37,6 +37,9 @@ FAMILY_FLAGS = {  # a thread's own arrays must fit into its stack; thread_local 
     "clang": ("-Wframe-larger-than=131072", "-Werror=frame-larger-than"),
 }
 FAMILY_FLAGS["zig"] = FAMILY_FLAGS["clang"]
+# In a kernel, a variable that was never set holds neither the 0 nor the last turn's number that it may happen to hold,
+# but a huge number or NaN: a result that depends on it is then visibly wrong. g++ can do this from 12 on.
+UNSET = "-ftrivial-auto-var-init=pattern"
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,10 @@ def build_library(code: str, mode: str = "run", source: str = "") -> Path:
     Raises CompileError with the compiler's messages about the code, beside the lines of the flattened `source`.
     """
     compiler, how = find_compiler(), MODES[mode]
-    flags = [*_common_flags(compiler), *how.kernel_flags, *how.families.get(compiler.family, ()), f"-I{RUNTIME}"]
+    unset = (UNSET,) if compiler.family != "gcc" or knows(compiler, UNSET) else ()  # clang and zig do
+    flags = [
+        *_common_flags(compiler), *how.kernel_flags, *how.families.get(compiler.family, ()), *unset, f"-I{RUNTIME}"
+    ]  # fmt: skip
     runtime = _runtime(compiler, mode)
     target = cache_folder() / f"{_key(code, flags, runtime.name)}.so"
     if not _in_use(target):

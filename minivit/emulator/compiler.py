@@ -56,6 +56,12 @@ def find_compiler() -> Compiler:
     raise NoCompilerError(f"The emulator compiles kernels with a C++ compiler, and none is here. {HOW_TO_GET_ONE}")
 
 
+@functools.cache
+def knows(compiler: Compiler, flag: str) -> bool:
+    """Whether the compiler takes this flag. It is asked once per process."""
+    return compiler.run(flag, "-fsyntax-only", "-x", "c++", os.devnull).returncode == 0
+
+
 def refuse_other_systems(system: str, machine: str) -> None:
     if system != "linux" or machine not in ("x86_64", "aarch64"):
         raise NoCompilerError(

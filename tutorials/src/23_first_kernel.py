@@ -8,10 +8,11 @@
 # ---
 
 # %% [markdown]
-# Everything up to here was NumPy. From here on we write what a GPU runs: **kernels**, in CUDA C++. You need no GPU and
-# no experience with C++. `minivit.emulator` compiles the very text that a GPU would get with the C++ compiler of your
-# machine (g++ or clang) and runs it on the CPU. It shows whether a kernel is right and what it asks of the memory. It
-# never shows how fast a GPU would be, and this chapter states no such number.
+# Everything up to here was NumPy. From here on we write what a GPU runs: **kernels**, in CUDA C++. You need no GPU, no
+# experience with C++, and of the other chapters only 05, so you may come here from any later one. `minivit.emulator`
+# compiles the very text that a GPU would get with the C++ compiler of your machine (g++ or clang) and runs it on the
+# CPU. It shows whether a kernel is right and what it asks of the memory. It never shows how fast a GPU would be, and
+# this chapter states no such number.
 #
 # The operation is GELU, the bend in the middle of the ViT's MLP, element by element. It has no sums and no neighbours, so
 # all the rest can be seen clearly.
@@ -32,7 +33,7 @@ n = x.size
 # %% [markdown]
 # ## The picture first
 #
-# The digit below has 784 pixels. GELU is to be computed of each. A GPU does it with 4 **blocks** of 256 **threads**: each
+# The digit below has 784 pixels. We want the GELU of each. A GPU does it with 4 **blocks** of 256 **threads**: each
 # thread has one pixel, and each block one of the bands.
 
 # %%
@@ -42,24 +43,28 @@ bands = LinearSegmentedColormap.from_list(
     "bands", [(0, "#CFE3F1"), (0.499, "#08306B"), (0.5, "#F8D9C4"), (1, "#7F2704")]
 )
 block_of = np.arange(784).reshape(28, 28) // 256
+begins = {9 * b: f"block {b} from ({9 * b}, {4 * b})" for b in range(4)}  # 256 = 9 · 28 + 4
 draw.matrix(
     pixels[..., 0] * 0.99 + block_of % 2, colormap=bands, limits=(0, 2), values=False, colorbar=False,
-    title="blocks 0, 1, 2, 3 of 256 threads", rows="row", columns="column",
+    title="blocks of 256 threads, from (row, column)",
+    row_labels=[begins.get(row, "") for row in range(28)],
+    column_labels=[str(column) if column % 4 == 0 else "" for column in range(28)],
     alt="A handwritten digit of 28 by 28 pixels on a ground of four bands: blue, red and blue ones of a little more than "
-    "nine rows each, and a red one that has only the last 16 pixels.",
+    "nine rows each, which begin at (0, 0), (9, 4) and (18, 8), and a red one from (27, 12) with only the last 16 pixels.",
 )  # fmt: skip
 
 # %% [markdown]
 # **What to notice.** (1) A block is no rectangle: it takes 256 pixels in the order of memory, nine rows and four pixels
-# more. (2) The fourth block has 16 pixels left. It has 256 threads all the same, and the other 240 will be a problem.
+# more. So block 1 begins at row 9, column 4. (2) The fourth block has 16 pixels left. It has 256 threads all the same,
+# and the other 240 will be a problem.
 #
 # ## The words and the numbers
 #
 # | word | meaning | here |
 # |---|---|---|
 # | n | elements of x and of y | 784 |
-# | thread | runs the kernel once, on its own element | 1,024 of them |
-# | block | threads that are started together, at most 1,024 | 256 threads |
+# | thread | runs the kernel once, on an element of its own if there is one | 1,024 of them |
+# | block | at most 1,024 threads, started together, which can share memory (chapter 24) | 256 threads |
 # | grid | all blocks of a launch | 4 blocks |
 # | warp | 32 neighbouring threads of a block, which load and store together | 8 a block |
 # | lane | a thread's place in its warp | 0 to 31 |
@@ -71,8 +76,8 @@ draw.matrix(
 #
 # $$y = x\,\Phi(x),\qquad \Phi(x) = \int_{-\infty}^{x} \varphi(s)\,ds,\qquad \varphi(s) = \frac{e^{-s^2/2}}{\sqrt{2\pi}} \tag{1}$$
 #
-# C has no Φ, but it has $\mathrm{erf}(z) = \frac{2}{\sqrt\pi}\int_0^z e^{-t^2}dt$. Half of the probability lies below
-# 0. In the rest, put $s = \sqrt2\,t$, so that $ds = \sqrt2\,dt$ and $s^2/2 = t^2$:
+# C has no Φ, but it has the *error function*, $\mathrm{erf}(z) = \frac{2}{\sqrt\pi}\int_0^z e^{-t^2}dt$. Half of the
+# probability lies below 0. In the rest, put $s = \sqrt2\,t$, so that $ds = \sqrt2\,dt$ and $s^2/2 = t^2$:
 #
 # $$\Phi(x) = \frac12 + \int_0^{x} \varphi(s)\,ds = \frac12 + \frac{\sqrt2}{\sqrt{2\pi}} \int_0^{x/\sqrt2} e^{-t^2} dt
 # = \frac12\left(1 + \mathrm{erf}\frac{x}{\sqrt2}\right) \tag{2}$$
@@ -104,16 +109,17 @@ gelu = emulator.Module(source)["gelu"]
 print(gelu)
 
 # %% [markdown]
-# Read it line by line.
+# Read it piece by piece.
 #
-# 1. `__global__` marks a kernel. It returns nothing: it writes through the pointer `y`, the address of an array.
+# 1. `__global__` marks a kernel. `void`: it returns nothing. It writes through the pointer `y`, the address of an array.
 #    `const` says that x is only read.
 # 2. The loop is gone, so i must come from somewhere. Each thread knows its place in its block, `threadIdx.x`; the number
 #    of its block, `blockIdx.x`; and how many threads a block has, `blockDim.x`. As with the digits of a number, block
-#    · 256 + thread counts all threads of the launch.
+#    · 256 + thread counts all threads of the launch. Why `.x`? A block and a grid may have three axes, x, y and z. We use
+#    x alone, so (16, 0, 0) below is thread 16.
 # 3. The **guard**. More of it soon.
-# 4. The loop's body. The `f` in `0.5f` makes the constant a float: `0.5` is a double, and would drag the whole product
-#    into double arithmetic.
+# 4. The loop's body, with 0.70710678 for $1/\sqrt2$. `erff` is erf of a float. The `f` in `0.5f` makes the constant a
+#    float: `0.5` is a double, and would drag the whole product into double arithmetic.
 #
 # A **launch** gives the number of blocks, the number of threads in each, and the arguments. The number of blocks is
 # n / 256, rounded up. The output is filled with NaN first, so that what a kernel forgets cannot pass for a result.
@@ -146,10 +152,11 @@ draw.threads(
 # %%
 print(gelu.check(grid, block, y, x, n), "\n")
 unguarded = emulator.Module(source.replace("if (i < n)", "if (true)"))["gelu"]
-print(unguarded.check(grid, block, np.full(n, np.nan, np.float32), x, n))
+print(unguarded.check(grid, block, np.full(n, np.nan, np.float32), x, n), "\n")
+print(gelu.check(grid - 1, block, np.full(n, np.nan, np.float32), x, n))
 
 # %% [markdown]
-# The first report is the guarded kernel's. The second one, line by line:
+# Python would raise an IndexError. The first report is the guarded kernel's. The second one, line by line:
 #
 # - the launch, and how many mistakes there are;
 # - file and line, the *kind* of mistake, and an example: which thread of which block touched what. Element 784 begins at
@@ -157,8 +164,11 @@ print(unguarded.check(grid, block, np.full(n, np.nan, np.float32), x, n))
 # - the line itself;
 # - what would mend it: compare *the very index that is used*.
 #
-# The store to `y[i]` is as wrong as the load. The report ends at the load: after a wrong address, nothing that follows can
-# be trusted.
+# The store to `y[i]` is as wrong as the load. The report ends at the load: after a wrong address, nothing that follows
+# can be trusted.
+#
+# The third report is the guarded kernel's again, with n / 256 rounded *down*: the last 16 elements have no thread, and
+# still hold what they held before. No line is wrong, so none is named.
 #
 # ## A race
 #
@@ -184,12 +194,13 @@ for name in ("sum_racing", "sum_atomic"):
 
 # %% [markdown]
 # `total[0] += y[i]` is three steps: read, add, write. If two threads read the same old value, both add to it and both
-# write, then one addition is lost. This is a **race**: two threads touch the same place, at least one writes, and nothing
-# says who comes first. A plain run on the emulator gives the right sum all the same, since it runs one thread after the
-# other; a GPU does not. That is why the checker judges the order of accesses and not the result.
+# write, then one addition is lost. This is a **race**: two threads touch the same place, at least one writes, and
+# nothing says who comes first. A plain run on the emulator gives the right sum all the same (the last digit: another
+# order of additions), since it runs one thread after the other; a GPU does not. That is why the checker judges the
+# order of accesses and not the result.
 #
-# `atomicAdd` does the three steps as one that nobody can divide. It is right, but all threads queue at one address.
-# Chapter 24 adds up rows in better ways.
+# `atomicAdd` does the three steps as one that nobody can divide; it takes the address of the number, `&total[0]`. It is
+# right, but all threads queue at one address. Chapter 24 has better ways.
 #
 # ## What the memory sees
 #
@@ -209,6 +220,7 @@ profiles = {s: strided.profile(1, 32, np.zeros(32, np.float32), values, s) for s
 for stride, profile in profiles.items():
     load = next(line for line in profile.lines if line.array == "x")
     print(f"stride {stride:2}: {load.bytes} bytes asked for, {load.moved:2} sectors, {32 * load.moved:4} bytes moved")
+print(f"\nall of the last report:\n\n{profiles[32]}")
 
 # %%
 draw.addresses(
@@ -244,8 +256,8 @@ draw.addresses(
 #
 # ## Sixteen bytes at a time
 #
-# A thread may also load 16 bytes with one instruction: a `float4`, four floats side by side. The same bytes move, in
-# about a quarter of the requests.
+# A thread may also load 16 bytes with one instruction: a `float4`, four floats `v.x`, `v.y`, `v.z`, `v.w` side by side,
+# which `make_float4` puts together. The same bytes move, in about a quarter of the requests.
 
 # %%
 vector = emulator.Module("""\
@@ -284,7 +296,8 @@ for name, profile in {
 # $$dx = \mathrm{diag}\left(\Phi(x) + x\,\varphi(x)\right)\,dy \tag{4}$$
 #
 # *In code.* `template <typename T>` makes a kernel for float and another one for double from the same text; `T(0.5)` is
-# the constant in the type that is wanted. The double one we need for the check by differences.
+# the constant in the type that is wanted. The double one we need for the check by differences. `if (i >= n) return;` is
+# the guard in another form: who has no element goes home.
 
 # %%
 both_ways = emulator.Module("""\
@@ -331,9 +344,10 @@ check.grad(lambda x: (launch("forward", x), x), lambda dy, x: launch("backward",
 # %% [markdown]
 # ## The library's
 #
-# `minivit/kernels/gelu.cu` has the same kernels twice: v1, a thread an element, and v2, a thread 16 bytes with a tail. Its
-# i is a `size_t`, 64 bits: an `int` ends at 2³¹ − 1. From now on we use these, and never ours. The last line is what a
-# model with `device="emulator"` calls.
+# `minivit/kernels/gelu.cu` has the same kernels twice: v1, a thread an element, and v2, a thread 16 bytes with a tail.
+# Its i is a `size_t`, 64 bits: an `int` ends at 2³¹ − 1. `<float, ERF>` chooses from its templates: the type, and GELU
+# with erf or its approximation with tanh. Models use these, and never ours: the last line is what `device="emulator"`
+# calls.
 
 # %%
 from minivit.device import DeviceError, get_device
@@ -430,13 +444,15 @@ __global__ void bias_gelu(float* y, const float* x, const float* bias, int rows,
 
 # %% role="check"
 tokens, bias = (rng.standard_normal(shape).astype(np.float32) for shape in ((23, 37), (37,)))
-by_row = tokens + bias[:23, None]
+by_row, by_rows = tokens + bias[:23, None], tokens + bias[np.arange(tokens.size).reshape(23, 37) % 23]
 check.kernel(
     emulator.Module(bias_source)["bias_gelu"], 4, 256, np.full((23, 37), np.nan, np.float32), tokens, bias, 23, 37,
     expected={"y": gelu_forward(tokens + bias)[0]},
     mistakes={
         "y": {
             "The bias is picked by the row. Which operator gives the column of element i?": gelu_forward(by_row)[0],
+            "The bias is picked by i % rows. How many elements has a row?": gelu_forward(by_rows)[0],
+            "The bias is added after the GELU.": gelu_forward(tokens)[0] + bias,
             "The bias is missing.": gelu_forward(tokens)[0],
         }
     },
@@ -451,6 +467,8 @@ check.kernel(
     "no guard": ("if (i < rows * width)", "", "out of bounds"),
     "the bias by element": ("bias[i % width]", "bias[i]", "out of bounds"),
     "the bias by row": ("bias[i % width]", "bias[i / width]", "picked by the row"),
+    "the bias by i % rows": ("bias[i % width]", "bias[i % rows]", "picked by i % rows"),
+    "the bias after the GELU": ("gelu_of(x[i] + bias[i % width])", "gelu_of(x[i]) + bias[i % width]", "after the GELU"),
     "the guard by the width": ("i < rows * width", "i < width", "never written"),
 }
 
@@ -493,9 +511,10 @@ check.kernel(residual, 4, 256, *arrays, 0.5, n, expected={"y": x + np.float32(0.
 }
 
 # %% [markdown] exercise="Right, and eight times the bytes" kind="break" stars=2 minutes=10
-# This kernel gives each thread 8 elements, so that one block of 128 threads does up to 1,024. Every number is right, no
-# access is wrong. But it moves 8 times the sectors that it needs. Mend the line that computes i: which thread takes which
-# elements is yours to choose, as long as each element is taken once. The check counts sectors.
+# This kernel gives each thread 8 elements, so that one block of 128 threads does up to 1,024. `for (int k = 0; k < 8;
+# ++k)` is C for `for k in range(8)`. Every number is right, no access is wrong. But it moves 8 times the sectors that
+# it needs. Mend the line that computes i: which thread takes which elements is yours to choose, as long as each element
+# is taken once: a race in the report means that two threads took the same one. The check counts sectors.
 
 # %% role="broken"
 strip_source = """\
@@ -533,15 +552,19 @@ check.kernel(
 # %% role="wrong"
 {
     "four in a row instead of eight": ("t + k * blockDim.x", "4 * t + k / 4 * 512 + k % 4", "sectors"),
-    "the step is a warp, not the block": ("k * blockDim.x", "k * 32", "race"),
+    "the step is a warp, not the block": ("k * blockDim.x", "k * 32", "does each thread have an element of its own"),
+    "the step is one": ("t + k * blockDim.x", "t + k", "does each thread have an element of its own"),
+    "t and k exchanged": ("t + k * blockDim.x", "k * 8 + t", "does each thread have an element of its own"),
+    "32 for each k": ("t + k * blockDim.x", "k * 32 + t", "does each thread have an element of its own"),
     "no guard": ("if (i < n) ", "", "out of bounds"),
 }
 
 # %% [markdown] exercise="Sixteen bytes, and a tail" kind="further" stars=3 minutes=20
-# Write GELU's backward with loads and stores of 16 bytes, for an n that need not be a multiple of 4. Thread t takes the
-# elements 4t to 4t + 3. Where fewer than four are left, one thread takes them one by one. `dx`, `dy` and `x` begin at
-# multiples of 16 bytes; to load a `float4` from there, write `*reinterpret_cast<const float4*>(x + start)`. The check
-# counts requests: of one float at a time there would be 99.
+# Write GELU's backward with loads and stores of 16 bytes, for an n that need not be a multiple of 4. It is launched
+# with 3 blocks of 128 threads. Thread t takes the elements 4t to 4t + 3, where t counts the threads of *all* blocks.
+# Where fewer than four are left, one thread takes them one by one. `dx`, `dy` and `x` begin at multiples of 16 bytes.
+# To load a `float4`, write `*reinterpret_cast<const float4*>(x + start)`; to store one, `*reinterpret_cast<float4*>(dx
+# + start) = …`, without const. The check counts requests: of one float at a time there would be 99.
 
 # %% role="solution"
 backward_source = """\
@@ -572,11 +595,12 @@ check.kernel(
 )  # fmt: skip
 
 # %% [markdown] role="hint"
-# The test must hold for all four: `start + 4 <= n`, not `start < n`. In the other branch a loop from `start` while `i < n`
-# does the tail; for threads beyond the end it makes no turn at all.
+# The test must hold for all four: `start + 4 <= n`, not `start < n`. In the other branch a loop from `start` while `i <
+# n` does the tail; for threads beyond the end it makes no turn at all.
 
 # %% role="wrong"
 {
+    "t counts the threads of one block": ("blockIdx.x * blockDim.x + threadIdx.x", "threadIdx.x", "race"),
     "no tail": ("i < n; ++i", "i < 0; ++i", "never written"),
     "only the first of four is tested": ("start + 4 <= n", "start < n", "out of bounds"),
     "one number at a time": (
@@ -595,6 +619,6 @@ check.kernel(
 # - Count the sectors of a request, and tell a coalesced access from a strided one.
 #
 # In the library: `minivit/kernels/gelu.cu`, `minivit/kernels/common.cuh`, and the launches in
-# `minivit/gpu/launches/elementwise.py`. From the command line: `python -m minivit kernel minivit/kernels/gelu.cu --check`.
-# Sources: D. Hendrycks and K. Gimpel, *Gaussian Error Linear Units*, arXiv 1606.08415; NVIDIA, *CUDA C++ Programming
-# Guide*. Next, threads have to work together: a row's mean needs all of the row.
+# `minivit/gpu/launches/elementwise.py`. From the command line: `python -m minivit kernel minivit/kernels/gelu.cu
+# --check`. Sources: D. Hendrycks and K. Gimpel, *Gaussian Error Linear Units*, arXiv 1606.08415; NVIDIA, *CUDA C++
+# Programming Guide*. Next, threads have to work together: a row's mean needs all of the row.

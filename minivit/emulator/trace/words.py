@@ -159,14 +159,17 @@ def _race(words: Words, facts: Facts) -> tuple[str, str]:
     if ATOMIC in (facts.act, facts.earlier_act):
         mend = "Make both of them atomics, or put __syncthreads() between them."
         return message + "one of them is no atomic, and no barrier lies between", mend
+    if facts.act == facts.earlier_act == WRITE:
+        message += "no __syncthreads() lies between"
+        mend = (
+            "Both write it: does each thread have an element of its own? Else let one thread write, "
+            "if (threadIdx.x == 0) ..., or put __syncthreads() between the two."
+        )
+        return message, mend
     if facts.thread // 32 == facts.earlier_thread // 32:
         message += "no __syncwarp() or __syncthreads() lies between, and lanes run in no fixed order"
-        mend = "Put __syncwarp() between them"
-    else:
-        message += "no __syncthreads() lies between"
-        mend = "Put __syncthreads() between them"
-    one_writer = facts.act == facts.earlier_act == WRITE
-    return message, mend + (", or let one thread write: if (threadIdx.x == 0) ..." if one_writer else ".")
+        return message, "Put __syncwarp() between them."
+    return message + "no __syncthreads() lies between", "Put __syncthreads() between them."
 
 
 def _barrier_after_return(words: Words, facts: Facts) -> tuple[str, str]:

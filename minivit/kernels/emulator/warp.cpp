@@ -26,7 +26,7 @@ static void give_shuffled(Warp& warp, const Meeting& meeting) {
             current = &fibers[first + lane];
             fail("shuffle from an absent lane", meeting.place, "lane %u shuffles with lane %u, %s", lane, source,
                  first + source >= threads     ? "but the block has no such thread: make its size a multiple of 32"
-                 : !(warp.alive >> source & 1) ? "which has returned from the kernel: let all lanes stay until the end"
+                 : !(warp.alive >> source & 1) ? "which has left the loop, or returned: let all lanes come here equally often"
                                                : "which is not in the mask");
         }
         warp.result[lane] = warp.value[source];
