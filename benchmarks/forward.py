@@ -82,6 +82,9 @@ def compare(
         )
         for side in sides
     }
+    if threads:  # minivit's own threads are as many as the cores that it may use
+        for child in children.values():
+            os.sched_setaffinity(child.pid, sorted(os.sched_getaffinity(0))[:threads])
     results: dict[str, list[dict]] = {side: [] for side in sides}
     for _ in range(rounds + 1):
         for side, child in children.items():
@@ -104,9 +107,7 @@ def main() -> None:
     parser.add_argument("--size", default="ViT-B/16")
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument(
-        "--threads", type=int, help="of the matrix products on both sides; their own choice if not given"
-    )
+    parser.add_argument("--threads", type=int, help="and cores, on both sides (Linux); their own choice if not given")
     parser.add_argument("--numpy-only", action="store_true")
     parser.add_argument("--child", choices=("numpy", "torch"), help=argparse.SUPPRESS)
     args = parser.parse_args()

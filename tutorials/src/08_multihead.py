@@ -3,7 +3,7 @@
 # question: Why does attention look in several ways at once, and how is that no more than a reshape?
 # sentence: Cut the width into heads, let each look by itself, mix what they found; with the backward of all of it, and what each head of a trained model is good for.
 # minutes: 50
-# needs: [5, 7]
+# needs: [1, 2, 4, 5, 6, 7]
 # gpu: of no use
 # ---
 
@@ -27,8 +27,6 @@ from minivit.ops import (
     merge_heads,
     multihead_attention_backward,
     multihead_attention_forward,
-    softmax_backward,
-    softmax_forward,
     split_heads,
 )
 
@@ -44,18 +42,26 @@ images = digits.test_images[[4, 3]] / 255  # B = 2 real digits that it has not s
 # A trained ViT reads a digit through 3 blocks, each with 4 heads. Below, the digit, and what its class token looks at in
 # the last block: a map for each head.
 
+
 # %%
-seen = attention_maps(model, images[:1])  # (L, B, H, rows of patches, columns of patches)
+def last_maps(model):
+    return attention_maps(model, images[:1])[-1, 0]  # the last block's: (H, rows of patches, columns of patches)
+
+
+seen, fresh = last_maps(model), last_maps(ViT(model.config))  # trained, and not yet trained
+print("the trained model's maps sum to", seen.sum(axis=(1, 2)).round(3))
+for name, maps in (("fresh", fresh), ("trained", seen)):
+    print(f"{name}: on a patch, two heads' weights differ by up to {np.ptp(maps, axis=0).max():.4f}")
 draw.maps(
-    images[0], seen[-1, 0], [f"head {h}" for h in range(4)], columns=5,
+    images[0], seen, [f"head {h}" for h in range(4)], columns=5,
     alt="A handwritten digit, and the same digit four times with a coloured map over it, one for each head of the last "
     "block. The bright patches lie in other places on each of the four.",
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) The four heads look at four different things. (2) No one told them to: they started from random
-# numbers, and training pulled them apart. (3) Each map is one row of probabilities, as in chapter 07. What is new is
-# that there are four of them.
+# **What to notice.** (1) The four heads look at four different things. (2) No one told them to: in a fresh model all four
+# look alike, and training pulls them apart, as the printed numbers show. (3) Each map is one row of probabilities, as in
+# chapter 07, without the class token's look at itself: so it sums to a little less than 1.
 #
 # ## The shapes
 #
@@ -72,32 +78,37 @@ draw.maps(
 #
 # ## Why one head is not enough
 #
-# One head gives token $i$ the output $\sum_j P_{ij}\, v_j$: *one* average. Take a token that needs two things: what
-# stands on its left, $a$, and what stands on its right, $b$. With weights $p$ and $r$ for the two, the average is
-# $m = p\,a + r\,b$. Now change the picture, $a$ by $+r\,u$ and $b$ by $-p\,u$, for any $u$:
+# One head gives token $n$ the output $\sum_m P_{nm}\, v_m$: *one* average. Take a token that needs two things: what
+# stands on its right, $v_R$, and what stands on its left, $v_L$. Hold the weights fixed at $p$ and $r$ (say that queries
+# and keys see positions only). Now change the picture, $v_R$ by $+r\,u$ and $v_L$ by $-p\,u$, for any $u$:
 #
-# $$p\,(a + r\,u) + r\,(b - p\,u) = p\,a + r\,b + (p\,r - r\,p)\,u = m \tag{1}$$
+# $$p\,(v_R + r\,u) + r\,(v_L - p\,u) = p\,v_R + r\,v_L + (p\,r - r\,p)\,u = p\,v_R + r\,v_L \tag{1}$$
 #
-# Wherever a head looks, there is a change that it cannot see. The matrix that makes values out of tokens is no help: the
-# average of the mapped is the map of the average, and what is lost in $m$ is lost. Worse, the weights of a softmax are
-# never negative, so that a difference $b - a$, an edge, is out of reach. *Predict: which weight on the right neighbour,
-# from 0 to 1, comes closest to the edges of a digit, and how close?* We read each line of the digit as a sequence of 28
-# tokens, one pixel of ink each:
+# Whatever the weights, there is a change that the average does not show. The matrix that makes values out of tokens is
+# no help: the average of the mapped is the map of the average. Worse, softmax gives no negative weight, and a difference
+# $v_R - v_L$, an edge, needs one of each sign.
+#
+# *Predict: which weight on the right neighbour, from 0 to 1, comes closest to the edges of a digit?* We read each line
+# of the digit as a sequence of 28 tokens, one pixel of ink each. What follows a head may multiply by any factor: we give
+# it the best one, and ask which share of the edges' sum of squares is left over.
 
 # %%
 ink = images[0, :, :, 0]  # (28 sequences, N = 28 tokens)
 right, left = np.eye(28, k=1), np.eye(28, k=-1)  # P of a head that looks to the right, and to the left
 right[-1, -1] = left[0, 0] = 1  # at the border, a token looks at itself: each row still sums to 1
-one, other = ink @ right.T, ink @ left.T  # out_i = Σ_j P_ij v_j for every line of the picture
+one, other = ink @ right.T, ink @ left.T  # out_n = Σ_m P_nm v_m for every line of the picture
 edges = one - other
 for p in (0, 0.25, 0.5, 0.75, 1):
-    m = p * one + (1 - p) * other  # one head, with weight p on the right
-    scale = (m * edges).sum() / (m * m).sum()  # the best factor that what follows could put on it
-    print(f"one head, {p:4.0%} to the right: misses {((edges - scale * m) ** 2).sum() / (edges**2).sum():.0%}")
+    average = p * one + (1 - p) * other  # one head: (1) with r = 1 − p
+    factor = (average * edges).sum() / (average * average).sum()  # the best one
+    left_over = ((edges - factor * average) ** 2).sum() / (edges**2).sum()
+    print(f"one head, {p:4.0%} to the right: {left_over:.0%} left over")
 
 # %% [markdown]
-# Half and half, the fairest average, knows least about the edge. One-sided looks are better, and still miss most of it.
-# Two heads have no such trouble: one looks right, one looks left, and the projection after them takes the difference.
+# Half and half, the fairest average, knows nothing about the edges. The two moved pictures have the same sum of
+# squares, so $\sum (v_R + v_L)(v_R - v_L) = \sum v_R^2 - \sum v_L^2 = 0$, and the best factor is 0. One-sided looks are
+# better, and still leave most. Two heads have no such trouble: one looks right, one left, and the projection after them
+# takes the difference.
 
 # %%
 draw.matrices(
@@ -109,14 +120,15 @@ draw.matrices(
 
 # %% [markdown]
 # **What to notice.** (1) A head that looks to the right moves the whole picture to the left. (2) The difference has both
-# signs, red and blue: no single average can have them. (3) So each vertical stroke has two edges, and a horizontal
-# stroke nearly none.
+# signs, red and blue: no single average of ink has, since its weights have the same sign. (3) So each
+# vertical stroke has two edges, and a horizontal stroke nearly none.
 #
 # ## The idea, as a loop over heads
 #
-# To let every head work on the whole width would cost H times as much. So the width is cut: head $h$ gets $d = D/H$
-# numbers of each query, key and value. With $W$ (D, 3D) for all three, with $b$, its bias, and with U (D, D) and $c$ for
-# the projection at the end:
+# Above, each head had the whole width, 1. With a larger width that would cost H times as much. So the width is cut: head
+# $h$ gets $d = D/H$ numbers of each query, key and value. Cut heads carry no more numbers than one head of width D: they
+# let different numbers come from different places. With $W$ (D, 3D) for all three, with $b$, its bias, and with U (D, D)
+# and $c$ for the projection at the end:
 #
 # $$Q^h = x\,W _{q}^h + b _q^h, \quad K^h = x\,W _{k}^h + b _k^h, \quad V^h = x\,W _{v}^h + b _v^h \tag{2}$$
 #
@@ -124,9 +136,10 @@ draw.matrices(
 #
 # $$y = [\,O^0 \;\; O^1 \cdots O^{H-1}\,]\,U + c \tag{4}$$
 #
-# It is $\sqrt d$, not $\sqrt D$: a score is a sum of $d$ products (chapter 07). And which columns of $W$ are
-# $W _q^h$? A convention, that of timm and of this library: first all queries, then all keys, then all values; within
-# each, head after head. The numbers below are the first of each block's $d$ columns.
+# $W _q^h$ is (D, d): each head reads all D numbers of a token, and makes $d$ of them. And it is $\sqrt d$, not $\sqrt
+# D$: a score is a sum of $d$ products (chapter 07). And which columns of $W$ are $W _q^h$? A convention, that of timm
+# and of this library: first all queries, then all keys, then all values; within each, head after head. The numbers
+# below are the first of each block's $d$ columns.
 
 # %%
 draw.matrix(
@@ -157,7 +170,7 @@ def multihead_loop(x, qkv_weight, qkv_bias, proj_weight, proj_bias, H):
 params = {name: array.astype(np.float64) for name, array in model.params.items()}
 patches, _ = ops.patchify_forward(model.normalize(images), (4, 4))  # chapter 01
 tokens = patches @ params["patch_embed.proj.weight"] + params["patch_embed.proj.bias"]  # chapter 02
-z = ops.class_token_forward(tokens, params["cls_token"])[0] + params["pos_embed"]  # chapters 03 and 04
+z = ops.class_token_forward(tokens, params["cls_token"])[0] + params["pos_embed"]  # chapter 04
 x, _ = ops.layernorm_forward(z, params["blocks.0.norm1.weight"], params["blocks.0.norm1.bias"])  # chapter 06
 weights = [params[f"blocks.0.attn.{name}"] for name in ("qkv.weight", "qkv.bias", "proj.weight", "proj.bias")]
 check.shape(multihead_loop(x, *weights, 4), (2, 50, 48), "y")
@@ -165,7 +178,7 @@ check.shape(multihead_loop(x, *weights, 4), (2, 50, 48), "y")
 # %% [markdown]
 # ## The same, without a loop
 #
-# Column number $cD + hd + i$ is a number of three digits: $c$ says query, key or value, $h$ which head, $i$ which of its
+# Column number $tD + hd + i$ is a number of three digits: $t$ says query, key or value, $h$ which head, $i$ which of its
 # numbers. As with the patches of chapter 01, `reshape` reads the digits off, and moves nothing in memory. Then a
 # transpose brings (B, H) to the front, since `@` multiplies the last two axes and repeats over all others: H heads are
 # then no different from H times as many images.
@@ -185,9 +198,9 @@ def merge(out):
 
 def multihead(x, qkv_weight, qkv_bias, proj_weight, proj_bias, H):
     q, k, v = split(x @ qkv_weight + qkv_bias, H)  # (2), one product for all
-    out, attention = attention_forward(q, k, v)  # (3), all heads at once
+    out, attn_cache = attention_forward(q, k, v)  # (3), all heads at once
     y = merge(out) @ proj_weight + proj_bias  # (4)
-    return y, (x, qkv_weight, proj_weight, merge(out), attention, H)
+    return y, (x, qkv_weight, proj_weight, merge(out), attn_cache, H)
 
 
 # %%
@@ -254,8 +267,8 @@ print("parameters:", sum(w.size for w in weights), "=", 4 * 48**2 + 4 * 48)
 #
 # And equation (2) is a linear layer again, $qkv = x\,W + b$:
 #
-# $$dx _{nj} = \sum _{c=0}^{3D-1} G _{nc}\, W _{jc}, \qquad dW _{jc} = \sum_n x _{nj}\, G _{nc}, \qquad
-# db _c = \sum_n G _{nc} \tag{10}$$
+# $$dx _{nj} = \sum _{e=0}^{3D-1} G _{ne}\, W _{je}, \qquad dW _{je} = \sum_n x _{nj}\, G _{ne}, \qquad
+# db _e = \sum_n G _{ne} \tag{10}$$
 #
 # *In matrix form*, the same four steps:
 #
@@ -263,22 +276,22 @@ print("parameters:", sum(w.size for w in weights), "=", 4 * 48**2 + 4 * 48)
 #
 # $$dx = G\,W^\top = \sum_h \left( dQ^h\, W _q^{h\top} + dK^h\, W _k^{h\top} + dV^h\, W _v^{h\top} \right) \tag{12}$$
 #
-# The last one is worth a second look. A token is used in three ways: it asks, it is asked, and it is read. Its gradient is
-# the sum over the three paths, and over the heads.
+# The last one is worth a second look. A token is used in three ways: it asks, it is asked, and it is read. Its gradient
+# is the sum over the three paths, and over the heads.
 #
 # *In code*:
 
 
 # %%
 def multihead_backward(dy, cache):
-    x, qkv_weight, proj_weight, merged, attention, H = cache
+    x, qkv_weight, proj_weight, merged, attn_cache, H = cache
     B, N, D = x.shape
     rows = dy.reshape(-1, D)  # all tokens of all images, one below the other: their gradients add up
     dproj_weight = merged.reshape(-1, D).T @ rows  # (7)
     dproj_bias = rows.sum(axis=0)  # (7)
     dmerged = dy @ proj_weight.T  # (6), all heads side by side
     dout = dmerged.reshape(B, N, H, D // H).transpose(0, 2, 1, 3)  # merge, backwards
-    dq, dk, dv, _ = attention_backward(dout, attention)  # (8)
+    dq, dk, dv, _ = attention_backward(dout, attn_cache)  # (8); the last: for a bias on the scores, not used here
     dqkv = np.stack((dq, dk, dv)).transpose(1, 3, 0, 2, 4).reshape(B, N, 3 * D)  # (9): split, backwards
     dx = dqkv @ qkv_weight.T  # (10)
     dqkv_weight = x.reshape(-1, D).T @ dqkv.reshape(-1, 3 * D)  # (10)
@@ -317,13 +330,13 @@ moved = [weights[0], weights[1] + 7 * np.repeat((0, 1, 0), 48), *weights[2:]]  #
 check.close(multihead(x, *moved, 4)[0], y, "y with other keys")
 
 # %% [markdown]
-# The bias of the keys. With it, the score of query $n$ and key $m$ is
+# The bias of the keys. Write $K _m$ for a key without its bias, for now. The score of query $n$ and key $m$ is
 #
 # $$S _{nm} = Q _n \cdot (K _m + b _k)/\sqrt d = Q _n \cdot K _m/\sqrt d + Q _n \cdot b _k/\sqrt d \tag{13}$$
 #
-# The last term does not depend on $m$: it is added to the whole row, and softmax does not see what is added to a whole row
-# (chapter 07). So $y$ does not depend on $b_k$, and the gradient is zero, but for rounding. Some models, BEiT for one,
-# leave this bias out. Most keep it: one product with one bias for all three is the shorter code.
+# The last term does not depend on $m$: it is added to the whole row, and softmax does not see what is added to a whole
+# row (chapter 07). So $y$ does not depend on $b_k$, and the gradient is zero, but for rounding. Some models, BEiT for
+# one, leave this bias out. Most keep it: one product with one bias for all three is the shorter code.
 #
 # ## What is each head good for?
 #
@@ -350,29 +363,31 @@ lost = [
 ]
 print(f"{right_before} of {count} right, with all heads")
 draw.matrix(
-    np.array(lost), title="digits lost when one head is silent", row_labels=[f"block {i}" for i in range(3)],
+    np.array(lost), title="digits lost when one head is silent (net)", row_labels=[f"block {i}" for i in range(3)],
     column_labels=[f"head {h}" for h in range(4)], colormap="attention", colorbar=False,
     alt="A table of three blocks by four heads: in each place, how many test digits fewer are read when that head is "
     "silent. The numbers differ much from head to head.",
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) In the first block every head is missed. (2) Later, the heads differ: the one that is missed most
-# stands in the middle block, and beside it one that is hardly missed. (3) This is one model, and another seed's may share
-# the work otherwise. And it was never trained to miss a head: how well one could learn without is another question.
+# **What to notice.** (1) In the first block every head is missed. (2) Later, the heads differ: the one that is missed
+# most stands in the middle block, and beside it one with a 0: its silence saves as many digits as it costs. (3) This is
+# one model, and another seed's may share the work otherwise. And it was never trained to miss a head: how well one
+# could learn without is another question.
 #
 # ## A cheaper relative
 #
 # P has N² numbers a head, and N grows with the area of the picture. *Axial attention* (arXiv 1912.12180) lets a token
-# look along its own row of the grid first, then along its own column: on a grid of 14 × 14, at 28 tokens instead of 196.
+# look along its own row of the grid first, then along its own column: on a grid of 14 × 14, at 14 + 14 tokens instead of
+# 196.
 # After both it has heard of every other, by way of the token in its own column and the other's row. The code is this
 # chapter's: the rows, and then the columns, become images of their own (`minivit/ops/axial.py`).
 
 # %% [markdown] exercise="Columns and rows" kind="predict" stars=1 minutes=5
-# A model has D = 96 and H = 6 heads; heads, columns, rows and the numbers in a key are counted from 0. In which of the 288
-# columns of `qkv` is number 5 of head 2's key (`column`)? Which is the first row of `proj_weight` through which head 4
-# speaks (`row`)? If someone divides the scores by √D instead of √d, by which factor are they too small (`factor`, to two
-# decimals)? With 12 heads instead of 6, how many parameters does the attention have more (`more`)?
+# A model has D = 96 and H = 6 heads; heads, columns, rows and the numbers in a key are counted from 0. In which of the
+# 288 columns of `qkv` is number 5 of head 2's key (`column`)? Which is the first row of `proj_weight` through which
+# head 4 speaks (`row`)? If someone divides the scores by √D instead of √d, by which factor are they too small
+# (`factor`, to two decimals)? With 12 heads instead of 6, how many parameters does the attention have more (`more`)?
 
 # %% role="solution"
 # YOUR TURN
@@ -389,18 +404,18 @@ assert split_heads(one, 6)[1, 0, 2, 0, 5] == 1
 check.answer(
     column, int(one.argmax()), "column",
     reasons={37: "that is the query's: the keys come after all queries", 117: "first all queries, then all keys, then "
-             "all values; the heads come second", 134: "counted from 0"},
+             "all values; the heads come second", 134: "counted from 0", 101: "that is head 0's: which columns has head 2?",
+             128: "there begins head 2's key: and its number 5?"},
 )  # fmt: skip
 check.answer(
-    row, 4 * 96 // 6, "row", reasons={24: "4 heads stand before it, of d = D/H numbers each", 65: "counted from 0"}
-)
+    row, 4 * 96 // 6, "row",
+    reasons={24: "4 heads stand before it, of d = D/H numbers each", 65: "counted from 0", 96: "d = D/H, and H is 6"},
+)  # fmt: skip
+root, inverse = "the factor stands under a root", "the other way round: by which factor too small?"
 check.answer(
-    factor,
-    (96 / 16) ** 0.5,
-    "factor",
-    tol=0.01,
-    reasons={6: "the factor stands under a root", 0.41: "the other way round"},
-)
+    factor, (96 / 16) ** 0.5, "factor", tol=0.01,
+    reasons={6: root, 0.41: inverse, 1 / 6: f"{root}, and {inverse}", 0.17: f"{root}, and {inverse}"},
+)  # fmt: skip
 check.answer(more, 0, "more", reasons={36864: "d is halved when H is doubled"})
 
 # %% [markdown] role="hint"
@@ -410,7 +425,11 @@ check.answer(more, 0, "more", reasons={36864: "d is halved when H is doubled"})
 {
     "the query's column": ("column = 133", "column = 37", "after all queries"),
     "heads first": ("column = 133", "column = 117", "heads come second"),
+    "head 0's": ("column = 133", "column = 101", "head 0's"),
+    "the first of the head's": ("column = 133", "column = 128", "and its number 5"),
+    "d for four heads": ("row = 64", "row = 96", "H is 6"),
     "without the root": ("factor = 2.45", "factor = 6", "under a root"),
+    "without the root, inverted": ("factor = 2.45", "factor = 0.17", "under a root, and the other way round"),
     "more heads cost more": ("more = 0", "more = 36864", "d is halved"),
 }
 
@@ -440,26 +459,34 @@ new = renumber(*old, order)
 for name, a, b in zip(("qkv_weight", "qkv_bias", "proj_weight"), new, old, strict=True):
     check.shape(a, b.shape, name)
 y = multihead_attention_forward(x, *old, c, 3)[0]
-forgotten = multihead_attention_forward(x, *new[:2], old[2], c, 3)[0]
-check.close(
-    multihead_attention_forward(x, *new, c, 3)[0], y, "y", mistakes={"The rows of the projection kept their order: what "
-    "one head found is handed through the rows of another.": forgotten},
-)  # fmt: skip
+U, back = old[2], np.argsort(order)
+mistakes = {
+    "The rows of the projection kept their order: what one head found is handed through the rows of another.":
+        (*new[:2], U),
+    "The bias kept its order: its 3D numbers belong to the columns.": (new[0], old[1], new[2]),
+    "The rows of the projection are in the inverse order.": (*new[:2], U.reshape(3, 2, 6)[back].reshape(6, 6)),
+    "The columns of the projection are reordered: a head speaks through its rows.":
+        (*new[:2], U.reshape(6, 3, 2)[:, order].reshape(6, 6)),
+}  # fmt: skip
+mistakes = {said: multihead_attention_forward(x, *wrong, c, 3)[0] for said, wrong in mistakes.items()}
+check.close(multihead_attention_forward(x, *new, c, 3)[0], y, "y", mistakes=mistakes)
 values = (x @ new[0] + new[1]).reshape(2, 5, 3, 3, 2)
 before = (x @ old[0] + old[1]).reshape(2, 5, 3, 3, 2)
 check.close(
     values, before[:, :, :, order], "queries, keys and values", mistakes={"This is the inverse: new head h must be old "
-    "head order[h], not the other way round.": before[:, :, :, np.argsort(order)]},
+    "head order[h], not the other way round.": before[:, :, :, back]},
 )  # fmt: skip
 
 # %% [markdown] role="hint"
-# Reshape the numbers 0 … 3D−1 to (3, H, d), reorder the axis of the heads, and flatten: these are the columns to take. For
-# the projection the same with (H, d): rows, not columns.
+# Reshape the numbers 0 … 3D−1 to (3, H, d), reorder the axis of the heads, and flatten: these are the columns to take.
+# For the projection the same with (H, d): rows, not columns.
 
 # %% role="wrong"
 {
     "the projection forgotten": ("proj_weight[rows]", "proj_weight", "rows of the projection kept their order"),
-    "the projection's columns": ("proj_weight[rows]", "proj_weight[:, rows]", "y  max"),
+    "the projection's columns": ("proj_weight[rows]", "proj_weight[:, rows]", "speaks through its rows"),
+    "the bias forgotten": ("qkv_bias[columns]", "qkv_bias", "The bias kept its order"),
+    "the projection inverted": ("proj_weight[rows]", "proj_weight[np.argsort(rows)]", "inverse order"),
     "the inverse order": (
         "D, H = len(proj_weight), len(order)",
         "D, H, order = len(proj_weight), len(order), np.argsort(order)",
@@ -515,8 +542,8 @@ check.close(
 )  # fmt: skip
 
 # %% [markdown] role="hint"
-# Follow one number: `qkv = np.arange(30.0).reshape(1, 5, 6)` for H = 2, d = 1. To which token and head does each number of
-# the result belong?
+# Follow one number: `qkv = np.arange(30.0).reshape(1, 5, 6)` for H = 2, d = 1. To which token and head does each number
+# of the result belong?
 
 # %% role="wrong"
 {
@@ -538,9 +565,12 @@ check.close(
 }
 
 # %% [markdown] exercise="The gradient check says ok" kind="break" stars=3 minutes=12
-# This pair passes every gradient check, as the first lines of the check below show. And yet it is not attention as equation (3) has it. A gradient check
-# compares a backward with *its own* forward, so a mistake that is made in both is no mistake to it. There are two
-# here. Find them by what the forward computes, and mend both functions.
+# This pair passes every gradient check, as the first lines of the check below show. And yet it is not attention as
+# equation (3) has it. A gradient check compares a backward with *its own* forward, so a mistake that is made in both is
+# no mistake to it. There are two here. Find them by what the forward computes, and mend both functions.
+
+# %% role="given"
+from minivit.ops import softmax_backward, softmax_forward
 
 
 # %% role="broken"
@@ -577,7 +607,18 @@ def heads_backward(dout, cache):
 
 # %% role="check"
 q, k, v = rng.standard_normal((3, 2, 3, 5, 4))  # B = 2, H = 3, N = 5, d = 4
-check.grad(heads_forward, heads_backward, {"q": q, "k": k, "v": v})
+
+
+def half_mended(dout, _):
+    P, _ = softmax_forward(q @ k.swapaxes(-1, -2) / 2)  # √d = 2
+    dS = softmax_backward(dout @ v.swapaxes(-1, -2), P) / 2
+    return dS.swapaxes(-1, -2) @ k, dS @ q, P.swapaxes(-1, -2) @ dout
+
+
+check.grad(
+    heads_forward, heads_backward, {"q": q, "k": k, "v": v},
+    mistakes={"The forward is mended, and the backward is not: its dq and dk belong to the transposed scores.": half_mended},
+)  # fmt: skip
 small = 3**-0.5  # √d / √D
 check.close(
     heads_forward(q, k, v)[0], attention_forward(q, k, v)[0], "out",
@@ -590,8 +631,8 @@ check.close(
 )  # fmt: skip
 
 # %% [markdown] role="hint"
-# Row n of P belongs to the query n, and sums to 1 over the keys. Which of the two stands in the rows of `k @ qᵀ`? And how many
-# products does one score add up?
+# Row n of P belongs to the query n, and sums to 1 over the keys. Which of the two stands in the rows of `k @ qᵀ`? And
+# how many products does one score add up?
 
 # %% role="wrong"
 {
@@ -619,16 +660,16 @@ def heads_backward(dout, cache):
     "the backward left as it was": (
         "return dS @ k, dS.swapaxes(-1, -2) @ q, dv",
         "return dS.swapaxes(-1, -2) @ k, dS @ q, dv",
-        "dq",
+        "The forward is mended, and the backward is not",
     ),
     "a root too many": ("scale = q.shape[3] ** -0.5", "scale = q.shape[3] ** -0.25", "out  max"),
 }
 
 # %% [markdown] exercise="One key for all heads" kind="further" stars=3 minutes=12
-# Large language models often share keys and values among the heads, to keep fewer of them in memory: *multi-query attention*
-# (Shazeer, arXiv 1911.02150). Each head has its own queries, q (B, H, N, d); there is one k (B, N, d) and one v (B, N, d)
-# for all heads. Write the forward and the backward, with scores scaled by √d. You may use `attention_forward` and
-# `attention_backward`: they broadcast.
+# Large language models often share keys and values among the heads, to keep fewer of them in memory: *multi-query
+# attention* (Shazeer, arXiv 1911.02150). Each head has its own queries, q (B, H, N, d); there is one k (B, N, d) and
+# one v (B, N, d) for all heads. Write the forward and the backward, with scores scaled by √d. You may use
+# `attention_forward` and `attention_backward`: they broadcast.
 
 
 # %% role="solution"
@@ -648,20 +689,30 @@ def multi_query_backward(dout, cache):
 
 
 # %% role="check"
+q, k, v = rng.standard_normal((3, 3, 5, 4)), *rng.standard_normal((2, 3, 5, 4))  # B = H: NumPy takes one for the other
+check.close(
+    multi_query_forward(q, k, v)[0], np.stack([attention_forward(q[:, h], k, v)[0] for h in range(3)], axis=1), "B = H",
+    mistakes={"Head h got the key and value of image h: give k and v an axis for the heads.": attention_forward(q, k, v)[0]},
+)  # fmt: skip
 q, k, v = rng.standard_normal((2, 3, 5, 4)), *rng.standard_normal((2, 2, 5, 4))
 repeated = [np.stack([a] * 3, axis=1) for a in (k, v)]
 check.close(multi_query_forward(q, k, v)[0], attention_forward(q, *repeated)[0], "out")
 check.grad(multi_query_forward, multi_query_backward, {"q": q, "k": k, "v": v})
 
 # %% [markdown] role="hint"
-# `k[:, None]` is (B, 1, N, d): NumPy repeats it for every head. What is used H times in the forward collects H gradients in
-# the backward.
+# `k[:, None]` is (B, 1, N, d): NumPy repeats it for every head. What is used H times in the forward collects H
+# gradients in the backward.
 
 # %% role="wrong"
 {
     "a mean over the heads": ("dk.sum(axis=1)", "dk.mean(axis=1)", "times 0.3333"),
     "one head's gradient alone": ("dv.sum(axis=1)", "dv[:, 0]", "dv"),
     "not summed": ("dk.sum(axis=1)", "dk", "is a sum over"),
+    "no axis for the heads": (
+        "attention_forward(q, k[:, None], v[:, None])",
+        "attention_forward(q, k, v)",
+        "Head h got the key and value of image h",
+    ),
 }
 
 # %% [markdown]
@@ -673,5 +724,5 @@ check.grad(multi_query_forward, multi_query_backward, {"q": q, "k": k, "v": v})
 #   learns nothing.
 #
 # In the library: `minivit/ops/multihead.py` (68 lines), `minivit/ops/attention.py`. Next: chapter 11 puts blocks around
-# it. Sources: A. Vaswani et al., *Attention Is All You Need*, arXiv 1706.03762, section 3.2.2; A. Dosovitskiy et al., arXiv
-# 2010.11929, appendix A.
+# it. Sources: A. Vaswani et al., *Attention Is All You Need*, arXiv 1706.03762, section 3.2.2; A. Dosovitskiy et al.,
+# arXiv 2010.11929, appendix A.
