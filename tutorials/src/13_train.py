@@ -1,7 +1,7 @@
 # ---
 # title: Train on MNIST
 # question: What happens between an image and a better model?
-# sentence: Take the training loop apart, put one step together by hand, train a ViT, and read its mistakes.
+# sentence: Take the training loop apart, put its step together by hand, train a ViT, and read its mistakes.
 # minutes: 50
 # needs: [11]
 # gpu: of no use
@@ -10,8 +10,8 @@
 # %% [markdown]
 # Chapter 11 has a model, a loss and the gradient of the loss for every parameter. This chapter makes the model *better*,
 # one small step after another, until it reads digits that it has never seen. Training is a loop of six stations, and
-# each of them can go wrong without an error message. So we visit all six, put one step together by hand, and compare it
-# with the library's. Then we train. That takes about two minutes on two cores.
+# each of them can go wrong without an error message. So we visit all six, put a step together by hand, and compare it
+# with the library's. Then we train, for one to two minutes on two cores, as the machine may be.
 
 # %% role="setup"
 import dataclasses
@@ -63,22 +63,32 @@ draw.lines(
 # | θ, g | all parameters in one array, and their gradient | 60,730 numbers each |
 # | T | steps: 62 whole batches an epoch, times 30 epochs | 1,860 |
 #
-# The model is a ViT with 7 × 7 patches of 4 × 4 pixels and a class token, D = 48, 3 blocks, H = 4 heads. (The library's
-# preset "default" cuts patches of 7 × 7 pixels, which is faster and reads about 98 %. The small ones are for chapter 14:
-# there is more to see in their maps.)
-#
+# The model is a ViT with 7 × 7 patches of 4 × 4 pixels and a class token, D = 48, 3 blocks, H = 4 heads. (Chapter 00's
+# cuts 4 × 4 patches of 7 × 7, which is faster; its accuracy is in the README. It has as many parameters by accident: what
+# larger patches cost in weights, fewer positions save. The small patches are for chapter 14: there is more to see in their
+# maps.) A dense weight starts as random numbers of variance 1/in, in being how many numbers it takes: that is
+# `init="fan_in"`. And this is the **recipe**, each number of which you will meet at its station:
+
+# %%
+for name in ("epochs", "batch_size", "shard_size", "learning_rate", "warmup", "weight_decay", "betas", "clip_norm"):
+    print(f"{name:14} {getattr(recipe, name)}")
+
+# %% [markdown]
 # ## The idea
 #
 # The loss is a landscape over 60,730 directions. The gradient g says which way is *up*, so a step goes a little way in the
-# other direction. It asks a batch of 128 images alone: the mean over a random sample is an estimate of the mean over all
-# 8,000, at 1/62 of the cost. Every step walks the same six stations:
+# other direction. To be cheap, a step computes g on 128 random images only: the mean over a random sample is an estimate of
+# the mean over all 8,000. Every step walks the same six stations:
 #
 # **batch → augment → shards → loss and gradient → AdamW → schedule**
+#
+# (The schedule is last because it needs the most explaining. The step asks it for η before AdamW uses it.)
 #
 # ### Station 1: the batch
 #
 # An epoch is a shuffle of all images, cut into 62 whole batches. The 64 images that are left over come in another epoch,
-# whose order is another. The order depends on the seed and the epoch alone:
+# whose order is another. The order depends on the seed and the epoch alone, by a `SeedSequence`: it makes of a few whole
+# numbers the start of a random generator, and other numbers make another. The 0 in the middle says "a shuffle":
 
 
 # %%
@@ -121,28 +131,31 @@ draw.digits(
 #
 # $$L = \frac{1}{B}\sum_{b=1}^{B} \ell_b \qquad\Longrightarrow\qquad \nabla L = \frac{1}{B}\sum_{b=1}^{B} \nabla \ell_b \tag{1}$$
 #
+# where ∇ stands for the derivatives with respect to all of θ.
+#
 # So a batch can be cut into **shards** of $B_s$ images, a thread takes each, and the gradients are added. A shard gives
 # the mean of its own images, $\nabla L_s$, so it has to be weighted by its part of the batch:
 #
 # $$\nabla L = \sum_{s=1}^{S} \frac{B_s}{B}\,\nabla L_s \tag{2}$$
 #
 # The backward pass is the whole model's, derived piece by piece in chapters 05 to 11. First: is it right? In any
-# direction v, the slope of the loss must be the inner product of g and v. We try a random direction, in float64:
+# direction u, the slope of the loss must be the inner product of g and u. We try a random direction, in float64 (chapter 05,
+# the four-point rule):
 
 # %%
 model = ViT(config, seed=0, dtype=np.float64, init="fan_in")
 images, labels = model.normalize(digits.train_images[:10]), digits.train_labels[:10]
 loss, grads = model.loss_and_grads(images, labels)
-v = {name: rng.standard_normal(array.shape) for name, array in model.params.items()}
+u = {name: rng.standard_normal(array.shape) for name, array in model.params.items()}
 
 
 def loss_along(t):
-    moved = ViT(config, params={name: array + t * v[name] for name, array in model.params.items()})
+    moved = ViT(config, params={name: array + t * u[name] for name, array in model.params.items()})
     return moved.loss_and_grads(images, labels)[0]
 
 
 slope = (8 * (loss_along(1e-5) - loss_along(-1e-5)) - (loss_along(2e-5) - loss_along(-2e-5))) / 12e-5
-check.close(sum(np.sum(grads[name] * v[name]) for name in grads), slope, "g · v against the slope")
+check.close(sum(np.sum(grads[name] * u[name]) for name in grads), slope, "g · u against the slope")
 print(f"loss {loss:.3f}; ten classes, none preferred: log 10 = {np.log(10):.3f}")
 
 # %% [markdown]
@@ -184,64 +197,88 @@ check.close(gradient_by_shard(model, images, labels, 4)[name], grads[name], "sha
 # $$\theta \leftarrow \theta - \eta\,\lambda\,\theta - \eta\,\frac{m / (1-\beta_1^t)}{\sqrt{v / (1-\beta_2^t)} + \varepsilon} \tag{4}$$
 #
 # The divisors $1-\beta^t$ undo that m and v start at zero. At t = 1 they leave g / |g| = ±1: every parameter goes a step of
-# η, whatever the size of its gradient. The term with λ is **weight decay**: it shrinks dense weights, and only these. A
-# norm's scale belongs near 1, a bias or a position has no reason to be small; decay would pull them all to 0.
+# η, whatever the size of its gradient. The term with λ is **weight decay**, and λ is 0 for all but the dense weights. These
+# multiply what flows through, and the larger they are, the more the output swings with a small change of the picture.
+# Decay lets them be only as large as the data keep asking for. A norm's scale belongs near 1, a bias or a position multiplies
+# nothing: decay would pull them to 0 for no gain.
 #
 # ### Station 6: the schedule
 #
-# η itself changes. It rises for the first tenth, because m and v know little at first. Then it falls along half a cosine
-# to 0: large steps to find a valley, small ones to reach its floor.
+# η itself changes. It rises for the first tenth, $T_w$ steps, because m and v know little at first. Then it falls along half a
+# cosine to almost 0: large steps to find a valley, small ones to reach its floor. At the steps t = 1 … T, with the peak
+# $\eta_\text{max}$:
+#
+# $$\eta_t = \eta_\text{max}\, \frac{t}{T_w} \;\; (t \le T_w) \qquad\qquad \eta_t = \frac{\eta_\text{max}}{2} \left(1 + \cos \pi\, \frac{t - T_w}{T + 1 - T_w}\right) \;\; (t > T_w) \tag{5}$$
+#
+# The 1 in the divisor keeps the last step from being none: 0 would be reached at step T + 1. The library's
+# rates, with (5) checked at one step; an exercise at the end has you write it for all.
 
 # %%
 trainer = Trainer(ViT(config, seed=0, init="fan_in"), digits.train_images, digits.train_labels, recipe, seed=0)
 steps = np.arange(1, trainer.steps + 1)
+rates = np.array([trainer.learning_rate(int(t)) for t in steps])
+check.close(rates[1000 - 1], 0.008 / 2 * (1 + np.cos(np.pi * (1000 - 186) / (1861 - 186))), "(5) at step 1,000")
+print(f"peak {rates.max()} at step {rates.argmax() + 1}; at the last step {rates[-1]:.1e}")
 draw.lines(
-    {"learning rate": (steps, [trainer.learning_rate(int(t)) for t in steps])},
+    {"learning rate": (steps, rates)},
     xlabel="step", ylabel="learning rate η", title="Warm-up, then half a cosine", height=2.4,
     alt="The learning rate by step: a straight rise to 0.008 over the first tenth of the steps, then a smooth fall along "
-    "half a cosine to zero at the end.",
+    "half a cosine to almost zero at the end.",
 )  # fmt: skip
 
 # %% [markdown]
 # **What to notice.** (1) The accuracies in the first picture jump where this curve is high, and settle where it is low.
-# (2) At the end it is 0: to train for longer, you need a longer curve from the start.
+# (2) At the end it is almost 0: to train for longer, you need a longer curve from the start.
 #
-# ## One step by hand
+# ## Three steps by hand
 #
-# All six stations in one function, in float32, with NumPy alone. *Will it give the trainer's numbers to all digits, or
-# only to six or seven?* Note the random numbers: each shard draws from a stream of its own, named by seed, step and
-# shard. Nothing depends on which thread is first.
+# All stations in one function. By hand: the shuffle, the sum over shards, clipping and AdamW. From the library: the
+# model's gradient, the augmentation, the schedule, and `params`, which keeps all of θ in one array. Its `.buffer` is that
+# array, `.flatten` makes such a one of a dict of gradients, and `.decay` is 1 where weight decay applies and 0 elsewhere.
+# Each shard draws from a random `stream` of its own, named by seed, step and shard: so nothing depends on which thread is
+# first. Why three steps? At the first m and v start from nothing, and β falls out of (4). *In float64: will all digits
+# agree?*
 
 # %%
-from minivit.train.shards import worker_pool
+from minivit.workers import worker_pool
 
 
-def first_step(trainer):
-    """What the first step of a trainer makes of its parameters, from scratch: the array θ."""
+def steps_by_hand(trainer, count):
+    """The first steps of a trainer that has taken none: its parameters after them, the array θ."""
     model, params, r = trainer.model, trainer.params, trainer.config
-    batch = batch_of(1, len(trainer.images), r.batch_size, trainer.seed)
-    g = 0
-    for s, part in enumerate(np.split(batch, range(r.shard_size, len(batch), r.shard_size))):
-        stream = np.random.default_rng(np.random.SeedSequence((trainer.seed, 1, s)))
-        pixels = np.float32(trainer.images[part]) / 255
-        pixels = random_affine(pixels, stream, r.shift, r.rotation, r.scale)
-        grads = model.loss_and_grads(model.normalize(pixels), trainer.labels[part], stream)[1]
-        g = g + len(part) / len(batch) * params.flatten(grads)
-    g = g * min(1, r.clip_norm / np.linalg.norm(g))
-    (b1, b2), t, rate, theta = r.betas, 1, trainer.learning_rate(1), params.buffer
-    m, v = (1 - b1) * g, (1 - b2) * g**2
-    theta = theta - rate * r.weight_decay * params.decay * theta
-    return theta - rate * m / (1 - b1**t) / (np.sqrt(v / (1 - b2**t)) + 1e-8)
+    (b1, b2), m, v = r.betas, 0, 0
+    for t in range(1, count + 1):
+        batch, g = batch_of(t, len(trainer.images), r.batch_size, trainer.seed), 0
+        for s, part in enumerate(np.split(batch, range(r.shard_size, len(batch), r.shard_size))):
+            stream = np.random.default_rng(np.random.SeedSequence((trainer.seed, t, s)))
+            pixels = random_affine(trainer.images[part] / 255, stream, r.shift, r.rotation, r.scale)
+            grads = model.loss_and_grads(model.normalize(pixels), trainer.labels[part], stream)[1]
+            g = g + len(part) / len(batch) * params.flatten(grads)  # (2)
+        print(f"step {t}: the gradient's length is {np.linalg.norm(g):.2f}")
+        g = g * min(1, r.clip_norm / np.linalg.norm(g))
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2  # (3)
+        rate, theta = trainer.learning_rate(t), params.buffer
+        theta = theta - rate * r.weight_decay * params.decay * theta  # (4)
+        theta = theta - rate * m / (1 - b1**t) / (np.sqrt(v / (1 - b2**t)) + 1e-8)
+        params.buffer[:] = theta  # in place: the model's arrays are parts of it
+    return params.buffer
 
 
-by_hand = first_step(trainer)
+# %%
+def trainer_in_float64():
+    model = ViT(config, seed=0, dtype=np.float64, init="fan_in")
+    return Trainer(model, digits.train_images, digits.train_labels, recipe, seed=0)
+
+
+mine, theirs = trainer_in_float64(), trainer_in_float64()
 with worker_pool() as pool:
-    trainer.step(pool)
-check.close(by_hand, trainer.params.buffer, "θ by hand, against Trainer.step", tol=1e-6)
+    for _ in range(3):
+        theirs.step(pool)
+check.close(steps_by_hand(mine, 3), theirs.params.buffer, "θ by hand, against Trainer.step", tol=1e-12)
 
 # %% [markdown]
-# Six or seven digits: the library groups its sums and products a little differently, and in float32 every grouping rounds
-# in its own way. Compared with *itself* it must do better. One thread or two, the same bits:
+# Nearly all: the library groups its sums and products a little differently, and every grouping rounds in its own way.
+# (Steps 2 and 3 were clipped.) Compared with *itself* it must do better. One thread or two, the same bits, in float32:
 
 
 # %%
@@ -286,52 +323,61 @@ print("stopped and resumed, the same bits:", np.array_equal(train_steps(resumed,
 # %% [markdown]
 # ## Train
 #
-# Now the whole run, with seed 0. `fit` takes the steps, and after each epoch looks at the test images.
+# Now a whole run, with seed 0. `fit` takes the steps, and after each epoch looks at the test images. To save you time it
+# has 10 epochs, not 30, and so a shorter schedule. *The long run of seed 0 stood at some accuracy after its epoch 10. Will
+# the short one end below it, at it or above?*
 
 # %%
 train, test = (digits.train_images, digits.train_labels), (digits.test_images, digits.test_labels)
+epochs = 10  # 30: the whole recipe
 if FAST:  # a trial: a few hundred images, one epoch
-    train, test = (tuple(array[:300] for array in pair) for pair in (train, test))
-    recipe = dataclasses.replace(recipe, epochs=1)
+    train, epochs = tuple(array[:300] for array in train), 1
+recipe = dataclasses.replace(recipe, epochs=epochs)
 trainer = Trainer(ViT(config, seed=0, init="fan_in"), *train, recipe, seed=0)
 history = fit(trainer, *test, progress=False)
-for row in history[:: max(1, len(history) // 6)] + history[-1:]:
+for row in history:
     print(f"epoch {row['epoch']:2}  loss {row['train_loss']:.3f}  test {row['test_accuracy']:.2%}")
 print(f"{sum(row['seconds'] for row in history):.0f} s for {trainer.step_count:,} steps")
+long = results["histories"][0][epochs - 1]
+print(f"the long run after epoch {epochs}: learning rate {long['learning_rate']:.4f}, test {long['test_accuracy']:.2%}")
 
 # %% [markdown]
+# The short run ends its schedule with small steps; the long one is still taking large ones at this point. One run of one
+# seed is an indication, no more. With `epochs = 30` this cell does what `tutorials/train_models.py` did: on a like
+# machine with the same NumPy you get the committed model to the bit. Elsewhere matrix products may round otherwise. The
+# difference starts in the last digit and grows, and after 1,860 steps a few digits fall on the other side.
+#
 # ## How good is it?
 #
-# One number from one seed says little. Three seeds give a mean and a spread: what another seed may change. The committed
-# results, from `tutorials/train_models.py`, and below them the run that you have just seen:
+# One number from one seed says little. The three committed seeds, of 30 epochs each, give a mean and a spread: what another
+# seed may change. What would 2,000 *other* test digits change? Each is right with probability p, so the number of right ones
+# is binomial, and the part that is right has the standard deviation $\sqrt{p\,(1 - p) / 2000}$.
 
 # %%
 for seed, accuracy in zip(results["seeds"], results["accuracies"], strict=True):
-    print(f"seed {seed}, committed   {accuracy:.2%}")
-mean, spread = np.mean(results["accuracies"]), np.std(results["accuracies"], ddof=1)
-print(f"mean of three seeds {mean:.2%}, standard deviation {spread:.2%}")
-loss, accuracy, probabilities = evaluate(trainer.model, *test)
-print(f"seed 0, live        {accuracy:.2%}")
-committed = ViT.load(TRAINED_DIGITS)
-same = all(np.array_equal(array, committed.params[name]) for name, array in trainer.model.params.items())
-print("the live model and the committed one, the same bits:", same)
+    print(f"seed {seed}  {accuracy:.2%}")
+p = np.mean(results["accuracies"])
+print(f"mean of three seeds {p:.2%}")
+print(f"standard deviation over seeds {np.std(results['accuracies'], ddof=1):.2%}")
+print(f"standard deviation over draws of 2,000 test digits {np.sqrt(p * (1 - p) / len(test[1])):.2%}")
 
 # %% [markdown]
-# On a machine like the one that made the committed model, and with the same NumPy, the bits are the same. Elsewhere matrix
-# products may round otherwise. The difference starts in the last digit and grows, and after 1,860 steps a few digits fall
-# on the other side.
+# Both are some tenths of a point: which of two models is better by less, this test cannot say. And a caveat. The *weights* never
+# saw these digits, but the *recipe* did: it was chosen by trials that looked at these same 2,000, so all the accuracies
+# here are a little rosy. The clean way is a third set: choose on that, and look at the test digits once, at the end.
 #
 # Where is it wrong? The **confusion matrix** counts: row, what the digit is; column, what the model says. *Which two
-# digits would you expect to be confused most?*
+# digits would you expect to be confused most?* This is the committed model of seed 0:
 
 # %%
 from minivit.inspect import confusion_matrix, worst_mistakes
 
+loss, accuracy, probabilities = evaluate(ViT.load(TRAINED_DIGITS), *test)
 said = probabilities.argmax(axis=1)
 confusion = confusion_matrix(test[1], said, 10)
 mistakes = confusion * (1 - np.eye(10, dtype=int))
 draw.matrix(
-    mistakes, title="Mistakes on the test digits", rows="the digit", columns="the model says", values=True,
+    mistakes, title=f"The {mistakes.sum()} mistakes on the test digits", rows="the digit", columns="the model says", values=True,
     row_labels=list("0123456789"), column_labels=list("0123456789"), colormap="attention",
     alt="A ten by ten table of mistakes, the digit in rows and the answer in columns, with an empty diagonal: most places "
     "are 0 or 1, a few hold several mistakes.",
@@ -343,18 +389,20 @@ draw.matrix(
 # %%
 worst = worst_mistakes(probabilities, test[1], 16)
 draw.digits(
-    test[0][worst], [f"{test[1][i]}, not {said[i]}\n{probabilities[i].max():.0%} sure" for i in worst],
+    test[0][worst], [f"a {test[1][i]}, read as {said[i]}\n{probabilities[i].max():.1%} sure" for i in worst],
     columns=8, alt="Sixteen handwritten digits that the model read wrong, each with the right label, the model's answer and "
     "how sure it was; many are untidy, cut off or unusually shaped.",
 )  # fmt: skip
 
 # %% [markdown]
 # **What to notice.** (1) Some of them you would get wrong, too. (2) The model can be nearly certain and wrong: a
-# probability from a softmax is no promise. (3) The frequent confusions are between shapes that share strokes, as 4 and 9.
+# probability from a softmax is no promise. (3) The most frequent confusions are of 4 with 9 and of 7 with 9, six each, counted
+# both ways: shapes that share strokes. But with counts so small, another seed may have others in front.
 
 # %% [markdown] exercise="How many steps, and how fast?" kind="predict" stars=1 minutes=5
 # A recipe: 1,000 images, batches of 96, 7 epochs, a peak learning rate of 0.01 and a warm-up over the first tenth of all
-# steps. Only whole batches count. How many `steps` are there in all? And what is the learning `rate` at step 3?
+# steps. Only whole batches count. How many `steps` are there in all? And what is the learning `rate` at step 3, to two
+# digits?
 
 # %% role="solution"
 # YOUR TURN
@@ -377,8 +425,14 @@ check.answer(
     rate,
     tiny.learning_rate(3),
     "rate",
-    tol=1e-3,
-    reasons={0.01: "the warm-up is not over", 0.003: "how many steps is a tenth?"},
+    tol=1e-2,
+    reasons={
+        0.01: "the warm-up is not over",
+        0.003: "how many steps is a tenth?",
+        0.00375: "a tenth of 70 steps, not of 77",
+        0.01 * 2 / 7: "steps count from 1",
+        0.03 / 70: "the peak is reached after a tenth of the steps, not at the last one",
+    },
 )
 
 # %% [markdown] role="hint"
@@ -390,57 +444,70 @@ check.answer(
     "the rest counted as a batch": ("steps = 70", "steps = 77", "left over"),
     "all images, then divided": ("steps = 70", "steps = 72", "whole batch"),
     "the peak at once": ("rate = 0.01 * 3 / 7", "rate = 0.01", "warm-up is not over"),
+    "a tenth is ten": ("rate = 0.01 * 3 / 7", "rate = 0.003", "how many steps"),
+    "steps from 0": ("rate = 0.01 * 3 / 7", "rate = 0.00286", "count from 1"),
+    "a warm-up to the end": ("rate = 0.01 * 3 / 7", "rate = 0.00043", "after a tenth"),
 }
 
-# %% [markdown] exercise="Accumulate" kind="build" stars=2 minutes=12
-# A batch of 11 images does not fit into your memory, 4 do. Write `accumulated(model, images, labels, size)`: it goes
-# through the batch `size` images at a time and returns the loss (a float) and the gradients (a dict, like
-# `model.params`) of the *whole* batch. `model.loss_and_grads(images, labels)` gives both as means over the images that
-# it is handed. The last part may be smaller. (Take care: a wrong constant factor hardly shows in training, because equation
-# (4) divides it out again.)
+# %% [markdown] exercise="The schedule" kind="build" stars=2 minutes=10
+# Write `rates(T, warm, peak)`: equation (5) for the steps t = 1 … T, an array (T,), with $T_w$ = warm, 0 ≤ warm < T. With
+# warm = 0 the cosine begins at once, and there must be no warning about a division.
 
 
 # %% role="solution"
-def accumulated(model, images, labels, size):
-    """images (B, 28, 28, 1), normalised, labels (B,) -> the mean loss over B and its gradients."""
+def rates(T, warm, peak):
+    """T steps, a warm-up of `warm` of them, the peak -> the learning rate of each step, (T,)."""
     # YOUR TURN
-    total, grads = 0.0, {name: np.zeros_like(array) for name, array in model.params.items()}
-    for start in range(0, len(images), size):
-        part = slice(start, start + size)
-        weight = len(labels[part]) / len(labels)
-        loss, shard = model.loss_and_grads(images[part], labels[part])
-        total += weight * loss
-        for name in grads:
-            grads[name] += weight * shard[name]
-    return total, grads
+    t = np.arange(1, T + 1)
+    rise = t / max(warm, 1)
+    fall = (1 + np.cos(np.pi * (t - warm) / (T + 1 - warm))) / 2
+    return peak * np.where(t <= warm, rise, fall)
     # END
 
 
 # %% role="check"
-small = ViT(dataclasses.replace(config, width=8, depth=1, heads=2), dtype=np.float64, init="fan_in")
-pixels, truth = small.normalize(digits.train_images[:11]), digits.train_labels[:11]
-whole_loss, whole = small.loss_and_grads(pixels, truth)
-thirds = [small.loss_and_grads(pixels[i : i + 4], truth[i : i + 4])[1]["head.weight"] for i in (0, 4, 8)]
-found_loss, found = accumulated(small, pixels, truth, 4)
-check.close(
-    found["head.weight"], whole["head.weight"], "dhead.weight",
-    mistakes={
-        "Three parts with equal say; but the last has 3 images, the others 4.": sum(thirds) / 3,
-        "The parts' means are added. Each is a mean over its own images, not over the batch.": sum(thirds),
-        "Averaged twice: each part is weighted by B_s / B, and then divided by the number of parts.": whole["head.weight"] / 3,
-    },
-)  # fmt: skip
-check.close(found["blocks.0.attn.qkv.bias"], whole["blocks.0.attn.qkv.bias"], "dqkv.bias")
-check.close(found_loss, whole_loss, "loss")
+from minivit.train.schedule import warmup_cosine
+
+for T, warm in ((23, 5), (9, 0)):
+    t = np.arange(1, T + 1)
+    rise, angle = t / max(warm, 1), np.pi * (t - warm) / (T + 1 - warm)
+    wrong = {
+        "The cosine begins at step 0, not at the end of the warm-up: it is t − T_w that counts.": np.cos(
+            np.pi * t / (T + 1)
+        ),
+        "The last rate is 0, and its step none: 0 is for step T + 1.": np.cos(np.pi * (t - warm) / (T - warm)),
+        "The cosine lasts T + 1 − T_w steps, not T + 1: it does not come down.": np.cos(np.pi * (t - warm) / (T + 1)),
+    }
+    mistakes = {said: np.where(t <= warm, rise, (1 + cosine) / 2) for said, cosine in wrong.items()}
+    mistakes["1 + cos falls from 2 to 0: where is the half?"] = np.where(t <= warm, rise, 1 + np.cos(angle))
+    mistakes["The cosine falls on from 1 to −1: lift it by 1 and halve it."] = np.where(t <= warm, rise, np.cos(angle))
+    mistakes["Steps count from 1, and here from 0."] = [0, *[warmup_cosine(k, T, warm, 1) for k in range(1, T)]]
+    if not warm:
+        mistakes = {}
+    with np.errstate(divide="raise", invalid="raise"):
+        found = rates(T, warm, 0.3)
+    check.close(
+        found, [warmup_cosine(k, T, warm, 0.3) for k in range(1, T + 1)], f"rates, T = {T}, warm = {warm}",
+        mistakes={said: 0.3 * np.asarray(array) for said, array in mistakes.items()},
+    )  # fmt: skip
 
 # %% [markdown] role="hint"
-# Equation (2): weight each part by its number of images, divided by that of the batch, the loss and the gradients alike.
+# Compute both lines of (5) for all t, and let `np.where` choose. The line that is not chosen is computed, too: with
+# warm = 0, what may stand in place of t / warm?
 
 # %% role="wrong"
 {
-    "the same weight for every part": ("len(labels[part]) / len(labels)", "1 / -(-len(labels) // size)", "equal say"),
-    "added": ("len(labels[part]) / len(labels)", "1", "The parts' means are added"),
-    "averaged twice": ("weight * shard[name]", "weight * shard[name] / -(-len(labels) // size)", "Averaged twice"),
+    "the cosine from step 0": ("np.pi * (t - warm) / (T + 1 - warm)", "np.pi * t / (T + 1)", "begins at step 0"),
+    "0 at the last step": ("(T + 1 - warm)", "(T - warm)", "0 is for step T + 1"),
+    "too long a cosine": ("(T + 1 - warm)", "(T + 1)", "does not come down"),
+    "no half": ("(t - warm) / (T + 1 - warm))) / 2", "(t - warm) / (T + 1 - warm)))", "where is the half"),
+    "not lifted": (
+        "(1 + np.cos(np.pi * (t - warm) / (T + 1 - warm))) / 2",
+        "np.cos(np.pi * (t - warm) / (T + 1 - warm))",
+        "lift it",
+    ),
+    "steps from 0": ("np.arange(1, T + 1)", "np.arange(T)", "Steps count from 1"),
+    "divided by 0": ("max(warm, 1)", "warm", "divide by zero"),
 }
 
 # %% [markdown] exercise="Who decays?" kind="break" stars=2 minutes=8
@@ -476,6 +543,8 @@ for what, group in {
 }.items():
     if shrunk & group:
         raise check.Wrong(f"{sorted(shrunk & group)[0]} is shrunk: {what}")
+if dense - shrunk:
+    raise check.Wrong(f"{sorted(dense - shrunk)[0]} is not shrunk, and it is a dense weight")
 check.answer(frozenset(shrunk), frozenset(dense), "what is shrunk")
 
 # %% [markdown] role="hint"
@@ -491,6 +560,11 @@ check.answer(frozenset(shrunk), frozenset(dense), "what is shrunk")
         "positions or the class token",
     ),
     "everything": ('name.endswith(".weight") and param.ndim >= 2', "True", "is shrunk"),
+    "some dense weights alone": (
+        '".weight") and param.ndim >= 2',
+        '"proj.weight")',
+        "is not shrunk, and it is a dense weight",
+    ),
 }
 
 # %% [markdown] exercise="The score that wobbles" kind="break" stars=2 minutes=8
@@ -570,7 +644,7 @@ check.close(
     ema(walk, 0.8), expected, "average",
     mistakes={
         "The correction is missing: the average is pulled towards 0.": (1 - 0.8) * powers @ walk,
-        "The new θ gets the weight decay, the average 1 − decay: exchanged.": slow @ walk / slow.sum() * (1 - 0.2**5) / (1 - 0.8**5),
+        "The new θ is multiplied by `decay` and the average by 1 − `decay`: exchanged.": slow @ walk / slow.sum() * (1 - 0.2**5) / (1 - 0.8**5),
     },
 )  # fmt: skip
 check.close(ema(np.full((4, 2), 3.0), 0.9), np.full(2, 3.0), "of equal numbers")
@@ -594,9 +668,7 @@ check.close(ema(np.full((4, 2), 3.0), 0.9), np.full(2, 3.0), "of equal numbers")
 #
 # - Name the six stations of a training step, and say of each what goes in, what comes out and which random numbers it uses.
 # - Show that a gradient may be computed in parts, and weight the parts rightly.
-# - Report an accuracy honestly: several seeds, untouched test images, nothing dropped; and look at the mistakes.
-#
-# A caveat: the recipe was chosen by trials that looked at these same test digits, so all the accuracies are a little rosy.
+# - Report an accuracy honestly: several seeds, test images that chose nothing, no run left out; and look at the mistakes.
 #
 # In the library: `minivit/train/trainer.py` (the step), `minivit/train/shards.py`, `minivit/train/augment.py`,
 # `minivit/train/optimizer.py`, `minivit/train/schedule.py`, `minivit/train/checkpoint.py`; all of it in one call:
