@@ -42,6 +42,7 @@ def test_the_solution_passes(chapter, exercise: Exercise, capsys: pytest.Capture
     assert " ok" in capsys.readouterr().out
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # a mistake may overflow
 @pytest.mark.parametrize(("chapter", "exercise"), EXERCISES)
 def test_wrong_answers_are_refused_and_told_why(chapter, exercise: Exercise) -> None:
     assert len(exercise.wrong) >= 2
