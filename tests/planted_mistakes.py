@@ -245,7 +245,8 @@ MISTAKES = [
      "if counted > limit:", "if False:"),
     ("a test that refuses everything counts as one that catches mistakes", "check.py",
      "test_learner_check.py::test_a_test_of_the_learner", "    if not verdict:", "    if False:"),
-    ("columns that sum to one are taken for rows", "reasons.py", "test_learner_check.py::test_the_likely_reason[columns]",
+    ("columns that sum to one are taken for rows", "reasons.py",
+     "test_learner_check.py::test_the_likely_reason[columns]",
      "if actual.ndim > 1 and _ones(actual.sum(-2)):", "if False:"),
 ]
 # fmt: on
