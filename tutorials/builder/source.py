@@ -37,6 +37,7 @@ import yaml
 KINDS = {"predict": "Predict", "build": "Build", "break": "Break it", "further": "Go further"}
 HEADER = {"title", "question", "sentence", "minutes", "needs", "gpu"}
 MARKED = re.compile(r"^([ \t]*)(#|//) YOUR TURN\n(.*?)^[ \t]*\2 END\n?", re.DOTALL | re.MULTILINE)
+FOR_THE_FORMATTER = re.compile(r"  # fmt: \w+$", re.MULTILINE)  # nothing that a reader wants to see
 ASSIGNED = re.compile(r"^([a-z_][a-z_0-9]*) = .*$", re.MULTILINE | re.IGNORECASE)
 
 
@@ -130,7 +131,7 @@ def read_chapter(path: Path) -> Chapter:
         name=path.stem, **header | {"needs": tuple(header["needs"])}, before=[], after=[], setup=[], exercises=[]
     )
     for cell in jupytext.reads(body, fmt="py:percent").cells:
-        role, text = cell.metadata.get("role"), cell.source
+        role, text = cell.metadata.get("role"), FOR_THE_FORMATTER.sub("", cell.source)
         if "exercise" in cell.metadata:
             chapter.exercises.append(_exercise(path, cell.metadata, text))
         elif role in (None, "setup"):
