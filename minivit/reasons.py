@@ -94,6 +94,8 @@ def _order(actual: np.ndarray, expected: np.ndarray) -> str | None:
         rows, others = (_sorted_rows(array, axis) for array in (actual, expected))
         if actual.ndim > 1 and _alike(rows, others):
             return f"The slices are right, but in another order along axis {axis}."
+    if np.unique(expected).size < 3:  # two masks may have as many ones by chance
+        return None
     return "The numbers are right, but in other places: is it reshaped where it should be transposed first?"
 
 

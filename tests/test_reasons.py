@@ -66,6 +66,7 @@ def test_no_reason_is_invented() -> None:
     for actual, expected in (
         (rng.standard_normal((6, 7)), rng.standard_normal((6, 7))),
         (np.where(np.arange(9) == 4, X.flat[:9], X.flat[9:18]), X.flat[:9]),  # one right by chance
+        (np.array([1, 0, 1, 0]), np.array([0, 1, 0, 1])),  # as many ones
         (one_hot * np.arange(1, 4) + 1, one_hot),  # rows that sum to 1, but of no softmax
     ):
         assert "\n" not in said(actual, expected)
