@@ -37,6 +37,13 @@ def test_a_wrong_image_is_named_by_its_place_in_the_batch_not_in_the_shard():
         ViT(TINY)(images)
 
 
+def test_a_wrong_shape_is_that_of_the_batch_not_of_the_shard():
+    with pytest.raises(ValueError, match=r"images have shape \(700, 9, 9, 1\), expected \(B, 8, 8, 1\)"):
+        ViT(TINY).predict(np.zeros((700, 9, 9, 1)))
+    with pytest.raises(TypeError, match="images are a NoneType, expected an array"):
+        ViT(TINY).predict(None)
+
+
 def test_inside_a_pool_another_has_one_thread():
     with worker_pool(2) as outer:
         assert {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"} <= {1}
