@@ -8,15 +8,16 @@
 Each prints a line where all is well and raises `Wrong` where it is not. The reasons are found in reasons.py.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from .gradcheck import both_gradients
+from .gradcheck import analytic_gradients, both_gradients
 from .reasons import PAIR, likely_reason
 
 UNANSWERED = (None, ..., NotImplemented)
+ROUNDING = 1e-10  # what differences make of a gradient that is exactly zero, such as a key's bias has, is less
 
 
 class Wrong(AssertionError):
@@ -28,7 +29,7 @@ class Wrong(AssertionError):
 
 def shape(array: Any, expected: tuple[int, ...], name: str = "shape") -> None:
     """`array` must have this shape."""
-    actual = np.shape(_answered(array, name))
+    actual = _array(array, tuple(expected), name).shape
     if actual != tuple(expected):
         raise Wrong(f"{name}: the shape is {actual}, expected {tuple(expected)}")
     print(f"{name}  {actual} ok")
@@ -37,21 +38,22 @@ def shape(array: Any, expected: tuple[int, ...], name: str = "shape") -> None:
 def close(
     actual: Any, expected: Any, name: str = "result", *, tol: float = 1e-7, mistakes: Mapping[str, Any] | None = None
 ) -> None:
-    """`actual` must equal `expected` to `tol` times the largest of its numbers, in every place.
+    """`actual` must equal `expected` to `tol` times the largest of its finite numbers, in every place.
 
     mistakes: what known mistakes would give, by what to say about them; a match is named before any other reason.
     """
-    if isinstance(_answered(actual, name), tuple) and len(actual) == 2 and not _stacked(actual, expected):
-        raise Wrong(f"{name}: expected an array, got a pair. {PAIR}")
-    actual, expected = np.asarray(actual), np.asarray(expected)
+    expected = np.asarray(expected, np.float64)
+    actual = _array(actual, expected.shape, name)
     if actual.dtype.kind == "c":
         raise Wrong(f"{name}: the array is complex, expected real numbers: take .imag or .real")
     if actual.dtype.kind not in "biuf":
         raise Wrong(f"{name}: expected an array of numbers, got {type(actual.tolist()).__name__}")
+    actual = actual.astype(np.float64)  # bools have no difference, and that of small integers wraps around
     if actual.shape != expected.shape:
         raise Wrong(_message(f"{name}: the shape is {actual.shape}, expected {expected.shape}", actual, expected))
-    allowed = tol * (float(np.max(np.abs(expected), initial=0.0)) or 1.0)
-    error = np.abs(actual.astype(np.float64) - expected)
+    allowed = tol * (float(np.max(np.abs(expected), initial=0.0, where=np.isfinite(expected))) or 1.0)
+    with np.errstate(invalid="ignore"):
+        error = np.where(actual == expected, 0.0, np.abs(actual - expected))  # an infinity equals itself
     largest = float(np.max(error, initial=0.0))
     line = f"{name}  max|Δ| {largest:.1e} (tol {allowed:.1e})"
     if not largest <= allowed:  # NaN is not
@@ -87,14 +89,14 @@ def grad(
     if len(gradients) != len(arrays):
         raise Wrong(f"the backward returns {len(gradients)} gradients, expected one for each of {', '.join(arrays)}")
     for (name, x), gradient in zip(arrays.items(), gradients, strict=True):
-        if np.shape(_answered(gradient, f"d{name}")) != x.shape:
-            said = f"d{name}: the shape is {np.shape(gradient)}, expected {x.shape}, that of {name}"
-            raise Wrong(_message(said, np.asarray(gradient), x))
-    known = {
-        said: [analytic for _, analytic, _ in both_gradients(forward, wrong, arrays)]
-        for said, wrong in (mistakes or {}).items()
-    }
+        gradient = _array(gradient, x.shape, f"d{name}")
+        if gradient.shape != x.shape:
+            said = f"d{name}: the shape is {gradient.shape}, expected {x.shape}, that of {name}"
+            raise Wrong(_message(said, gradient, x))
+    known = {said: analytic_gradients(forward, wrong, arrays) for said, wrong in (mistakes or {}).items()}
     for i, (name, analytic, numeric) in enumerate(both_gradients(forward, backward, arrays)):
+        if np.abs(numeric).max(initial=0) < ROUNDING:
+            numeric = np.zeros_like(numeric)
         close(analytic, numeric, f"d{name}", tol=tol, mistakes={said: wrong[i] for said, wrong in known.items()})
 
 
@@ -114,16 +116,16 @@ def pair(function: Callable, /, **arguments: Any) -> tuple:
 def answer(
     given: Any, expected: Any, name: str = "your answer", *, tol: float = 0.0, reasons: Mapping[Any, str] | None = None
 ) -> None:
-    """A prediction: a number, a word, a truth value or a tuple. The right one is not told.
+    """A prediction: a number, a word, a truth value, a tuple of numbers or a set. The right one is not told.
 
     tol: how far off a number may be, relative to the right one. reasons: what to say to a particular wrong answer, or
     to one as near to it.
     """
     given = _answered(given, name)
     if isinstance(expected, str):
-        right = isinstance(given, str) and given.strip().lower() == expected.lower()
+        right = isinstance(given, str) and _word(given) == _word(expected)
     elif isinstance(expected, (set, frozenset)):
-        right = set(given) == expected if isinstance(given, Iterable) else False
+        right = _set(given) == expected
     else:
         right = _near(given, expected, tol)
     if not right:
@@ -214,8 +216,17 @@ def _pair(value: Any, name: str) -> tuple:
     return value
 
 
-def _stacked(pair: tuple, expected: Any) -> bool:
-    return (2, *np.shape(pair[0])) == np.shape(expected)
+def _array(value: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
+    """An answer as an array. A pair is none, unless it makes one of the `shape` that is expected."""
+    try:
+        array = np.asarray(_answered(value, name))
+    except ValueError:  # its parts differ in shape
+        array = None
+    if isinstance(value, tuple) and len(value) == 2 and (array is None or array.shape != shape):
+        raise Wrong(f"{name}: expected an array, got a pair. {PAIR}")
+    if array is None:
+        raise Wrong(f"{name}: expected an array, got a {type(value).__name__} whose parts differ in shape")
+    return array
 
 
 def _tuple(value: Any) -> tuple:
@@ -225,14 +236,31 @@ def _tuple(value: Any) -> tuple:
 def _same(wrong: Any, given: Any, tol: float) -> bool:
     for kind in (str, set | frozenset):
         if isinstance(wrong, kind) or isinstance(given, kind):
-            return isinstance(wrong, kind) and isinstance(given, kind) and wrong == given
+            return isinstance(wrong, kind) and isinstance(given, kind) and _word(wrong) == _word(given)
     return _near(given, wrong, tol)
 
 
+def _word(given: Any) -> Any:
+    return given.strip().lower() if isinstance(given, str) else given
+
+
+def _set(given: Any) -> set | None:
+    try:
+        return None if isinstance(given, str) else set(given)
+    except TypeError:  # no collection, or one of lists
+        return None
+
+
 def _near(given: Any, expected: Any, tol: float) -> bool:
-    if np.shape(given) != np.shape(expected) or any(np.asarray(a).dtype.kind not in "biuf" for a in (given, expected)):
+    try:
+        given, expected = np.asarray(given), np.asarray(expected)
+    except ValueError:  # its parts differ in shape
         return False
-    return bool(np.all(np.abs(np.subtract(given, expected, dtype=float)) <= tol * np.abs(expected)))
+    if given.shape != expected.shape or any(array.dtype.kind not in "biuf" for array in (given, expected)):
+        return False
+    with np.errstate(invalid="ignore"):
+        near = np.abs(np.subtract(given, expected, dtype=float)) <= tol * np.abs(expected)
+    return bool(np.all((given == expected) | near))
 
 
 def _passes(test: Callable[[Callable], bool], function: Callable) -> bool:
@@ -246,5 +274,7 @@ def _passes(test: Callable[[Callable], bool], function: Callable) -> bool:
 
 def _unchanged(who: str, given: Mapping[str, Any], before: Mapping[str, Any]) -> None:
     for name, value in before.items():
-        if isinstance(value, np.ndarray) and not np.array_equal(given[name], value, equal_nan=True):
+        if not isinstance(value, np.ndarray):
+            continue
+        if not np.array_equal(given[name], value, equal_nan=value.dtype.kind in "fc"):
             raise Wrong(f"{who} changed its input {name}: {name} += … writes into it, {name} = {name} + … does not")

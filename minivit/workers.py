@@ -1,5 +1,5 @@
 """Shards on threads: NumPy releases the interpreter lock inside its loops and products, so they run side by side, each
-with one BLAS thread (Apple's Accelerate cannot be told so). Shards are fixed, so any number of threads gives the same.
+with one BLAS thread (Apple's Accelerate cannot be told so). Shards are fixed, so any number of workers gives the same.
 """
 
 import os
@@ -21,10 +21,11 @@ _POOL_IS_OPEN = Lock()
 def worker_pool(workers: int | None = None) -> Iterator[ThreadPoolExecutor]:
     """Threads to run shards on, one a core unless told otherwise. Within, every BLAS call uses one thread.
 
-    While one pool is open, any other (a teacher's, that is asked on a worker) has one thread only.
+    While one pool is open, any other (a teacher's, that is asked on a worker) has one thread only. The number of BLAS's
+    threads is the whole process's: a pool that another thread opened first gives them back when it closes, and what
+    comes after may differ in its last digits.
     """
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers is {workers}, expected at least 1")
+    _check(workers)
     if not _POOL_IS_OPEN.acquire(blocking=False):
         with ThreadPoolExecutor(1) as pool:
             yield pool
@@ -39,15 +40,22 @@ def worker_pool(workers: int | None = None) -> Iterator[ThreadPoolExecutor]:
 def in_shards(
     device: Device, function: Callable[[np.ndarray], np.ndarray], images: np.ndarray, size: int, workers: int | None
 ) -> np.ndarray:
-    """function(images), `size` images at a time, side by side: (n, …). A single shard may use all of BLAS's threads.
+    """function(images), `size` images at a time, side by side: (n, …).
 
+    A single shard may use all of BLAS's threads, whose number can show in its last digits.
     A GPU is fed from the calling thread, whose device and stream CuPy uses; they are each thread's own.
     """
+    _check(workers)
     shards = [images[i : i + size] for i in range(0, max(1, len(images)), size)]
     if device.threads == 1 or len(shards) == 1:
         return np.concatenate([function(shard) for shard in shards])
     with worker_pool(workers) as pool:
         return np.concatenate(list(pool.map(function, shards)))
+
+
+def _check(workers: int | None) -> None:
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers is {workers}, expected at least 1")
 
 
 @cache

@@ -5,9 +5,10 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from minivit import ViT, ViTConfig, ops
+from minivit.device import get_device
 from minivit.model import vit
 from minivit.ops import gelu
-from minivit.workers import worker_pool
+from minivit.workers import in_shards, worker_pool
 
 TINY = ViTConfig(image_size=8, patch_size=4, channels=1, classes=10, width=16, depth=2, heads=2)
 
@@ -36,6 +37,13 @@ def test_a_wrong_image_is_named_by_its_place_in_the_batch_not_in_the_shard():
         ViT(TINY)(images)
 
 
+def test_a_wrong_shape_is_that_of_the_batch_not_of_the_shard():
+    with pytest.raises(ValueError, match=r"images have shape \(700, 9, 9, 1\), expected \(B, 8, 8, 1\)"):
+        ViT(TINY).predict(np.zeros((700, 9, 9, 1)))
+    with pytest.raises(TypeError, match="images are a NoneType, expected an array"):
+        ViT(TINY).predict(None)
+
+
 def test_inside_a_pool_another_has_one_thread():
     with worker_pool(2) as outer:
         assert {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"} <= {1}
@@ -43,6 +51,22 @@ def test_inside_a_pool_another_has_one_thread():
             assert (outer._max_workers, inner._max_workers) == (2, 1)
     with worker_pool(2) as again:
         assert again._max_workers == 2
+
+
+def test_a_number_of_workers_is_refused_for_few_images_too():
+    with pytest.raises(ValueError, match="workers is 0, expected at least 1"):
+        ViT(TINY).on_raw(ViT(TINY), np.zeros((1, *TINY.image_shape)), 0)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_shard_that_fails_leaves_nothing_locked(error):
+    def fail(shard):
+        raise error
+
+    with pytest.raises(error):
+        in_shards(get_device("cpu"), fail, np.arange(4), 1, 2)
+    with worker_pool(2) as pool:
+        assert pool._max_workers == 2
 
 
 def test_gelu_by_blocks_is_gelu(monkeypatch):

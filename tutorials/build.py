@@ -67,6 +67,9 @@ def main() -> None:
     parser.add_argument("--fast", action="store_true", help="execute with MINIVIT_FAST=1 and write nothing")
     args = parser.parse_args()
     chapters = read_chapters()
+    numbers = [chapter.number for chapter in chapters]
+    if strangers := set(args.chapters) - set(numbers):
+        parser.error(f"no chapter {', '.join(sorted(strangers))}, expected some of {', '.join(numbers)}")
     for chapter in chapters:
         if not args.chapters or chapter.number in args.chapters:
             start = time.perf_counter()

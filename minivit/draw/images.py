@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 
 from ..inspect.canvas import BLUE, as_rgb, over_image
+from ..model.images import check_pixels
 from .page import (
     FAINT,
     INNER,
@@ -31,11 +32,12 @@ AT_MOST = 70  # patches apart
 def digits(
     images: np.ndarray, titles: Sequence[object] | None = None, columns: int = 8, *, alt: str, side: float = 0.85
 ) -> Picture:
-    """Raw images (n, height, width, 1 or 3) in rows, each with its title, if any, under it.
+    """Raw images (n, height, width, 1 or 3), uint8 or floats in [0, 1], in rows, each with its title, if any, under it.
 
     side: the longer one of an image, in inches, where there is room for it.
     """
     images = np.asarray(images)
+    check_pixels(images)
     pictures = as_rgb(images)
     if not len(pictures):
         raise ValueError(f"images have shape {images.shape}, expected one image at least")
@@ -169,6 +171,7 @@ def _patch_size(image: np.ndarray, patch_size: int | tuple[int, int]) -> tuple[i
 
 def _one_image(image: np.ndarray) -> np.ndarray:
     image = np.asarray(image)
+    check_pixels(image)
     if image.ndim == 4 and len(image) == 1:
         image = image[0]
     if image.ndim != 3 or image.shape[-1] not in (1, 3):

@@ -20,7 +20,7 @@ from .config import ViTConfig
 from .embedding import embedding_backward, embedding_forward, fixed_positions
 from .files import load_model, save_model
 from .head import features_backward, features_forward, final_norm_forward, heads_backward, heads_forward
-from .images import check_images, check_labels, check_pixels, normalize
+from .images import check_images, check_labels, check_pixels, check_shape, normalize
 from .init import init_parameters
 from .shapes import count_parameters
 
@@ -197,6 +197,8 @@ class ViT:
 
         workers: the threads on a CPU, one a core unless told otherwise; the result is the same for any number.
         """
+        check_pixels(images)
+        check_shape(images, self.config)  # all of them, so that the error names the shape that was given
 
         def run(raw: np.ndarray) -> np.ndarray:
             return self.device.to_numpy(function(self.normalize(raw)))

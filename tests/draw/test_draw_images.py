@@ -82,6 +82,8 @@ def test_maps(images, count):
     [
         (lambda x: draw.digits(x[0], alt=ALT), r"\(28, 28, 1\), expected \(n, height, width, 1 or 3\)"),
         (lambda x: draw.digits(x[:0], alt=ALT), "expected one image at least"),
+        (lambda x: draw.digits(x.astype(float) / 255 - 0.5, alt=ALT), r"expected floats in \[0, 1\]"),  # normalised
+        (lambda x: draw.maps(x[0] / 127.5 - 1, np.ones((1, 7, 7)), ["a"], alt=ALT), r"expected floats in \[0, 1\]"),
         (lambda x: draw.digits(x, ["a"], alt=ALT), "titles are 1, expected 16"),
         (lambda x: draw.digits(x, columns=0, alt=ALT), "columns is 0, expected a whole number"),
         (lambda x: draw.patches(x, 7, alt=ALT), r"the image has shape \(16, 28, 28, 1\), expected"),

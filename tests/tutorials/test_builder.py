@@ -118,6 +118,12 @@ def test_the_exercises_repeat_the_setup_and_fold_the_solutions(chapter) -> None:
     assert sum("total = a + b" in cell for cell in cells) == 1
 
 
+def test_a_comment_that_begins_with_end_ends_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "03_sums.py"
+    path.write_text(SOURCE.replace("# by the book", "# ENDLESS"), encoding="utf-8")
+    assert "LESS" not in read_chapter(path).exercises[1].stub
+
+
 def test_a_title_that_asks_gets_no_full_stop(tmp_path: Path) -> None:
     path = tmp_path / "03_sums.py"
     path.write_text(SOURCE.replace('exercise="Add"', 'exercise="Which sum?"'), encoding="utf-8")
@@ -139,6 +145,8 @@ def test_executing_keeps_the_pictures_and_drops_the_times(chapter, tmp_path: Pat
     ((alt, png),) = pictures(notebook)
     assert alt == "A line that rises from nought to one." and base64.b64decode(png).startswith(b"\x89PNG")
     assert all(not cell.metadata for cell in notebook.cells)
+    quoted = contents([chapter], {"03_sums": 'Of "a" | b.'}, REPOSITORY)
+    assert 'alt="Of &quot;a&quot; &#124; b."' in quoted
     page = contents([chapter], {"03_sums": alt}, REPOSITORY)
     assert "[03 · Sums](03_sums.ipynb)" in page and f'alt="{alt}"' in page and "2 exercises" in page
 
@@ -168,6 +176,8 @@ def test_a_chapter_that_fails_or_warns_is_refused(code: str, error: type, said: 
         ('# %% role="wrong"\n{"times"', '# %% role="wrnog"\n{"times"', "no such role: 'wrnog'"),
         ('# %% role="check"\ncheck.answer(add(2, 3), 5)\n', "", "'Add' has no cell with role=check"),
         ('# %% role="setup"', '# %% role="check"', "before the first exercise"),
+        ("    return total\n    # END\n", "    return total\n", "without its `END`"),
+        ("    # YOUR TURN\n    # by", "    # YOUR TURN \n    # by", "without its `END`"),
         ("# %% [markdown] role=\"hint\"\n# Plus.", '# %% role="check"\n2', "two cells with role='check'"),
     ],
 )  # fmt: skip

@@ -103,6 +103,19 @@ def test_the_contents_are_built() -> None:
         assert set(chapter.needs) <= {int(other.number) for other in CHAPTERS if other.number < chapter.number}
 
 
+@pytest.mark.parametrize(("folder", "ending"), [(".", "ipynb"), ("exercises", "ipynb"), ("pictures", "png")])
+def test_nothing_is_left_of_a_chapter_that_is_gone(folder: str, ending: str) -> None:
+    there = {path.stem for path in (build.TUTORIALS / folder).glob(f"*.{ending}")}
+    assert there == {chapter.name for chapter in CHAPTERS}
+
+
+def test_a_chapter_that_is_not_there_is_not_built(monkeypatch, capsys) -> None:
+    monkeypatch.setattr("sys.argv", ["build.py", "1"])
+    with pytest.raises(SystemExit):
+        build.main()
+    assert "no chapter 1, expected some of 00, 01" in capsys.readouterr().err
+
+
 def test_colab_links_follow_the_one_address() -> None:
     text = json.dumps(exercise_notebook(CHAPTERS[0], "https://github.com/someone/else"))
     assert "colab.research.google.com/github/someone/else/blob/main/tutorials/exercises/" in text

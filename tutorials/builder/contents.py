@@ -29,14 +29,19 @@ def contents(chapters: Sequence[Chapter], alts: dict[str, str], repository: str)
             f"[Colab]({colab_link(repository, f'tutorials/{chapter.name}.ipynb')})"
         )
         lines.append(
-            f'| <img src="pictures/{chapter.name}.png" width="220" alt="{alts[chapter.name]}"> '
-            f"| **[{chapter.number} · {chapter.title}]({chapter.name}.ipynb)**<br>{chapter.sentence} "
+            f'| <img src="pictures/{chapter.name}.png" width="220" alt="{_cell(alts[chapter.name])}"> '
+            f"| **[{chapter.number} · {_cell(chapter.title)}]({chapter.name}.ipynb)**<br>{_cell(chapter.sentence)} "
             f"| {chapter.minutes} minutes<br>after {needs}<br>{links} |"
         )
         following = chapters[chapters.index(chapter) + 1 :][:1]
         if not following or any(following[0].number >= first > chapter.number for first in PARTS):
             lines.append("")
     return "\n".join(lines) + TAIL
+
+
+def _cell(text: str) -> str:
+    """What would end a table's cell, or an attribute, stands for itself."""
+    return text.replace("|", "&#124;").replace('"', "&quot;")
 
 
 HEAD = """\

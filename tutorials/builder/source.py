@@ -6,7 +6,6 @@
     # minutes: 30
     # needs: [0]
     # gpu: of no use
-    # picture: the alt text of the picture that stands for the chapter in the table of contents: its first
     # sentence: What the reader gets, for the table of contents.
     # ---
 
@@ -36,7 +35,8 @@ import yaml
 
 KINDS = {"predict": "Predict", "build": "Build", "break": "Break it", "further": "Go further"}
 HEADER = {"title", "question", "sentence", "minutes", "needs", "gpu"}
-MARKED = re.compile(r"^([ \t]*)(#|//) YOUR TURN\n(.*?)^[ \t]*\2 END\n?", re.DOTALL | re.MULTILINE)
+MARKED = re.compile(r"^([ \t]*)(#|//) YOUR TURN\n(.*?)^[ \t]*\2 END(?:\n|\Z)", re.DOTALL | re.MULTILINE)
+MARK = re.compile(r"^[ \t]*(?:#|//) (?:YOUR TURN|END)[ \t]*$", re.MULTILINE)
 FOR_THE_FORMATTER = re.compile(r"  # fmt: \w+$", re.MULTILINE)  # nothing that a reader wants to see
 ASSIGNED = re.compile(r"^([a-z_][a-z_0-9]*) = .*$", re.MULTILINE | re.IGNORECASE)
 
@@ -183,3 +183,7 @@ def _check_whole(path: Path, exercise: Exercise) -> None:
     missing = [part for part in ("solution", "check", "hint", "wrong") if not getattr(exercise, part)]
     if missing:
         raise SourceError(f"{path.name}: {exercise.title!r} has no cell with role={' or '.join(missing)}")
+    if MARK.search(exercise.solved):  # what is to be written would be shown
+        raise SourceError(
+            f"{path.name}: {exercise.title!r} has a `YOUR TURN` without its `END`, or the other way round"
+        )

@@ -1,0 +1,72 @@
+"""The likely reasons for a wrong answer: each mistake is recognised by its trace, and none is made up."""
+
+import numpy as np
+import pytest
+
+from minivit import check
+from minivit.check import Wrong
+from minivit.ops import patchify_forward, softmax_forward
+
+rng = np.random.default_rng(0)
+X = rng.standard_normal((2, 5, 4))
+SQUARE = rng.standard_normal((4, 4))
+SCORES = rng.standard_normal((3, 5, 5))
+P = softmax_forward(SCORES)[0]
+REASONS = {
+    "nan": (np.where(X > 1, np.nan, X), X, "not finite"),
+    "zero": (np.zeros_like(X), X, "All are zero"),
+    "sign": (-X, X, "wrong sign"),
+    "factor": (X / 8, X, "times 0.125, that is 1/8"),
+    "sum for mean": (X * 5, X, "times 5"),
+    "transposed": (SQUARE.T, SQUARE, "Axes 0 and 1 are exchanged"),
+    "heads and tokens": (X.swapaxes(0, 1), X, "Axes 0 and 1 are exchanged"),
+    "rows": (2 * P + 0.1, P, "Rows sum to 2.5, expected 1: is the softmax over the last axis?"),
+    "columns": (softmax_forward(SCORES.swapaxes(1, 2))[0].swapaxes(1, 2), P, "Columns sum to 1"),
+    "offset": (X + 0.25, X, "off by the same 0.25"),
+    "epsilon": (X / np.sqrt(1 + 1e-5 * X**2), X, "nearly right"),
+    "rounded": (X.round(4), X, "nearly right"),
+    "rows of a softmax in float16": (P.astype(np.float16), P, "nearly right"),
+    "a softmax' sign": (-P, P, "wrong sign"),
+    "one number": (np.where(np.arange(40).reshape(2, 5, 4) == 34, X + 1, X), X, "Only index 3 of axis 1 is wrong"),
+    "one index": (np.concatenate((X[:, :1] + 1, X[:, 1:]), 1), X, "Only index 0 of axis 1 is wrong"),
+    "all but one": (np.concatenate((X[:, :1], X[:, 1:] + 1), 1), X, "Only index 0 of axis 1 is right"),
+    "order": (X[:, [2, 0, 1, 4, 3]], X, "another order along axis 1"),
+    "scrambled": (
+        np.arange(64.0).reshape(1, 4, 16),
+        patchify_forward(np.arange(64.0).reshape(1, 8, 8, 1), (4, 4))[0],
+        "reshaped where it should be transposed",
+    ),
+    "mean of each row": (X + X.mean(-1, keepdims=True), X, "a number of its own"),
+    "scale of each row": (X * np.arange(1, 11).reshape(2, 5, 1), X, "a factor of its own"),
+    "keepdims": (X.sum(-1, keepdims=True), X.sum(-1), "keepdims"),
+    "not summed": (X, X.sum((0, 1)), "is a sum over axes (0, 1)"),
+    "not summed, axis kept": (X, X.sum(0, keepdims=True), "Axis 0 has length 2, not 1: is a sum over it missing"),
+    "a pair for its result": (np.stack((X, 3 * X)), X, "Is [0] missing?"),
+    "a pair, and more wrong": (np.array((2 * X, 2 * X)), X, "Is [0] missing?"),
+    "exchanged axes": (X.transpose(0, 2, 1), X, "Axes 1 and 2 are exchanged"),
+    "not reshaped": (X.reshape(10, 4), X, "a reshape"),
+    "one token more": (rng.standard_normal((2, 6, 4)), X, "off by one"),
+}
+
+
+def said(actual, expected) -> str:
+    with pytest.raises(Wrong) as wrong:
+        check.close(actual, expected)
+    return str(wrong.value)
+
+
+@pytest.mark.parametrize("name", REASONS)
+def test_the_likely_reason(name: str) -> None:
+    actual, expected, reason = REASONS[name]
+    assert reason in said(actual, expected)
+
+
+def test_no_reason_is_invented() -> None:
+    one_hot = np.eye(3)[[0, 2, 2, 1]]
+    for actual, expected in (
+        (rng.standard_normal((6, 7)), rng.standard_normal((6, 7))),
+        (np.where(np.arange(9) == 4, X.flat[:9], X.flat[9:18]), X.flat[:9]),  # one right by chance
+        (np.array([1, 0, 1, 0]), np.array([0, 1, 0, 1])),  # as many ones
+        (one_hot * np.arange(1, 4) + 1, one_hot),  # rows that sum to 1, but of no softmax
+    ):
+        assert "\n" not in said(actual, expected)
