@@ -17,6 +17,7 @@ from .gradcheck import analytic_gradients, both_gradients
 from .reasons import PAIR, likely_reason
 
 UNANSWERED = (None, ..., NotImplemented)
+PATIENCE = 20  # seconds, after which a learner's kernel is taken for an endless loop
 ROUNDING = 1e-10  # what differences make of a gradient that is exactly zero, such as a key's bias has, is less
 
 
@@ -87,7 +88,7 @@ def grad(
     gradients = _tuple(_answered(backward(given["dy"], cache), "the backward"))
     _unchanged("the backward", given, {**arrays, "dy": dy})
     if len(gradients) != len(arrays):
-        raise Wrong(f"the backward returns {len(gradients)} gradients, expected one for each of {', '.join(arrays)}")
+        raise Wrong(f"the backward returns {len(gradients)}, expected a gradient for each of {', '.join(arrays)}")
     for (name, x), gradient in zip(arrays.items(), gradients, strict=True):
         gradient = _array(gradient, x.shape, f"d{name}")
         if gradient.shape != x.shape:
@@ -171,7 +172,7 @@ def kernel(
     asks of the memory, by the name of a number in `kernel.profile(…).total`: sectors, requests, conflicts, ….
     mistakes: by the parameter's name, those that `close` takes. The arrays given are left as they are.
     """
-    report = kernel.check(grid, block, *arguments, shared=shared)
+    report = kernel.check(grid, block, *arguments, shared=shared, seconds=PATIENCE)
     if not report:
         raise Wrong(str(report))
     print(f"{kernel.name}<<<{grid}, {block}>>>  no mistake found ok")

@@ -98,7 +98,7 @@ def test_gradients() -> None:
     assert "dbias: the shape is (2, 5, 3), expected (3,)" in said(check.grad, linear_forward, not_summed, arguments)
     assert "sum over axes (0, 1)" in said(check.grad, linear_forward, not_summed, arguments)
     assert "wrong sign" in said(check.grad, linear_forward, sign, arguments)
-    assert "2 gradients" in said(check.grad, linear_forward, lambda *_: (1, 2), arguments)
+    assert "returns 2, expected" in said(check.grad, linear_forward, lambda *_: (1, 2), arguments)
     assert "the pair (y, cache)" in said(check.grad, lambda x: x, lambda dy, c: dy, {"x": X})
     assert "The minus!" in said(check.grad, linear_forward, sign, arguments, mistakes={"The minus!": sign})
 
@@ -257,6 +257,9 @@ def test_the_upstream_gradient_is_not_the_learners_x() -> None:
 
 def test_a_notebook_shows_the_message_alone() -> None:
     assert Wrong("one\ntwo")._render_traceback_() == ["one", "two"]
+    with pytest.raises(emulator.CompileError) as error:
+        emulator.Module("__global__ void f(float* y) { y[0] = 1 }")["f"]
+    assert error.value._render_traceback_()[0].startswith("CompileError: kernel.cu:1: expected ';'")
 
 
 def test_rows_of_real_attention() -> None:

@@ -2,7 +2,10 @@
 
 
 class EmulatorError(RuntimeError):
-    """Every error of the emulator is one of these."""
+    """Every error of the emulator is one of these. A notebook shows its message and not the path to it."""
+
+    def _render_traceback_(self) -> list[str]:
+        return f"{type(self).__name__}: {self}".splitlines()
 
 
 class NoCompilerError(EmulatorError):

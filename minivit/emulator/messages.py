@@ -31,6 +31,10 @@ _HINTS = (
     (r"incomplete type 'emulator::Entry", "a kernel returns void: __global__ void name(...)"),
 )
 
+_UNCLOSED_STRING = (
+    'a " is not closed on its line. In a Python string \\n is a line break: write r""" before the kernel, or \\\\n'
+)
+
 
 def readable(messages: str, source: str) -> str:
     """The errors as file:line: message, each with its line of the flattened source, and a hint where one is known."""
@@ -44,13 +48,18 @@ def readable(messages: str, source: str) -> str:
     for file, line, message in found:  # what an error in our headers means, a hint may tell
         text = lines.get((file, int(line)), "").strip()
         hints += [hint for pattern, hint in _HINTS if re.search(pattern, f"{message} {text}")]
+    if any(lines.get((file, int(line)), "").count('"') % 2 for file, line, _ in own):
+        hints = [_UNCLOSED_STRING]  # all else follows from it
+    hints = [hint if hint.endswith("?") else f"{hint}." for hint in dict.fromkeys(hints)]
+    if not own and hints:
+        return "\n".join(f"{', '.join(sorted(files))}: {hint}" for hint in hints)
     found = own or found
     for file, line, message in found[:_MOST]:
         text = lines.get((file, int(line)), "").strip()
         shown.append(f"{file}:{line}: {message}" + (f"\n    {text}" if text else ""))
     if len(found) > _MOST:
         shown.append(f"... and {len(found) - _MOST} more errors")
-    return "\n".join(shown + [f"Hint: {hint}." for hint in dict.fromkeys(hints)])
+    return "\n".join(shown + [f"Hint: {hint}" for hint in hints])
 
 
 def _linker(messages: str) -> str:

@@ -93,6 +93,8 @@ def test_dynamic_shared_memory_has_any_name():
             "own arrays are too large",
         ),
         ("__half h = 1;", "Hint: 16-bit numbers"),
+        ("if (x) { x[0] = 1;", r"^k.cu: is a { never closed\?$"),
+        ('printf("%d\n", 1);', r'k.cu:3: .*\n.*\nHint: a " is not closed on its line'),
         ("x[0] = tex2D(x, 1);", "Hint: textures"),
         ('asm volatile("bar.sync 0;");', r"k.cu:3: .*\n.*\nHint: inline PTX"),
         (

@@ -17,8 +17,9 @@ PARTS = {
 def contents(chapters: Sequence[Chapter], alts: dict[str, str], repository: str) -> str:
     """The text of tutorials/README.md; `alts` has the alternative text of each chapter's picture."""
     exercises = sum(len(chapter.exercises) for chapter in chapters)
-    minutes = sum(chapter.minutes for chapter in chapters)
-    lines = [HEAD.format(chapters=len(chapters), exercises=exercises, hours=round(minutes / 60))]
+    hours = round(sum(chapter.minutes for chapter in chapters) / 60)
+    more = round(sum(_exercise_minutes(chapter) for chapter in chapters) / 60)
+    lines = [HEAD.format(chapters=len(chapters), exercises=exercises, hours=hours, more=more)]
     for chapter in chapters:
         part = next(name for first, name in reversed(PARTS.items()) if chapter.number >= first)
         if f"## {part}" not in lines:
@@ -31,12 +32,16 @@ def contents(chapters: Sequence[Chapter], alts: dict[str, str], repository: str)
         lines.append(
             f'| <img src="pictures/{chapter.name}.png" width="220" alt="{_cell(alts[chapter.name])}"> '
             f"| **[{chapter.number} · {_cell(chapter.title)}]({chapter.name}.ipynb)**<br>{_cell(chapter.sentence)} "
-            f"| {chapter.minutes} minutes<br>after {needs}<br>{links} |"
+            f"| {chapter.minutes} minutes, exercises {_exercise_minutes(chapter)}<br>after {needs}<br>{links} |"
         )
         following = chapters[chapters.index(chapter) + 1 :][:1]
         if not following or any(following[0].number >= first > chapter.number for first in PARTS):
             lines.append("")
     return "\n".join(lines) + TAIL
+
+
+def _exercise_minutes(chapter: Chapter) -> int:
+    return sum(exercise.minutes for exercise in chapter.exercises)
 
 
 def _cell(text: str) -> str:
@@ -49,15 +54,16 @@ HEAD = """\
 
 <!-- Made by tutorials/build.py from the headers in tutorials/src: change it there. -->
 
-From a pixel to a fused attention kernel: {chapters} chapters, {exercises} exercises, about {hours} hours. Each
-chapter is a notebook that was executed from top to bottom, so you can read it here, with its pictures, and run nothing.
-Each has a second notebook with exercises: predict, build, break, go further; a check says what is wrong, and why.
+From a pixel to a fused attention kernel: {chapters} chapters, about {hours} hours to read, and {exercises} exercises,
+about {more} more. Each chapter is a notebook that was executed from top to bottom, so you can read it here, with its
+pictures, and run nothing. Each has a second notebook with exercises: predict, build, break, go further; a check says
+what is wrong, and why it probably is.
 
 Everything runs offline, on real digits that ship with minivit, and without a GPU: the chapters on CUDA compile and
 check kernels on your CPU. From the project's folder:
 
 ```sh
-pip install ".[notebooks]" && jupyter lab tutorials
+pip install -e ".[notebooks]" && jupyter lab tutorials
 ```
 
 The chapters form one line; numbers that are missing belong to chapters to come.

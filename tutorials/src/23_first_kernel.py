@@ -619,6 +619,7 @@ check.kernel(
 # - Count the sectors of a request, and tell a coalesced access from a strided one.
 #
 # In the library: `minivit/kernels/gelu.cu`, `minivit/kernels/common.cuh`, and the launches in
-# `minivit/gpu/launches/elementwise.py`. From the command line: `python -m minivit kernel minivit/kernels/gelu.cu
-# --check`. Sources: D. Hendrycks and K. Gimpel, *Gaussian Error Linear Units*, arXiv 1606.08415; NVIDIA, *CUDA C++
-# Programming Guide*. Next, threads have to work together: a row's mean needs all of the row.
+# `minivit/gpu/launches/elementwise.py`. From the command line, in the project's folder:
+# `python -m minivit kernel minivit/kernels/gelu.cu --check`. Sources: D. Hendrycks and K. Gimpel, *Gaussian Error Linear
+# Units*, arXiv 1606.08415; NVIDIA, *CUDA C++ Programming Guide*. Next, threads have to work together: a row's mean needs
+# all of the row.
