@@ -51,7 +51,8 @@ def close(
         raise Wrong(f"{name}: expected an array of numbers, got {type(actual.tolist()).__name__}")
     actual = actual.astype(np.float64)  # bools have no difference, and that of small integers wraps around
     if actual.shape != expected.shape:
-        raise Wrong(_message(f"{name}: the shape is {actual.shape}, expected {expected.shape}", actual, expected))
+        said = f"{name}: the shape is {actual.shape}, expected {expected.shape}"
+        raise Wrong(_message(said, actual, expected, mistakes))
     allowed = tol * (float(np.max(np.abs(expected), initial=0.0, where=np.isfinite(expected))) or 1.0)
     with np.errstate(invalid="ignore"):
         error = np.where(actual == expected, 0.0, np.abs(actual - expected))  # an infinity equals itself

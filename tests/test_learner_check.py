@@ -82,6 +82,7 @@ def test_small_numbers_are_held_to_their_own_size() -> None:
 
 def test_a_known_mistake_is_named() -> None:
     assert "The scale!" in said(check.close, 8 * X, X, mistakes={"Other": X + 1, "The scale!": 8 * X})
+    assert "The sum!" in said(check.close, X, X.sum(0), mistakes={"The sum!": X})
 
 
 def test_gradients() -> None:

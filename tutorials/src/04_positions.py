@@ -567,6 +567,66 @@ check.close(
     "cls at the end": ("np.concatenate((cls, x), axis=1)", "np.concatenate((x, cls), axis=1)", "stands at the end"),
 }  # fmt: skip
 
+# %% [markdown] exercise="Shaped by the batch" kind="break" stars=2 minutes=8
+# A colleague's model trains well. But it reads worse when digits come one at a time, its gradient check is green, and its
+# file is as many times too large as there are images in a batch. Mend all three functions: `make_positions(x, rng)` gives
+# one table (N, D) for tokens x (B, N, D); forward and backward add it, as in equations (3) and (4).
+
+
+# %% role="broken"
+def make_positions(x, rng):
+    return 0.02 * rng.standard_normal(x.shape)
+
+
+def positions_forward(x, pos):
+    return x + pos[: len(x)], pos.shape
+
+
+def positions_backward(dy, shape):
+    dpos = np.zeros(shape)
+    dpos[: len(dy)] = dy
+    return dy, dpos
+
+
+# %% role="solution"
+def make_positions(x, rng):
+    return 0.02 * rng.standard_normal(x.shape[1:])
+
+
+def positions_forward(x, pos):
+    return x + pos, pos.shape
+
+
+def positions_backward(dy, shape):
+    dpos = dy.sum(axis=0)
+    return dy, dpos
+
+
+# %% role="check"
+x = rng.standard_normal((4, 6, 3))
+x[3] = x[0]  # the same image, in two places of the batch
+pos = make_positions(x.copy(), np.random.default_rng(1))
+check.close(
+    pos, 0.02 * np.random.default_rng(1).standard_normal((6, 3)), "positions",
+    mistakes={"There is a table for every place in the batch.": 0.02 * np.random.default_rng(1).standard_normal((4, 6, 3))},
+)  # fmt: skip
+y, _ = check.pair(positions_forward, x=x, pos=pos)
+check.close(y[3], y[0], "the same image, the same tokens")
+check.close(positions_forward(x[2:3], pos)[0][0], y[2], "alone, and in the batch")
+check.grad(positions_forward, positions_backward, {"x": x, "pos": 50 * pos})
+
+# %% [markdown] role="hint"
+# Which of the letters B, N, D may a parameter's shape contain? And once all images share a table, how many times is each of
+# its numbers used?
+
+# %% role="wrong"
+{
+    "as it was": ("x.shape[1:]", "x.shape", "a table for every place in the batch"),
+    "the first image's gradient": ("dy.sum(axis=0)", "dy[0]", "dpos"),
+    "the mean over the batch": ("dy.sum(axis=0)", "dy.mean(axis=0)", "times 0.25"),
+    "not summed": ("dpos = dy.sum(axis=0)", "dpos = dy", "a sum over axis 0"),
+}
+
 # %% [markdown] exercise="A shift is a rotation" kind="further" stars=3 minutes=15
 # Why *can* a head learn "look two patches to the left" from waves? Because a shift is a matrix, the same wherever you
 # are: each pair $(\sin ωx, \cos ωx)$ turns by the angle $ωk$. Write `shift_matrix(k, omega)`, (2n, 2n),
