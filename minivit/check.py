@@ -143,7 +143,7 @@ def catches(test: Callable[[Callable], bool], right: Callable, wrong: Mapping[st
         verdict = test(right)
     except NotImplementedError:
         raise
-    except Exception as error:
+    except Exception as error:  # whatever the learner's own code raises
         raise Wrong(f"your test fails on the right function with {type(error).__name__}: {error}") from None
     if not isinstance(verdict, bool | np.bool_):
         returned = "an array" if isinstance(verdict, np.ndarray) else repr(verdict)
@@ -270,7 +270,7 @@ def _passes(test: Callable[[Callable], bool], function: Callable) -> bool:
         return bool(test(function))
     except NotImplementedError:
         raise
-    except Exception:
+    except Exception:  # a test that breaks on a wrong function has noticed it
         return False
 
 

@@ -30,9 +30,8 @@ def read_chapters() -> list[Chapter]:
 
 def repository() -> str:
     """The one address of the project, from pyproject.toml."""
-    return re.search(r'^Repository = "(.+)"$', (TUTORIALS.parent / "pyproject.toml").read_text("utf-8"), re.MULTILINE)[
-        1
-    ]
+    project = (TUTORIALS.parent / "pyproject.toml").read_text(encoding="utf-8")
+    return re.search(r'^Repository = "(.+)"$', project, re.MULTILINE)[1]
 
 
 def build(chapter: Chapter, chapters: list[Chapter]) -> None:

@@ -114,7 +114,7 @@ class Chapter:
     minutes: int
     needs: tuple[int, ...]
     gpu: str
-    before: list[Cell]  # the exercises
+    before: list[Cell]  # what is read before the exercises, and after them
     after: list[Cell]
     setup: list[str]
     exercises: list[Exercise]
@@ -148,13 +148,14 @@ def read_chapter(path: Path) -> Chapter:
 
 
 def _split_header(path: Path) -> tuple[dict, str]:
-    match = re.match(r"# ---\n((?:#.*\n)+?)# ---\n", path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    match = re.match(r"# ---\n((?:#.*\n)+?)# ---\n", text)
     if not match:
         raise SourceError(f"{path.name} does not begin with a header between two lines `# ---`")
     header = yaml.safe_load(re.sub(r"^# ?", "", match[1], flags=re.MULTILINE))
     if set(header) != HEADER:
         raise SourceError(f"{path.name}: the header has {sorted(header)}, expected {sorted(HEADER)}")
-    return header, path.read_text(encoding="utf-8")[match.end() :].lstrip()
+    return header, text[match.end() :].lstrip()
 
 
 def _exercise(path: Path, metadata: dict, text: str) -> Exercise:
