@@ -11,7 +11,7 @@ import time
 import numpy as np
 
 from minivit import ops
-from minivit.device import get_device
+from minivit.devices import get_device
 
 rng = np.random.default_rng(0)
 q, k, v, dout = (rng.standard_normal((8, 4, 65, 32), dtype=np.float32) for _ in range(4))

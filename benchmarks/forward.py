@@ -23,8 +23,8 @@ from pathlib import Path
 import numpy as np
 
 from minivit import ViT, ViTConfig, count_parameters
+from minivit.devices.workers import in_shards
 from minivit.model.vit import SHARD_TOKENS
-from minivit.workers import in_shards
 
 
 def measure(size: str, batch: int, side: str) -> None:

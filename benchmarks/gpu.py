@@ -22,10 +22,10 @@ import cupy
 import numpy as np
 
 from minivit import Trainer, ViT, ops
-from minivit.device import get_device
-from minivit.gpu.launches import LADDERS as VERSIONS
+from minivit.devices import get_device
+from minivit.devices.launches import LADDERS as VERSIONS
+from minivit.devices.workers import worker_pool
 from minivit.train.mnist import PRESETS
-from minivit.workers import worker_pool
 
 ROUNDS, CALLS = 10, 50  # of each kernel: rounds that are timed, and calls in a round, at most
 GELU = 2**24  # elements

@@ -17,8 +17,8 @@ import torch
 from torch_vit import torch_step
 
 from minivit import TrainConfig, Trainer, ViT, ViTConfig
+from minivit.devices.workers import worker_pool
 from minivit.train.mnist import PRESETS
-from minivit.workers import worker_pool
 
 SECONDS, ROUNDS = 0.5, 8  # of each side's turn, and turns
 

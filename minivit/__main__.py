@@ -1,6 +1,6 @@
 """The command line: python -m minivit train | eval | predict | look | data | check | kernel | kernels.
 
-Each command is a function: the first six are below, those of the kernels in emulator/command.py and gpu/command.py.
+Each command is a function: the first six are below, those of the kernels in emulator/command.py and devices/command.py.
 """
 
 import argparse
@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import __version__
-from .device import DEVICES, DeviceError
+from .devices import DEVICES, DeviceError
+from .devices import command as kernels_command
 from .emulator import EmulatorError
 from .emulator import command as kernel_command
-from .gpu import command as kernels_command
 
 if TYPE_CHECKING:
     import numpy as np

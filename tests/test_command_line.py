@@ -124,7 +124,8 @@ def test_data_says_what_is_there(monkeypatch, tmp_path, capsys):
 
 
 def test_check_proves_every_gradient_and_fails_when_one_is_wrong(monkeypatch, capsys):
-    from minivit import ops, proof
+    from minivit import ops
+    from minivit.proof import proof
 
     monkeypatch.setattr(proof, "CONFIGS", {"no positions": proof.CONFIGS["no positions"]})
     assert main(["check"]) == 0

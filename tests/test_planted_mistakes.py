@@ -15,6 +15,7 @@ import pytest
 from planted_mistakes import MISTAKES, TIMM
 
 import minivit
+from minivit.devices.launch import KERNELS
 
 TESTS = Path(__file__).parent
 PACKAGE = Path(minivit.__file__).parent
@@ -47,6 +48,7 @@ def run_ordinary_tests(folder, *tests):
 
 def copy_package(folder):
     shutil.copytree(PACKAGE, folder / "minivit", ignore=shutil.ignore_patterns("__pycache__", "*.gz"))
+    shutil.copytree(KERNELS, folder / "minivit" / "kernels", dirs_exist_ok=True)  # where a wheel has them
 
 
 @pytest.mark.parametrize(("file", "test", "right", "wrong"), [m[1:] for m in MISTAKES], ids=[m[0] for m in MISTAKES])

@@ -3,7 +3,7 @@
     module = emulator.load("add.cu")
     module["add<float>"](grid, block, y, x, n)
 
-How it works: minivit/kernels/emulator/runtime.h. Slow and exact: it shows whether a kernel is right and what it asks of
+How it works: minivit/emulator/runtime/runtime.h. Slow and exact: it shows whether a kernel is right and what it asks of
 the memory, never how fast it would be.
 """
 

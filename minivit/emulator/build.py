@@ -23,7 +23,7 @@ from .compiler import HOW_TO_GET_ONE, Compiler, find_compiler, knows
 from .errors import CompileError, NoCompilerError
 from .messages import readable
 
-RUNTIME = Path(__file__).parents[1] / "kernels" / "emulator"
+RUNTIME = Path(__file__).parent / "runtime"
 KEEP_DAYS = 30
 
 COMMON_FLAGS = (

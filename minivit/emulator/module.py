@@ -1,6 +1,5 @@
 """Kernels in Python: load a .cu file, ask for a kernel by name, call it with NumPy arrays."""
 
-import operator
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -10,13 +9,11 @@ from .arguments import Arguments, Parameter
 from .build import build_library
 from .errors import CompileError, LaunchError, UnknownKernelError
 from .library import Library, open_library
+from .sizes import STATIC_SHARED, launch_sizes
 from .source import dynamic_shared_names, find_kernels, flatten, flatten_text, refuse_system_headers, without_comments
-
-MAX_THREADS = 1024
-MAX_BLOCK = (1024, 1024, 64)
-MAX_GRID = (2**31 - 1, 65535, 65535)
-STATIC_SHARED = 48 * 1024
-MAX_SHARED = 227 * 1024
+from .trace.check import CheckReport, check
+from .trace.launch import TracedKernel
+from .trace.profile import ProfileReport, profile
 
 
 def load(path: str | os.PathLike, *, include: Sequence[str | os.PathLike] = (), via: str = "source") -> "Module":
@@ -135,53 +132,27 @@ class Kernel:
             raise LaunchError(message)
         arguments.finish()
 
-    def check(self, grid: int | tuple, block: int | tuple, *args: object, shared: int = 0, **options: object) -> object:
+    def check(
+        self, grid: int | tuple, block: int | tuple, *args: object, shared: int = 0, **options: object
+    ) -> CheckReport:
         """Run it in a process of its own and look for mistakes. Returns a report: print it."""
-        from .trace.check import check
-
-        return check(self, grid, block, *args, shared=shared, **options)
+        return check(self._traced(), grid, block, *args, shared=shared, **options)
 
     def profile(
         self, grid: int | tuple, block: int | tuple, *args: object, shared: int = 0, **options: object
-    ) -> object:
+    ) -> ProfileReport:
         """Run it and count, line by line, what it asks of the memory. Returns a report: print it."""
-        from .trace.profile import profile
+        return profile(self._traced(), grid, block, *args, shared=shared, **options)
 
-        return profile(self, grid, block, *args, shared=shared, **options)
+    def _traced(self) -> TracedKernel:
+        def build() -> tuple[Path, int]:
+            library, number = self.module.built(self.name, "trace")
+            return library.path, number
+
+        return TracedKernel(self.name, tuple(self.parameters), self.module.source, build)
 
     def __repr__(self) -> str:
         return f"<kernel {self.name}({', '.join(f'{p} {p.name}' for p in self.parameters)}) of {self.module.name}>"
-
-
-def launch_sizes(kernel: str, grid: int | tuple, block: int | tuple, shared: int) -> tuple[tuple, tuple]:
-    """Grid and block as (x, y, z). Raises ValueError for what no GPU takes."""
-    grid, block = _three(kernel, "grid", grid, MAX_GRID), _three(kernel, "block", block, MAX_BLOCK)
-    threads = block[0] * block[1] * block[2]
-    if threads > MAX_THREADS:
-        raise ValueError(f"{kernel}: a block of {block} has {threads} threads, expected at most {MAX_THREADS}")
-    if not 0 <= operator.index(shared) <= MAX_SHARED:
-        raise ValueError(
-            f"{kernel}: shared is {shared} bytes, expected 0 … {MAX_SHARED}. On a GPU a block gets {STATIC_SHARED}; "
-            "more, up to 64 KB or 227 KB as the GPU has, only when it asks "
-            "(in CuPy: kernel.max_dynamic_shared_size_bytes)."
-        )
-    return grid, block
-
-
-def _three(kernel: str, what: str, size: int | tuple, most: tuple) -> tuple[int, int, int]:
-    sizes = tuple(size) if isinstance(size, tuple | list) else (size,)
-    if not 1 <= len(sizes) <= 3:
-        raise ValueError(f"{kernel}: {what} is {size}, expected a whole number or up to three of them")
-    try:
-        sizes = tuple(operator.index(n) for n in sizes) + (1,) * (3 - len(sizes))
-    except TypeError:
-        raise TypeError(
-            f"{kernel}: {what} is {size!r}, expected whole numbers (// divides without a remainder)"
-        ) from None
-    for axis, n, limit in zip("xyz", sizes, most, strict=True):
-        if not 1 <= n <= limit:
-            raise ValueError(f"{kernel}: {what} is {size}, its {axis} is {n}, expected 1 … {limit}")
-    return sizes
 
 
 def _plain(name: str) -> str:

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from .. import ops
-from ..device import Cpu
+from ..devices import Cpu
 from ..model import ViT
 from ..model.head import final_norm_forward
 

@@ -22,7 +22,7 @@ def block_forward(
     rng: np.random.Generator | None = None,
 ) -> tuple[np.ndarray, tuple]:
     """x (B, N, D), p: this block's parameters by their short names ("norm1.weight", …) -> x (B, N, D) and the cache.
-    ops: minivit.ops, or a GPU's operations of the same names (see minivit/device.py).
+    ops: minivit.ops, or a GPU's operations of the same names (see minivit/devices/device.py).
 
     Each branch ends in dropout, LayerScale and drop path; all three hand it through untouched where not configured.
     """

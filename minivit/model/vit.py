@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..device import get_device
+from ..devices import get_device
+from ..devices.workers import in_shards
 from ..ops import softmax_forward
-from ..workers import in_shards
 from .block import block_attention, block_backward, block_forward, relative_index
 from .config import ViTConfig
 from .embedding import embedding_backward, embedding_forward, fixed_positions
@@ -34,7 +34,7 @@ class ViT:
     config: the architecture; seed and init: how the parameters start (see init.py); dtype: np.float32 to train,
     np.float64 to check gradients; or the parameters themselves. `params` is a plain dict: replace its arrays
     as you like (by the device's own), but once a Trainer holds the model, write into them (`params[name][...] = …`).
-    device: "cpu" for NumPy, "cuda" for a GPU, "emulator" for the GPU's kernels run on the CPU (see device.py). Where
+    device: "cpu" for NumPy, "cuda" for a GPU, "emulator" for the GPU's kernels run on the CPU (see devices/). Where
     arrays are returned they are the device's own, CuPy's on "cuda"; `predict` and `attention` return NumPy's.
     """
 

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from ..workers import worker_pool
+from ..devices.workers import worker_pool
 from .checkpoint import save_checkpoint
 from .interrupt import deferred_interrupt
 from .progress import Progress

@@ -1,5 +1,7 @@
 """What the PTX path refuses, and what it says; and what it keeps in the cache."""
 
+import shutil
+
 import numpy as np
 import pytest
 from ptx_support import need_nvrtc
@@ -137,3 +139,17 @@ def test_without_nvrtc(monkeypatch):
             nvrtc.compile("__global__ void k() {}")
     finally:
         nvrtc._library.cache_clear()
+
+
+def test_a_changed_translator_translates_anew(monkeypatch, tmp_path):
+    need_nvrtc()
+    folder = shutil.copytree(ptx_code.FOLDER, tmp_path / "ptx")
+    monkeypatch.setattr(ptx_code, "FOLDER", folder)
+    module = emulator.Module("__global__ void k(int* y) { *y = 7; }", via="ptx")
+    text = ptx_code.ptx_code(module, ["k"])
+    monkeypatch.setattr(ptx_code, "translate", lambda *_: "translated anew")
+    assert ptx_code.ptx_code(module, ["k"]) == text  # from the cache
+    for file in ("translate.py", "instructions.py"):
+        (folder / file).write_text((folder / file).read_text("utf-8") + "# edited\n", "utf-8")
+        monkeypatch.setattr(ptx_code, "translate", lambda *_, file=file: f"after {file}")
+        assert ptx_code.ptx_code(module, ["k"]) == f"after {file}"

@@ -7,7 +7,7 @@ import pytest
 from inspect_support import VARIANTS, raw_images, tiny
 
 from minivit import ops
-from minivit.device import Cpu
+from minivit.devices import Cpu
 from minivit.gradcheck import compare, numerical_gradient
 from minivit.inspect import attention_gradients, class_relevance, relevance_rollout, seen_by_head
 from minivit.inspect.observation import off_lines

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from minivit import TrainConfig
+from minivit.devices.workers import worker_pool
 from minivit.files import read_npz, write_npz
 from minivit.train import checkpoint, resume, save_checkpoint
-from minivit.workers import worker_pool
 
 
 def spoilt_state(**changes):

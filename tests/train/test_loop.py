@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from minivit import TrainConfig, ViT, fit
+from minivit.devices.workers import worker_pool
 from minivit.train import resume, save_checkpoint
 from minivit.train.shards import batch_gradients, evaluate
-from minivit.workers import worker_pool
 
 
 def run(trainer, digits, **options):

@@ -8,11 +8,11 @@ import pytest
 
 from minivit import TrainConfig, Trainer, ViT, ViTConfig, fit, load_mnist, train_mnist
 from minivit.__main__ import main
+from minivit.devices.workers import worker_pool
 from minivit.gradcheck import compare, numerical_gradient
 from minivit.proof import order_one_parameters
 from minivit.train import resume, save_checkpoint
 from minivit.train.distillation import check_teacher, distillation_loss_and_grads
-from minivit.workers import worker_pool
 
 SIZES = dict(image_size=28, patch_size=14, channels=1, classes=10, width=16, depth=2, heads=2, mlp_ratio=2)
 STUDENT = ViTConfig(**SIZES, distilled=True, image_mean=0.13, image_std=0.31)

@@ -397,5 +397,5 @@ check.grad(lambda x: overlapping_forward(x, 3, 2), overlapping_backward, {"image
 # - Tell `reshape` from `reshape and transpose` by looking at the numbers, not at the shape.
 # - Derive the backward of any rearrangement: it is the inverse; where a number is used more than once, a sum.
 #
-# In the library: `minivit/ops/patches.py` (32 lines). As a CUDA kernel: `minivit/kernels/patchify.cu`.
+# In the library: `minivit/ops/patches.py` (32 lines). As a CUDA kernel: `kernels/patchify.cu`.
 # Source: A. Dosovitskiy et al., *An Image is Worth 16x16 Words*, arXiv 2010.11929, section 3.1.

@@ -636,6 +636,6 @@ check.grad(rmsnorm_forward, rmsnorm_backward, {"x": tokens, "gamma": g}, mistake
 # - See the Jacobian as a projection, and know which two directions a gradient through it can never have.
 # - Say why a token should not depend on its batch, and where ε and the D in the variance make a difference.
 #
-# In the library: `minivit/ops/layernorm.py`. As a CUDA kernel: `minivit/kernels/layernorm.cu`, which chapter 24 builds.
+# In the library: `minivit/ops/layernorm.py`. As a CUDA kernel: `kernels/layernorm.cu`, which chapter 24 builds.
 # Sources: J. L. Ba, J. R. Kiros and G. E. Hinton, *Layer Normalization*, arXiv 1607.06450; S. Ioffe and C. Szegedy,
 # *Batch Normalization*, arXiv 1502.03167.

@@ -240,7 +240,7 @@ draw.lines(
 # agree?*
 
 # %%
-from minivit.workers import worker_pool
+from minivit.devices.workers import worker_pool
 
 
 def steps_by_hand(trainer, count):

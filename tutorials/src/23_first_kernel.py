@@ -344,14 +344,14 @@ check.grad(lambda x: (launch("forward", x), x), lambda dy, x: launch("backward",
 # %% [markdown]
 # ## The library's
 #
-# `minivit/kernels/gelu.cu` has the same kernels twice: v1, a thread an element, and v2, a thread 16 bytes with a tail.
+# `kernels/gelu.cu` has the same kernels twice: v1, a thread an element, and v2, a thread 16 bytes with a tail.
 # Its i is a `size_t`, 64 bits: an `int` ends at 2³¹ − 1. `<float, ERF>` chooses from its templates: the type, and GELU
 # with erf or its approximation with tanh. Models use these, and never ours: the last line is what `device="emulator"`
 # calls.
 
 # %%
-from minivit.device import DeviceError, get_device
-from minivit.gpu.launch import KERNELS
+from minivit.devices import DeviceError, get_device
+from minivit.devices.launch import KERNELS
 
 library = emulator.load(KERNELS / "gelu.cu")
 names = [f"gelu_{way}_v{version}<float, ERF>" for way in ("forward", "backward") for version in (1, 2)]
@@ -367,7 +367,7 @@ check.close(get_device("emulator").ops.gelu_forward(x)[0], y, "as an operation",
 #
 # Then CuPy hands the same text to NVIDIA's compiler, and the same launch goes to the GPU. Beware of one trap: CuPy does
 # not look at a kernel's parameters, and passes a Python int as 64 bits. So give `np.int32(n)`, as below; the library's
-# `minivit/gpu/launch.py` does this for each of its kernels.
+# `minivit/devices/launch.py` does this for each of its kernels.
 
 # %%
 try:
@@ -618,8 +618,8 @@ check.kernel(
 # - Read the checker's reports: out of bounds, never written, race.
 # - Count the sectors of a request, and tell a coalesced access from a strided one.
 #
-# In the library: `minivit/kernels/gelu.cu`, `minivit/kernels/common.cuh`, and the launches in
-# `minivit/gpu/launches/elementwise.py`. From the command line, in the project's folder:
-# `python -m minivit kernel minivit/kernels/gelu.cu --check`. Sources: D. Hendrycks and K. Gimpel, *Gaussian Error Linear
+# In the library: `kernels/gelu.cu`, `kernels/common.cuh`, and the launches in
+# `minivit/devices/launches/elementwise.py`. From the command line, in the project's folder:
+# `python -m minivit kernel kernels/gelu.cu --check`. Sources: D. Hendrycks and K. Gimpel, *Gaussian Error Linear
 # Units*, arXiv 1606.08415; NVIDIA, *CUDA C++ Programming Guide*. Next, threads have to work together: a row's mean needs
 # all of the row.

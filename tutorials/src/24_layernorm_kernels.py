@@ -10,13 +10,13 @@
 # %% [markdown]
 # GELU treats every number by itself. LayerNorm (chapter 06) does not: each number needs the mean and the variance of its
 # row. So threads must work together. This chapter climbs a ladder of four kernels. The first two we write; the others
-# we read in `minivit/kernels/layernorm.cu`. What each costs is counted, never timed: all runs on the emulator.
+# we read in `kernels/layernorm.cu`. What each costs is counted, never timed: all runs on the emulator.
 
 # %% role="setup"
 import numpy as np
 
 from minivit import check, emulator
-from minivit.gpu.launch import KERNELS
+from minivit.devices.launch import KERNELS
 from minivit.ops import layernorm_backward, layernorm_forward
 
 rng = np.random.default_rng(0)
@@ -44,7 +44,7 @@ rows, width = x.shape
 # kernels and paint the maps: skip them for now.
 
 # %%
-from minivit.gpu import launches as table
+from minivit.devices import launches as table
 
 library = emulator.load(KERNELS / "layernorm.cu")
 launches = {version: table.layernorm_forward(rows, width, np.float32, version) for version in (1, 2, 3, 4)}
@@ -289,7 +289,7 @@ print("every lane:", set(v.tolist()), "the sum:", total)
 show("layernorm.cu", "layernorm_forward_v4", 12, 23)
 
 # %% [markdown]
-# `Vec<T>` (`minivit/kernels/common.cuh`) holds 16 bytes: `SIZE` = 4 floats, `.at[j]` is the one numbered j, and
+# `Vec<T>` (`kernels/common.cuh`) holds 16 bytes: `SIZE` = 4 floats, `.at[j]` is the one numbered j, and
 # `load_vec` loads it. `VECTORS` is known to the compiler, which writes the loops out: a register has no address that a
 # running index could pick. At a width of 384, each lane has 3 vectors of 4 floats.
 
@@ -437,14 +437,14 @@ for name, found, bits in zip(("atomics", "two stages"), (atomic, dbeta), zip(*re
 
 # %% [markdown]
 # Equal bits on every run make a mistake findable: that is worth a second launch. The library's later versions compute
-# dx and the partial sums in one go, so that x and dy are read once (`minivit/kernels/layernorm_backward.cu` counts it).
+# dx and the partial sums in one go, so that x and dy are read once (`kernels/layernorm_backward.cu` counts it).
 #
 # ## Is it right?
 #
 # The operations of `device="emulator"` are these kernels, launched for you. In float64, against differences:
 
 # %%
-from minivit.device import DeviceError, get_device
+from minivit.devices import DeviceError, get_device
 
 ops = get_device("emulator").ops
 small = {"x": rng.standard_normal((5, 12)), "gamma": rng.standard_normal(12), "beta": rng.standard_normal(12)}
@@ -793,7 +793,7 @@ check.kernel(
 # - Add up a row by a tree with barriers, or by shuffles without; and read the checker's report when a barrier is missing.
 # - Compute a variance that survives a large mean, and a sum over rows that has the same bits on every run.
 #
-# In the library: `minivit/kernels/layernorm.cu`, `minivit/kernels/layernorm_backward.cu`, and their launches in
-# `minivit/gpu/launches/layernorm.py`. Sources: J. L. Ba et al., *Layer Normalization*, arXiv 1607.06450; M. Harris,
+# In the library: `kernels/layernorm.cu`, `kernels/layernorm_backward.cu`, and their launches in
+# `minivit/devices/launches/layernorm.py`. Sources: J. L. Ba et al., *Layer Normalization*, arXiv 1607.06450; M. Harris,
 # *Optimizing Parallel Reduction in CUDA*, NVIDIA; A. Karpathy, *llm.c*, whose ladders of LayerNorm kernels inspired this
 # one. Next: attention, whose N² scores are better never written down.

@@ -292,7 +292,7 @@ draw.addresses(
 #
 # ## The library's ladder
 #
-# `minivit/kernels/attention_materialised.cu` has v1 and v2, which store S and P; `minivit/kernels/attention.cu` has v3 to v5:
+# `kernels/attention_materialised.cu` has v1 and v2, which store S and P; `kernels/attention.cu` has v3 to v5:
 #
 # - **v1** three kernels: a thread an element of S, a warp a row of P, a thread an element of out.
 # - **v2** S and out in squares whose inputs are first copied to shared memory: read once a square, not once a thread.
@@ -307,9 +307,9 @@ draw.addresses(
 # `shared`: it depends on d.
 
 # %%
-from minivit.device import DeviceError, get_device
-from minivit.gpu.emulated import Emulator
-from minivit.gpu.launch import KERNELS
+from minivit.devices import DeviceError, get_device
+from minivit.devices.emulator import Emulator
+from minivit.devices.launch import KERNELS
 
 
 class Counting(Emulator):  # the device, which also keeps a profile of each launch
@@ -500,7 +500,7 @@ kept = 8 * 12 * 577 * 4
 # END
 
 # %% role="check"
-from minivit.gpu.launches.attention import attention_shapes
+from minivit.devices.launches.attention import attention_shapes
 
 shapes = attention_shapes(8, 12, (384 // 16) ** 2 + 1, 64)
 elements, numbers = int(np.prod(shapes["weights"])), int(np.prod(shapes["lse"]))
@@ -906,6 +906,6 @@ check.kernel(
 # - Count sectors and bank conflicts of a ladder of kernels; and run the backward without P:
 #   from q, k, v, dO, lse and δ.
 #
-# In the library: `minivit/kernels/attention.cu`, `minivit/kernels/attention_materialised.cu`, their launches in
-# `minivit/gpu/launches/attention.py`, and the operations in `minivit/gpu/attention.py`. Sources: M. Milakov and N. Gimelshein,
+# In the library: `kernels/attention.cu`, `kernels/attention_materialised.cu`, their launches in
+# `minivit/devices/launches/attention.py`, and the operations in `minivit/devices/attention.py`. Sources: M. Milakov and N. Gimelshein,
 # *Online normalizer calculation for softmax*, arXiv 1805.02867; T. Dao et al., *FlashAttention*, arXiv 2205.14135.

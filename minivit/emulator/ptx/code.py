@@ -17,6 +17,7 @@ from . import nvrtc
 from .parse import parse
 from .translate import translate
 
+FOLDER = Path(__file__).parent
 TARGET = "compute_80"  # Ampere: what newer GPUs have beyond it the kernels here do not use
 OPTIONS = ("-lineinfo",)  # each instruction's line in the .cu file
 
@@ -50,5 +51,5 @@ def _translated(module, names: Sequence[str]) -> str:
 
 def _translator() -> str:
     """A change of the translator makes what it has made before out of date."""
-    files = sorted(Path(__file__).parent.glob("ptx*.py"))
+    files = sorted(FOLDER.glob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

@@ -1,6 +1,6 @@
 """What each PTX instruction is in C++: a table for those that compute, a function for each of the others.
 
-The C++ functions are in minivit/kernels/emulator/ptx.h.
+The C++ functions are in minivit/emulator/runtime/ptx.h.
 """
 
 import re

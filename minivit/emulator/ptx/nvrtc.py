@@ -1,7 +1,7 @@
 """NVRTC, NVIDIA's CUDA compiler as a library, called through ctypes: CUDA C++ in, PTX or machine code out.
 
 It needs neither a GPU nor a driver. PTX is the assembly language of a virtual GPU: parse.py reads it, and the emulator
-runs it. Machine code (a CUBIN) is what minivit.gpu.static counts registers in.
+runs it. Machine code (a CUBIN) is what minivit.devices.static counts registers in.
 """
 
 import ctypes

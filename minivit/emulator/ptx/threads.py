@@ -1,6 +1,6 @@
 """The PTX instructions by which threads meet or part: branches and calls, barriers, shuffles, votes, atomics.
 
-They call the functions of minivit/kernels/emulator/runtime.h that kernels compiled from source call, too.
+They call the functions of minivit/emulator/runtime/runtime.h that kernels compiled from source call, too.
 """
 
 from .instructions import TYPES, Unknown, identifier, space_of

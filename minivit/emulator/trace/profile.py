@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import LaunchError
-from ..module import Kernel
-from .check import SECONDS, Launched, launch_traced
 from .findings import ATOMIC, READ, SHARED, WRITE, Place
+from .launch import SECONDS, Launched, TracedKernel, launch_traced
 from .traced import PROFILE, SiteCount
 
 SECTOR = 32
@@ -163,7 +162,7 @@ class ProfileReport:
 
 
 def profile(
-    kernel: Kernel, grid: int | tuple, block: int | tuple, *args: object, shared: int = 0, seconds: int = SECONDS
+    kernel: TracedKernel, grid: int | tuple, block: int | tuple, *args: object, shared: int = 0, seconds: int = SECONDS
 ) -> ProfileReport:
     """Run a kernel in a process of its own and count what it asks of the memory. The arrays stay as they are.
 

@@ -1,0 +1,62 @@
+"""What the operations on kernels are made of: new arrays, launches by their arguments' names, and the checks that a
+kernel cannot make itself.
+"""
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from .. import ops
+from .launch import Launch, ctype, is_aligned
+from .launches import LADDERS
+
+Array = Any  # NumPy's on the emulator, CuPy's on a GPU
+
+
+class BackEnd(Protocol):
+    """What launches kernels: cuda.py and emulator.py."""
+
+    def empty(self, shape: int | tuple[int, ...], dtype: np.dtype) -> Array: ...
+
+    def launch(self, launch: Launch, *arguments: object) -> None: ...
+
+
+class KernelLauncher:
+    """Launches on a back end. An operation that has no kernel is minivit.ops's.
+
+    `versions` maps a ladder's name to the version to use, for all models of the device; else it is the best that fits.
+    """
+
+    def __init__(self, back_end: BackEnd) -> None:
+        self._back_end = back_end
+        self.versions: dict[str, int] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(ops, name)  # an operation without a kernel
+
+    def version(self, ladder: str) -> int | None:
+        """The version that was chosen for a ladder. Raises ValueError where another choice has a name that is none."""
+        if unknown := self.versions.keys() - LADDERS:
+            raise ValueError(f"versions has {sorted(unknown)[0]!r}, expected some of {', '.join(LADDERS)}")
+        return self.versions.get(ladder)
+
+    def run(self, launches: Launch | list[Launch], **values: object) -> None:
+        """Launch in order; each kernel finds its arguments by the names in its row of the table."""
+        for launch in [launches] if isinstance(launches, Launch) else launches:
+            self._back_end.launch(launch, *(values[name] for name in launch.names))
+
+    def new_arrays(self, like: Array, *shapes: tuple[int, ...]) -> list[Array]:
+        ctype(like.dtype)  # refuses what no kernel computes with
+        return [self._back_end.empty(shape, like.dtype) for shape in shapes]
+
+
+def contiguous(x: Array) -> Array:
+    """Kernels walk through memory: an array that lies scattered, or begins where no 16 bytes do, is copied first."""
+    return x if x.flags.c_contiguous and is_aligned(x) else x.copy()
+
+
+def expect_shape(shape: tuple[int, ...], **arrays: Array) -> None:
+    """A kernel reads as far as it is told to. NumPy would find out that a shape is wrong; here it must be asked."""
+    for name, array in arrays.items():
+        if array.shape != shape:
+            raise ValueError(f"{name} has shape {array.shape}, expected {shape}")

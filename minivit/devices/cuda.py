@@ -1,0 +1,74 @@
+"""The back end for a GPU: CuPy's arrays, its matrix products (cuBLAS) and its compiler for our kernels (NVRTC)."""
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ..emulator.source import flatten
+from .device import DeviceError
+from .kernel_ops import KernelOps
+from .launch import KERNELS, SHARED, Launch
+
+OPTIONS = ("--std=c++17",)  # and CuPy adds -ftz=true: floats below 1.2e-38 count as zero
+NULL = np.intp(0)  # older releases of CuPy make something else of None
+
+
+class Cuda:
+    """device="cuda". Launches go to CuPy's current stream and device; nothing here waits for the GPU."""
+
+    name = "cuda"
+    threads = 1  # one thread feeds the GPU
+    whole_batches = True
+
+    def __init__(self) -> None:
+        self._cupy = _import_cupy()
+        self._kernels: dict[str, Any] = {}
+        self.ops = KernelOps(self)
+        self.adamw_update = self.ops.adamw_update
+
+    def asarray(self, array: np.ndarray) -> Any:
+        return self._cupy.asarray(array)
+
+    def to_numpy(self, array: Any) -> np.ndarray:
+        return self._cupy.asnumpy(array)
+
+    def generator(self, seed: np.random.SeedSequence) -> Any:
+        # Its states are cheap to set up, those of CuPy's default are not, and there is a new generator for every step.
+        return self._cupy.random.Generator(self._cupy.random.Philox4x3210(seed))
+
+    def empty(self, shape: int | tuple[int, ...], dtype: np.dtype) -> Any:
+        return self._cupy.empty(shape, dtype)
+
+    def launch(self, launch: Launch, *arguments: object) -> None:
+        """Start a kernel: its arguments checked, since CuPy does not."""
+        typed = tuple(NULL if value is None else value for value in launch.typed(arguments))
+        self._kernel(launch)(launch.grid, launch.block, typed, shared_mem=launch.shared)
+
+    def _kernel(self, launch: Launch) -> Any:
+        """Compiled when it is first launched; CuPy keeps the result on disk, by the text that `flatten` makes."""
+        if launch.kernel not in self._kernels:
+            module = self._cupy.RawModule(
+                code=flatten(KERNELS / launch.file), options=OPTIONS, name_expressions=(launch.kernel,)
+            )
+            self._kernels[launch.kernel] = module.get_function(launch.kernel)
+        kernel = self._kernels[launch.kernel]
+        if launch.shared > SHARED:  # none of ours, but one of yours may: more than 48 KB must be asked for
+            kernel.max_dynamic_shared_size_bytes = launch.shared
+        return kernel
+
+
+def _import_cupy() -> ModuleType:
+    try:
+        import cupy
+    except ImportError as error:
+        raise DeviceError(
+            f'device="cuda" needs CuPy ({error}): pip install "minivit[cuda13]" (drivers of 2025 and newer) or '
+            '"minivit[cuda12]"; device="emulator" runs the same kernels on the CPU'
+        ) from error
+    if not cupy.is_available():
+        raise DeviceError(
+            'device="cuda" finds no GPU: CuPy is installed, but no NVIDIA driver or no device answers (does nvidia-smi '
+            'list one?); device="emulator" runs the same kernels on the CPU'
+        )
+    return cupy

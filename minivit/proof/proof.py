@@ -1,0 +1,111 @@
+"""Every gradient of this project against finite differences: each operation by itself, then whole small models.
+
+    python -m minivit check        prints what follows here
+
+In float64, every element looked at, with a random upstream gradient (see gradcheck.py). The axes of an argument differ
+in length wherever the operation lets them, so that no transpose can hide. cases.py has the list.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+
+from ..gradcheck import Check, Report, both_gradients, compare, compare_scaled, compare_zero, numerical_gradient
+from ..model import ViT, ViTConfig, parameter_shapes
+from .cases import CONFIGS, OPS, noise
+
+KINK_STEP = 1e-7
+
+
+def check_op(name: str, seed: int = 0) -> Report:
+    """Every gradient of one entry of OPS, at random arguments of order one."""
+    forward, backward, shapes = OPS[name]
+    rng = np.random.default_rng(seed)
+    arguments = {name: rng.uniform(-1, 1, shape) for name, shape in shapes.items()}
+    return _report(both_gradients(forward, backward, arguments, seed), compare)
+
+
+def check_ops(seed: int = 0) -> Iterator[tuple[str, Report]]:
+    """All of OPS, one by one."""
+    for name in OPS:
+        yield name, check_op(name, seed)
+
+
+def order_one_parameters(config: ViTConfig, seed: int = 0) -> dict[str, np.ndarray]:
+    """Parameters at which every gradient is of order one, so that an error cannot pass for rounding.
+
+    At the usual initialisation most gradients are tiny, and those of the queries and keys all but zero. Biases are
+    N(0, ½²): larger ones push MLP units into the flat tail of the GELU.
+    """
+    rng = np.random.default_rng(seed)
+    params = {}
+    for name, shape in parameter_shapes(config).items():
+        x = rng.standard_normal(shape)
+        if name.endswith("bias"):
+            x *= 0.5
+        elif name.endswith("gamma") or (name.endswith("weight") and x.ndim == 1):
+            x = 1 + 0.2 * x  # LayerScale and LayerNorm multiply
+        elif name.endswith("weight"):
+            x *= math.prod(shape[:-1]) ** -0.5
+        params[name] = x
+    return params
+
+
+def check_model(config: ViTConfig, seed: int = 0) -> Report:
+    """Every parameter's gradient and the images' of a whole ViT, at parameters of order one, element by element.
+
+    One seed in twenty has, among thousands of elements, one so small (1e-6) that the differences' rounding fails it.
+    """
+    model = ViT(config, dtype=np.float64)
+    model.params = order_one_parameters(config, seed)
+    return _check(model, seed, compare, step=1e-3)
+
+
+def check_model_at_init(config: ViTConfig, seed: int = 0) -> Report:
+    """The same where training starts, each error relative to the largest gradient of its tensor.
+
+    The step is smaller, for the class token and the positions are small there, and a LayerNorm of them bends sharply.
+    """
+    return _check(ViT(config, seed, np.float64), seed, compare_scaled, step=1e-5)
+
+
+def check_models(seed: int = 0) -> Iterator[tuple[str, Report]]:
+    """All of CONFIGS at parameters of order one, one by one."""
+    for name, config in CONFIGS.items():
+        yield name, check_model(config, seed)
+
+
+def _check(model: ViT, seed: int, comparison: Callable[..., Check], step: float) -> Report:
+    """All of a model's gradients. What a hybrid's stem computes has kinks, the ReLUs', of which a step must cross none:
+    there the steps are tiny, which leaves enough digits only for errors relative to a tensor's largest gradient."""
+    rng = np.random.default_rng(seed)
+    images = rng.standard_normal((3, *model.config.image_shape))
+    dlogits = rng.standard_normal(model(images).shape)
+    grads, dimages = model.backward(dlogits, model.forward(images, noise())[1])
+
+    def loss() -> float:
+        return float(np.sum(model.forward(images, noise())[0] * dlogits))
+
+    places, analytic = model.params | {"images": images}, grads | {"images": dimages}
+    stem = tuple(name for name in places if model.config.stem is not None and name.startswith(("stem.", "images")))
+    rest = tuple(name for name in places if name not in stem)
+    checks: tuple[Check, ...] = ()
+    for names, h, by in ((stem, KINK_STEP, compare_scaled), (rest, step, comparison)):
+        gradients = ((name, analytic[name], numerical_gradient(loss, places[name], h)) for name in names)
+        checks += _report(gradients, by).checks
+    return Report(checks)
+
+
+def _report(gradients: Iterable[tuple[str, np.ndarray, np.ndarray]], comparison: Callable[..., Check]) -> Report:
+    """Analytic against numeric, the keys' bias by itself: it adds q·b to a whole row of scores, and softmax does not
+    see what is added to a whole row. Its gradient is exactly zero."""
+    checks = []
+    for name, analytic, numeric in gradients:
+        if name.endswith(("qkv.bias", "qkv_bias")):
+            analytic, numeric = analytic.reshape(3, -1), numeric.reshape(3, -1)  # q, k, v
+            checks.append(comparison(f"{name} (q, v)", analytic[[0, 2]], numeric[[0, 2]]))
+            checks.append(compare_zero(f"{name} (k: zero)", analytic[1], numeric[1]))
+        else:
+            checks.append(comparison(name, analytic, numeric))
+    return Report(tuple(checks))

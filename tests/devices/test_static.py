@@ -1,0 +1,137 @@
+"""What NVIDIA's compiler says about the kernels must not get worse than budget.json says.
+
+python tests/devices/test_static.py     writes budget.json anew: look at what has changed before you commit it
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from kernel_support import need
+
+from minivit.devices import command, launches
+from minivit.devices.launch import Launch
+from minivit.devices.static import Facts, disassembler, every_launch, examine
+from minivit.emulator.ptx import nvrtc
+
+BUDGET = Path(__file__).with_name("budget.json")
+COLUMNS = ("registers", "stack", "spills", "shared", "wide")  # wide: 128-bit loads and stores of global memory
+CAPABILITIES = (75, 80, 86, 89, 90, 100, 120)
+
+
+def kernels_of_a_model() -> list[Launch]:
+    """The kernels that a ViT-B/16 with relative position bias would run, in the versions that are chosen for it."""
+    dtype = np.float32
+    return [
+        *launches.attention_forward(2, 12, 197, 64, dtype, True),
+        *launches.attention_backward(2, 12, 197, 64, dtype, True),
+        launches.layernorm_forward(394, 768, dtype),
+        *launches.layernorm_backward(394, 768, dtype),
+        launches.gelu_forward(394 * 3072, dtype),
+        launches.gelu_backward(394 * 3072, dtype),
+        launches.patchify_forward((2, 224, 224, 3), (16, 16), dtype),
+        launches.cross_entropy(2, 1000, dtype),
+        launches.adamw(768 * 768, dtype),
+    ]
+
+
+def watched(capability: int) -> list[Launch]:
+    """Every kernel on one kind of GPU; on the others those of a model, because compiling takes its time."""
+    return every_launch() if capability == 80 else kernels_of_a_model()
+
+
+def numbers(fact: Facts) -> list[int | None]:
+    wide = None if fact.accesses is None else fact.accesses.get(128, 0)
+    return [fact.registers, fact.stack, fact.spills, fact.shared, wide]
+
+
+@pytest.fixture(scope="module")
+def budget() -> dict:
+    return json.loads(BUDGET.read_text())
+
+
+@pytest.mark.parametrize("capability", CAPABILITIES)
+def test_no_kernel_gets_worse(capability, budget):
+    need("nvrtc")
+    if capability not in nvrtc.architectures():
+        pytest.skip(f"this NVRTC does not compile for sm_{capability} any more")
+    # Another compiler gives other registers; so much may it need more.
+    slack = 1 if list(nvrtc.version()) == budget["nvrtc"] else 1.15
+    worse = []
+    for fact in examine(watched(capability), [capability]):
+        kernel = f"{fact.launch.kernel} on sm_{capability}"
+        if fact.launch.dtype == np.float32 and (fact.stack or fact.spills):
+            worse.append(f"{kernel} uses local memory: {fact.stack} bytes of stack, {fact.spills} of spills")
+        if not fact.occupancy.blocks:
+            worse.append(f"{kernel} cannot run: no block of it fits into a multiprocessor")
+        allowed = budget["kernels"].get(fact.launch.kernel, {}).get(str(capability))
+        if allowed is None:
+            worse.append(f"{kernel} is not in the budget")
+            continue
+        for column, now, before in zip(COLUMNS, numbers(fact), allowed, strict=True):
+            if column == "wide":
+                got_worse = now is not None and before is not None and now < before and slack == 1
+            else:
+                got_worse = now > before * slack
+            if got_worse:
+                worse.append(f"{kernel}: {column} {before} -> {now}")
+    assert not worse, "\n".join([*worse, "If this is meant: python tests/devices/test_static.py"])
+
+
+def test_the_budget_has_no_kernels_of_the_past(budget):
+    there = {row.kernel for capability in CAPABILITIES for row in watched(capability)}
+    assert set(budget["kernels"]) == there
+
+
+def test_local_memory_would_be_seen():
+    """Is a stack frame seen, and a wide load, where there is one? A rule that cannot fail proves nothing."""
+    need("nvrtc")
+    need("nvdisasm")
+    from minivit.devices.static import _global_accesses, _ptxas_reports
+
+    source = """
+    extern "C" __global__ void local(float* y, const int* x, int n) {
+        float kept[32];
+        for (int k = 0; k < n; ++k) kept[x[k]] = k;
+        y[threadIdx.x] = kept[x[threadIdx.x]];
+    }
+    extern "C" __global__ void wide(float4* y, const float4* x) { y[threadIdx.x] = x[threadIdx.x]; }"""
+    compiled = nvrtc.compile(source, "local.cu", "sm_80", options=("--ptxas-options=-v",))
+    reports = _ptxas_reports(compiled.log)
+    assert [reports[name][1] for name in ("local", "wide")] == [128, 0]
+    accesses = _global_accesses(compiled.code)
+    assert accesses["wide"] == {128: 2}
+    assert 128 not in accesses["local"]
+
+
+def test_the_command(capsys):
+    need("nvrtc")
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    assert command.kernels(parser.parse_args(["adamw<float>", "--sm", "90"])) == 0
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[0].split()[:3] == ["kernel", "sm", "registers"]
+    assert printed.splitlines()[1].startswith("adamw<float>  90")
+    assert "no kernel uses local memory" in printed
+    with pytest.raises(ValueError, match="--sm 7: expected some of 75"):
+        command.kernels(parser.parse_args(["--sm", "7"]))
+    with pytest.raises(ValueError, match="no kernel has 'nonesuch' in its name"):
+        command.kernels(parser.parse_args(["nonesuch"]))
+
+
+def write_budget() -> None:
+    if disassembler() is None:
+        raise SystemExit("nvdisasm is missing: pip install nvidia-cuda-nvdisasm")
+    kernels: dict[str, dict] = {}
+    for capability in CAPABILITIES:
+        for fact in examine(watched(capability), [capability]):
+            kernels.setdefault(fact.launch.kernel, {})[str(capability)] = numbers(fact)
+    rows = ",\n".join(f"    {json.dumps(name)}: {json.dumps(kernels[name])}" for name in sorted(kernels))
+    head = f'  "nvrtc": {list(nvrtc.version())},\n  "columns": {json.dumps(COLUMNS)},\n  "kernels": {{\n{rows}\n  }}'
+    BUDGET.write_text(f"{{\n{head}\n}}\n")
+
+
+if __name__ == "__main__":
+    write_budget()
