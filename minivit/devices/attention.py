@@ -21,7 +21,7 @@ class AttentionOps(KernelLauncher):
         rng: np.random.Generator | None = None,
     ) -> tuple[Array, tuple]:
         """For q, k, v (B, H, N, d) that lie anywhere: they are brought together first. The model's way to the kernel is
-        multihead_attention_forward, where they lie together already. Dropout on P needs P, so it takes the plain path.
+        self_attention_forward, where they lie together already. Dropout on P needs P, so it takes the plain path.
         """
         if dropout and rng is not None:
             out, cache = ops.attention_forward(q, k, v, bias, dropout, rng)
@@ -38,41 +38,30 @@ class AttentionOps(KernelLauncher):
         dq, dk, dv = dqkv.transpose(2, 0, 3, 1, 4)
         return dq, dk, dv, dbias
 
-    def multihead_attention_forward(
+    def self_attention_forward(
         self,
-        x: Array,
-        qkv_weight: Array,
-        qkv_bias: Array | None,
-        proj_weight: Array,
-        proj_bias: Array,
-        heads: int,
+        qkv: Array,
         bias: Array | None = None,
+        heads: int = 1,
         dropout: float = 0.0,
         rng: np.random.Generator | None = None,
     ) -> tuple[Array, tuple]:
-        """As ops/multihead.py, but no head is split off or merged: the kernel reads Q, K and V where the first product
-        has left them, and writes where the second one wants them.
+        """No head is split off or merged: the kernel reads Q, K and V where the product before it has left them, and
+        writes where the next one wants them. Windows, which have an axis more, and dropout take the plain path.
         """
-        if dropout and rng is not None:
-            arguments = x, qkv_weight, qkv_bias, proj_weight, proj_bias, heads, bias, dropout, rng
-            y, cache = ops.multihead_attention_forward(*arguments)
+        if (dropout and rng is not None) or qkv.ndim != 3 or np.ndim(bias) not in (0, 3):
+            y, cache = ops.self_attention_forward(qkv, bias, heads, dropout, rng)
             return y, ("plain", cache)
-        B, N, D = x.shape
-        qkv, qkv_cache = ops.linear_forward(x, qkv_weight, qkv_bias)
-        out, attention_cache = self.fused_attention_forward(qkv.reshape(B, N, 3, heads, D // heads), bias)
-        y, proj_cache = ops.linear_forward(out.reshape(B, N, D), proj_weight, proj_bias)
-        return y, ("fused", (qkv_cache, attention_cache, proj_cache))
+        B, N, width = qkv.shape
+        out, cache = self.fused_attention_forward(contiguous(qkv).reshape(B, N, 3, heads, width // (3 * heads)), bias)
+        return out.reshape(B, N, width // 3), ("fused", cache)
 
-    def multihead_attention_backward(self, dy: Array, cache: tuple) -> tuple:
+    def self_attention_backward(self, dy: Array, cache: tuple) -> tuple[Array, Array | None]:
         path, cache = cache
         if path == "plain":
-            return ops.multihead_attention_backward(dy, cache)
-        qkv_cache, attention_cache, proj_cache = cache
-        dmerged, dproj_weight, dproj_bias = ops.linear_backward(dy, proj_cache)
-        dqkv, dbias = self.fused_attention_backward(dmerged, attention_cache)
-        B, N, D = dmerged.shape
-        dx, dqkv_weight, dqkv_bias = ops.linear_backward(dqkv.reshape(B, N, 3 * D), qkv_cache)
-        return dx, dqkv_weight, dqkv_bias, dproj_weight, dproj_bias, dbias
+            return ops.self_attention_backward(dy, cache)
+        dqkv, dbias = self.fused_attention_backward(dy, cache)
+        return dqkv.reshape(*dy.shape[:2], -1), dbias
 
     def fused_attention_forward(self, qkv: Array, bias: Array | None) -> tuple[Array, tuple]:
         """qkv (B, N, 3, H, d) -> out (B, N, H, d). Cached: qkv, out and the log-sum-exp of each row of scores, from

@@ -1,13 +1,12 @@
 """The operations of minivit.ops, with the same names and signatures, and handwritten kernels inside.
 
-What has no kernel here (dense layers, class token, pooling, …) is minivit.ops itself: on a GPU its `@` is cuBLAS, and
+What has no kernel here (dense layers, tokens, pooling, …) is minivit.ops itself: on a GPU its `@` is cuBLAS, and
 NumPy hands its functions to CuPy where it is given CuPy's arrays. A cache is the pair's own business, so here it
 holds what the kernels want. Every version of a kernel can be had: `ops.versions["layernorm_forward"] = 1`.
 """
 
 import numpy as np
 
-from .. import ops
 from . import launches as table
 from .attention import AttentionOps
 from .base import Array, contiguous, expect_shape
@@ -43,7 +42,7 @@ class KernelOps(AttentionOps):
         )  # fmt: skip
         return dx, dgamma, dbeta
 
-    # ---- GELU and the MLP around it ----
+    # ---- GELU ----
 
     def gelu_forward(self, x: Array, kind: str = "erf") -> tuple[Array, tuple]:
         """Cached: x alone. Φ(x) is computed again in the backward, which costs less than a trip to memory and back."""
@@ -59,32 +58,6 @@ class KernelOps(AttentionOps):
         launch = table.gelu_backward(x.size, x.dtype, kind, self.version("gelu_backward"))
         self.run(launch, dx=dx, dy=contiguous(dy), x=x, n=x.size)
         return dx
-
-    def mlp_forward(
-        self,
-        x: Array,
-        weight1: Array,
-        bias1: Array,
-        weight2: Array,
-        bias2: Array,
-        gelu: str = "erf",
-        dropout: float = 0.0,
-        rng: np.random.Generator | None = None,
-    ) -> tuple[Array, tuple]:
-        """As ops/mlp.py, around this GELU."""
-        h, linear1_cache = ops.linear_forward(x, weight1, bias1)
-        h, gelu_cache = self.gelu_forward(h, gelu)
-        h, dropout_cache = ops.dropout_forward(h, dropout, rng)
-        y, linear2_cache = ops.linear_forward(h, weight2, bias2)
-        return y, (linear1_cache, gelu_cache, dropout_cache, linear2_cache)
-
-    def mlp_backward(self, dy: Array, cache: tuple) -> tuple:
-        linear1_cache, gelu_cache, dropout_cache, linear2_cache = cache
-        dh, dweight2, dbias2 = ops.linear_backward(dy, linear2_cache)
-        dh = ops.dropout_backward(dh, dropout_cache)
-        dh = self.gelu_backward(dh, gelu_cache)
-        dx, dweight1, dbias1 = ops.linear_backward(dh, linear1_cache)
-        return dx, dweight1, dbias1, dweight2, dbias2
 
     # ---- patches, positions, the loss, the update ----
 

@@ -7,13 +7,15 @@ in NumPy, wherever the model computes.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
 from .. import ops
 from ..devices import Cpu
 from ..model import ViT
-from ..model.head import final_norm_forward
+from ..model.attention_maps import off_lines
+from ..model.vit import final_norm, vit
 
 
 @dataclass
@@ -41,11 +43,12 @@ def observe(model: ViT, images: np.ndarray, classes: np.ndarray | None = None, g
     """
     config = model.config
     noting = ViT(config, params=model.numpy_params())
+    noting.layers = vit(config, every_token=True)
     noting.device = recorder = Recorder()
     logits, cache = noting.forward(noting.normalize(images))
     tokens = recorder.pooled
     if config.pool == "cls":  # the others' norm comes before, or is for the mean alone
-        tokens = final_norm_forward(ops, tokens, noting.params, config)[0]
+        tokens = noting.run(final_norm(config), tokens)
     if gradients:
         noting.backward(_one_hot(logits, classes), cache)  # images do not mix: each gets its own logit's gradient
     return Observation(logits, tokens, recorder.weights, recorder.gradients[::-1])
@@ -67,58 +70,46 @@ class Recorder(Cpu):
         self.weights: list[np.ndarray] = []
         self.gradients: list[np.ndarray] = []  # the last block's first
         self.pooled: np.ndarray | None = None
+        self._lines: dict[str, Any] = {}  # axial attention's grid, and which way its lines run now
         self.ops = SimpleNamespace(**vars(ops))
         for name in set(dir(self)) & set(ops.__all__):  # the methods below stand in for the operations of their names
             setattr(self.ops, name, getattr(self, name))
 
-    def multihead_attention_forward(self, *args: object) -> tuple[np.ndarray, tuple]:
-        y, cache = ops.multihead_attention_forward(*args)
-        self.weights.append(attention_weights(cache))
+    def self_attention_forward(self, *args: Any, **options: Any) -> tuple[np.ndarray, tuple]:
+        y, cache = ops.self_attention_forward(*args, **options)
+        self.weights.append(self._off_lines(attention_weights(cache)))
         return y, cache
 
-    def multihead_attention_backward(self, dy: np.ndarray, cache: tuple) -> tuple:
-        self.gradients.append(attention_weights_backward(dy, cache))
-        return ops.multihead_attention_backward(dy, cache)
+    def self_attention_backward(self, dy: np.ndarray, cache: tuple) -> tuple:
+        self.gradients.append(self._off_lines(attention_weights_backward(dy, cache)))
+        return ops.self_attention_backward(dy, cache)
 
-    def axial_attention_forward(self, *args: object) -> tuple[np.ndarray, tuple]:
-        y, cache = ops.axial_attention_forward(*args)
-        lines, grid, along = cache
-        self.weights.append(off_lines(attention_weights(lines), grid, along))
-        return y, cache
+    def lines_forward(self, x: np.ndarray, **lines: Any) -> tuple[np.ndarray, tuple]:
+        self._lines = lines
+        return ops.lines_forward(x, **lines)
 
-    def axial_attention_backward(self, dy: np.ndarray, cache: tuple) -> tuple:
-        lines, grid, along = cache
-        self.gradients.append(off_lines(attention_weights_backward(ops.to_lines(dy, grid, along), lines), grid, along))
-        return ops.axial_attention_backward(dy, cache)
+    def unlines_backward(self, dy: np.ndarray, cache: tuple) -> np.ndarray:
+        self._lines = dict(zip(("grid", "along"), cache, strict=True))
+        return ops.unlines_backward(dy, cache)
 
-    def pool_forward(self, x: np.ndarray, *args: object) -> tuple[np.ndarray, tuple]:
+    def pool_forward(self, x: np.ndarray, **options: Any) -> tuple[np.ndarray, tuple]:
         self.pooled = x
-        return ops.pool_forward(x, *args)
+        return ops.pool_forward(x, **options)
+
+    def _off_lines(self, weights: np.ndarray) -> np.ndarray:
+        return off_lines(weights, **self._lines) if self._lines else weights
 
 
 def attention_weights(cache: tuple) -> np.ndarray:
-    """The weights P (B, H, N, N) that `multihead_attention_forward` cached."""
-    return cache[1][4]
+    """The weights P (B, H, N, N) that `self_attention_forward` cached."""
+    return cache[0][4]
 
 
 def attention_weights_backward(dy: np.ndarray, cache: tuple) -> np.ndarray:
-    """`multihead_attention_backward`, only as far as the weights P of `y = [P_1 V_1 … P_H V_H] W_proj + b_proj`:
+    """`self_attention_backward`, only as far as the weights P of `y = [P_1 V_1 … P_H V_H]`:
 
-    dout = dy W_projᵀ, by heads;   dP = dout Vᵀ.      dy (B, N, D) -> dP (B, H, N, N).
+    dP = dout Vᵀ, by heads.      dy (B, N, D) -> dP (B, H, N, N).
     """
-    _, (_, _, v, *_), (_, proj_weight, _), heads = cache
-    B, N, D = dy.shape
-    dout = (dy @ proj_weight.T).reshape(B, N, heads, D // heads).swapaxes(1, 2)
+    (_, _, v, *_), heads = cache
+    (dout,) = ops.split_heads(dy, 1, heads)
     return dout @ v.swapaxes(-1, -2)
-
-
-def off_lines(weights: np.ndarray, grid: tuple[int, int], along: str) -> np.ndarray:
-    """Attention within the rows or columns of a grid, (B·lines, H, n, n) -> (B, H, N, N) with 0 off the line."""
-    gh, gw = grid
-    lines, H = (gh if along == "row" else gw), weights.shape[1]
-    by_line = weights.reshape(-1, lines, *weights.shape[1:])
-    full = np.zeros_like(weights, shape=(len(by_line), H, gh, gw, gh, gw))
-    for i in range(lines):
-        line = (i, slice(None), i, slice(None)) if along == "row" else (slice(None), i, slice(None), i)
-        full[(slice(None), slice(None), *line)] = by_line[:, i]
-    return full.reshape(len(by_line), H, gh * gw, gh * gw)

@@ -1,7 +1,9 @@
-"""The model: config.py (what there is to choose), then vit.py, embedding.py, block.py and head.py (the formula)."""
+"""The model: config.py (what there is to choose), vit.py (the layers that makes), model.py (with their numbers), and
+face.py (what one asks of it)."""
 
 from .config import ViTConfig
-from .shapes import count_parameters, parameter_shapes
-from .vit import ViT
+from .face import Classifier, ViT
+from .model import Model
+from .vit import count_parameters, parameter_shapes
 
-__all__ = ["ViT", "ViTConfig", "count_parameters", "parameter_shapes"]
+__all__ = ["Classifier", "Model", "ViT", "ViTConfig", "count_parameters", "parameter_shapes"]

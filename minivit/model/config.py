@@ -1,6 +1,6 @@
 """ViTConfig: every choice that makes one Vision Transformer differ from another, and the sizes that follow from it.
 
-shapes.py has the parameters that follow, sizes.py the published models by name.
+vit.py has the layers that follow, sizes.py the published models by name.
 """
 
 import dataclasses
@@ -53,7 +53,7 @@ class ViTConfig:
     stem                 a hybrid: residual units a stage of the ResNet before the patches, ()
                          its root alone; None: no ResNet
     stem_width           channels of the root; stage s = 0, 1, … gives 4 · 2ˢ times as many
-    stem_eps             whose ε the stem has, "google" or "timm" (see model/stem.py)
+    stem_eps             whose ε the stem has, "google" or "timm" (see model/resnet.py)
     dropout              rate in [0, 1), after every dense layer but qkv, and after the positions
     attention_dropout    rate in [0, 1), of the attention weights
     drop_path            rate in [0, 1) of the last block; it rises linearly from 0 at the first
@@ -245,6 +245,11 @@ class ViTConfig:
         return math.prod(self.grid) + self.prefix_tokens
 
     @property
+    def parts(self) -> int:
+        """Blocks, and units of the stem: each has parameters of its own."""
+        return self.depth + sum(self.stem or ())
+
+    @property
     def mlp_width(self) -> int:
         """M: numbers a token inside the MLP. SwiGLU's three weights instead of two take 2/3 of it, and DINOv2 rounds
         that up to a multiple of 8."""
@@ -264,6 +269,10 @@ class ViTConfig:
     def drop_path_rate(self, block: int) -> float:
         """timm's linear rule: 0 at the first block, `drop_path` at the last (arXiv 1603.09382: a step above 0)."""
         return self.drop_path * block / max(1, self.depth - 1)
+
+    @property
+    def summary(self) -> str:
+        return f"{self.width} wide, {self.depth} blocks, {self.heads} heads"
 
     def to_dict(self) -> dict:
         """For JSON; `ViTConfig(**d)` is the way back."""

@@ -2,61 +2,74 @@
 
 import json
 import os
+from typing import Any, Protocol
 
 import numpy as np
 
 from ..files import read_npz, write_npz
-from .config import ViTConfig
-from .shapes import parameter_shapes
+from ..layers import Arrays, Chain
+from .model import declared
 
 CONFIG = "minivit.config"  # entries that are no parameter start with "minivit."
+MODEL = "minivit.model"  # the name of the class; files from before there were several have none, and are ViTs
 
 
-def save_model(path: str | os.PathLike, config: ViTConfig, params: dict[str, np.ndarray], **extra: np.ndarray) -> None:
-    """Write a model; `extra` entries (a checkpoint's) are stored beside it under "minivit.<name>".
+class Kind(Protocol):
+    """What is asked of a model's class: what its configuration is, and what layers that makes."""
 
-    Raises ValueError, before anything is written, where `load_model` would refuse the file.
+    __name__: str
+    Config: type
+
+    @staticmethod
+    def describe(config: Any) -> Chain: ...
+
+
+def save_model(path: str | os.PathLike, kind: Kind, config: Any, params: Arrays, **extra: np.ndarray) -> None:
+    """Write a model of a class, `kind`; `extra` entries (a checkpoint's) are stored beside it under "minivit.<name>".
+
+    params: its buffers, too. Raises ValueError, before anything is written, where `load_model` would refuse the file.
     """
-    _check(f"{path} cannot be written: the model", config, params)
+    _check(f"{path} cannot be written: the model", kind, config, params)
     extra = {f"minivit.{name}": value for name, value in extra.items()}
-    write_npz(path, {CONFIG: np.array(json.dumps(config.to_dict())), **params, **extra})
+    head = {CONFIG: np.array(json.dumps(config.to_dict())), MODEL: np.array(kind.__name__)}
+    write_npz(path, {**head, **params, **extra})
 
 
-def load_model(path: str | os.PathLike) -> tuple[ViTConfig, dict[str, np.ndarray]]:
+def load_model(path: str | os.PathLike, kind: Kind) -> tuple[Any, Arrays]:
     """Read what `save_model` wrote. Every parameter must be there, with the configuration's shape and one float dtype.
 
     Raises FileNotFoundError, or ValueError that names what is wrong.
     """
-    return parse_model(path, read_npz(path))
+    return parse_model(path, read_npz(path), kind)
 
 
-def parse_model(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> tuple[ViTConfig, dict[str, np.ndarray]]:
-    """`load_model`, of a file's arrays that were read before."""
+def parse_model(path: str | os.PathLike, arrays: Arrays, kind: Kind) -> tuple[Any, Arrays]:
+    """`load_model`, of a file's arrays that were read before. They keep the order of the file."""
     if CONFIG not in arrays:
         raise ValueError(
             f"{path} is not a minivit model: it has no entry {CONFIG!r} (it has {', '.join(sorted(arrays)[:5])} …)"
         )
+    if (model := str(arrays.get(MODEL, "ViT"))) != kind.__name__:
+        raise ValueError(f"{path} holds a {model}, expected a {kind.__name__}: load it with {model}.load")
     try:
         options = json.loads(str(arrays[CONFIG]))
         if not isinstance(options, dict):
             raise ValueError(f"it is a {type(options).__name__}, expected a dict")
-        config = ViTConfig(**options)
+        config = kind.Config(**options)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path}: its configuration cannot be read: {error}") from error
     params = {name: array for name, array in arrays.items() if not name.startswith("minivit.")}
-    _check(path, config, params)
-    return config, {name: params[name] for name in parameter_shapes(config)}
+    _check(path, kind, config, params)
+    return config, params
 
 
-def _check(what: str, config: ViTConfig, params: dict[str, np.ndarray]) -> None:
+def _check(what: str | os.PathLike, kind: Kind, config: Any, params: Arrays) -> None:
     """Raise ValueError, which begins with `what`, unless `params` are a model of this configuration."""
-    units = sum(config.stem or ())
-    if config.depth + units > len(params):  # else 10⁹ blocks in a stranger's file would fill the memory with names
+    if config.parts > len(params):  # else 10⁹ blocks in a stranger's file would fill the memory with names
         raise ValueError(
-            f"{what} has {len(params)} parameters, too few for its configuration's depth {config.depth}"
-            + (f" and {units} units in its stem" if units else "")
+            f"{what} has {len(params)} parameters, too few for the {config.parts} blocks and units of its configuration"
         )
-    shapes = parameter_shapes(config)
+    shapes = {name: parameter.shape for name, parameter in declared(kind.describe(config)).items()}
     if missing := sorted(shapes.keys() - params.keys()):
         raise ValueError(f"{what} lacks {len(missing)} parameters of its configuration: {', '.join(missing[:5])}")
     if extra := sorted(params.keys() - shapes.keys()):

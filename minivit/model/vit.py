@@ -1,262 +1,146 @@
-"""The Vision Transformer, top to bottom (Dosovitskiy et al., arXiv 2010.11929):
+"""The Vision Transformer, described, top to bottom (Dosovitskiy et al., arXiv 2010.11929):
 
-    z₀ = [cls | patches E] + positions                     embedding.py
-    z' = z + MSA(LN(z)),  z = z' + MLP(LN(z'))             block.py, L times
-    logits = LN(cls or mean of z_L) W + b                  head.py
+    z₀ = [cls | patches E] + positions                     embedding           (equation 1)
+    z' = z + MSA(LN(z)),  z'' = z' + MLP(LN(z'))           block, L times      (2, 3)
+    logits = LN(cls or mean of z_L) W + b                  features, head      (4)
 
-A model is a configuration and a flat dict of parameters; the gradients are a dict with the same keys.
+A configuration becomes layers (layers/layer.py), from which the forward, the backward, the parameters and their starts
+follow. What a plain ViT has not (relative positions, axial attention, SwiGLU, a ResNet first) is in variants.py and
+resnet.py. Next: model.py, the layers with their numbers.
 """
 
-import os
-from collections.abc import Callable
+import math
 
-import numpy as np
-
-from ..devices import get_device
-from ..devices.workers import in_shards
-from ..ops import softmax_forward
-from .block import block_attention, block_backward, block_forward, relative_index
+from .. import ops
+from ..layers import Chain, Fork, Layer, Let, Op, Parameter, Residual, Value
+from ..layers.parts import attention, branch_end, dense, drop, first_attention, mlp, norm
 from .config import ViTConfig
-from .embedding import embedding_backward, embedding_forward, fixed_positions
-from .files import load_model, save_model
-from .head import features_backward, features_forward, final_norm_forward, heads_backward, heads_forward
-from .images import check_images, check_labels, check_pixels, check_shape, normalize
-from .init import init_parameters
-from .shapes import count_parameters
-
-SHARD_TOKENS = 800  # in evaluation a CPU's thread takes as many images as have these: products large, memory small
-DEVICE_BATCH = 100  # images at a time to a GPU, so that its memory need not grow with their number
+from .resnet import stem
+from .variants import axial_block, relative_bias, swiglu
 
 
-class ViT:
-    """A Vision Transformer: `logits = model(images)`.
+def vit(config: ViTConfig, every_token: bool = False) -> Chain:
+    """images (B, height, width, C) -> logits (B, K); of two heads (B, 2, K); without classes the features (B, F).
 
-    config: the architecture; seed and init: how the parameters start (see init.py); dtype: np.float32 to train,
-    np.float64 to check gradients; or the parameters themselves. `params` is a plain dict: replace its arrays
-    as you like (by the device's own), but once a Trainer holds the model, write into them (`params[name][...] = …`).
-    device: "cpu" for NumPy, "cuda" for a GPU, "emulator" for the GPU's kernels run on the CPU (see devices/). Where
-    arrays are returned they are the device's own, CuPy's on "cuda"; `predict` and `attention` return NumPy's.
+    every_token: the last block computes all tokens, also where the head reads one (to look at them).
     """
-
-    def __init__(
-        self,
-        config: ViTConfig,
-        seed: int = 0,
-        dtype: type = np.float32,
-        init: str = "timm",
-        params: dict[str, np.ndarray] | None = None,
-        device: str = "cpu",
-    ) -> None:
-        if params is not None:
-            dtype = params["patch_embed.proj.weight"].dtype
-        if np.dtype(dtype) not in (np.float32, np.float64):
-            raise ValueError(f"dtype is {np.dtype(dtype)}, expected float32 or float64")
-        self.config = config
-        self.device = get_device(device)
-        params = init_parameters(config, seed, dtype, init) if params is None else params
-        self.params = {name: self.device.asarray(array) for name, array in params.items()}
-        self.dtype = self.params["patch_embed.proj.weight"].dtype
-        self._shard = max(1, SHARD_TOKENS // config.tokens)
-        self._waves = self._constant(fixed_positions(self.device.ops, config, self.dtype))
-        self._relative_index = self._constant(relative_index(self.device.ops, config))
-        self._image_mean, self._image_std = (
-            self._constant(np.asarray(value, self.dtype)) for value in (config.image_mean, config.image_std)
-        )
-
-    def __call__(self, images: np.ndarray) -> np.ndarray:
-        """logits = model(images), in evaluation: images (B, height, width, C), normalised -> (B, K)."""
-        return _mean(self._forward(images)[0])
-
-    def forward(self, images: np.ndarray, rng: np.random.Generator | None = None) -> tuple[np.ndarray, tuple]:
-        """images (B, height, width, C), normalised -> logits (B, K) and the cache for `backward`.
-
-        rng: the source of dropout and drop path in training; without one nothing is dropped (evaluation).
-        Raises ValueError or TypeError, naming what was given and expected, for images that do not fit.
-        """
-        logits, cache = self._forward(images, rng, keep=True)
-        return _mean(logits), cache
-
-    def backward(self, dlogits: np.ndarray, cache: tuple) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """`forward` in reverse: dlogits (B, K) -> the gradients (a dict like `params`) and dimages (like images)."""
-        heads = 1 + self.config.distilled
-        return self._backward((dlogits / heads,) * heads, cache)
-
-    def both_logits(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """A distilled model's two opinions, from the class token and the distillation token: (B, K) each."""
-        self._check_two_heads()
-        return self._forward(images)[0]
-
-    def forward_both(
-        self, images: np.ndarray, rng: np.random.Generator | None = None
-    ) -> tuple[tuple[np.ndarray, np.ndarray], tuple]:
-        """As `forward`, but the logits of both heads, for a loss of its own on each, and the cache for the next."""
-        self._check_two_heads()
-        return self._forward(images, rng, keep=True)
-
-    def backward_both(
-        self, dlogits: tuple[np.ndarray, np.ndarray], cache: tuple
-    ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """`forward_both` in reverse: the gradients of both heads' logits -> the gradients and dimages."""
-        return self._backward(tuple(dlogits), cache)
-
-    def _check_two_heads(self) -> None:
-        if not self.config.distilled:
-            raise ValueError("the model has one head: logits of two need a configuration with distilled=True")
-
-    def _forward(
-        self, images: np.ndarray, rng: np.random.Generator | None = None, keep: bool = False
-    ) -> tuple[tuple[np.ndarray, ...], tuple]:
-        """The logits of each head, and the cache for `_backward`, which needs keep=True."""
-        x, embedding, blocks = self._last_tokens(images, rng, keep)
-        x, features = features_forward(self.device.ops, x, self.params, self.config)
-        logits, heads = heads_forward(self.device.ops, x, self.params, self.config)
-        return logits, (embedding, blocks, features, heads)
-
-    def _backward(self, dlogits: tuple[np.ndarray, ...], cache: tuple) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        ops, config, (embedding, blocks, features, heads) = self.device.ops, self.config, cache
-        dx, grads = heads_backward(ops, dlogits, heads, config)
-        dx, features_grads = features_backward(ops, dx, features, config)
-        grads |= features_grads
-        for i in reversed(range(config.depth)):
-            dx, block_grads = block_backward(ops, dx, blocks[i])
-            grads |= {f"blocks.{i}.{short}": grad for short, grad in block_grads.items()}
-        dimages, embedding_grads = embedding_backward(ops, dx, embedding, config)
-        grads |= embedding_grads
-        return {name: grads[name] for name in self.params}, dimages
-
-    def loss_and_grads(
-        self,
-        images: np.ndarray,
-        labels: np.ndarray,
-        rng: np.random.Generator | None = None,
-        label_smoothing: float = 0.0,
-    ) -> tuple[float, dict[str, np.ndarray]]:
-        """The mean cross-entropy of a batch and its gradient for every parameter.
-
-        labels (B,) class indices or (B, K) probabilities; rng: switches dropout and drop path on.
-        """
-        logits, cache = self.forward(images, rng)
-        labels = self.device.asarray(check_labels(labels, len(logits), self.config))
-        ops = self.device.ops
-        loss, loss_cache = ops.cross_entropy_forward(logits, labels, label_smoothing)
-        grads, _ = self.backward(ops.cross_entropy_backward(1.0, loss_cache), cache)
-        return float(loss), grads
-
-    def features(self, images: np.ndarray) -> np.ndarray:
-        """What the head sees: images (B, height, width, C), normalised -> (B, F). Of two heads, the mean of both."""
-        x, *_ = self._last_tokens(images)
-        features, _ = features_forward(self.device.ops, x, self.params, self.config)
-        return features.mean(axis=1) if self.config.distilled else features
-
-    def tokens(self, images: np.ndarray) -> np.ndarray:
-        """Every token at the end: images (B, height, width, C), normalised -> (B, N, D), config.prefix_tokens before
-        the patches. They have gone through the last norm, but with pool "gap", whose norm is for their mean alone."""
-        x, *_ = self._last_tokens(images)
-        return x if self.config.pool == "gap" else final_norm_forward(self.device.ops, x, self.params, self.config)[0]
-
-    def _last_tokens(
-        self, images: np.ndarray, rng: np.random.Generator | None = None, keep: bool = False
-    ) -> tuple[np.ndarray, tuple | None, list]:
-        """z_L (B, N, D) and, with `keep`, the caches. Without, in evaluation, a CPU's threads share the images."""
-        images = self.device.asarray(check_images(images, self.config, self.dtype))
-        if keep or self.device.threads == 1:
-            return self._encode(images, rng, keep)
-        return in_shards(self.device, lambda shard: self._encode(shard)[0], images, self._shard, None), None, []
-
-    def _encode(
-        self, images: np.ndarray, rng: np.random.Generator | None = None, keep: bool = False
-    ) -> tuple[np.ndarray, tuple | None, list]:
-        """`_last_tokens`, in one piece. Without `keep` each cache is let go at once, and a deep model needs no more
-        memory than one of its blocks."""
-        ops, blocks = self.device.ops, []
-        x, embedding = self._embed(images, rng)
-        embedding = embedding if keep else None
-        for i, p in enumerate(self._block_params()):
-            x, cache = block_forward(ops, x, p, self.config, self.config.drop_path_rate(i), self._relative_index, rng)
-            if keep:
-                blocks.append(cache)
-            del cache
-        return x, embedding, blocks
-
-    def _embed(self, images: np.ndarray, rng: np.random.Generator | None = None) -> tuple[np.ndarray, tuple]:
-        return embedding_forward(self.device.ops, images, self.params, self.config, self._waves, rng)
-
-    def predict(self, images: np.ndarray) -> np.ndarray:
-        """Raw images, uint8 in 0 … 255 or floats in [0, 1], (B, height, width, C) -> class probabilities (B, K).
-
-        Normalises with the configuration's image_mean and image_std. `predict(images).argmax(axis=1)` are the classes.
-        """
-        if not self.config.classes:
-            raise ValueError("the model has no head (classes is 0), so no probabilities: use model.features(images)")
-        return softmax_forward(self.on_raw(self, images))[0]
-
-    def on_raw(
-        self, function: Callable[[np.ndarray], np.ndarray], images: np.ndarray, workers: int | None = None
-    ) -> np.ndarray:
-        """`model` itself or `model.features` of any number of raw images, as a NumPy array (n, …).
-
-        workers: the threads on a CPU, one a core unless told otherwise; the result is the same for any number.
-        """
-        check_pixels(images)
-        check_shape(images, self.config)  # all of them, so that the error names the shape that was given
-
-        def run(raw: np.ndarray) -> np.ndarray:
-            return self.device.to_numpy(function(self.normalize(raw)))
-
-        size = DEVICE_BATCH if self.device.threads == 1 else self._shard
-        return in_shards(self.device, run, images, size, workers)
-
-    def normalize(self, images: np.ndarray) -> np.ndarray:
-        """Raw images, uint8 or floats in [0, 1] -> what the model was trained on, (pixel − image_mean) / image_std."""
-        check_pixels(images)
-        return normalize(self.device.asarray(images), self._image_mean, self._image_std)
-
-    def attention(self, images: np.ndarray) -> np.ndarray:
-        """Where every head looks: images (B, height, width, C), normalised -> (L, B, H, N, N), rows sum to 1.
-
-        The patches follow, in reading order, after config.prefix_tokens others: class token, distillation, registers.
-        """
-        ops, index, maps = self.device.ops, self._relative_index, []
-        x, _ = self._embed(self.device.asarray(check_images(images, self.config, self.dtype)))
-        for p in self._block_params():
-            maps.append(block_attention(ops, x, p, self.config, index))
-            x, _ = block_forward(ops, x, p, self.config, relative_index=index)
-        return self.device.to_numpy(np.stack(maps))
-
-    def _block_params(self) -> list[dict[str, np.ndarray]]:
-        """Each block's parameters by their short names: params["blocks.2.norm1.weight"] -> [2]["norm1.weight"]."""
-        blocks: list[dict[str, np.ndarray]] = [{} for _ in range(self.config.depth)]
-        for name, array in self.params.items():
-            if name.startswith("blocks."):
-                _, i, short = name.split(".", 2)
-                blocks[int(i)][short] = array
-        return blocks
-
-    def _constant(self, array: np.ndarray | None) -> np.ndarray | None:
-        """What every forward needs and no training changes is brought to the device once."""
-        return None if array is None else self.device.asarray(array)
-
-    def numpy_params(self) -> dict[str, np.ndarray]:
-        """`params` as NumPy arrays, wherever the model computes."""
-        return {name: self.device.to_numpy(array) for name, array in self.params.items()}
-
-    def save(self, path: str | os.PathLike) -> None:
-        """Write configuration and parameters to a .npz (no pickle; a temporary file, then renamed)."""
-        save_model(path, self.config, self.numpy_params())
-
-    @classmethod
-    def load(cls, path: str | os.PathLike, device: str = "cpu") -> "ViT":
-        """Read a model that `save` wrote, or the model in a training checkpoint. Raises ValueError for other files."""
-        config, params = load_model(path)
-        return cls(config, params=params, device=device)
-
-    def __repr__(self) -> str:
-        c = self.config
-        return (
-            f"ViT({c.width} wide, {c.depth} blocks, {c.heads} heads, {count_parameters(c):,} parameters, {self.dtype})"
-        )
+    return Chain(encoder(config, every_token or config.pool != "cls"), features(config), *head(config))
 
 
-def _mean(logits: tuple[np.ndarray, ...]) -> np.ndarray:
-    """A distilled model's answer is the mean of both (DeiT, arXiv 2012.12877, section 5.3); else it is the one."""
-    return logits[0] if len(logits) == 1 else (logits[0] + logits[1]) / 2
+def encoder(config: ViTConfig, every_token: bool = True) -> Chain:
+    """images -> z_L (B, N, D). every_token=False: only those that the head reads, (B, 1, D), or (B, 2, D) of two.
+
+    Nobody reads what the last block makes of the others, so it is not computed.
+    """
+    blocks = [block(config, i) for i in range(config.depth)]
+    if not every_token:
+        blocks[-1] = block(config, config.depth - 1, read=1 + config.distilled)
+    return Chain(*embedding(config), *blocks)
+
+
+def embedding(config: ViTConfig) -> list[Layer]:
+    """images (B, height, width, C) -> z₀ = [cls | dist | registers | patches E] + positions; registers have none."""
+    D, (ph, pw) = config.width, config.patch_size
+    tokens = [Parameter("cls_token", (1, 1, D), std=1e-6)] if config.has_class_token else []
+    tokens += [Parameter("dist_token", (1, 1, D), std=0.02)] if config.distilled else []
+    prepend = [Op("prepend", *tokens)] if tokens else []
+    registers = Parameter("reg_token", (1, config.registers, D), std=1e-6)
+    return [
+        *stem(config),
+        Op("patchify", patch_size=config.patch_size),  # (B, N, P·P·C)
+        dense("patch_embed.proj", ph * pw * config.map_shape[2], D),  # (B, N, D)
+        *(prepend + position(config) if config.position == "1d" else position(config) + prepend),  # (B, 1 + N, D)
+        *([Op("registers", registers, place=config.position_prefix)] if config.registers else []),
+        *drop(config.dropout),
+    ]
+
+
+def position(config: ViTConfig) -> list[Layer]:
+    """What is added: with "1d" to all tokens, with "2d" and "sincos2d" to the patches: cls and dist are no places."""
+    D, (gh, gw) = config.width, config.grid
+    if config.position == "1d":
+        return [Op("add_position", Parameter("pos_embed", (1, config.position_prefix + gh * gw, D), std=0.02))]
+    if config.position == "2d":
+        row, column = (Parameter(f"pos_embed.{s}", (n, D // 2), std=0.02) for s, n in (("row", gh), ("column", gw)))
+        return [Let("pos_embed", Chain(Value(row), Op("position_2d", column)), Op("add_position", "pos_embed"))]
+    if config.position == "sincos2d":
+        waves = Parameter("waves", (1, gh * gw, D), fixed=lambda: ops.position_sincos_2d(config.grid, D))
+        return [Op("add_position", waves)]
+    return []
+
+
+def block(config: ViTConfig, i: int, read: int | None = None) -> Chain:
+    """z' = z + MSA(LN(z)),   z'' = z' + MLP(LN(z')).   (B, N, D) -> (B, N, D), or of the first `read` tokens alone."""
+    D, name, eps = config.width, f"blocks.{i}", config.norm_eps
+
+    def end(scale: str) -> list[Layer]:
+        return branch_end(f"{name}.{scale}", D, config.layer_scale, config.dropout, config.drop_path_rate(i))
+
+    second = Residual(norm(f"{name}.norm2", D, eps), feed_forward(config, f"{name}.mlp"), *end("ls2"))
+    if config.attention == "axial":
+        return Chain(*axial_block(config, name, end), second)
+    shortcut = None if read is None else Op("tokens", stop=read)
+    first = Residual(
+        norm(f"{name}.norm1", D, eps), attend(config, f"{name}.attn", read), *end("ls1"), shortcut=shortcut
+    )
+    return Chain(first, second)
+
+
+def attend(config: ViTConfig, name: str, read: int | None) -> Layer:
+    """MSA, of all tokens or of the first `read`; where positions are relative, with a bias on its scores."""
+    sizes = name, config.width, config.heads
+    bias = relative_bias(config, name, read) if config.position == "relative" else None
+    options = dict(qkv_bias=config.qkv_bias, dropout=config.attention_dropout, bias=bias)
+    return attention(*sizes, **options) if read is None else first_attention(*sizes, read, **options)
+
+
+def feed_forward(config: ViTConfig, name: str) -> Chain:
+    """MLP, each token by itself."""
+    D, M = config.width, config.mlp_width
+    if config.mlp == "swiglu":
+        return swiglu(name, D, M, config.dropout)
+    return mlp(name, D, M, config.gelu, config.dropout)
+
+
+def features(config: ViTConfig) -> Chain:
+    """z_L (B, N, D) -> what the head sees (B, F), or (B, 2, F) for two. "gap" normalises the mean, as timm does,
+    "norm_gap" takes the mean of what is normalised, as Google. With "cls" the order is the same to the head."""
+    pool = "distilled" if config.distilled else config.pool
+    layers = [Op("pool", kind=pool.replace("norm_gap", "gap"), prefix=config.prefix_tokens), final_norm(config)]
+    if pool.endswith("norm_gap"):
+        layers.reverse()
+    if config.representation_size is not None:
+        layers += [dense("pre_logits.fc", config.pooled_width, config.representation_size), Op("tanh")]
+    return Chain(*layers)
+
+
+def final_norm(config: ViTConfig) -> Op:
+    """ "norm", or "fc_norm" where it comes after mean pooling, as timm calls it."""
+    return norm("fc_norm" if config.pool == "gap" else "norm", config.width, config.norm_eps)
+
+
+def head(config: ViTConfig) -> list[Layer]:
+    """The features -> the logits: (B, F) -> (B, K), of two heads (B, 2, F) -> (B, 2, K)."""
+    # At .02 whatever the width: then the first loss is log K.
+    heads = [dense(name, config.feature_width, config.classes, fan_in=False) for name in head_names(config)]
+    if len(heads) < 2:
+        return heads
+    return [Fork(*(Chain(Op("tokens", start=i, stop=i + 1), head) for i, head in enumerate(heads)), axis=1)]
+
+
+def head_names(config: ViTConfig) -> tuple[str, ...]:
+    """The dense layers that give logits: one, two with distillation, none without classes."""
+    return ("head", "head_dist")[: 1 + config.distilled] if config.classes else ()
+
+
+def parameter_shapes(config: ViTConfig) -> dict[str, tuple[int, ...]]:
+    """Every parameter's name and shape, in the order of the forward. A dense weight is (in, out). None is allocated.
+
+    The names are timm's, where it has one: "cls_token", "blocks.0.attn.qkv.weight", …; the stem's are Google's.
+    """
+    return {parameter.name: parameter.shape for parameter in vit(config).parameters if not parameter.fixed}
+
+
+def count_parameters(config: ViTConfig) -> int:
+    """The number of parameters, without allocating the model."""
+    return sum(map(math.prod, parameter_shapes(config).values()))

@@ -8,14 +8,9 @@ One operation a file, a forward with its backward right under it; read linear.py
 
 from .activations import relu_backward, relu_forward, tanh_backward, tanh_forward
 from .attention import attention_backward, attention_forward, attention_weights
-from .axial import (
-    axial_attention_backward,
-    axial_attention_forward,
-    axial_attention_weights,
-    from_lines,
-    to_lines,
-)
+from .axial import lines_backward, lines_forward, unlines_backward, unlines_forward
 from .convolution import convolution_backward, convolution_forward
+from .cross_attention import cross_attention_backward, cross_attention_forward
 from .cross_entropy import cross_entropy_backward, cross_entropy_forward
 from .distillation import (
     hard_distillation_backward,
@@ -24,20 +19,13 @@ from .distillation import (
     soft_distillation_forward,
 )
 from .dropout import drop_path_backward, drop_path_forward, dropout_backward, dropout_forward
-from .gelu import erf, gelu_backward, gelu_forward
+from .erf import erf
+from .gelu import gelu_backward, gelu_forward
 from .groupnorm import groupnorm_backward, groupnorm_forward
 from .layernorm import layernorm_backward, layernorm_forward
 from .layerscale import layerscale_backward, layerscale_forward
-from .linear import linear_backward, linear_forward
+from .linear import linear_backward, linear_columns_backward, linear_columns_forward, linear_forward
 from .max_pool import max_pool_backward, max_pool_forward
-from .mlp import mlp_backward, mlp_forward
-from .multihead import (
-    merge_heads,
-    multihead_attention_backward,
-    multihead_attention_forward,
-    multihead_attention_weights,
-    split_heads,
-)
 from .patches import patchify_backward, patchify_forward, unpatchify
 from .positions import (
     add_position_backward,
@@ -51,15 +39,24 @@ from .positions import (
     relative_table_size,
 )
 from .resize import resize_positions_backward, resize_positions_forward
+from .self_attention import (
+    merge_heads,
+    self_attention_backward,
+    self_attention_forward,
+    self_attention_weights,
+    split_heads,
+)
 from .softmax import softmax_backward, softmax_forward
-from .swiglu import swiglu_backward, swiglu_forward, swiglu_mlp_backward, swiglu_mlp_forward
+from .swiglu import swiglu_backward, swiglu_forward
 from .tokens import (
-    class_token_backward,
-    class_token_forward,
     pool_backward,
     pool_forward,
+    prepend_backward,
+    prepend_forward,
     registers_backward,
     registers_forward,
+    tokens_backward,
+    tokens_forward,
 )
 from .weight_standardisation import weight_standardisation_backward, weight_standardisation_forward
 
@@ -69,13 +66,10 @@ __all__ = [
     "attention_backward",
     "attention_forward",
     "attention_weights",
-    "axial_attention_backward",
-    "axial_attention_forward",
-    "axial_attention_weights",
-    "class_token_backward",
-    "class_token_forward",
     "convolution_backward",
     "convolution_forward",
+    "cross_attention_backward",
+    "cross_attention_forward",
     "cross_entropy_backward",
     "cross_entropy_forward",
     "drop_path_backward",
@@ -83,7 +77,6 @@ __all__ = [
     "dropout_backward",
     "dropout_forward",
     "erf",
-    "from_lines",
     "gelu_backward",
     "gelu_forward",
     "groupnorm_backward",
@@ -95,15 +88,14 @@ __all__ = [
     "layerscale_backward",
     "layerscale_forward",
     "linear_backward",
+    "linear_columns_backward",
+    "linear_columns_forward",
     "linear_forward",
+    "lines_backward",
+    "lines_forward",
     "max_pool_backward",
     "max_pool_forward",
     "merge_heads",
-    "mlp_backward",
-    "mlp_forward",
-    "multihead_attention_backward",
-    "multihead_attention_forward",
-    "multihead_attention_weights",
     "patchify_backward",
     "patchify_forward",
     "pool_backward",
@@ -111,6 +103,8 @@ __all__ = [
     "position_2d_backward",
     "position_2d_forward",
     "position_sincos_2d",
+    "prepend_backward",
+    "prepend_forward",
     "registers_backward",
     "registers_forward",
     "relative_bias_backward",
@@ -121,6 +115,9 @@ __all__ = [
     "relu_forward",
     "resize_positions_backward",
     "resize_positions_forward",
+    "self_attention_backward",
+    "self_attention_forward",
+    "self_attention_weights",
     "soft_distillation_backward",
     "soft_distillation_forward",
     "softmax_backward",
@@ -128,11 +125,12 @@ __all__ = [
     "split_heads",
     "swiglu_backward",
     "swiglu_forward",
-    "swiglu_mlp_backward",
-    "swiglu_mlp_forward",
     "tanh_backward",
     "tanh_forward",
-    "to_lines",
+    "tokens_backward",
+    "tokens_forward",
+    "unlines_backward",
+    "unlines_forward",
     "unpatchify",
     "weight_standardisation_backward",
     "weight_standardisation_forward",

@@ -1,6 +1,6 @@
 """Scaled dot-product attention: every query looks at every key and takes the mean of the values by how well they match.
 
-Vaswani et al., arXiv 1706.03762, equation 1. Next: multihead.py runs H of these side by side.
+Vaswani et al., arXiv 1706.03762, equation 1. Next: self_attention.py runs H of these side by side.
 """
 
 import numpy as np
@@ -19,13 +19,14 @@ def attention_forward(
 ) -> tuple[np.ndarray, tuple]:
     """out = P V,   P = softmax(Q Kᵀ / √d + bias).
 
-    q, k, v (B, H, N, d); bias (H, N, N) or None; dropout is the rate at which entries of P are dropped while an rng is
-    given. Returns out (B, H, N, d) and the cache.
-    Cached: q, k, v and P (B, H, N, N). A fused kernel recomputes P from Q and K, and never stores anything of size N².
+    q (..., Nq, d), k and v (..., Nk, d), the axes before them images and heads; bias (H, Nq, Nk), for all images alike,
+    or more axes, or None; dropout: the rate at which entries of P are dropped while an rng is given. Returns out, like
+    q, and the cache.
+    Cached: q, k, v and P (..., Nq, Nk). A fused kernel recomputes P from Q and K, and never stores anything of size N².
     """
     weights = attention_weights(q, k, bias)
     dropped, dropout_cache = dropout_forward(weights, dropout, rng)
-    return dropped @ v, (q, k, v, bias is not None, weights, dropped, dropout_cache)
+    return dropped @ v, (q, k, v, np.ndim(bias), weights, dropped, dropout_cache)
 
 
 def attention_backward(dout: np.ndarray, cache: tuple) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
@@ -33,9 +34,9 @@ def attention_backward(dout: np.ndarray, cache: tuple) -> tuple[np.ndarray, np.n
 
     dV = Pᵀ dout,   dP = dout Vᵀ,   dS = softmax_backward(dP),   dQ = dS K / √d,   dK = dSᵀ Q / √d,   dbias = Σ_B dS.
 
-    dout (B, H, N, d). Returns dq, dk, dv (B, H, N, d) and dbias (H, N, N) or None.
+    dout like out. Returns dq, dk, dv and dbias, each like its argument, or None.
     """
-    q, k, v, has_bias, weights, dropped, dropout_cache = cache
+    q, k, v, bias_axes, weights, dropped, dropout_cache = cache
     dv = dropped.swapaxes(-1, -2) @ dout
     dweights = dropout_backward(dout @ v.swapaxes(-1, -2), dropout_cache)
     dscores = softmax_backward(dweights, weights)
@@ -43,12 +44,12 @@ def attention_backward(dout: np.ndarray, cache: tuple) -> tuple[np.ndarray, np.n
     dq = dscores @ k
     dq *= scale
     dk = dscores.swapaxes(-1, -2) @ (q * scale)
-    dbias = dscores.sum(axis=0) if has_bias else None
+    dbias = dscores.sum(axis=tuple(range(dscores.ndim - bias_axes))) if bias_axes else None
     return dq, dk, dv, dbias
 
 
 def attention_weights(q: np.ndarray, k: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
-    """P = softmax(Q Kᵀ / √d + bias): who looks at whom.   q, k (B, H, N, d) -> (B, H, N, N), rows sum to 1.
+    """P = softmax(Q Kᵀ / √d + bias): who looks at whom.   (..., Nq, d), (..., Nk, d) -> (..., Nq, Nk); rows sum to 1.
 
     The entries of Q Kᵀ have a variance of d when those of Q and K have 1; 1/√d brings it back to 1. It is applied to Q,
     which is smaller than the scores.

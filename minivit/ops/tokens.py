@@ -1,17 +1,21 @@
-"""The tokens that are no patches, put in front of them (class token, registers), and the pooling at the end."""
+"""The tokens that are no patches, put before them (class token, registers); a few alone; the pooling at the end."""
 
 import numpy as np
 
 
-def class_token_forward(x: np.ndarray, cls: np.ndarray) -> tuple[np.ndarray, None]:
-    """[cls | x]: x (B, N, D), cls (1, 1, D) -> (B, 1+N, D). One learned token, the same for all images (ViT, eq. 1)."""
-    cls = np.broadcast_to(cls, (x.shape[0], 1, x.shape[2]))
-    return np.concatenate((cls, x), axis=1), None
+def prepend_forward(x: np.ndarray, *tokens: np.ndarray) -> tuple[np.ndarray, int]:
+    """[cls | x], or with more of them [cls | dist | x]: learned tokens, the same for all images (ViT, equation 1).
+
+    x (B, N, D), each token (1, 1, D) -> (B, tokens + N, D). Cached: how many there are.
+    """
+    B, _, D = x.shape
+    return np.concatenate((*(np.broadcast_to(token, (B, 1, D)) for token in tokens), x), axis=1), len(tokens)
 
 
-def class_token_backward(dy: np.ndarray, cache: None) -> tuple[np.ndarray, np.ndarray]:
-    """One token served B images: its gradient is the sum of theirs. Returns dx (B, N, D), dcls (1, 1, D)."""
-    return dy[:, 1:], dy[:, :1].sum(axis=0, keepdims=True)
+def prepend_backward(dy: np.ndarray, cache: int) -> tuple[np.ndarray, ...]:
+    """A token served B images: its gradient is the sum of theirs. Returns dx (B, N, D), and dtoken (1, 1, D) each."""
+    dtokens = dy[:, :cache].sum(axis=0, keepdims=True)
+    return dy[:, cache:], *(dtokens[:, i : i + 1] for i in range(cache))
 
 
 def registers_forward(x: np.ndarray, registers: np.ndarray, place: int) -> tuple[np.ndarray, tuple[int, int]]:
@@ -25,10 +29,23 @@ def registers_forward(x: np.ndarray, registers: np.ndarray, place: int) -> tuple
 
 
 def registers_backward(dy: np.ndarray, cache: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """The registers served B images, as the class token did. Returns dx (B, N, D), dregisters (1, R, D)."""
+    """The registers served B images, as a class token does. Returns dx (B, N, D), dregisters (1, R, D)."""
     place, R = cache
     dx = np.concatenate((dy[:, :place], dy[:, place + R :]), axis=1)
     return dx, dy[:, place : place + R].sum(axis=0, keepdims=True)
+
+
+def tokens_forward(x: np.ndarray, start: int = 0, stop: int | None = None) -> tuple[np.ndarray, tuple]:
+    """Some of the tokens alone, start to stop − 1: (B, N, D) -> (B, stop − start, D)."""
+    return x[:, start:stop], (x.shape, slice(start, stop))
+
+
+def tokens_backward(dy: np.ndarray, cache: tuple) -> np.ndarray:
+    """Nobody reads the others: their gradient is 0. dy like y -> dx (B, N, D)."""
+    shape, part = cache
+    dx = np.zeros_like(dy, shape=shape)
+    dx[:, part] = dy
+    return dx
 
 
 def pool_forward(x: np.ndarray, kind: str, prefix: int = 0) -> tuple[np.ndarray, tuple]:

@@ -23,11 +23,9 @@ LOGITS = {"logits": (3, 5)}  # (B, K)
 QKV = {"q": (2, 3, 5, 4), "k": (2, 3, 5, 4), "v": (2, 3, 5, 4)}  # (B, H, N, d)
 NORM = TOKENS | {"gamma": (6,), "beta": (6,)}
 DENSE = {"x": (2, 3, 4), "weight": (4, 5)}
-PROJ = {"proj_weight": (6, 6), "proj_bias": (6,)}
-MULTIHEAD = TOKENS | {"qkv_weight": (6, 18), "qkv_bias": (18,)} | PROJ
-MLP = TOKENS | {"weight1": (6, 7), "bias1": (7,), "weight2": (7, 6), "bias2": (6,)}
-SWIGLU_MLP = TOKENS | {"weight1": (6, 8), "bias1": (8,), "weight2": (4, 6), "bias2": (6,)}
-AXIAL = MULTIHEAD | {"x": (2, 6, 6)}  # a GRID of tokens
+HEADS = {"qkv": (2, 5, 12)}  # (B, N, 3D)
+CROSS = {"q": (2, 2, 6), "kv": (2, 5, 12)}  # (B, Nq, D), (B, Nk, 2D)
+PLACES = {"x": (2, 6, 4)}  # a GRID of tokens
 PICTURE = {"x": (2, 5, 4, 3)}  # (B, height, width, C)
 
 # The operation and the option, its forward, its backward, and the shapes of the arguments that are differentiated.
@@ -35,48 +33,46 @@ OPS: dict[str, tuple[Callable, Callable, dict[str, tuple[int, ...]]]] = {
     "patchify": (lambda images: ops.patchify_forward(images, (3, 2)), ops.patchify_backward, {"images": (2, 6, 8, 3)}),
     "linear": (ops.linear_forward, ops.linear_backward, DENSE | {"bias": (5,)}),
     "linear, no bias": (lambda x, w: ops.linear_forward(x, w, None), ops.linear_backward, DENSE),
+    "linear_columns": (
+        lambda x, w, b: ops.linear_columns_forward(x, w, b, (1, 3)),
+        ops.linear_columns_backward,
+        DENSE | {"bias": (5,)},
+    ),
+    "linear_columns, no bias": (
+        lambda x, w: ops.linear_columns_forward(x, w, None, (2, 5)),
+        ops.linear_columns_backward,
+        DENSE,
+    ),
     "layernorm": (ops.layernorm_forward, ops.layernorm_backward, NORM),
     "layernorm, eps 0.5": (lambda *args: ops.layernorm_forward(*args, 0.5), ops.layernorm_backward, NORM),
     "softmax": (ops.softmax_forward, ops.softmax_backward, TOKENS),
     "attention": (ops.attention_forward, ops.attention_backward, QKV),
     "attention, bias": (ops.attention_forward, ops.attention_backward, QKV | {"bias": (3, 5, 5)}),
     "attention, dropout": (lambda *qkv: ops.attention_forward(*qkv, None, 0.3, noise()), ops.attention_backward, QKV),
-    "multihead_attention": (
-        lambda *args: ops.multihead_attention_forward(*args, 2),
-        ops.multihead_attention_backward,
-        MULTIHEAD,
+    "attention, bias a window": (
+        ops.attention_forward,
+        ops.attention_backward,
+        {name: (2, *shape) for name, shape in QKV.items()} | {"bias": (2, 3, 5, 5)},
     ),
-    "multihead_attention, no qkv bias": (
-        lambda x, w, proj_w, proj_b: ops.multihead_attention_forward(x, w, None, proj_w, proj_b, 2),
-        ops.multihead_attention_backward,
-        TOKENS | {"qkv_weight": (6, 18)} | PROJ,
+    "self_attention": (lambda qkv: ops.self_attention_forward(qkv, None, 2), ops.self_attention_backward, HEADS),
+    "self_attention, windows, bias, dropout": (
+        lambda qkv, bias: ops.self_attention_forward(qkv, bias, 3, 0.3, noise()),
+        ops.self_attention_backward,
+        {"qkv": (2, 2, 4, 18), "bias": (3, 4, 4)},
     ),
-    "multihead_attention, bias, dropout": (
-        lambda *args: ops.multihead_attention_forward(*args[:5], 2, args[5], 0.3, noise()),
-        ops.multihead_attention_backward,
-        MULTIHEAD | {"bias": (2, 5, 5)},
+    "cross_attention": (lambda q, kv: ops.cross_attention_forward(q, kv, None, 2), ops.cross_attention_backward, CROSS),
+    "cross_attention, bias, dropout": (
+        lambda q, kv, bias: ops.cross_attention_forward(q, kv, bias, 3, 0.3, noise()),
+        ops.cross_attention_backward,
+        CROSS | {"bias": (3, 2, 5)},
     ),
     "gelu, erf": (lambda x: ops.gelu_forward(x, "erf"), ops.gelu_backward, TOKENS),
     "gelu, tanh": (lambda x: ops.gelu_forward(x, "tanh"), ops.gelu_backward, TOKENS),
-    "mlp": (ops.mlp_forward, ops.mlp_backward, MLP),
-    "mlp, tanh, dropout": (lambda *args: ops.mlp_forward(*args, "tanh", 0.3, noise()), ops.mlp_backward, MLP),
     "swiglu": (ops.swiglu_forward, ops.swiglu_backward, TOKENS),
-    "swiglu_mlp": (ops.swiglu_mlp_forward, ops.swiglu_mlp_backward, SWIGLU_MLP),
-    "swiglu_mlp, dropout": (
-        lambda *args: ops.swiglu_mlp_forward(*args, 0.3, noise()),
-        ops.swiglu_mlp_backward,
-        SWIGLU_MLP,
-    ),
-    "axial_attention, row": (
-        lambda *args: ops.axial_attention_forward(*args, 2, GRID, "row"),
-        ops.axial_attention_backward,
-        AXIAL,
-    ),
-    "axial_attention, column, dropout": (
-        lambda *args: ops.axial_attention_forward(*args, 3, GRID, "column", 0.3, noise()),
-        ops.axial_attention_backward,
-        AXIAL,
-    ),
+    "lines, row": (lambda x: ops.lines_forward(x, GRID, "row"), ops.lines_backward, PLACES),
+    "lines, column": (lambda x: ops.lines_forward(x, GRID, "column"), ops.lines_backward, PLACES),
+    "unlines, row": (lambda x: ops.unlines_forward(x, GRID, "row"), ops.unlines_backward, {"x": (4, 3, 4)}),
+    "unlines, column": (lambda x: ops.unlines_forward(x, GRID, "column"), ops.unlines_backward, {"x": (6, 2, 4)}),
     "relu": (ops.relu_forward, ops.relu_backward, {"x": (2, 3, 4)}),
     "tanh": (ops.tanh_forward, ops.tanh_backward, TOKENS),
     "convolution": (ops.convolution_forward, ops.convolution_backward, PICTURE | {"weight": (3, 2, 3, 4)}),
@@ -141,7 +137,9 @@ OPS: dict[str, tuple[Callable, Callable, dict[str, tuple[int, ...]]]] = {
         ops.soft_distillation_backward,
         LOGITS | {"dist_logits": (3, 5)},
     ),
-    "class_token": (ops.class_token_forward, ops.class_token_backward, TOKENS | {"cls": (1, 1, 6)}),
+    "prepend": (ops.prepend_forward, ops.prepend_backward, TOKENS | {"cls": (1, 1, 6)}),
+    "prepend, two": (ops.prepend_forward, ops.prepend_backward, TOKENS | {"cls": (1, 1, 6), "dist": (1, 1, 6)}),
+    "tokens": (lambda x: ops.tokens_forward(x, 1, 3), ops.tokens_backward, TOKENS),
     "pool, cls": (lambda x: ops.pool_forward(x, "cls"), ops.pool_backward, TOKENS),
     "pool, distilled": (lambda x: ops.pool_forward(x, "distilled"), ops.pool_backward, TOKENS),
     "pool, gap": (lambda x: ops.pool_forward(x, "gap"), ops.pool_backward, TOKENS),

@@ -34,7 +34,8 @@ def save_checkpoint(trainer: Trainer, path: str | os.PathLike) -> None:
     to_numpy = trainer.model.device.to_numpy
     arrays = {name: to_numpy(getattr(optimizer, name)) for name in optimizer.state}
     arrays["steps"] = np.array(optimizer.steps)
-    save_model(path, trainer.model.config, trainer.model.numpy_params(), train=np.array(json.dumps(state)), **arrays)
+    model = trainer.model
+    save_model(path, type(model), model.config, model.numpy_arrays(), train=np.array(json.dumps(state)), **arrays)
 
 
 def resume(
@@ -78,7 +79,7 @@ def read_checkpoint(path: str | os.PathLike, device: str = "cpu") -> dict:
     arrays = read_npz(path)
     if not {"minivit.train", "minivit.steps"} <= arrays.keys():
         raise ValueError(f"{path} is not a checkpoint of a training run, so it cannot be resumed")
-    config, params = parse_model(path, arrays)
+    config, params = parse_model(path, arrays, ViT)
     model = ViT(config, params=params, device=device)
     with _naming(path):
         state = json.loads(str(arrays["minivit.train"]))

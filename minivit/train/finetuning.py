@@ -7,7 +7,7 @@ import numpy as np
 
 from ..model import ViT
 from ..model.resolution import at_resolution
-from ..model.shapes import head_names, parameter_shapes
+from ..model.vit import head_names, parameter_shapes
 from .config import TrainConfig
 from .distillation import Teacher
 from .loop import fit

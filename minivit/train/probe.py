@@ -11,7 +11,7 @@ from threading import Lock
 import numpy as np
 
 from ..model import ViT
-from ..model.shapes import head_names
+from ..model.vit import head_names
 from ..ops import cross_entropy_backward, cross_entropy_forward, linear_backward, linear_forward
 from .config import TrainConfig
 from .optimizer import SGD, FlatParameters, clip_by_norm

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from ..layers import Arrays
 from ..model import ViT
 from ..model.images import as_pixels, check_images, check_labels, check_pixels, check_shape
 from ..ops import cross_entropy_forward
@@ -25,14 +26,15 @@ def batch_gradients(
     config: TrainConfig,
     seed: tuple[int, ...],
     teacher: Teacher | None = None,
-) -> tuple[float, np.ndarray]:
+) -> tuple[float, np.ndarray, Arrays]:
     """The mean loss of a batch of raw images (uint8 or in [0, 1]), augmented and with dropout, and its gradient, which
-    `flatten` makes one array (P,) of. With a teacher, the loss is the recipe's distillation loss.
+    `flatten` makes one array (P,) of; and new values of the model's buffers, the mean over the shards, if it has any.
+    With a teacher, the loss is the recipe's distillation loss.
     Shard i draws from SeedSequence((*seed, i)), whichever thread it runs on.
     """
     size = len(images) if model.device.whole_batches else config.shard_size
 
-    def run(shard: int) -> tuple[float, np.ndarray]:
+    def run(shard: int) -> tuple[float, np.ndarray, Arrays]:
         part = slice(shard * size, (shard + 1) * size)
         rng = model.device.generator(np.random.SeedSequence((*seed, shard)))
         pixels = random_affine(as_pixels(images[part], model.dtype), rng, config.shift, config.rotation, config.scale)
@@ -41,11 +43,12 @@ def batch_gradients(
         else:
             loss, grads = distillation_loss_and_grads(model, teacher, pixels, labels[part], config, rng)
         weight = len(pixels) / len(images)  # the mean over the batch is the weighted mean over the shards
-        return weight * loss, weight * flatten(grads)
+        new = {name: weight * grads[name] for name in model.buffers if name in grads}
+        return weight * loss, weight * flatten(grads), new
 
     shards = -(-len(images) // size)
-    losses, grads = zip(*_map(model, pool)(run, range(shards)), strict=True)
-    return sum(losses), sum(grads)
+    losses, grads, buffers = zip(*_map(model, pool)(run, range(shards)), strict=True)
+    return sum(losses), sum(grads), {name: sum(new[name] for new in buffers) for name in buffers[0]}
 
 
 def evaluate(

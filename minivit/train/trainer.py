@@ -74,7 +74,7 @@ class Trainer:
         """One batch, one update. Returns the batch's loss; raises FloatingPointError where it is not finite."""
         step = self.step_count + 1
         batch = self._batch(step)
-        loss, grads = batch_gradients(
+        loss, grads, buffers = batch_gradients(
             pool,
             self.model,
             self.params.flatten,
@@ -88,6 +88,8 @@ class Trainer:
             raise FloatingPointError(self._describe_nan(step, loss, grads))
         clip_by_norm(grads, self.config.clip_norm)
         self.optimizer.step(grads, self.learning_rate(step))
+        for name, value in buffers.items():
+            self.model.buffers[name][...] = value
         self.epoch_losses.append(loss)
         return loss
 

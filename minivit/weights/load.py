@@ -18,8 +18,8 @@ import numpy as np
 from ..model import ViT, ViTConfig, parameter_shapes
 from ..model.checks import as_pair
 from ..model.resolution import at_resolution
-from ..model.shapes import head_names
 from ..model.sizes import SIZES
+from ..model.vit import head_names
 from . import google, huggingface, timm, torchvision
 from .export import EXPORTED, read_exported
 from .layout import Layout, Source, check_layout, fill

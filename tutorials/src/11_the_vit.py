@@ -773,7 +773,7 @@ for K, eps in ((5, 0.2), (3, 0.5)):
 # - Derive cross-entropy from the likelihood, keep it from overflowing, and know its gradient, $(p - y)/B$, by heart.
 # - Check a model three ways: against a reference, against $\log K$, against finite differences; and count its parameters.
 #
-# In the library: `minivit/model/vit.py`, `minivit/model/block.py`, `minivit/ops/cross_entropy.py`, `minivit/proof.py`.
+# In the library: `minivit/model/vit.py`, `minivit/model/block.py`, `minivit/ops/cross_entropy.py`, `minivit/proof/`.
 # Sources: A. Dosovitskiy et al., *An Image is Worth 16x16 Words*, arXiv 2010.11929, section 3.1; label smoothing: C.
 # Szegedy et al., arXiv 1512.00567, section 7; gradients that pass through: K. He et al., *Identity Mappings in Deep
 # Residual Networks*, arXiv 1603.05027.

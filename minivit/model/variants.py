@@ -1,0 +1,41 @@
+"""What a plain ViT has not: a bias on the scores from relative positions, attention along rows and columns, SwiGLU."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .. import ops
+from ..layers import Chain, Layer, Op, Parameter, Residual, Value
+from ..layers.parts import attention, dense, drop, norm
+from .config import ViTConfig
+
+
+def relative_bias(config: ViTConfig, name: str, read: int | None = None) -> Chain:
+    """A bias (H, N, N) on the scores, from its table: an entry for each offset between two patches (see
+    ops/positions.py). read: the rows of the first queries alone, (H, read, N)."""
+    entries = ops.relative_table_size(config.grid, config.has_class_token)
+    table = Parameter(f"{name}.relative_position_bias_table", (entries, config.heads))
+    N = config.tokens
+    rows = N if read is None else read
+
+    def index() -> np.ndarray:  # N² numbers: made when a model is, not when one is described
+        pairs = ops.relative_index(config.grid, config.has_class_token)[:rows]
+        return pairs.astype(np.int32)  # as the kernels take it
+
+    return Chain(Value(table), Op("relative_bias", Parameter(f"relative_index.{rows}", (rows, N), fixed=index)))
+
+
+def axial_block(config: ViTConfig, name: str, end: Callable[[str], list[Layer]]) -> list[Residual]:
+    """z + MSA(LN(z)) along the rows, then along the columns (see ops/axial.py). end: how a branch ends."""
+    D, H, layers = config.width, config.heads, []
+    parts = ("row", "norm1", "attn", "ls1"), ("column", "norm_column", "attn_column", "ls_column")
+    for along, norm_name, attn, scale in parts:
+        msa = attention(f"{name}.{attn}", D, H, config.qkv_bias, config.attention_dropout)
+        lines, unlines = (Op(op, grid=config.grid, along=along) for op in ("lines", "unlines"))
+        layers.append(Residual(norm(f"{name}.{norm_name}", D, config.norm_eps), lines, msa, unlines, *end(scale)))
+    return layers
+
+
+def swiglu(name: str, D: int, M: int, dropout: float = 0.0) -> Chain:
+    """An MLP whose hidden layer is a product of two, one of which is the gate (see ops/swiglu.py)."""
+    return Chain(dense(f"{name}.fc1", D, 2 * M), Op("swiglu"), *drop(dropout), dense(f"{name}.fc2", M, D))
