@@ -191,7 +191,7 @@ CONFIGS: dict[str, ViTConfig] = {
     "plain": _small(width=8, depth=2, mlp_ratio=2),
     "mean pooling": _small(pool="gap", gelu="tanh", qkv_bias=False),
     "no positions": _small(position="none", heads=3),
-    "2d": _small(position="2d", norm_eps=0.01),
+    "2d": _small(position="2d", norm_eps=0.05),
     "2d, mean pooling": _small(position="2d", pool="gap"),
     "sincos2d": _small(position="sincos2d", width=8, image_size=(4, 6), patch_size=2),
     "sincos2d, mean pooling": _small(position="sincos2d", pool="gap", width=4),

@@ -18,20 +18,21 @@ class Nudged(Cpu):
 
     def __init__(self, nudges):
         self.nudges, self.ops = nudges, SimpleNamespace(**vars(ops))
-        self.ops.multihead_attention_forward = self.attention
-        self.ops.axial_attention_forward = self.axial
+        self.ops.self_attention_forward = self.self_attention
+        self.ops.cross_attention_forward = self.cross_attention
         self.step = 0
 
-    def attention(self, x, qkv_weight, qkv_bias, proj_weight, proj_bias, heads, bias=None, dropout=0.0, rng=None):
-        q, k, v = ops.split_heads(ops.linear_forward(x, qkv_weight, qkv_bias)[0], heads)
-        weights = ops.attention_weights(q, k, bias) + self.nudges[self.step]
-        self.step = (self.step + 1) % len(self.nudges)
-        return ops.linear_forward(ops.merge_heads(weights @ v), proj_weight, proj_bias)[0], None
+    def self_attention(self, qkv, bias=None, heads=1, dropout=0.0, rng=None):
+        return self.attention(*ops.split_heads(qkv, 3, heads), bias), None
 
-    def axial(self, x, qkv_weight, qkv_bias, proj_weight, proj_bias, heads, grid, along, dropout=0.0, rng=None):
-        lines = ops.to_lines(x, grid, along)
-        y, _ = self.attention(lines, qkv_weight, qkv_bias, proj_weight, proj_bias, heads)
-        return ops.from_lines(y, grid, along), None
+    def cross_attention(self, q, kv, bias=None, heads=1, dropout=0.0, rng=None):
+        return self.attention(*ops.split_heads(q, 1, heads), *ops.split_heads(kv, 2, heads), bias), None
+
+    def attention(self, q, k, v, bias):
+        weights = ops.attention_weights(q, k, bias)
+        weights = weights + self.nudges[self.step][:, :, : weights.shape[2]]  # of the queries that there are
+        self.step = (self.step + 1) % len(self.nudges)
+        return ops.merge_heads(weights @ v)
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from minivit.model import ViTConfig, parameter_shapes
-from minivit.model.init import init_parameters
+from minivit.model.model import start
+from minivit.model.vit import vit
+
+
+def init_parameters(config, seed=0, dtype=np.float32, init="timm"):
+    return start(vit(config), seed, dtype, init)
+
 
 CONFIG = ViTConfig(image_size=32, patch_size=4, width=64, depth=2, heads=2, layer_scale=0.1, position="1d")
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from minivit import ViT, ViTConfig, ops
+from minivit.layers import Chain
 from minivit.model import parameter_shapes
-from minivit.model.stem import stem_backward, stem_forward
+from minivit.model.resnet import stem
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "parity"
 OPTIONS = {
@@ -71,8 +72,9 @@ def test_the_stem_is_pytorchs(dtype, bound):
     """Written with torch.nn.functional alone: two stages, 6 channels in groups of 3, odd sides. Relative errors."""
     fixture = {name: array.astype(dtype) for name, array in np.load(FIXTURES / "hybrid_stem.npz").items()}
     config = ViTConfig(image_size=(30, 21), patch_size=1, stem=(2, 1), stem_width=6)
-    y, cache = stem_forward(ops, fixture["images"], fixture, config)
-    dimages, grads = stem_backward(ops, fixture["dmap"], cache, config)
+    layers = Chain(*stem(config))
+    y, cache = layers.forward(ops, fixture, fixture["images"])
+    dimages, grads = layers.backward(ops, fixture["dmap"], cache)
     assert grads.keys() == {name for name in parameter_shapes(config) if name.startswith("stem.")}
     for name, array in (
         ("map", y),

@@ -45,7 +45,7 @@ def test_each_of_two_heads_can_have_a_gradient_of_its_own():
     (cls, _), cache = model.forward_both(IMAGES)
     dcls = np.random.default_rng(1).standard_normal(cls.shape)
     first, dimages = model.backward_both((dcls, 0 * dcls), cache)
-    second, dimages2 = model.backward_both((0 * dcls, dcls), cache)
+    second, dimages2 = model.backward_both((0 * dcls, dcls), model.forward_both(IMAGES)[1])
     assert np.abs(first["head.weight"]).max() > 0 and np.abs(second["head_dist.weight"]).max() > 0
     np.testing.assert_array_equal(first["head_dist.weight"], 0)
     np.testing.assert_array_equal(second["head.weight"], 0)
@@ -110,13 +110,13 @@ def test_axial_maps_are_the_columns_maps_of_the_rows_maps():
     )
     tokens = tokens + p["pos_embed"]
     h, _ = ops.layernorm_forward(tokens, p["norm1.weight"], p["norm1.bias"])
-    attn = [p[f"attn.{name}"] for name in ("qkv.weight", "qkv.bias", "proj.weight", "proj.bias")]
-    rows = ops.axial_attention_weights(h, *attn[:2], 2, (2, 3), "row")  # (B, gh, H, gw, gw)
-    tokens = tokens + p["ls1.gamma"] * ops.axial_attention_forward(h, *attn, 2, (2, 3), "row")[0]
+    lines, _ = ops.lines_forward(h @ p["attn.qkv.weight"] + p["attn.qkv.bias"], (2, 3), "row")
+    rows = ops.self_attention_weights(lines, heads=2).reshape(3, 2, 2, 3, 3)  # (B, gh, H, gw, gw)
+    h, _ = ops.unlines_forward(ops.self_attention_forward(lines, heads=2)[0], (2, 3), "row")
+    tokens = tokens + p["ls1.gamma"] * (h @ p["attn.proj.weight"] + p["attn.proj.bias"])
     h, _ = ops.layernorm_forward(tokens, p["norm_column.weight"], p["norm_column.bias"])
-    columns = ops.axial_attention_weights(
-        h, p["attn_column.qkv.weight"], p["attn_column.qkv.bias"], 2, (2, 3), "column"
-    )  # (B, gw, H, gh, gh)
+    lines, _ = ops.lines_forward(h @ p["attn_column.qkv.weight"] + p["attn_column.qkv.bias"], (2, 3), "column")
+    columns = ops.self_attention_weights(lines, heads=2).reshape(3, 3, 2, 2, 2)  # (B, gw, H, gh, gh)
     maps = model.attention(IMAGES)[0]  # (B, H, N, N)
     np.testing.assert_allclose(maps.sum(axis=-1), 1)
     for b, head, i, j, row, column in np.ndindex(3, 2, 2, 3, 2, 3):

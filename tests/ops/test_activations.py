@@ -26,13 +26,6 @@ def test_swiglu_of_huge_numbers_overflows_nowhere():
     np.testing.assert_array_equal(dx, [[0, 3, 0, 1e5]])
 
 
-def test_the_swiglu_mlp_is_two_dense_layers_around_it():
-    rng = np.random.default_rng(1)
-    w1, b1, w2, b2 = (rng.standard_normal(shape) for shape in ((6, 8), (8,), (4, 6), (6,)))
-    y, _ = ops.swiglu_mlp_forward(X, w1, b1, w2, b2)
-    np.testing.assert_allclose(y, ops.swiglu_forward(X @ w1 + b1)[0] @ w2 + b2, atol=1e-12)
-
-
 def test_relu_and_tanh():
     np.testing.assert_array_equal(ops.relu_forward(X)[0], [[[max(0, v) for v in row] for row in part] for part in X])
     np.testing.assert_allclose(ops.tanh_forward(X)[0], [[[math.tanh(v) for v in row] for row in part] for part in X])

@@ -38,31 +38,50 @@ def test_attention_is_the_loop_over_queries(bias):
             np.testing.assert_allclose(out[b, h], expected, atol=1e-12)
 
 
-def test_multihead_is_the_loop_over_heads():
-    x, qkv_weight, qkv_bias = normal(B, N, D), normal(D, 3 * D, seed=1), normal(3 * D, seed=2)
-    proj_weight, proj_bias = normal(D, D, seed=3), normal(D, seed=4)
-    y, _ = ops.multihead_attention_forward(x, qkv_weight, qkv_bias, proj_weight, proj_bias, H)
+def test_self_attention_is_the_loop_over_heads():
+    qkv = normal(B, N, 3 * D)
+    y, _ = ops.self_attention_forward(qkv, heads=H)
     for b in range(B):
         heads = []
         for h in range(H):
             columns = [slice(part * D + h * d, part * D + (h + 1) * d) for part in range(3)]
-            q, k, v = (x[b] @ qkv_weight[:, c] + qkv_bias[c] for c in columns)
-            heads.append(naive_attention(q, k, v))
-        np.testing.assert_allclose(y[b], np.concatenate(heads, axis=1) @ proj_weight + proj_bias, atol=1e-12)
+            heads.append(naive_attention(*(qkv[b][:, c] for c in columns)))
+        np.testing.assert_allclose(y[b], np.concatenate(heads, axis=1), atol=1e-12)
 
 
-def test_multihead_weights_are_those_that_mix_the_values():
-    x, qkv_weight, qkv_bias, bias = normal(B, N, D), normal(D, 3 * D, seed=1), normal(3 * D, seed=2), normal(H, N, N)
-    weights = ops.multihead_attention_weights(x, qkv_weight, qkv_bias, H, bias)
-    values = ops.split_heads(x @ qkv_weight + qkv_bias, H)[2]
-    y, _ = ops.multihead_attention_forward(x, qkv_weight, qkv_bias, np.eye(D), np.zeros(D), H, bias)
+def test_self_attention_of_windows_is_that_of_each_with_its_own_bias():
+    qkv, bias = normal(B, 2, N, 3 * D), normal(2, H, N, N, seed=1)
+    y, _ = ops.self_attention_forward(qkv, bias, H)
+    for window in range(2):
+        expected, _ = ops.self_attention_forward(qkv[:, window], bias[window], H)
+        np.testing.assert_allclose(y[:, window], expected, atol=1e-12)
+
+
+def test_cross_attention_of_its_own_tokens_is_self_attention():
+    qkv, bias = normal(B, N, 3 * D), normal(H, N, N)
+    y, cache = ops.self_attention_forward(qkv, bias, H)
+    first, first_cache = ops.cross_attention_forward(qkv[:, :2, :D], qkv[:, :, D:], bias[:, :2], H)
+    np.testing.assert_allclose(first, y[:, :2], atol=1e-12)
+    dy = np.concatenate((normal(B, 2, D), np.zeros((B, N - 2, D))), axis=1)  # of these two alone
+    dqkv, dbias = ops.self_attention_backward(dy, cache)
+    dq, dkv, dfirst = ops.cross_attention_backward(dy[:, :2], first_cache)
+    np.testing.assert_allclose(dq, dqkv[:, :2, :D], atol=1e-12)
+    np.testing.assert_allclose(dkv, dqkv[:, :, D:], atol=1e-12)
+    np.testing.assert_allclose(dfirst, dbias[:, :2], atol=1e-12)
+
+
+def test_self_attention_weights_are_those_that_mix_the_values():
+    qkv, bias = normal(B, N, 3 * D), normal(H, N, N)
+    weights = ops.self_attention_weights(qkv, bias, H)
+    values = ops.split_heads(qkv, 3, H)[2]
+    y, _ = ops.self_attention_forward(qkv, bias, H)
     np.testing.assert_allclose(ops.merge_heads(weights @ values), y, atol=1e-12)
     np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=1e-12)
 
 
 def test_split_heads_orders_the_columns_part_head_d():
     qkv = np.arange(B * N * 3 * D).reshape(B, N, 3 * D)
-    q, k, v = ops.split_heads(qkv, H)
+    q, k, v = ops.split_heads(qkv, 3, H)
     assert q.shape == (B, H, N, d)
     np.testing.assert_array_equal(q[1, 2, 3], qkv[1, 3, 2 * d : 3 * d])
     np.testing.assert_array_equal(k[1, 2, 3], qkv[1, 3, D + 2 * d : D + 3 * d])

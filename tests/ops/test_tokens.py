@@ -9,11 +9,17 @@ from minivit import ops
 X = np.random.default_rng(0).standard_normal((2, 5, 6))
 
 
-def test_the_class_token_stands_first_in_every_image():
-    cls = np.arange(6.0).reshape(1, 1, 6)
-    y, _ = ops.class_token_forward(X, cls)
+def test_learned_tokens_stand_first_in_every_image():
+    cls, dist = np.arange(12.0).reshape(2, 1, 1, 6)
+    y, _ = ops.prepend_forward(X, cls, dist)
     np.testing.assert_array_equal(y[:, 0], [cls[0, 0], cls[0, 0]])
-    np.testing.assert_array_equal(y[:, 1:], X)
+    np.testing.assert_array_equal(y[:, 1], [dist[0, 0], dist[0, 0]])
+    np.testing.assert_array_equal(y[:, 2:], X)
+
+
+def test_some_tokens_alone():
+    np.testing.assert_array_equal(ops.tokens_forward(X, stop=2)[0], X[:, :2])
+    np.testing.assert_array_equal(ops.tokens_forward(X, 1, 2)[0], X[:, 1:2])
 
 
 def test_pool_takes_token_0_or_the_mean():

@@ -28,8 +28,8 @@ def digits():
 
 @pytest.fixture
 def make_trainer(digits):
-    def make(count=200, recipe=RECIPE, seed=3, **model):
-        vit = ViT(CONFIG, seed=seed, init="fan_in", **model)
+    def make(count=200, recipe=RECIPE, seed=3, config=CONFIG, **model):
+        vit = ViT(config, seed=seed, init="fan_in", **model)
         return Trainer(vit, digits.train_images[:count], digits.train_labels[:count], recipe, seed, "digits")
 
     return make

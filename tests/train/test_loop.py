@@ -1,6 +1,5 @@
 """A run gives the same bits for any number of workers and through any stop; bad ends are told, not hidden."""
 
-import dataclasses
 import os
 import signal
 import subprocess
@@ -58,8 +57,8 @@ def test_a_resumed_run_gives_the_same_bits(make_trainer, digits, tmp_path, stop,
 
 def test_the_gradient_of_shards_is_that_of_the_batch(make_trainer):
     recipe = TrainConfig(batch_size=40, shard_size=16, shift=0, rotation=0, scale=0)
-    trainer = make_trainer(recipe=recipe, dtype=np.float64)
-    trainer.model.config = dataclasses.replace(trainer.model.config, dropout=0.0, drop_path=0.0)
+    config = dataclasses.replace(make_trainer().model.config, dropout=0.0, drop_path=0.0)
+    trainer = make_trainer(recipe=recipe, config=config, dtype=np.float64)
     images, labels = trainer.images[:40], trainer.labels[:40]
     with worker_pool(2) as pool:
         loss, grads = batch_gradients(pool, trainer.model, trainer.params.flatten, images, labels, recipe, (0, 1))
