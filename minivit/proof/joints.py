@@ -43,7 +43,7 @@ RELATIVE_TOKENS = (2, RELATIVE.tokens, 6)
 MEMORY = dense("kv", 6, 12, bias=False)  # keys and values (B, N, 2D); a bias of keys would have no gradient
 LOOK = Op("cross_attention", "memory", heads=2)
 ASK = Chain(Op("tokens", start=1, stop=3), dense("q", 6, 6), LOOK)  # two of the tokens do
-BRANCH, TWO = (Op("tokens", start=1, stop=3), dense("fc", 6, 4)), (Op("tokens", stop=2),)
+FIRST, SECOND = Chain(Op("tokens", stop=2), dense("w", 6, 4)), Chain(Op("tokens", start=1, stop=3), dense("fc", 6, 4))
 # Two layers read what is let outside, and one of them to let something itself; two read gamma and beta.
 OUTER = Chain(Value(Parameter("position", (1, 5, 6))), norm("norm", 6))
 INNER = Let("inner", Chain(Value("outer"), Op("tanh")), Op("add_position", "inner"), Op("add_position", "outer"))
@@ -55,7 +55,7 @@ JOINTS: dict[str, tuple[Layer, tuple[int, ...]]] = {
     "Chain": (Chain(dense("fc", 6, 6), Op("tanh"), norm("norm", 6)), TOKENS),
     "Chain, one weight twice": (Chain(dense("fc", 6, 6), Op("tanh"), dense("fc", 6, 6)), TOKENS),
     "Residual": (Residual(dense("fc", 6, 6), Op("tanh")), TOKENS),
-    "Residual, shortcut": (Residual(*BRANCH, shortcut=Chain(*TWO, dense("w", 6, 4))), TOKENS),
+    "Residual, shortcut": (Residual(SECOND, shortcut=FIRST), TOKENS),
     "Residual, one weight on both ways": (Residual(dense("fc", 6, 4), Op("tanh"), shortcut=dense("fc", 6, 4)), TOKENS),
     "Let": (Let("memory", MEMORY, ASK), TOKENS),
     "Let, read twice": (Let("memory", MEMORY, ASK, Residual(LOOK)), TOKENS),
