@@ -115,8 +115,12 @@ def test_a_step_on_cuda_copies_no_array_between_host_and_device(fake_cuda):
     assert np.isfinite(losses).all()
     assert fake_cuda.threads == {threading.main_thread().name}
     fake_cuda.counts.clear()
-    model.config = dataclasses.replace(config, attention_dropout=0.1)  # needs the weights, which a fused kernel has not
+    config = dataclasses.replace(config, attention_dropout=0.1)  # needs the weights, which a fused kernel has not
+    model = ViT(config, params=model.params, device="cuda")
+    trainer = Trainer(model, digits.train_images[:128], digits.train_labels[:128], recipe)
     with worker_pool(1) as pool:
+        trainer.step(pool)
+        fake_cuda.counts.clear()
         assert np.isfinite(trainer.step(pool))
     assert fake_cuda.counts.keys() == {"reads"}
     loss, accuracy, probabilities = evaluate(model, digits.test_images[:50], digits.test_labels[:50])

@@ -7,7 +7,7 @@ from threadpoolctl import threadpool_info
 from minivit import ViT, ViTConfig, ops
 from minivit.devices import get_device
 from minivit.devices.workers import in_shards, worker_pool
-from minivit.model import vit
+from minivit.model import face
 from minivit.ops import gelu
 
 TINY = ViTConfig(image_size=8, patch_size=4, channels=1, classes=10, width=16, depth=2, heads=2)
@@ -16,7 +16,7 @@ TINY = ViTConfig(image_size=8, patch_size=4, channels=1, classes=10, width=16, d
 def test_shards_give_what_the_whole_batch_gives(monkeypatch):
     images = np.random.default_rng(0).standard_normal((7, *TINY.image_shape))
     whole = ViT(TINY, dtype=np.float64)(images)
-    monkeypatch.setattr(vit, "SHARD_TOKENS", 2 * TINY.tokens)
+    monkeypatch.setattr(face, "SHARD_TOKENS", 2 * TINY.tokens)
     model = ViT(TINY, dtype=np.float64)
     assert model._shard == 2
     np.testing.assert_allclose(model(images), whole, atol=1e-12)

@@ -1,5 +1,6 @@
 """A run gives the same bits for any number of workers and through any stop; bad ends are told, not hidden."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -61,7 +62,7 @@ def test_the_gradient_of_shards_is_that_of_the_batch(make_trainer):
     trainer = make_trainer(recipe=recipe, config=config, dtype=np.float64)
     images, labels = trainer.images[:40], trainer.labels[:40]
     with worker_pool(2) as pool:
-        loss, grads = batch_gradients(pool, trainer.model, trainer.params.flatten, images, labels, recipe, (0, 1))
+        loss, grads, _ = batch_gradients(pool, trainer.model, trainer.params.flatten, images, labels, recipe, (0, 1))
     expected_loss, expected = trainer.model.loss_and_grads(trainer.model.normalize(images), labels)
     assert abs(loss - expected_loss) < 1e-12
     assert np.abs(grads - trainer.params.flatten(expected)).max() < 1e-12
