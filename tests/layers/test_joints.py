@@ -108,6 +108,17 @@ def test_a_parameter_that_is_read_twice_has_the_sum_of_both_gradients():
         np.testing.assert_allclose(grads[f"fc.{kind}"], parts[f"a.{kind}"] + parts[f"b.{kind}"], rtol=1e-14)
 
 
+@pytest.mark.parametrize("name", [*JOINTS, "one value twice"])
+def test_the_upstream_gradient_is_left_alone(name):
+    """What a Value hands back is dy itself, or a part of it: to add to it in place would change it."""
+    value = Value(Parameter("queries", (2, 3, 6)))
+    layer, shape = JOINTS[name] if name in JOINTS else (Fork(value, value, axis=1), (2, 5, 6))
+    y, cache = layer.forward(ops, numbers(layer), np.random.default_rng(3).standard_normal(shape))
+    dy = np.ones_like(y)
+    layer.backward(ops, dy, cache)
+    np.testing.assert_array_equal(dy, 1)
+
+
 def test_what_no_gradient_goes_to_has_none_to_hand_back():
     """A mask, say, that is made of the images: those who read it give None in its place."""
     layer = Let("mask", Op("tokens", stop=1), TANH)

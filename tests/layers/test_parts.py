@@ -80,6 +80,18 @@ def test_first_attention_is_the_first_rows_of_attention(count, relative):
         np.testing.assert_allclose(grads[name], expected[name], rtol=1e-10, atol=1e-13)
 
 
+@pytest.mark.parametrize("part", [mlp, swiglu])
+def test_an_mlp_drops_hidden_units_in_training(part):
+    """With weights that hand the hidden units on: a dropped one is 0, another is doubled."""
+    layer, plain = part("mlp", 6, 40, dropout=0.5), part("mlp", 6, 40)
+    p = numbers(layer) | {"mlp.fc2.weight": np.eye(40)[:, :6], "mlp.fc2.bias": np.zeros(6)}
+    expected, y = plain(ops, p, X), layer.forward(ops, p, X, np.random.default_rng(3))[0]
+    np.testing.assert_array_equal(layer(ops, p, X), expected)
+    dropped = y == 0
+    assert 0.3 < dropped.mean() < 0.7
+    np.testing.assert_allclose(y[~dropped], 2 * expected[~dropped], rtol=1e-12)
+
+
 def test_a_branch_ends_in_what_is_configured():
     def words(layers):
         return [repr(layer) for layer in layers]
