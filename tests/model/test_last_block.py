@@ -29,6 +29,7 @@ def test_logits_and_gradients_are_those_of_every_token(name):
     for a, b in [(dimages, full_dimages), *((grads[name], more[name]) for name in params)]:
         np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-11 * max(1, np.abs(b).max()))
     tokens = lean.evaluate(encoder(config, every_token=False), images)
+    assert tokens.shape == (3, 1 + config.distilled, config.width)
     np.testing.assert_allclose(tokens, lean.evaluate(encoder(config), images)[:, : 1 + config.distilled], atol=1e-11)
 
 
