@@ -6,7 +6,8 @@ Vaswani et al., arXiv 1706.03762, equation 1. Next: self_attention.py runs H of 
 import numpy as np
 
 from .dropout import dropout_backward, dropout_forward
-from .softmax import softmax_backward, softmax_forward
+from .softmax import softmax_forward
+from .sums import sum_features
 
 
 def attention_forward(
@@ -26,20 +27,24 @@ def attention_forward(
     """
     weights = attention_weights(q, k, bias)
     dropped, dropout_cache = dropout_forward(weights, dropout, rng)
-    return dropped @ v, (q, k, v, np.ndim(bias), weights, dropped, dropout_cache)
+    out = np.matmul(dropped, v, out=np.empty_like(q))  # in memory as q is: a token's heads side by side
+    return out, (q, k, v, np.ndim(bias), weights, dropped, dropout_cache, out)
 
 
 def attention_backward(dout: np.ndarray, cache: tuple) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
     """The backward of `out = P V`, the softmax, then `S = Q Kᵀ / √d + bias`, last line first:
 
-    dV = Pᵀ dout,   dP = dout Vᵀ,   dS = softmax_backward(dP),   dQ = dS K / √d,   dK = dSᵀ Q / √d,   dbias = Σ_B dS.
+    dV = Pᵀ dout,   dP = dout Vᵀ,   dS = P (dP − Σ_j P_ij dP_ij),   dQ = dS K / √d,   dK = dSᵀ Q / √d,   dbias = Σ_B dS.
+
+    The softmax's sum needs no pass over P: Σ_j P_ij (dout_i · v_j) = dout_i · Σ_j P_ij v_j = dout_i · out_i.
 
     dout like out. Returns dq, dk, dv and dbias, each like its argument, or None.
     """
-    q, k, v, bias_axes, weights, dropped, dropout_cache = cache
+    q, k, v, bias_axes, weights, dropped, dropout_cache, out = cache
     dv = dropped.swapaxes(-1, -2) @ dout
-    dweights = dropout_backward(dout @ v.swapaxes(-1, -2), dropout_cache)
-    dscores = softmax_backward(dweights, weights)
+    dscores = dropout_backward(dout @ v.swapaxes(-1, -2), dropout_cache)  # dP, and from here on, in place, dS
+    dscores -= sum_features(dout * out)
+    dscores *= weights
     scale = q.shape[-1] ** -0.5
     dq = dscores @ k
     dq *= scale

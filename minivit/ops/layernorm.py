@@ -41,6 +41,6 @@ def layernorm_backward(dy: np.ndarray, cache: tuple) -> tuple[np.ndarray, np.nda
     dbeta = sum_tokens(dy)
     dx = dy * gamma
     dx -= (dy @ gamma)[..., None] / D  # mean(dx̂), for dx̂ = dy γ
-    dx -= xhat * ((dy_xhat @ gamma)[..., None] / D)  # x̂ mean(dx̂ x̂)
+    dx -= np.multiply(xhat, (dy_xhat @ gamma)[..., None] / D, out=dy_xhat)  # x̂ mean(dx̂ x̂)
     dx *= rstd
     return dx, dgamma, dbeta
