@@ -4,7 +4,7 @@ from planted_mistakes import TIMM
 
 JOINT = "layers/test_joints.py::test_joint_gradients[{}]".format
 FIRST = "layers/test_parts.py::test_first_attention_is_the_first_rows_of_attention[{}]".format
-LAST = "model/test_last_block.py::test_logits_and_gradients_are_those_of_every_token[plain]"
+LAST = "model/test_last_block.py::test_it_gives_what_a_block_of_all_tokens_gives[plain]"
 LOOPS = "model/test_vit.py::test_the_model_and_its_attention_are_the_papers_equations_in_loops"
 BUFFERS = "train/test_buffers.py::test_{}".format
 SHARDS = BUFFERS("a_batchs_value_is_the_mean_over_its_shards_in_their_order")
@@ -92,7 +92,8 @@ IN_LAYERS = [
      'Op("tokens", stop=read)', 'Op("tokens", start=1, stop=1 + read)'),
     ("a mean is taken of the one token that was computed", "model/vit.py", TIMM,
      'encoder(config, every_token or config.pool != "cls")', "encoder(config, every_token)"),
-    ("the last block computes two tokens where the head reads one", "model/vit.py", LAST,
+    ("the last block computes two tokens where the head reads one", "model/vit.py",
+     "model/test_last_block.py::test_it_has_the_heads_tokens_alone[plain]",
      "read=1 + config.distilled", "read=2"),
     ("the registers have the patches' positions", "model/vit.py",
      "model/test_options.py::test_registers_have_no_position",

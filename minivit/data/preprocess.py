@@ -5,17 +5,28 @@ Only the numbers' range is left to `model.normalize`. For a handwritten digit se
 
 import math
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-
-from ..model.config import ViTConfig
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-def preprocess(image: "str | os.PathLike | Image | np.ndarray", config: ViTConfig) -> np.ndarray:
+class Eyes(Protocol):
+    """How a model wants to see a photograph: what is asked of its configuration here."""
+
+    image_size: tuple[int, int]
+    channels: int
+    crop: float
+    squeeze: bool
+    resize_filter: str
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]: ...
+
+
+def preprocess(image: "str | os.PathLike | Image | np.ndarray", config: Eyes) -> np.ndarray:
     """A picture file, a Pillow image or an array -> (height, width, C) uint8: `model.predict(pixels[None])` takes it.
 
     The short side is resized to image_size / crop and the middle cut out, as torchvision and timm do at evaluation:

@@ -6,30 +6,22 @@ import numpy as np
 
 from .. import emulator
 from ..emulator.compiler import find_compiler
+from .device import Cpu
 from .kernel_ops import KernelOps
 from .launch import KERNELS, Launch
 
 
-class Emulator:
-    """device="emulator". Matrix products, random numbers and what has no kernel are NumPy's."""
+class Emulator(Cpu):
+    """device="emulator". Arrays, matrix products, random numbers and what has no kernel are the CPU's; so are the
+    shards, and a run draws the CPU's random numbers and can be compared with it."""
 
     name = "emulator"
     threads = 1
-    whole_batches = False  # the CPU's shards, so that a run draws the CPU's random numbers and can be compared with it
 
     def __init__(self) -> None:
         find_compiler()  # where there is none, say so now and not in the middle of a step
         self.ops = KernelOps(self)
         self.adamw_update = self.ops.adamw_update
-
-    def asarray(self, array: np.ndarray) -> np.ndarray:
-        return array
-
-    def to_numpy(self, array: np.ndarray) -> np.ndarray:
-        return array
-
-    def generator(self, seed: np.random.SeedSequence) -> np.random.Generator:
-        return np.random.default_rng(seed)
 
     def empty(self, shape: int | tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         return np.full(shape, np.nan, dtype)  # what a kernel forgets to write is found out

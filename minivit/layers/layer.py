@@ -41,6 +41,7 @@ class Op:
 
     def __init__(self, op: str, *reads: Parameter | str | None, noise: bool = False, **options: Any) -> None:
         self.op, self.noise, self.options = op, noise, options
+        self._forward, self._backward = f"{op}_forward", f"{op}_backward"
         self.parameters = tuple(read for read in reads if isinstance(read, Parameter))
         self.reads = tuple(read.name if isinstance(read, Parameter) else read for read in reads)
         self.parts = ()
@@ -48,15 +49,15 @@ class Op:
     def forward(self, ops: Any, p: Arrays, x: np.ndarray, rng: Rng = None) -> tuple:
         options = self.options | {"rng": rng} if self.noise else self.options
         try:
-            values = [None if name is None else p[name] for name in self.reads]
-            return getattr(ops, f"{self.op}_forward")(x, *values, **options)
+            values = [name and p[name] for name in self.reads]  # None stays None
+            return getattr(ops, self._forward)(x, *values, **options)
         except Exception as error:
             error.add_note(f"in {self!r}, whose input is {_shape(x)}")
             raise
 
     def backward(self, ops: Any, dy: np.ndarray, cache: Any) -> tuple[np.ndarray, Arrays]:
         try:
-            gradients = getattr(ops, f"{self.op}_backward")(dy, cache)
+            gradients = getattr(ops, self._backward)(dy, cache)
         except Exception as error:
             error.add_note(f"in the backward of {self!r}, whose dy is {_shape(dy)}")
             raise

@@ -44,8 +44,9 @@ def self_attention_weights(qkv: np.ndarray, bias: np.ndarray | None = None, head
 
 def split_heads(x: np.ndarray, parts: int, heads: int) -> np.ndarray:
     """(..., N, parts·D) -> (parts, ..., H, N, d): a view, nothing is copied."""
-    x = x.reshape(*x.shape[:-1], parts, heads, x.shape[-1] // (parts * heads))
-    return np.moveaxis(x, (-3, -2), (0, -3))
+    *leading, width = x.shape
+    x = x.reshape(*leading, parts, heads, width // (parts * heads))  # (..., N, parts, H, d)
+    return x.transpose(-3, *range(len(leading) - 1), -2, -4, -1)
 
 
 def merge_heads(out: np.ndarray) -> np.ndarray:
