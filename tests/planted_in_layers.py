@@ -10,6 +10,13 @@ BUFFERS = "train/test_buffers.py::test_{}".format
 SHARDS = BUFFERS("a_batchs_value_is_the_mean_over_its_shards_in_their_order")
 
 # As in planted_mistakes.py: what is wrong, the file, the test, what stands there, and the mistake.
+LET = '__import__("minivit.layers", fromlist=["Let"])'
+PREPEND = '        *([Op("prepend", *tokens)] if tokens else []),  # (B, 1 + N, D)\n'
+POSITIONS = (
+    PREPEND + '        *([Op("add_position", positions)] if config.position == "1d" else []),  # of all tokens\n'
+)
+LATE = f'        {LET}.Let("late", Chain({LET}.Value(positions), '
+
 # fmt: off
 IN_LAYERS = [
     ("a chain goes back in the order of its forward", "layers/layer.py", JOINT("Chain, one weight twice"),
@@ -98,16 +105,12 @@ IN_LAYERS = [
     ("the registers have the patches' positions", "model/vit.py",
      "model/test_options.py::test_registers_have_no_position",
      'Op("registers", registers, place=config.position_prefix)',
-     'Let("placed", Chain(Value("pos_embed"), Op("tokens", stop=config.registers), Op("add_position", registers)), '
-     'Op("registers", "placed", place=config.position_prefix))'),
+     LET + '.Let("placed", Chain(' + LET + '.Value("pos_embed"), Op("tokens", stop=config.registers), '
+     'Op("add_position", registers)), Op("registers", "placed", place=config.position_prefix))'),
     ("the class token is added after the positions and gets none", "model/vit.py", TIMM,
-     "prepend + position(config) if",
-     '[Let("late", Chain(Value(position(config)[0].parameters[0]), Op("tokens", start=config.position_prefix)), '
-     'Op("add_position", "late")), *prepend] if'),
+     POSITIONS, LATE + 'Op("tokens", start=config.position_prefix)), Op("add_position", "late")),\n' + PREPEND),
     ("the positions are shifted by the class token's place", "model/vit.py", TIMM,
-     "prepend + position(config) if",
-     '[Let("late", Chain(Value(position(config)[0].parameters[0]), Op("tokens", stop=-config.position_prefix)), '
-     'Op("add_position", "late")), *prepend] if'),
+     POSITIONS, LATE + 'Op("tokens", stop=-config.position_prefix)), Op("add_position", "late")),\n' + PREPEND),
     ("the branches' LayerScales are swapped", "model/vit.py", TIMM,
      'branch_end(f"{name}.{scale}",', """branch_end(f"{name}.{dict(ls1='ls2', ls2='ls1').get(scale, scale)}","""),
     ("both branches see the block's first input", "model/vit.py", LOOPS,

@@ -64,8 +64,8 @@ class Op:
         dx, *more = gradients if isinstance(gradients, tuple) else (gradients,)
         grads: Arrays = {}
         for name, grad in zip(self.reads, more, strict=False):
-            if name and grad is not None:
-                grads[name] = grads[name] + grad if name in grads else grad
+            if name is not None and grad is not None:
+                add(grads, {name: grad})
         return dx, grads
 
     def __call__(self, ops: Any, p: Arrays, x: np.ndarray) -> np.ndarray:
