@@ -40,7 +40,7 @@ def finetune(
     workers: int | None = None,
     checkpoint: str | os.PathLike | None = None,
     progress: bool = True,
-) -> tuple[ViT, list[dict]]:
+) -> tuple[ViT, list[dict[str, float]]]:
     """Train a copy of `model` on raw images (n, height, width, C) and labels (n,). Returns it, and its history.
 
     image_size       of the images, which you resize; the model's own if not given; its positions are resized to it

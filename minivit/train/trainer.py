@@ -46,13 +46,13 @@ class Trainer:
         self.seed, self.data = operator.index(seed), data
         self.params = FlatParameters(model.params)
         if config.optimizer == "sgd":
-            self.optimizer = SGD(self.params, config.momentum, config.weight_decay)
+            self.optimizer: SGD | AdamW = SGD(self.params, config.momentum, config.weight_decay)
         else:
             update = model.device.adamw_update or adamw_update
             self.optimizer = AdamW(self.params, config.betas, decay=config.weight_decay, update=update)
         # All images go to a GPU once, and stay there.
         self._images, self._labels = model.device.asarray(images), model.device.asarray(labels)
-        self.history: list[dict] = []
+        self.history: list[dict[str, float]] = []
         self.epoch_losses: list[float] = []  # of the steps since the last entry of the history
         self._order_epoch, self._order = -1, np.empty(0, int)  # the shuffle of the epoch in hand, kept for its steps
 
