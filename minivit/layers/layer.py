@@ -47,9 +47,9 @@ class Op:
         self.parts = ()
 
     def forward(self, ops: Any, p: Arrays, x: np.ndarray, rng: Rng = None) -> tuple:
-        values = [name and p[name] for name in self.reads]  # None stays None
         options = self.options | {"rng": rng} if self.noise else self.options
         try:
+            values = [name and p[name] for name in self.reads]  # None stays None
             return getattr(ops, self._forward)(x, *values, **options)
         except Exception as error:
             error.add_note(f"in {self!r}, whose input is {_shape(x)}")
@@ -61,8 +61,12 @@ class Op:
         except Exception as error:
             error.add_note(f"in the backward of {self!r}, whose dy is {_shape(dy)}")
             raise
-        dx, *grads = gradients if isinstance(gradients, tuple) else (gradients,)
-        return dx, {name: grad for name, grad in zip(self.reads, grads, strict=False) if grad is not None}
+        dx, *more = gradients if isinstance(gradients, tuple) else (gradients,)
+        grads: Arrays = {}
+        for name, grad in zip(self.reads, more, strict=False):
+            if name is not None and grad is not None:
+                add(grads, {name: grad})
+        return dx, grads
 
     def __call__(self, ops: Any, p: Arrays, x: np.ndarray) -> np.ndarray:
         return self.forward(ops, p, x)[0]

@@ -14,7 +14,8 @@ from .table import table
 
 class Let:
     """let name = value(x) in body(x). What the body's layers read by this name has a gradient, which goes back through
-    value: the sum over all who read it, as for any parameter that is read twice."""
+    value: the sum over all who read it, as for any parameter that is read twice. What no gradient goes to (a mask) has
+    none to hand back."""
 
     def __init__(self, name: str, value: Layer, *body: Layer) -> None:
         self.name, self.value, self.body = name, value, Chain(*body)
@@ -29,6 +30,8 @@ class Let:
     def backward(self, ops: Any, dy: np.ndarray, cache: tuple) -> tuple[np.ndarray, Arrays]:
         value_cache, body_cache = cache
         dx, grads = self.body.backward(ops, dy, body_cache)
+        if self.name not in grads:
+            return dx, grads
         dmore, more = self.value.backward(ops, grads.pop(self.name), value_cache)
         return both(dx, dmore), add(grads, more)
 

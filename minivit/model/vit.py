@@ -138,7 +138,7 @@ def parameter_shapes(config: ViTConfig) -> dict[str, tuple[int, ...]]:
 
     The names are timm's, where it has one: "cls_token", "blocks.0.attn.qkv.weight", …; the stem's are Google's.
     """
-    return {parameter.name: parameter.shape for parameter in vit(config).parameters if not parameter.fixed}
+    return {p.name: p.shape for p in vit(config).parameters if not (p.fixed or p.buffer)}
 
 
 def count_parameters(config: ViTConfig) -> int:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from ..model import ViT
+from ..model import Classifier
 from .config import TrainConfig
 from .distillation import Teacher, check_teacher
 from .optimizer import SGD, AdamW, FlatParameters, adamw_update, clip_by_norm
@@ -27,7 +27,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: ViT,
+        model: Classifier,
         images: np.ndarray,
         labels: np.ndarray,
         config: TrainConfig,
@@ -88,8 +88,7 @@ class Trainer:
             raise FloatingPointError(self._describe_nan(step, loss, grads))
         clip_by_norm(grads, self.config.clip_norm)
         self.optimizer.step(grads, self.learning_rate(step))
-        for name, value in buffers.items():
-            self.model.buffers[name][...] = value
+        self.model.buffers |= buffers  # new arrays: the old ones may be somebody else's, too
         self.epoch_losses.append(loss)
         return loss
 
