@@ -40,7 +40,7 @@ MISTAKES = [
     ("the heads are merged in the wrong order", "ops/self_attention.py", HEADS,
      "return out.swapaxes(-2, -3).reshape(", "return np.moveaxis(out, -3, -1).reshape("),
     ("q and v are swapped on both ways", "ops/self_attention.py", HEADS,
-     "return np.moveaxis(x, (-3, -2), (0, -3))", "return np.moveaxis(x, (-3, -2), (0, -3))[::-1]"),
+     "-2, -4, -1)", "-2, -4, -1)[::-1]"),
     ("the gradients of q, k, v go to the wrong thirds", "ops/self_attention.py", GRADIENTS("self_attention"),
      "len(parts), H), parts, strict", "len(parts), H), parts[::-1], strict"),
     ("the attention that is shown is not the one that is used", "ops/self_attention.py",

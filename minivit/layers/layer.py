@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .table import table
+from .table import Shown
 
 Arrays = dict[str, np.ndarray]
 Rng = np.random.Generator | None  # the source of dropout in training; None: nothing is dropped (evaluation)
@@ -64,8 +64,8 @@ class Op:
         dx, *more = gradients if isinstance(gradients, tuple) else (gradients,)
         grads: Arrays = {}
         for name, grad in zip(self.reads, more, strict=False):
-            if name is not None and grad is not None:
-                add(grads, {name: grad})
+            if name and grad is not None:
+                grads[name] = grads[name] + grad if name in grads else grad
         return dx, grads
 
     def __call__(self, ops: Any, p: Arrays, x: np.ndarray) -> np.ndarray:
@@ -75,7 +75,7 @@ class Op:
         return f"{self.op}({', '.join([*filter(None, self.reads), *(f'{k}={v}' for k, v in self.options.items())])})"
 
 
-class Chain:
+class Chain(Shown):
     """One after the other: the backward of f(g(x)) goes through f first, then through g."""
 
     def __init__(self, *layers: "Layer") -> None:
@@ -104,14 +104,8 @@ class Chain:
             x = layer(ops, p, x)
         return x
 
-    def __repr__(self) -> str:
-        return f"Chain({', '.join(map(repr, self.parts))})"
 
-    def __str__(self) -> str:
-        return table(self)
-
-
-class Residual:
+class Residual(Shown):
     """y = x + branch(x), so dx = dy + what the branch gives back. Where shapes differ, y = shortcut(x) + branch(x)."""
 
     def __init__(self, *branch: "Layer", shortcut: "Layer | None" = None) -> None:
@@ -132,12 +126,6 @@ class Residual:
 
     def __call__(self, ops: Any, p: Arrays, x: np.ndarray) -> np.ndarray:
         return self.shortcut(ops, p, x) + self.branch(ops, p, x)
-
-    def __repr__(self) -> str:
-        return f"Residual({', '.join(map(repr, self.parts))})"
-
-    def __str__(self) -> str:
-        return table(self)
 
 
 Layer = Any  # Op, Chain, Residual, or anything else with forward, backward, a call, parameters and parts

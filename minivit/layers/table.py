@@ -13,6 +13,18 @@ from typing import Any
 Row = tuple[str, str, int]  # the layer, what it reads, how many numbers training changes there
 
 
+class Shown:
+    """What joins other layers: print(layer) shows its table, repr(layer) all of it on one line."""
+
+    parts: tuple[Any, ...]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(repr, self.parts))})"
+
+    def __str__(self) -> str:
+        return table(self)
+
+
 def table(layer: Any) -> str:
     """A line a layer, those inside another one indented; in the end the number of parameters.
 

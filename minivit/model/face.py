@@ -17,7 +17,8 @@ from .attention_maps import attention_maps
 from .config import ViTConfig
 from .files import load_model, save_model
 from .images import check_images, check_labels, check_pixels, check_shape, normalize
-from .model import Model, start
+from .model import Model
+from .parameters import start
 from .vit import encoder, final_norm, vit
 
 SHARD_TOKENS = 800  # in evaluation a CPU's thread takes as many images as have these: products large, memory small
@@ -155,7 +156,7 @@ class Classifier(Model):
 class ViT(Classifier):
     """A Vision Transformer: `logits = model(images)`.
 
-    config: the architecture; seed and init: how the parameters start (see `start` in model.py); dtype: np.float32 to
+    config: the architecture; seed and init: how the parameters start (see parameters.py); dtype: np.float32 to
     train, np.float64 to check gradients; or the parameters themselves. `params` is a plain dict: replace its arrays
     as you like (by the device's own), but once a Trainer holds the model, write into them (`params[name][...] = …`).
     device: "cpu" for NumPy, "cuda" for a GPU, "emulator" for the GPU's kernels run on the CPU (see devices/). Where

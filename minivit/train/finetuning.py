@@ -6,7 +6,7 @@ import os
 import numpy as np
 
 from ..model import ViT
-from ..model.model import declared
+from ..model.parameters import declared
 from ..model.resolution import at_resolution
 from ..model.vit import head_names
 from .config import TrainConfig

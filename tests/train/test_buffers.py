@@ -8,7 +8,7 @@ from minivit.devices.workers import worker_pool
 from minivit.layers import Chain, Op, Parameter
 from minivit.layers.parts import dense
 from minivit.model import Classifier
-from minivit.model.model import Model, start
+from minivit.model.parameters import Model, start
 from minivit.train import resume, save_checkpoint
 from minivit.train.finetuning import for_task
 from minivit.train.shards import batch_gradients, evaluate
