@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 
 
 class Eyes(Protocol):
-    """How a model wants to see a photograph: what is asked of its configuration here, which is only read."""
+    """How a model wants to see a photograph: what is asked of its configuration here."""
 
     @property
     def image_shape(self) -> tuple[int, int, int]: ...
+    @property
+    def channels(self) -> int: ...
     @property
     def crop(self) -> float: ...
     @property

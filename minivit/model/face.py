@@ -6,7 +6,7 @@
 import math
 import os
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 
@@ -25,17 +25,20 @@ SHARD_TOKENS = 800  # in evaluation a CPU's thread takes as many images as have 
 DEVICE_BATCH = 100  # images at a time to a GPU, so that its memory need not grow with their number
 
 
-class Classifier(Model):
+C = TypeVar("C", bound=Any)  # a model's configuration
+
+
+class Classifier(Model, Generic[C]):
     """logits = model(images). A model's own class says which Config it takes, and `describe` what layers that makes:
 
     the chain of what leads to the last map or tokens, what makes features of these, and the head, if there is one.
     """
 
-    Config: type
+    Config: type[C]
 
     def __init__(
         self,
-        config: Any,
+        config: C,
         seed: int = 0,
         dtype: type = np.float32,
         init: str = "timm",
@@ -59,7 +62,7 @@ class Classifier(Model):
         raise NotImplementedError
 
     @property
-    def config(self) -> Any:
+    def config(self) -> C:
         """The architecture. The layers follow from it once, when the model is made: for another, make another."""
         return self._config
 
@@ -153,7 +156,7 @@ class Classifier(Model):
         return f"{type(self).__name__}({self.config.summary}, {count:,} parameters, {self.dtype})"
 
 
-class ViT(Classifier):
+class ViT(Classifier[ViTConfig]):
     """A Vision Transformer: `logits = model(images)`.
 
     config: the architecture; seed and init: how the parameters start (see parameters.py); dtype: np.float32 to
@@ -166,7 +169,6 @@ class ViT(Classifier):
 
     Config = ViTConfig
     describe = staticmethod(vit)
-    config: ViTConfig
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """logits = model(images), in evaluation: images (B, height, width, C), normalised -> (B, K)."""

@@ -13,6 +13,7 @@ digits = minivit.load_mnist(True)  # error: arg-type
 config = minivit.ViTConfig(image_size=28, patch=7)  # error: call-arg
 config = minivit.ViTConfig(image_size=28, patch_size="7", channels=1, classes=10)  # error: arg-type
 config.width = 96  # error: misc
+model = minivit.ViT("tiny")  # error: arg-type
 model = minivit.ViT(config, sead=1)  # error: call-arg
 model = minivit.ViT(config, seed="1")  # error: arg-type
 logits: str = model(digits.test_images)  # error: assignment
