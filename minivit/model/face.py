@@ -14,6 +14,7 @@ from ..devices.workers import in_shards
 from ..layers import Arrays, Chain, Layer
 from ..ops import softmax_forward
 from .attention_maps import attention_maps
+from .checks import Configuration
 from .config import ViTConfig
 from .files import load_model, save_model
 from .images import check_images, check_labels, check_pixels, check_shape, normalize
@@ -34,7 +35,7 @@ class Classifier(Model):
 
     def __init__(
         self,
-        config: Any,
+        config: Configuration,
         seed: int = 0,
         dtype: type = np.float32,
         init: str = "timm",
@@ -58,7 +59,7 @@ class Classifier(Model):
         raise NotImplementedError
 
     @property
-    def config(self) -> Any:
+    def config(self) -> Configuration:
         """The architecture. The layers follow from it once, when the model is made: for another, make another."""
         return self._config
 
@@ -95,6 +96,15 @@ class Classifier(Model):
     def features(self, images: np.ndarray) -> np.ndarray:
         """What the head sees: images (B, height, width, C), normalised -> (B, F)."""
         return self.evaluate(Chain(*self.layers.parts[:2]), images)
+
+    def attention(self, images: np.ndarray) -> list[np.ndarray]:
+        """Where every head looks: images (B, height, width, C), normalised -> an array a block; rows sum to 1."""
+        return self.attention_of(self.layers, images)
+
+    def attention_of(self, layers: Layer, images: np.ndarray) -> list[np.ndarray]:
+        """The weights of each self-attention in any layers that read this model's numbers, as NumPy arrays."""
+        maps = attention_maps(self.device.ops, self.arrays(layers), layers, self.checked(images))
+        return [self.device.to_numpy(weights) for weights in maps]
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Raw images, uint8 in 0 … 255 or floats in [0, 1], (B, height, width, C) -> class probabilities (B, K).
@@ -216,11 +226,10 @@ class ViT(Classifier):
 
         The patches follow, in reading order, after config.prefix_tokens others: class token, distillation, registers.
         """
-        layers = encoder(self.config)
-        maps = attention_maps(self.device.ops, self.arrays(layers), layers, self.checked(images))
+        maps = self.attention_of(encoder(self.config), images)
         if self.config.attention == "axial":  # a token takes from its column, which has taken from the rows
             maps = [columns @ rows for rows, columns in zip(maps[::2], maps[1::2], strict=True)]
-        return self.device.to_numpy(np.stack(maps))
+        return np.stack(maps)
 
     def _mean(self, logits: np.ndarray) -> np.ndarray:
         """A distilled model's answer is the mean of both (DeiT, arXiv 2012.12877, section 5.3); else it is the one."""
