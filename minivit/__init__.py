@@ -26,7 +26,7 @@ _HOMES = {
     "save_checkpoint": "train",
     "train_mnist": "train",
 }
-_SUBMODULES = {"check", "data", "draw", "gradcheck", "inspect", "model", "ops", "proof", "train", "weights"}
+_SUBMODULES = {"check", "data", "draw", "family", "gradcheck", "inspect", "model", "ops", "proof", "train", "weights"}
 __all__ = sorted([*_HOMES, *_SUBMODULES, "__version__"])
 
 
