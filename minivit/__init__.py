@@ -12,12 +12,27 @@ import numpy as np  # noqa: F401  everything here needs it: say so at once where
 __version__ = "0.1.0"
 __all__ = [
     "TrainConfig", "Trainer", "ViT", "ViTConfig", "__version__", "check", "count_parameters", "data", "devices", "draw",
-    "emulator", "evaluate", "export_timm", "finetune", "fit", "gradcheck", "inspect", "layers", "load_mnist",
+    "emulator", "evaluate", "export_timm", "family", "finetune", "fit", "gradcheck", "inspect", "layers", "load_mnist",
     "load_pretrained", "model", "ops", "proof", "resume", "save_checkpoint", "train", "train_mnist", "weights",
 ]  # fmt: skip
 
 if TYPE_CHECKING:  # what type checkers and editors see; Python itself goes on below
-    from . import check, data, devices, draw, emulator, gradcheck, inspect, layers, model, ops, proof, train, weights
+    from . import (
+        check,
+        data,
+        devices,
+        draw,
+        emulator,
+        family,
+        gradcheck,
+        inspect,
+        layers,
+        model,
+        ops,
+        proof,
+        train,
+        weights,
+    )
     from .data import load_mnist
     from .model import ViT, ViTConfig, count_parameters
     from .train import TrainConfig, Trainer, evaluate, finetune, fit, resume, save_checkpoint, train_mnist

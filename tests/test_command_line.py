@@ -128,6 +128,7 @@ def test_check_proves_every_gradient_and_fails_when_one_is_wrong(monkeypatch, ca
     from minivit.proof import proof
 
     monkeypatch.setattr(proof, "CONFIGS", {"no positions": proof.CONFIGS["no positions"]})
+    monkeypatch.setattr(proof, "FAMILY", {"Swin, no head": proof.FAMILY["Swin, no head"]})
     assert main(["check"]) == 0
     assert "every gradient is right" in capsys.readouterr().out
     monkeypatch.setattr(proof, "CONFIGS", {})

@@ -1,10 +1,35 @@
-"""The checks of one value each that configurations share: they return Python's own number, or say what is wrong."""
+"""What configurations share: what is asked of each, and the checks of one value each, which return Python's own number,
+or say what is wrong."""
 
 import math
 from collections.abc import Callable
 from numbers import Real
+from typing import Any, Protocol
 
 import numpy as np
+
+FILTERS = ("bicubic", "bilinear")
+MOST_STAGES = 8  # of a ResNet or a pyramid; each doubles the channels
+
+
+class Configuration(Protocol):
+    """What the rest of the house asks of a model's configuration, whichever architecture it is of."""
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]: ...  # (height, width, C)
+    @property
+    def classes(self) -> int: ...
+    @property
+    def image_mean(self) -> float | tuple[float, ...]: ...
+    @property
+    def image_std(self) -> float | tuple[float, ...]: ...
+    @property
+    def tokens(self) -> int: ...  # of one image, where they are most: how many images a thread takes follows from it
+    @property
+    def parts(self) -> int: ...  # at most so many as the model has parameters: else a file is not what it says
+    @property
+    def summary(self) -> str: ...  # for people
+    def to_dict(self) -> dict: ...  # for JSON
 
 
 def positive_int(name: str, value: object) -> int:
@@ -55,3 +80,47 @@ def as_pair(name: str, value: object) -> tuple[int, int]:
         raise ValueError(f"{name} is {value!r}, expected an int or a pair (height, width)")
     height, width = (positive_int(name, side) for side in (pair * 2)[:2])
     return height, width
+
+
+def stages(name: str, value: object, expected: str) -> tuple[int, ...]:
+    """A whole number of at least 1 for each stage of a model. expected: what the error asks for, in words."""
+    if not isinstance(value, tuple | list):
+        raise TypeError(f"{name} is {value!r}, expected {expected}")
+    if len(value) > MOST_STAGES:
+        raise ValueError(f"{name} has {len(value)} stages, expected at most {MOST_STAGES}")
+    return tuple(positive_int(name, number) for number in value)
+
+
+def check_eyes(config: Any) -> None:
+    """What every configuration has of a model that looks at images: their size, patches, channels, classes, and how a
+    photograph becomes the input. Whatever is given, a frozen configuration has Python's own values afterwards."""
+    put(config, as_pair, "image_size", "patch_size")
+    put(config, positive_int, "channels")
+    put(config, lambda name, value: whole_number(name, value, least=0), "classes")
+    one_of("resize_filter", config.resize_filter, FILTERS)
+    truth("squeeze", config.squeeze)
+    put_float(config, "a fraction in (0, 1]", lambda crop: 0 < crop <= 1, "crop")
+    for name, expected, fits in (
+        ("image_mean", "finite numbers", lambda mean: True),
+        ("image_std", "positive numbers", lambda std: std > 0),
+    ):
+        values = tuple(finite_float(name, value, expected, fits) for value in as_tuple(getattr(config, name)))
+        if len(values) not in (1, config.channels):
+            raise ValueError(f"{name} has {len(values)} numbers, expected one, or one a channel ({config.channels})")
+        object.__setattr__(config, name, values if len(values) > 1 else values[0])
+
+
+def check_rates(config: Any) -> None:
+    """Those of dropout, which every configuration has."""
+    put_float(config, "a rate in [0, 1)", lambda rate: 0 <= rate < 1, "dropout", "attention_dropout", "drop_path")
+
+
+def put(config: Any, check: Callable[[str, object], object], *names: str) -> None:
+    """Let each of these fields be what `check(name, value)` makes of it."""
+    for name in names:
+        object.__setattr__(config, name, check(name, getattr(config, name)))
+
+
+def put_float(config: Any, expected: str, fits: Callable[[float], bool], *names: str) -> None:
+    """Let each of these fields be a Python float that `fits`."""
+    put(config, lambda name, value: finite_float(name, value, expected, fits), *names)

@@ -5,12 +5,11 @@ vit.py has the layers that follow, sizes.py the published models by name.
 
 import dataclasses
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..ops.resize import METHODS
-from .checks import as_pair, as_tuple, finite_float, one_of, positive_int, truth, whole_number
-from .sizes import size_by_name
+from .checks import check_eyes, check_rates, one_of, positive_int, put, put_float, stages, truth, whole_number
+from .sizes import SIZES, size_by_name
 
 POOLS = ("cls", "gap", "norm_gap", "cls_norm_gap")
 POSITIONS = ("none", "1d", "2d", "sincos2d", "relative")
@@ -18,8 +17,6 @@ GELUS = ("erf", "tanh")
 MLPS = ("gelu", "swiglu")
 ATTENTIONS = ("full", "axial")
 STEM_EPS = ("google", "timm")
-FILTERS = ("bicubic", "bilinear")
-MOST_STAGES = 8  # of a stem; each doubles the channels
 
 
 @dataclass(frozen=True)
@@ -107,11 +104,10 @@ class ViTConfig:
 
         Names as in sizes.py: ViT-, R50+ViT-, DeiT- and DINOv2-. Raises ValueError for an unknown one.
         """
-        return cls(**size_by_name(name) | changes)
+        return cls(**size_by_name(name, SIZES) | changes)
 
     def __post_init__(self) -> None:
-        for name in ("image_size", "patch_size"):
-            object.__setattr__(self, name, as_pair(name, getattr(self, name)))
+        check_eyes(self)
         self._check_whole_numbers()
         for name, allowed in (
             ("pool", POOLS),
@@ -120,11 +116,10 @@ class ViTConfig:
             ("mlp", MLPS),
             ("gelu", GELUS),
             ("stem_eps", STEM_EPS),
-            ("resize_filter", FILTERS),
             ("position_resize", METHODS),
         ):
             one_of(name, getattr(self, name), allowed)
-        for name in ("qkv_bias", "distilled", "squeeze"):
+        for name in ("qkv_bias", "distilled"):
             truth(name, getattr(self, name))
         if self.class_token is not None:
             truth("class_token", self.class_token)
@@ -133,41 +128,21 @@ class ViTConfig:
         self._check_tokens()
 
     def _check_whole_numbers(self) -> None:
-        for name in ("channels", "width", "depth", "heads", "stem_width"):
-            object.__setattr__(self, name, positive_int(name, getattr(self, name)))
-        for name in ("classes", "registers"):
-            object.__setattr__(self, name, whole_number(name, getattr(self, name), least=0))
+        put(self, positive_int, "width", "depth", "heads", "stem_width")
+        put(self, lambda name, value: whole_number(name, value, least=0), "registers")
         if self.representation_size is not None:
-            object.__setattr__(
-                self, "representation_size", positive_int("representation_size", self.representation_size)
-            )
+            put(self, positive_int, "representation_size")
         if self.stem is not None:
-            if not isinstance(self.stem, tuple | list):
-                raise TypeError(f"stem is {self.stem!r}, expected the units of each stage, such as (3, 4, 9), or None")
-            if len(self.stem) > MOST_STAGES:
-                raise ValueError(f"stem has {len(self.stem)} stages, expected at most {MOST_STAGES}")
-            object.__setattr__(self, "stem", tuple(positive_int("stem", units) for units in self.stem))
+            units = "the units of each stage, such as (3, 4, 9), or None"
+            put(self, lambda name, value: stages(name, value, units), "stem")
 
     def _check_floats(self) -> None:
-        def check(name: str, expected: str, fits: Callable[[float], bool]) -> None:
-            object.__setattr__(self, name, finite_float(name, getattr(self, name), expected, fits))
-
-        for name in ("dropout", "attention_dropout", "drop_path"):
-            check(name, "a rate in [0, 1)", lambda rate: 0 <= rate < 1)
-        check("crop", "a fraction in (0, 1]", lambda crop: 0 < crop <= 1)
-        check("norm_eps", "a positive number", lambda eps: eps > 0)
+        check_rates(self)
+        put_float(self, "a positive number", lambda eps: eps > 0, "norm_eps")
         wide_enough = "a positive number (M = width · mlp_ratio ≥ 1)"
-        check("mlp_ratio", wide_enough, lambda ratio: 1 <= self.width * ratio < math.inf)
+        put_float(self, wide_enough, lambda ratio: 1 <= self.width * ratio < math.inf, "mlp_ratio")
         if self.layer_scale is not None:
-            check("layer_scale", "a finite number or None", lambda scale: True)
-        for name, expected, fits in (
-            ("image_mean", "finite numbers", lambda mean: True),
-            ("image_std", "positive numbers", lambda std: std > 0),
-        ):
-            values = tuple(finite_float(name, value, expected, fits) for value in as_tuple(getattr(self, name)))
-            if len(values) not in (1, self.channels):
-                raise ValueError(f"{name} has {len(values)} numbers, expected one, or one a channel ({self.channels})")
-            object.__setattr__(self, name, values if len(values) > 1 else values[0])
+            put_float(self, "a finite number or None", lambda scale: True, "layer_scale")
 
     def _check_fit(self) -> None:
         of = "image" if self.stem is None else "stem's map"

@@ -100,6 +100,15 @@ class Classifier(Model, Generic[C]):
         """What the head sees: images (B, height, width, C), normalised -> (B, F)."""
         return self.evaluate(Chain(*self.layers.parts[:2]), images)
 
+    def attention(self, images: np.ndarray) -> list[np.ndarray]:
+        """Where every head looks: images (B, height, width, C), normalised -> an array a block; rows sum to 1."""
+        return self.attention_of(self.layers, images)
+
+    def attention_of(self, layers: Layer, images: np.ndarray) -> list[np.ndarray]:
+        """The weights of each self-attention in any layers that read this model's numbers, as NumPy arrays."""
+        maps = attention_maps(self.device.ops, self.arrays(layers), layers, self.checked(images))
+        return [self.device.to_numpy(weights) for weights in maps]
+
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Raw images, uint8 in 0 … 255 or floats in [0, 1], (B, height, width, C) -> class probabilities (B, K).
 
@@ -219,11 +228,10 @@ class ViT(Classifier[ViTConfig]):
 
         The patches follow, in reading order, after config.prefix_tokens others: class token, distillation, registers.
         """
-        layers = encoder(self.config)
-        maps = attention_maps(self.device.ops, self.arrays(layers), layers, self.checked(images))
+        maps = self.attention_of(encoder(self.config), images)
         if self.config.attention == "axial":  # a token takes from its column, which has taken from the rows
             maps = [columns @ rows for rows, columns in zip(maps[::2], maps[1::2], strict=True)]
-        return self.device.to_numpy(np.stack(maps))
+        return np.stack(maps)
 
     def _mean(self, logits: np.ndarray) -> np.ndarray:
         """A distilled model's answer is the mean of both (DeiT, arXiv 2012.12877, section 5.3); else it is the one."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..files import read_npz, write_npz
 from ..layers import Arrays, Chain
+from .checks import Configuration
 from .parameters import declared
 
 CONFIG = "minivit.config"  # entries that are no parameter start with "minivit."
@@ -24,7 +25,7 @@ class Kind(Protocol):
     def describe(config: Any) -> Chain: ...
 
 
-def save_model(path: str | os.PathLike, kind: Kind, config: Any, params: Arrays, **extra: np.ndarray) -> None:
+def save_model(path: str | os.PathLike, kind: Kind, config: Configuration, params: Arrays, **extra: np.ndarray) -> None:
     """Write a model of a class, `kind`; `extra` entries (a checkpoint's) are stored beside it under "minivit.<name>".
 
     params: its buffers, too. Raises ValueError, before anything is written, where `load_model` would refuse the file.
@@ -35,7 +36,7 @@ def save_model(path: str | os.PathLike, kind: Kind, config: Any, params: Arrays,
     write_npz(path, {**head, **params, **extra})
 
 
-def load_model(path: str | os.PathLike, kind: Kind) -> tuple[Any, Arrays]:
+def load_model(path: str | os.PathLike, kind: Kind) -> tuple[Configuration, Arrays]:
     """Read what `save_model` wrote. Every parameter must be there, with the configuration's shape and one float dtype.
 
     Raises FileNotFoundError, or ValueError that names what is wrong.
@@ -43,7 +44,7 @@ def load_model(path: str | os.PathLike, kind: Kind) -> tuple[Any, Arrays]:
     return parse_model(path, read_npz(path), kind)
 
 
-def parse_model(path: str | os.PathLike, arrays: Arrays, kind: Kind) -> tuple[Any, Arrays]:
+def parse_model(path: str | os.PathLike, arrays: Arrays, kind: Kind) -> tuple[Configuration, Arrays]:
     """`load_model`, of a file's arrays that were read before. They keep the order of the file."""
     if CONFIG not in arrays:
         raise ValueError(
@@ -63,7 +64,7 @@ def parse_model(path: str | os.PathLike, arrays: Arrays, kind: Kind) -> tuple[An
     return config, params
 
 
-def _check(what: str | os.PathLike, kind: Kind, config: Any, params: Arrays) -> None:
+def _check(what: str | os.PathLike, kind: Kind, config: Configuration, params: Arrays) -> None:
     """Raise ValueError, which begins with `what`, unless `params` are a model of this configuration."""
     if config.parts > len(params):  # else 10⁹ blocks in a stranger's file would fill the memory with names
         raise ValueError(

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from .config import ViTConfig
+from .checks import Configuration
 
 
-def check_images(images: np.ndarray, config: ViTConfig, dtype: np.dtype) -> np.ndarray:
+def check_images(images: np.ndarray, config: Configuration, dtype: np.dtype) -> np.ndarray:
     """Images (B, height, width, C), floats, as the model computes with them: in its dtype.
 
     Raises TypeError for integers (they were not normalised), ValueError for another shape, an empty batch or NaN.
@@ -23,7 +23,7 @@ def check_images(images: np.ndarray, config: ViTConfig, dtype: np.dtype) -> np.n
     return images
 
 
-def check_labels(labels: np.ndarray, batch: int, config: ViTConfig) -> np.ndarray:
+def check_labels(labels: np.ndarray, batch: int, config: Configuration) -> np.ndarray:
     """Labels (B,) integers in 0 … K−1, or (B, K) probabilities that sum to 1. Raises TypeError or ValueError else."""
     labels, K = _as_array(labels, "labels"), config.classes
     if K == 0:
@@ -66,7 +66,7 @@ def check_pixels(images: np.ndarray) -> None:
         raise ValueError(f"images go from {images.min()} to {images.max()}, expected floats in [0, 1] or uint8")
 
 
-def check_shape(images: np.ndarray, config: ViTConfig) -> None:
+def check_shape(images: np.ndarray, config: Configuration) -> None:
     """Raise ValueError unless the images are (B, *config.image_shape), and at least one."""
     expected = config.image_shape
     if images.ndim == 4 and images.shape[1:] == expected:

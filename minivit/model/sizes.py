@@ -49,9 +49,9 @@ SIZES: dict[str, dict] = {
 }
 
 
-def size_by_name(name: str) -> dict:
-    """The options that make a ViTConfig the published model of this name. Raises ValueError for an unknown one."""
-    if name in SIZES:
-        return SIZES[name]
-    near = difflib.get_close_matches(str(name), SIZES, n=3, cutoff=0.4)
-    raise ValueError(f"no published model is named {name!r}, expected one of {', '.join(near or SIZES)}")
+def size_by_name(name: str, sizes: dict[str, dict]) -> dict:
+    """The options that make a configuration the published model of this name. Raises ValueError for an unknown one."""
+    if name in sizes:
+        return sizes[name]
+    near = difflib.get_close_matches(str(name), sizes, n=3, cutoff=0.4)
+    raise ValueError(f"no published model is named {name!r}, expected one of {', '.join(near or sizes)}")

@@ -9,6 +9,8 @@ from ..layers import Chain, Layer, Let, Op, Parameter, Residual, Value
 from ..layers.parts import attention, dense, drop, norm
 from .config import ViTConfig
 
+Grid = tuple[int, int]
+
 
 def grid_positions(config: ViTConfig) -> list[Layer]:
     """With "2d" and "sincos2d" the patches have positions, and cls and dist, which are no places, have none."""
@@ -23,18 +25,26 @@ def grid_positions(config: ViTConfig) -> list[Layer]:
 
 
 def relative_bias(config: ViTConfig, name: str, read: int | None = None) -> Chain:
-    """A bias (H, N, N) on the scores, from its table: an entry for each offset between two patches (see
+    """A ViT's bias (H, N, N) on the scores. read: the rows of the first queries alone, (H, read, N)."""
+    return bias_from_table(name, config.grid, config.heads, config.has_class_token, read)
+
+
+def bias_from_table(
+    name: str, grid: Grid, heads: int, class_token: bool = False, read: int | None = None, std: float = 0.0
+) -> Chain:
+    """A bias (H, N, N) on the scores, from its table: an entry for each offset between two places of a grid (see
     ops/positions.py). read: the rows of the first queries alone, (H, read, N)."""
-    entries = ops.relative_table_size(config.grid, config.has_class_token)
-    table = Parameter(f"{name}.relative_position_bias_table", (entries, config.heads))
-    N = config.tokens
+    table = Parameter(
+        f"{name}.relative_position_bias_table", (ops.relative_table_size(grid, class_token), heads), std=std
+    )
+    N = grid[0] * grid[1] + class_token
     rows = N if read is None else read
 
     def index() -> np.ndarray:  # N² numbers: made when a model is, not when one is described
-        pairs = ops.relative_index(config.grid, config.has_class_token)[:rows]
-        return pairs.astype(np.int32)  # as the kernels take it
+        return ops.relative_index(grid, class_token)[:rows].astype(np.int32)  # as the kernels take it
 
-    return Chain(Value(table), Op("relative_bias", Parameter(f"relative_index.{rows}", (rows, N), fixed=index)))
+    constant = Parameter(f"relative_index.{grid[0]}x{grid[1]}.{rows}", (rows, N), fixed=index)
+    return Chain(Value(table), Op("relative_bias", constant))
 
 
 def axial_block(config: ViTConfig, name: str, end: Callable[[str], list[Layer]]) -> list[Residual]:

@@ -59,8 +59,21 @@ from .tokens import (
     tokens_forward,
 )
 from .weight_standardisation import weight_standardisation_backward, weight_standardisation_forward
+from .windows import (
+    add_mask_backward,
+    add_mask_forward,
+    merge_patches_backward,
+    merge_patches_forward,
+    unwindows_backward,
+    unwindows_forward,
+    window_mask,
+    windows_backward,
+    windows_forward,
+)
 
 __all__ = [
+    "add_mask_backward",
+    "add_mask_forward",
     "add_position_backward",
     "add_position_forward",
     "attention_backward",
@@ -96,6 +109,8 @@ __all__ = [
     "max_pool_backward",
     "max_pool_forward",
     "merge_heads",
+    "merge_patches_backward",
+    "merge_patches_forward",
     "patchify_backward",
     "patchify_forward",
     "pool_backward",
@@ -132,6 +147,11 @@ __all__ = [
     "unlines_backward",
     "unlines_forward",
     "unpatchify",
+    "unwindows_backward",
+    "unwindows_forward",
     "weight_standardisation_backward",
     "weight_standardisation_forward",
+    "window_mask",
+    "windows_backward",
+    "windows_forward",
 ]

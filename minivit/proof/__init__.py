@@ -1,7 +1,7 @@
 """What is proved: cases.py lists every operation and the small models, joints.py the layers made of operations;
 proof.py holds each against differences."""
 
-from .cases import CONFIGS, OPS, noise
+from .cases import CONFIGS, FAMILY, OPS, noise
 from .joints import JOINTS
 from .proof import (
     check_joint,
@@ -16,6 +16,7 @@ from .proof import (
 
 __all__ = [
     "CONFIGS",
+    "FAMILY",
     "JOINTS",
     "OPS",
     "check_joint",

@@ -1,11 +1,13 @@
 """What proof.py checks: every operation with every option, and small models that take every value of every option."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
 from .. import ops
-from ..model import ViTConfig
+from ..family.swin import Swin, SwinConfig
+from ..model import Classifier, ViTConfig
 
 
 def noise() -> np.random.Generator:
@@ -17,6 +19,7 @@ LABELS = np.array([2, 0, 4])
 SOFT_LABELS = np.array([[0.1, 0.2, 0.0, 0.3, 0.4], [0.6, 0.1, 0.2, 0.1, 0.0], [0.0, 0.0, 1.0, 0.0, 0.0]])
 TEACHER = np.array([[0.3, -1.0, 0.5, 2.0, 0.1], [1.5, 0.2, -0.7, 0.4, 0.0], [-0.2, 0.9, 0.6, -1.1, 0.8]])
 GRID = (2, 3)
+WINDOWS = (3, 5), (2, 2), (1, 1)  # of 2 x 2 on a grid of 3 x 5 tokens, which is continued to 4 x 6, shifted by one
 
 TOKENS = {"x": (2, 5, 6)}  # (B, N, D)
 LOGITS = {"logits": (3, 5)}  # (B, K)
@@ -73,6 +76,23 @@ OPS: dict[str, tuple[Callable, Callable, Mapping[str, tuple[int, ...]]]] = {
     "lines, column": (lambda x: ops.lines_forward(x, GRID, "column"), ops.lines_backward, PLACES),
     "unlines, row": (lambda x: ops.unlines_forward(x, GRID, "row"), ops.unlines_backward, {"x": (4, 3, 4)}),
     "unlines, column": (lambda x: ops.unlines_forward(x, GRID, "column"), ops.unlines_backward, {"x": (6, 2, 4)}),
+    "windows": (lambda x: ops.windows_forward(x, *WINDOWS), ops.windows_backward, {"x": (2, 15, 4)}),
+    "unwindows": (lambda x: ops.unwindows_forward(x, *WINDOWS), ops.unwindows_backward, {"x": (2, 6, 4, 3)}),
+    "add_mask": (
+        lambda bias: ops.add_mask_forward(bias, ops.window_mask(*WINDOWS).astype(bias.dtype)),
+        ops.add_mask_backward,
+        {"bias": (3, 4, 4)},
+    ),
+    "merge_patches": (
+        lambda x: ops.merge_patches_forward(x, (4, 6)),
+        ops.merge_patches_backward,
+        {"x": (2, 24, 3)},
+    ),
+    "merge_patches, odd sides": (
+        lambda x: ops.merge_patches_forward(x, (3, 5)),
+        ops.merge_patches_backward,
+        {"x": (2, 15, 2)},
+    ),
     "relu": (ops.relu_forward, ops.relu_backward, {"x": (2, 3, 4)}),
     "tanh": (ops.tanh_forward, ops.tanh_backward, TOKENS),
     "convolution": (ops.convolution_forward, ops.convolution_backward, PICTURE | {"weight": (3, 2, 3, 4)}),
@@ -225,4 +245,24 @@ CONFIGS: dict[str, ViTConfig] = {
         attention="axial", mlp="swiglu", pool="gap", dropout=0.1, attention_dropout=0.3, drop_path=0.4, depth=2
     ),
     "dropout": _small(width=8, depth=2, dropout=0.1, attention_dropout=0.3, drop_path=0.4, layer_scale=0.1),
+}
+
+
+def _swin(**options: object) -> SwinConfig:
+    """Two stages."""
+    sizes = dict(patch_size=2, channels=1, classes=4, width=3, depths=(2, 2), heads=(1, 2), mlp_ratio=1.5)
+    return SwinConfig(**sizes | options)
+
+
+# Small models of the family, each with its class.
+FAMILY: dict[str, tuple[type[Classifier], Any]] = {
+    # Maps of 4 x 8 and 2 x 4: windows shifted both ways, then along one axis alone.
+    "Swin": (Swin, _swin(image_size=(4, 16), patch_size=(1, 2), channels=2, width=4, window=2)),
+    # Maps of 3 x 5 and 2 x 3 with windows of 3 x 3 and 1 x 2: zeros continue both, and what is merged.
+    "Swin, odd sides": (Swin, _swin(image_size=(6, 10), window=3, qkv_bias=False, norm_eps=0.05)),
+    "Swin, dropout": (
+        Swin,
+        _swin(image_size=8, window=(2, 3), depths=(1, 2), dropout=0.1, attention_dropout=0.3, drop_path=0.4),
+    ),
+    "Swin, no head": (Swin, _swin(image_size=4, classes=0, window=2, depths=(1,), heads=(3,))),
 }

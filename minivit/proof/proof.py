@@ -9,12 +9,14 @@ in length wherever the operation lets them, so that no transpose can hide. cases
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
 from ..gradcheck import Check, Report, both_gradients, compare, compare_scaled, compare_zero, numerical_gradient
-from ..model import ViT, ViTConfig, parameter_shapes
-from .cases import CONFIGS, OPS, noise
+from ..model import Classifier, ViT
+from ..model.parameters import declared
+from .cases import CONFIGS, FAMILY, OPS, noise
 from .joints import JOINTS, as_pair, trained
 
 KINK_STEP = 1e-7
@@ -43,7 +45,7 @@ def check_joints(seed: int = 0) -> Iterator[tuple[str, Report]]:
         yield name, check_joint(name, seed)
 
 
-def order_one_parameters(config: ViTConfig, seed: int = 0) -> dict[str, np.ndarray]:
+def order_one_parameters(config: Any, seed: int = 0, kind: type[Classifier] = ViT) -> dict[str, np.ndarray]:
     """Parameters at which every gradient is of order one, so that an error cannot pass for rounding.
 
     At the usual initialisation most gradients are tiny, and those of the queries and keys all but zero. Biases are
@@ -51,40 +53,41 @@ def order_one_parameters(config: ViTConfig, seed: int = 0) -> dict[str, np.ndarr
     """
     rng = np.random.default_rng(seed)
     params = {}
-    for name, shape in parameter_shapes(config).items():
-        x = rng.standard_normal(shape)
+    for name, parameter in declared(kind.describe(config)).items():
+        x = rng.standard_normal(parameter.shape)
         if name.endswith("bias"):
             x *= 0.5
         elif name.endswith("gamma") or (name.endswith("weight") and x.ndim == 1):
             x = 1 + 0.2 * x  # LayerScale and LayerNorm multiply
         elif name.endswith("weight"):
-            x *= math.prod(shape[:-1]) ** -0.5
+            x *= math.prod(x.shape[:-1]) ** -0.5
         params[name] = x
     return params
 
 
-def check_model(config: ViTConfig, seed: int = 0) -> Report:
-    """Every parameter's gradient and the images' of a whole ViT, at parameters of order one, element by element.
+def check_model(config: Any, seed: int = 0, kind: type[Classifier] = ViT) -> Report:
+    """Every parameter's gradient and the images' of a whole model, at parameters of order one, element by element.
 
     One seed in twenty has, among thousands of elements, one so small (1e-6) that the differences' rounding fails it.
     """
-    model = ViT(config, dtype=np.float64)
-    model.params = order_one_parameters(config, seed)
+    model = kind(config, params=order_one_parameters(config, seed, kind))
     return _check(model, seed, compare, step=1e-3)
 
 
-def check_model_at_init(config: ViTConfig, seed: int = 0) -> Report:
+def check_model_at_init(config: Any, seed: int = 0, kind: type[Classifier] = ViT) -> Report:
     """The same where training starts, each error relative to the largest gradient of its tensor.
 
     The step is smaller, for the class token and the positions are small there, and a LayerNorm of them bends sharply.
     """
-    return _check(ViT(config, seed, np.float64), seed, compare_scaled, step=1e-5)
+    return _check(kind(config, seed, np.float64), seed, compare_scaled, step=1e-5)
 
 
 def check_models(seed: int = 0) -> Iterator[tuple[str, Report]]:
-    """All of CONFIGS at parameters of order one, one by one."""
+    """All of CONFIGS and FAMILY at parameters of order one, one by one."""
     for name, config in CONFIGS.items():
         yield name, check_model(config, seed)
+    for name, (kind, config) in FAMILY.items():
+        yield name, check_model(config, seed, kind)
 
 
 def _check_pair(forward: Callable, backward: Callable, shapes: dict[str, tuple[int, ...]], seed: int) -> Report:
@@ -93,7 +96,7 @@ def _check_pair(forward: Callable, backward: Callable, shapes: dict[str, tuple[i
     return _report(both_gradients(forward, backward, arguments, seed), compare)
 
 
-def _check(model: ViT, seed: int, comparison: Callable[..., Check], step: float) -> Report:
+def _check(model: Classifier, seed: int, comparison: Callable[..., Check], step: float) -> Report:
     """All of a model's gradients. What a hybrid's stem computes has kinks, the ReLUs', of which a step must cross none:
     there the steps are tiny, which leaves enough digits only for errors relative to a tensor's largest gradient."""
     rng = np.random.default_rng(seed)
@@ -105,7 +108,8 @@ def _check(model: ViT, seed: int, comparison: Callable[..., Check], step: float)
         return float(np.sum(model.forward(images, noise())[0] * dlogits))
 
     places, analytic = model.params | {"images": images}, grads | {"images": dimages}
-    stem = tuple(name for name in places if model.config.stem is not None and name.startswith(("stem.", "images")))
+    hybrid = getattr(model.config, "stem", None) is not None
+    stem = tuple(name for name in places if hybrid and name.startswith(("stem.", "images")))
     rest = tuple(name for name in places if name not in stem)
     checks: tuple[Check, ...] = ()
     for names, h, by in ((stem, KINK_STEP, compare_scaled), (rest, step, comparison)):

@@ -21,7 +21,7 @@ def read_told(folder: Path, options: dict[str, Any]) -> tuple[dict[str, Any], An
     """
     config, preprocessor = (_read_json(folder / name) for name in ("config.json", "preprocessor_config.json"))
     if "pretrained_cfg" in config:
-        return _timm(config["pretrained_cfg"]), None, None
+        return read_timm(folder)[0], None, None
     if "hidden_size" not in config:
         return {}, None, None
     for theirs, ours in SIZES.items():
@@ -67,12 +67,16 @@ def _part(cut: int, resized: int) -> float:
     return part if math.floor(cut / part) == resized else math.nextafter(part, 0)
 
 
-def _timm(config: dict[str, Any]) -> dict[str, Any]:
+def read_timm(folder: Path) -> tuple[dict[str, Any], tuple[int, int] | None]:
+    """What timm's config.json in this folder says: options, and the image_size; nothing where there is none."""
+    config = _read_json(folder / "config.json").get("pretrained_cfg", {})
     names = {"mean": "image_mean", "std": "image_std", "interpolation": "resize_filter", "crop_pct": "crop"}
     told = {ours: config[theirs] for theirs, ours in names.items() if theirs in config}
     if "crop_mode" in config:
         told["squeeze"] = config["crop_mode"] == "squash"
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
+    size = config.get("input_size")  # channels, height, width
+    options = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
+    return options, _pair(size[1:] if isinstance(size, list) else None)
 
 
 def _pair(size: Any) -> tuple[int, int] | None:

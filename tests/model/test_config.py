@@ -9,7 +9,8 @@ import pytest
 
 from minivit import TrainConfig, ViT, ViTConfig, count_parameters
 from minivit.model import parameter_shapes
-from minivit.model.config import ATTENTIONS, FILTERS, GELUS, MLPS, POOLS, POSITIONS, STEM_EPS
+from minivit.model.checks import FILTERS
+from minivit.model.config import ATTENTIONS, GELUS, MLPS, POOLS, POSITIONS, STEM_EPS
 from minivit.proof import CONFIGS
 
 

@@ -1,0 +1,46 @@
+"""Every gradient of whole small Swins, and of the images, against central differences."""
+
+import numpy as np
+import pytest
+
+from minivit.proof import FAMILY, check_model, check_model_at_init, noise, order_one_parameters
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_gradients_at_parameters_of_order_one(name):
+    kind, config = FAMILY[name]
+    report = check_model(config, kind=kind)
+    assert report.ok, f"\n{report}"
+
+
+def test_gradients_where_training_starts():
+    kind, config = FAMILY["Swin"]
+    report = check_model_at_init(config, kind=kind)
+    assert report.ok, f"\n{report}"
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_no_gradient_is_all_zero(name):
+    """Nothing would be proved of a parameter that a dropped path hides, or that nothing depends on."""
+    kind, config = FAMILY[name]
+    model = kind(config, params=order_one_parameters(config, kind=kind))
+    rng = np.random.default_rng(0)
+    logits, cache = model.forward(rng.standard_normal((3, *config.image_shape)), noise())
+    grads, _ = model.backward(rng.standard_normal(logits.shape), cache)
+    assert list(grads) == list(model.params)
+    for parameter, grad in grads.items():
+        assert grad.shape == model.params[parameter].shape
+        assert np.abs(grad).max() > 1e-4, parameter
+
+
+def test_the_small_models_take_what_there_is_to_choose():
+    """Shifts along both axes, one, and none; maps that windows divide, and do not; odd maps that are merged."""
+    configs = [config for _, config in FAMILY.values()]
+    stages = [stage for config in configs for stage in config.stages]
+    assert {(bool(down), bool(across)) for down, across in (s.shift for s in stages if s.depth > 1)} >= {
+        (True, True), (False, True), (False, False),
+    }  # fmt: skip
+    assert {any(side % m for side, m in zip(s.grid, s.window, strict=True)) for s in stages} == {True, False}
+    assert any(side % 2 for config in configs for s in config.stages[:-1] for side in s.grid)
+    for switch in ("qkv_bias", "dropout", "attention_dropout", "drop_path", "classes"):
+        assert {bool(getattr(config, switch)) for config in configs} == {True, False}, switch
