@@ -79,7 +79,7 @@ def test_branches_values_constants_and_buffers_are_told():
     assert "Let pos_embed =\n    Value" in text and re.search(r"\n  add_position +pos_embed\n", text)
     assert re.search(r"\nFork\n  branch\n    tokens\(stop=1\)\n    linear +head\.weight", text)
     relative = str(vit(CONFIGS["relative"]))
-    assert re.search(r"relative_bias +relative_index.7 \(7, 7\) fixed\n", relative)
+    assert re.search(r"relative_bias +relative_index.2x3.7 \(7, 7\) fixed\n", relative)
     layer = Chain(Op("mean", Parameter("mean", (4,), buffer=True)), Peek("here"), dense("fc", 4, 2), dense("fc", 4, 2))
     assert str(layer).splitlines() == [
         "mean          mean (4,) buffer",
