@@ -250,7 +250,7 @@ def head(config: SwinConfig) -> list[Layer]:
     return [dense("head.fc", config.stages[-1].width, config.classes, fan_in=False)] if config.classes else []
 
 
-class Swin(Classifier):
+class Swin(Classifier[SwinConfig]):
     """A Swin Transformer: `logits = model(images)`. Its arguments are a ViT's.
 
     attention(images) is a list, one array a block: (B, windows, H, n, n), n tokens a window, windows and tokens in
@@ -259,4 +259,3 @@ class Swin(Classifier):
 
     Config = SwinConfig
     describe = staticmethod(swin)
-    config: SwinConfig
