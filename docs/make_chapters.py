@@ -1,0 +1,44 @@
+"""docs/chapters.png, the strip of chapters in the README: each chapter's picture with its number and title.
+
+python docs/make_chapters.py     after tutorials/build.py (pip install -e ".[test]")
+"""
+
+import sys
+import textwrap
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+DOCS = Path(__file__).resolve().parent
+TUTORIALS = DOCS.parent / "tutorials"
+sys.path.insert(0, str(TUTORIALS))
+
+from builder.source import read_chapter  # noqa: E402
+
+COLUMNS, WIDTH, HEIGHT, LABEL, GAP = 5, 216, 112, 44, 14  # pixels: of a picture, of the two lines under it, between
+
+
+def chapters_strip() -> Image.Image:
+    """Every chapter that has been built, in rows; white around it, so that it can be seen on a dark page, too."""
+    chapters = [read_chapter(path) for path in sorted((TUTORIALS / "src").glob("[0-9][0-9]_*.py"))]
+    chapters = [chapter for chapter in chapters if (TUTORIALS / "pictures" / f"{chapter.name}.png").exists()]
+    rows = -(-len(chapters) // COLUMNS)
+    size = GAP + COLUMNS * (WIDTH + GAP), GAP + rows * (HEIGHT + LABEL + GAP)
+    strip = Image.new("RGB", size, "white")
+    draw, font = ImageDraw.Draw(strip), ImageFont.load_default(15)
+    for i, chapter in enumerate(chapters):
+        x = GAP + i % COLUMNS * (WIDTH + GAP)
+        y = GAP + i // COLUMNS * (HEIGHT + LABEL + GAP)
+        with Image.open(TUTORIALS / "pictures" / f"{chapter.name}.png") as file:
+            picture = file.convert("RGB")
+        picture.thumbnail((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
+        strip.paste(picture, (x + (WIDTH - picture.width) // 2, y + (HEIGHT - picture.height) // 2))
+        title = textwrap.fill(f"{chapter.number} · {chapter.title}", 27, max_lines=2, placeholder=" …")
+        draw.multiline_text((x + WIDTH / 2, y + HEIGHT + 4), title, "#333333", font, anchor="ma", align="center")
+    return strip
+
+
+if __name__ == "__main__":
+    few = chapters_strip().quantize(128, dither=Image.Dither.NONE)  # a quarter of the bytes
+    few.save(DOCS / "chapters.png", optimize=True)
+    print(f"docs/chapters.png: {few.width} x {few.height}, {(DOCS / 'chapters.png').stat().st_size:,} bytes")
