@@ -1,6 +1,6 @@
 """Many cores, the same bits: a batch is cut into fixed shards, each goes forward and backward on a thread of its own.
 
-The gradients are added in the order of the shards, whoever was first. The threads are those of ../workers.py.
+The gradients are added in the order of the shards, whoever was first. The threads are those of ../devices/workers.py.
 """
 
 from collections.abc import Callable
