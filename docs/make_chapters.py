@@ -8,20 +8,19 @@ import textwrap
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 DOCS = Path(__file__).resolve().parent
 TUTORIALS = DOCS.parent / "tutorials"
 sys.path.insert(0, str(TUTORIALS))
 
-from builder.source import read_chapter  # noqa: E402
+from builder.source import Chapter, read_chapter  # noqa: E402
 
 COLUMNS, WIDTH, HEIGHT, LABEL, GAP = 5, 216, 112, 44, 14  # pixels: of a picture, of the two lines under it, between
 
 
-def chapters_strip() -> Image.Image:
-    """Every chapter that has been built, in rows; white around it, so that it can be seen on a dark page, too."""
-    chapters = [read_chapter(path) for path in sorted((TUTORIALS / "src").glob("[0-9][0-9]_*.py"))]
-    chapters = [chapter for chapter in chapters if (TUTORIALS / "pictures" / f"{chapter.name}.png").exists()]
+def chapters_strip(chapters: list[Chapter]) -> Image.Image:
+    """The chapters in rows, on white, so that the strip can be seen on a dark page, too."""
     rows = -(-len(chapters) // COLUMNS)
     size = GAP + COLUMNS * (WIDTH + GAP), GAP + rows * (HEIGHT + LABEL + GAP)
     strip = Image.new("RGB", size, "white")
@@ -39,6 +38,10 @@ def chapters_strip() -> Image.Image:
 
 
 if __name__ == "__main__":
-    few = chapters_strip().quantize(128, dither=Image.Dither.NONE)  # a quarter of the bytes
-    few.save(DOCS / "chapters.png", optimize=True)
+    chapters = [read_chapter(path) for path in sorted((TUTORIALS / "src").glob("[0-9][0-9]_*.py"))]
+    chapters = [chapter for chapter in chapters if (TUTORIALS / "pictures" / f"{chapter.name}.png").exists()]
+    few = chapters_strip(chapters).quantize(128, dither=Image.Dither.NONE)  # a quarter of the bytes
+    names = PngInfo()
+    names.add_text("chapters", " ".join(chapter.name for chapter in chapters))  # a test reads it
+    few.save(DOCS / "chapters.png", optimize=True, pnginfo=names)
     print(f"docs/chapters.png: {few.width} x {few.height}, {(DOCS / 'chapters.png').stat().st_size:,} bytes")
