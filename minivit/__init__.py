@@ -5,37 +5,38 @@ used, so that `import minivit` loads NumPy alone.
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import numpy as np  # noqa: F401  everything here needs it: say so at once where it is missing
 
 __version__ = "0.1.0"
+__all__ = [
+    "TrainConfig", "Trainer", "ViT", "ViTConfig", "__version__", "check", "count_parameters", "data", "devices", "draw",
+    "emulator", "evaluate", "export_timm", "family", "finetune", "fit", "gradcheck", "inspect", "layers", "load_mnist",
+    "load_pretrained", "model", "ops", "proof", "resume", "save_checkpoint", "train", "train_mnist", "weights",
+]  # fmt: skip
 
-_HOMES = {
-    "load_mnist": "data",
-    "load_pretrained": "weights",
-    "ViT": "model",
-    "ViTConfig": "model",
-    "count_parameters": "model",
-    "TrainConfig": "train",
-    "Trainer": "train",
-    "evaluate": "train",
-    "export_timm": "weights",
-    "finetune": "train",
-    "fit": "train",
-    "resume": "train",
-    "save_checkpoint": "train",
-    "train_mnist": "train",
-}
-_SUBMODULES = {"check", "data", "draw", "family", "gradcheck", "inspect", "model", "ops", "proof", "train", "weights"}
-__all__ = sorted([*_HOMES, *_SUBMODULES, "__version__"])
+if TYPE_CHECKING:  # what type checkers and editors see; Python itself goes on below
+    from . import check, data, devices, draw, emulator, family, gradcheck, inspect, layers, model, ops, proof, train
+    from . import weights as weights
+    from .data import load_mnist
+    from .model import ViT, ViTConfig, count_parameters
+    from .train import TrainConfig, Trainer, evaluate, finetune, fit, resume, save_checkpoint, train_mnist
+    from .weights import export_timm, load_pretrained
+else:
+    _HOMES = {
+        "data": {"load_mnist"},
+        "model": {"ViT", "ViTConfig", "count_parameters"},
+        "train": {"TrainConfig", "Trainer", "evaluate", "finetune", "fit", "resume", "save_checkpoint", "train_mnist"},
+        "weights": {"export_timm", "load_pretrained"},
+    }
 
-
-def __getattr__(name: str) -> object:
-    if name in _SUBMODULES:
-        return import_module(f"minivit.{name}")
-    if name in _HOMES:
-        return getattr(import_module(f"minivit.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'minivit' has no attribute {name!r}")
+    def __getattr__(name):
+        """A name of __all__, when it is first used: from the module that is its home, or a module itself."""
+        if name not in __all__:
+            raise AttributeError(f"module 'minivit' has no attribute {name!r}")
+        home = next((home for home, names in _HOMES.items() if name in names), None)
+        return getattr(import_module(f"minivit.{home}"), name) if home else import_module(f"minivit.{name}")
 
 
 def __dir__() -> list[str]:

@@ -6,12 +6,16 @@
 Works on any forward/backward pair of the form used in minivit.ops, yours included, and on a whole model.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 TOLERANCE = 1e-6
+
+Forward = Callable[..., tuple[Any, Any]]  # y, cache = forward(*arguments)
+Backward = Callable[..., Any]  # dx, … = backward(dy, cache)
 
 
 @dataclass(frozen=True)
@@ -99,9 +103,9 @@ def compare_zero(name: str, analytic: np.ndarray, numeric: np.ndarray, tolerance
 
 
 def gradcheck(
-    forward: Callable,
-    backward: Callable,
-    arguments: dict[str, np.ndarray],
+    forward: Forward,
+    backward: Backward,
+    arguments: Mapping[str, np.ndarray],
     *,
     seed: int = 0,
     step: float = 1e-3,
@@ -120,7 +124,7 @@ def gradcheck(
 
 
 def both_gradients(
-    forward: Callable, backward: Callable, arguments: dict[str, np.ndarray], seed: int = 0, step: float = 1e-3
+    forward: Forward, backward: Backward, arguments: Mapping[str, np.ndarray], seed: int = 0, step: float = 1e-3
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Name, analytic and numeric gradient of each argument, for `gradcheck` to compare.
 
@@ -133,14 +137,14 @@ def both_gradients(
 
 
 def analytic_gradients(
-    forward: Callable, backward: Callable, arguments: dict[str, np.ndarray], seed: int = 0
+    forward: Forward, backward: Backward, arguments: Mapping[str, np.ndarray], seed: int = 0
 ) -> list[np.ndarray]:
     """Those of `both_gradients` that the backward returns, without the numeric ones, which take most of the time."""
     return _gradients(forward, backward, arguments, seed)[0]
 
 
 def _gradients(
-    forward: Callable, backward: Callable, arguments: dict[str, np.ndarray], seed: int
+    forward: Forward, backward: Backward, arguments: Mapping[str, np.ndarray], seed: int
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """What the backward makes of a random dy, and this dy."""
     y, cache = forward(*arguments.values())

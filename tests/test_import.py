@@ -1,9 +1,12 @@
 """`import minivit` is light: NumPy and nothing else. What is heavy loads when it is used."""
 
+import ast
 import json
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
 
 import minivit
 
@@ -42,6 +45,26 @@ def test_every_public_name_is_there_however_often_one_asks():
         assert getattr(minivit, name) is first, name
         assert name == "__version__" or callable(first) or first.__name__ == f"minivit.{name}"
     assert set(minivit.__all__) <= set(dir(minivit))
+
+
+def declared():
+    """What minivit/__init__.py tells type checkers: names, and the modules they come from; a module comes from ""."""
+    tree = ast.parse(Path(minivit.__file__).read_text("utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If) and node.test.id == "TYPE_CHECKING")
+    assert all(isinstance(node, ast.ImportFrom) and node.level == 1 for node in block.body)
+    return {alias.asname or alias.name: node.module or "" for node in block.body for alias in node.names}
+
+
+def test_type_checkers_see_what_python_finds():
+    found = {name: home for home, names in minivit._HOMES.items() for name in names}
+    assert {name: home for name, home in declared().items() if home} == found
+    assert sorted([*declared(), "__version__"]) == sorted(minivit.__all__)
+
+
+def test_every_module_is_there():
+    """All but the command line, and what reads and writes files for the others."""
+    modules = {module.name for module in iter_modules(minivit.__path__)} - {"__main__", "files"}
+    assert {name for name, home in declared().items() if not home} == modules
 
 
 def test_an_unknown_name_is_an_attribute_error():

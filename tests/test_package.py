@@ -73,7 +73,9 @@ def test_the_wheel_holds_every_file(wheel):
     there = {path.relative_to(wheel) for path in (wheel / "minivit").rglob("*") if path.is_file()}
     assert there == {Path("minivit") / path if path.parts[0] == "kernels" else path for path in here}
     assert sum(path.suffix == ".cu" for path in there) >= 8
-    assert {"digits.npz", "digits_vit.npz", "digits_vit.json", "runtime.cpp"} <= {path.name for path in there}
+    assert {"digits.npz", "digits_vit.npz", "digits_vit.json", "runtime.cpp", "py.typed"} <= {
+        path.name for path in there
+    }
 
 
 def test_an_editable_install_has_no_copy(editable):

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..gradcheck import analytic_gradients, both_gradients
+from ..gradcheck import Backward, Forward, analytic_gradients, both_gradients
 from .reasons import PAIR, likely_reason
 
 UNANSWERED = (None, ..., NotImplemented)
@@ -68,12 +68,12 @@ def close(
 
 
 def grad(
-    forward: Callable,
-    backward: Callable,
+    forward: Forward,
+    backward: Backward,
     arguments: Mapping[str, np.ndarray],
     *,
     tol: float = 1e-7,
-    mistakes: Mapping[str, Callable] | None = None,
+    mistakes: Mapping[str, Backward] | None = None,
 ) -> None:
     """Each gradient of a pair must equal four-point differences in float64: `y, cache = forward(*arguments)` and
     `dx, … = backward(dy, cache)`. Each gradient is judged against its own largest number.
@@ -102,7 +102,7 @@ def grad(
         close(analytic, numeric, f"d{name}", tol=tol, mistakes={said: wrong[i] for said, wrong in known.items()})
 
 
-def call(function: Callable, /, **arguments: Any) -> Any:
+def call(function: Callable[..., Any], /, **arguments: Any) -> Any:
     """function(*arguments), which must leave the arrays given as they are: what is expected may be made of them."""
     given = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in arguments.items()}
     result = function(*given.values())
@@ -110,7 +110,7 @@ def call(function: Callable, /, **arguments: Any) -> Any:
     return result
 
 
-def pair(function: Callable, /, **arguments: Any) -> tuple:
+def pair(function: Callable[..., Any], /, **arguments: Any) -> tuple[Any, Any]:
     """As `call`, for a function that returns (y, cache)."""
     return _pair(call(function, **arguments), "your function")
 
@@ -136,7 +136,7 @@ def answer(
     print(f"{name}: {given!r} ok")
 
 
-def catches(test: Callable[[Callable], bool], right: Callable, wrong: Mapping[str, Callable]) -> None:
+def catches(test: Callable[[Any], bool], right: Any, wrong: Mapping[str, Any]) -> None:
     """A test of the learner's own: `test(function)` must be true of the right function and false, or fail, for each of
     the wrong ones, which are given by name."""
     try:
@@ -212,7 +212,7 @@ def _answered(value: Any, name: str) -> Any:
     return value
 
 
-def _pair(value: Any, name: str) -> tuple:
+def _pair(value: Any, name: str) -> tuple[Any, Any]:
     if not isinstance(value, tuple) or len(value) != 2:
         raise Wrong(f"{name} returns {type(value).__name__}, expected the pair (y, cache)")
     return value
@@ -265,7 +265,7 @@ def _near(given: Any, expected: Any, tol: float) -> bool:
     return bool(np.all((given == expected) | near))
 
 
-def _passes(test: Callable[[Callable], bool], function: Callable) -> bool:
+def _passes(test: Callable[[Any], bool], function: Any) -> bool:
     try:
         return bool(test(function))
     except NotImplementedError:

@@ -45,7 +45,7 @@ def load_mnist(data: str = "digits", *, download: bool = False, report: Callable
         published = read_npz(paths[0])
         arrays = [published[name] for name in ("x_train", "y_train", "x_test", "y_test")]
     else:
-        arrays = map(read_idx, paths, (3, 1, 3, 1))  # images have three dimensions, labels one
+        arrays = list(map(read_idx, paths, (3, 1, 3, 1)))  # images have three dimensions, labels one
     train_images, train_labels, test_images, test_labels = arrays
     return Dataset(
         train_images[..., None],  # (n, 28, 28) -> (n, 28, 28, 1)

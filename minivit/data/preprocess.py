@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 class Eyes(Protocol):
     """How a model wants to see a photograph: what is asked of its configuration here."""
 
-    image_size: tuple[int, int]
-    channels: int
-    crop: float
-    squeeze: bool
-    resize_filter: str
-
     @property
     def image_shape(self) -> tuple[int, int, int]: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def crop(self) -> float: ...
+    @property
+    def squeeze(self) -> bool: ...
+    @property
+    def resize_filter(self) -> str: ...
 
 
 def preprocess(image: "str | os.PathLike | Image | np.ndarray", config: Eyes) -> np.ndarray:
@@ -40,15 +42,16 @@ def preprocess(image: "str | os.PathLike | Image | np.ndarray", config: Eyes) ->
     """
     from .opening import MOST_PIXELS, Resampling, on_white, open_picture  # Pillow, which those who train can do without
 
-    if config.channels not in (1, 3):
-        raise ValueError(f"the model sees {config.channels} channels, expected 1 (grey) or 3 (red, green, blue)")
-    mode = "L" if config.channels == 1 else "RGB"
+    image_size, channels = config.image_shape[:2], config.image_shape[2]
+    if channels not in (1, 3):
+        raise ValueError(f"the model sees {channels} channels, expected 1 (grey) or 3 (red, green, blue)")
+    mode = "L" if channels == 1 else "RGB"
     picture = on_white(open_picture(image)).convert(mode)
-    size = resized_size(picture.size[::-1], config.image_size, config.crop, config.squeeze)
+    size = resized_size(picture.size[::-1], image_size, config.crop, config.squeeze)
     if math.prod(size) > MOST_PIXELS:
         raise ValueError(f"the picture has {picture.width} x {picture.height} pixels: too long and thin to be resized")
     picture = picture.resize(size[::-1], Resampling[config.resize_filter.upper()])
-    pixels = centre_crop(np.asarray(picture), config.image_size)
+    pixels = centre_crop(np.asarray(picture), image_size)
     return pixels.reshape(config.image_shape)
 
 

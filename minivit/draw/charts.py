@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
+from numpy.typing import ArrayLike
 
 from ..inspect.canvas import BLUE, VERMILLION, new_figure
 from .page import FAINT, INK, LARGE, MARGIN, NORMAL, SMALL, Picture, text_width
@@ -24,7 +25,7 @@ STYLES = [
 
 
 def lines(
-    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    curves: Mapping[str, tuple[ArrayLike, ArrayLike]],
     *,
     alt: str,
     xlabel: str,

@@ -12,7 +12,7 @@ from .library import Library, open_library
 from .sizes import STATIC_SHARED, launch_sizes
 from .source import dynamic_shared_names, find_kernels, flatten, flatten_text, refuse_system_headers, without_comments
 from .trace.check import CheckReport, check
-from .trace.launch import TracedKernel
+from .trace.launch import SECONDS, TracedKernel
 from .trace.profile import ProfileReport, profile
 
 
@@ -117,7 +117,14 @@ class Kernel:
         self.names = names if known else tuple(f"argument {i}" for i in range(len(signature)))
         self.parameters = [Parameter(name, code) for name, code in zip(self.names, signature, strict=True)]
 
-    def __call__(self, grid: int | tuple, block: int | tuple, *args: object, shared: int = 0, order: int = 0) -> None:
+    def __call__(
+        self,
+        grid: int | tuple[int, ...],
+        block: int | tuple[int, ...],
+        *args: object,
+        shared: int = 0,
+        order: int = 0,
+    ) -> None:
         """Run the kernel on every thread of `grid` blocks of `block` threads; arrays are changed in place.
 
         args are arrays, None for a null pointer, and numbers. shared: bytes of dynamic shared memory. order: 0 runs
@@ -133,16 +140,32 @@ class Kernel:
         arguments.finish()
 
     def check(
-        self, grid: int | tuple, block: int | tuple, *args: object, shared: int = 0, **options: object
+        self,
+        grid: int | tuple[int, ...],
+        block: int | tuple[int, ...],
+        *args: object,
+        shared: int = 0,
+        outputs: Sequence[str] | None = None,
+        seconds: int = SECONDS,
+        order: int = 0,
     ) -> CheckReport:
-        """Run it in a process of its own and look for mistakes. Returns a report: print it."""
-        return check(self._traced(), grid, block, *args, shared=shared, **options)
+        """Run it in a process of its own and look for mistakes. Returns a report: print it.
+
+        outputs: the arrays that it is to fill, if not those that come filled with NaN. seconds: how long it may take.
+        order: as in a plain launch.
+        """
+        return check(self._traced(), grid, block, *args, shared=shared, outputs=outputs, seconds=seconds, order=order)
 
     def profile(
-        self, grid: int | tuple, block: int | tuple, *args: object, shared: int = 0, **options: object
+        self,
+        grid: int | tuple[int, ...],
+        block: int | tuple[int, ...],
+        *args: object,
+        shared: int = 0,
+        seconds: int = SECONDS,
     ) -> ProfileReport:
         """Run it and count, line by line, what it asks of the memory. Returns a report: print it."""
-        return profile(self._traced(), grid, block, *args, shared=shared, **options)
+        return profile(self._traced(), grid, block, *args, shared=shared, seconds=seconds)
 
     def _traced(self) -> TracedKernel:
         def build() -> tuple[Path, int]:

@@ -58,7 +58,7 @@ def attention_rollout(model: ViT, images: np.ndarray, fusion: str = "mean", disc
     return rollout(model.attention(model.normalize(images)), fusion, discard)
 
 
-def rollout(weights: Sequence[np.ndarray], fusion: str = "mean", discard: float = 0.0) -> np.ndarray:
+def rollout(weights: np.ndarray | Sequence[np.ndarray], fusion: str = "mean", discard: float = 0.0) -> np.ndarray:
     """Ã_L … Ã_2 Ã_1, with Ã = (A + I)/2 (Abnar and Zuidema, arXiv 2005.00928): (L, B, H, N, N) -> (B, N, N).
 
     I stands for the residual connection. A is one matrix for all heads: their "mean" (the paper's), "max" or "min".
@@ -96,7 +96,7 @@ def attention_distance(model: ViT, images: np.ndarray) -> np.ndarray:
     return total / len(images)
 
 
-def mean_distance(weights: Sequence[np.ndarray], config: ViTConfig) -> np.ndarray:
+def mean_distance(weights: np.ndarray | Sequence[np.ndarray], config: ViTConfig) -> np.ndarray:
     """`attention_distance` from the attention itself: (L, B, H, N, N) -> (L, H)."""
     distances = patch_distances(config).astype(weights[0].dtype)
     patches = len(distances)

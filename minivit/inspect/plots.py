@@ -30,7 +30,7 @@ SIMILARITY = Normalize(-1, 1)  # the scale of a cosine
 IN_A_ROW = 6  # pictures of a single image
 
 
-def plot_history(history: Sequence[dict]) -> Figure:
+def plot_history(history: Sequence[dict[str, float]]) -> Figure:
     """The loss and the accuracy over a training run; `history` holds a dict for each epoch."""
     if not history:
         raise ValueError("the history is empty, expected a dict for each epoch")

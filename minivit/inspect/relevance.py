@@ -30,7 +30,9 @@ def observed_relevance(seen: Observation, config: ViTConfig) -> np.ndarray:
     return seen_by_head(R - np.eye(config.tokens, dtype=R.dtype), config)
 
 
-def relevance_rollout(weights: Sequence[np.ndarray], gradients: Sequence[np.ndarray]) -> np.ndarray:
+def relevance_rollout(
+    weights: np.ndarray | Sequence[np.ndarray], gradients: np.ndarray | Sequence[np.ndarray]
+) -> np.ndarray:
     """R ← R + Ā R, block by block, from R = I;  Ā = the heads' mean of (∂logit/∂A ⊙ A)⁺.  (L, B, H, N, N) -> (B, N, N).
 
     An attention weight counts by how much the logit would fall without it; what speaks against the class is left out.

@@ -20,7 +20,7 @@ from .plots import (
 def write_report(
     folder: str | os.PathLike,
     model: ViT,
-    history: Sequence[dict],
+    history: Sequence[dict[str, float]],
     test_images: np.ndarray,
     test_labels: np.ndarray,
     probabilities: np.ndarray,

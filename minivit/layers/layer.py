@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .table import table
+from .table import Shown
 
 Arrays = dict[str, np.ndarray]
 Rng = np.random.Generator | None  # the source of dropout in training; None: nothing is dropped (evaluation)
@@ -47,9 +47,9 @@ class Op:
         self.parts = ()
 
     def forward(self, ops: Any, p: Arrays, x: np.ndarray, rng: Rng = None) -> tuple:
-        values = [name and p[name] for name in self.reads]  # None stays None
         options = self.options | {"rng": rng} if self.noise else self.options
         try:
+            values = [name and p[name] for name in self.reads]  # None stays None
             return getattr(ops, self._forward)(x, *values, **options)
         except Exception as error:
             error.add_note(f"in {self!r}, whose input is {_shape(x)}")
@@ -61,8 +61,12 @@ class Op:
         except Exception as error:
             error.add_note(f"in the backward of {self!r}, whose dy is {_shape(dy)}")
             raise
-        dx, *grads = gradients if isinstance(gradients, tuple) else (gradients,)
-        return dx, {name: grad for name, grad in zip(self.reads, grads, strict=False) if grad is not None}
+        dx, *more = gradients if isinstance(gradients, tuple) else (gradients,)
+        grads: Arrays = {}
+        for name, grad in zip(self.reads, more, strict=False):
+            if name is not None and grad is not None:
+                add(grads, {name: grad})
+        return dx, grads
 
     def __call__(self, ops: Any, p: Arrays, x: np.ndarray) -> np.ndarray:
         return self.forward(ops, p, x)[0]
@@ -71,7 +75,7 @@ class Op:
         return f"{self.op}({', '.join([*filter(None, self.reads), *(f'{k}={v}' for k, v in self.options.items())])})"
 
 
-class Chain:
+class Chain(Shown):
     """One after the other: the backward of f(g(x)) goes through f first, then through g."""
 
     def __init__(self, *layers: "Layer") -> None:
@@ -100,14 +104,8 @@ class Chain:
             x = layer(ops, p, x)
         return x
 
-    def __repr__(self) -> str:
-        return f"Chain({', '.join(map(repr, self.parts))})"
 
-    def __str__(self) -> str:
-        return table(self)
-
-
-class Residual:
+class Residual(Shown):
     """y = x + branch(x), so dx = dy + what the branch gives back. Where shapes differ, y = shortcut(x) + branch(x)."""
 
     def __init__(self, *branch: "Layer", shortcut: "Layer | None" = None) -> None:
@@ -128,12 +126,6 @@ class Residual:
 
     def __call__(self, ops: Any, p: Arrays, x: np.ndarray) -> np.ndarray:
         return self.shortcut(ops, p, x) + self.branch(ops, p, x)
-
-    def __repr__(self) -> str:
-        return f"Residual({', '.join(map(repr, self.parts))})"
-
-    def __str__(self) -> str:
-        return table(self)
 
 
 Layer = Any  # Op, Chain, Residual, or anything else with forward, backward, a call, parameters and parts

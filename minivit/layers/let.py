@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from .layer import Arrays, Chain, Layer, Parameter, Rng, add
-from .table import table
+from .table import Shown
 
 
-class Let:
+class Let(Shown):
     """let name = value(x) in body(x). What the body's layers read by this name has a gradient, which goes back through
-    value: the sum over all who read it, as for any parameter that is read twice."""
+    value: the sum over all who read it, as for any parameter that is read twice. What no gradient goes to (a mask) has
+    none to hand back."""
 
     def __init__(self, name: str, value: Layer, *body: Layer) -> None:
         self.name, self.value, self.body = name, value, Chain(*body)
@@ -29,6 +30,8 @@ class Let:
     def backward(self, ops: Any, dy: np.ndarray, cache: tuple) -> tuple[np.ndarray, Arrays]:
         value_cache, body_cache = cache
         dx, grads = self.body.backward(ops, dy, body_cache)
+        if self.name not in grads:
+            return dx, grads
         dmore, more = self.value.backward(ops, grads.pop(self.name), value_cache)
         return both(dx, dmore), add(grads, more)
 
@@ -37,9 +40,6 @@ class Let:
 
     def __repr__(self) -> str:
         return f"Let({self.name} = {self.value!r}, {self.body!r})"
-
-    def __str__(self) -> str:
-        return table(self)
 
 
 class Value:
@@ -64,7 +64,7 @@ class Value:
         return f"Value({self.reads[0]})"
 
 
-class Fork:
+class Fork(Shown):
     """y = [a(x) | b(x) | …], side by side along an axis: dx is the sum of what the branches give back."""
 
     def __init__(self, *branches: Layer, axis: int = -1) -> None:
@@ -86,12 +86,6 @@ class Fork:
 
     def __call__(self, ops: Any, p: Arrays, x: np.ndarray) -> np.ndarray:
         return np.concatenate([branch(ops, p, x) for branch in self.parts], axis=self.axis)
-
-    def __repr__(self) -> str:
-        return f"Fork({', '.join(map(repr, self.parts))})"
-
-    def __str__(self) -> str:
-        return table(self)
 
 
 def both(a: np.ndarray | None, b: np.ndarray | None) -> np.ndarray | None:

@@ -36,4 +36,5 @@ class Peek:
 
 
 def _print(text: str, x: np.ndarray) -> None:
-    print(f"{text} {x.shape}  mean {x.mean():+.3g}  std {x.std():.3g}  max|.| {abs(x).max():.3g}")
+    mean, std, largest = float(x.mean()), float(x.std()), float(abs(x).max())
+    print(f"{text} {x.shape}  mean {mean:+.3g}  std {std:.3g}  max|.| {largest:.3g}")

@@ -4,6 +4,6 @@ face.py (what one asks of it)."""
 from .config import ViTConfig
 from .face import Classifier, ViT
 from .model import Model
-from .vit import count_parameters, parameter_shapes
+from .parameters import count_parameters, parameter_shapes
 
 __all__ = ["Classifier", "Model", "ViT", "ViTConfig", "count_parameters", "parameter_shapes"]

@@ -6,7 +6,7 @@
 import math
 import os
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 
@@ -18,24 +18,28 @@ from .checks import Configuration
 from .config import ViTConfig
 from .files import load_model, save_model
 from .images import check_images, check_labels, check_pixels, check_shape, normalize
-from .model import Model, start
+from .model import Model
+from .parameters import start
 from .vit import encoder, final_norm, vit
 
 SHARD_TOKENS = 800  # in evaluation a CPU's thread takes as many images as have these: products large, memory small
 DEVICE_BATCH = 100  # images at a time to a GPU, so that its memory need not grow with their number
 
 
-class Classifier(Model):
+C = TypeVar("C", bound=Configuration)  # a model's
+
+
+class Classifier(Model, Generic[C]):
     """logits = model(images). A model's own class says which Config it takes, and `describe` what layers that makes:
 
     the chain of what leads to the last map or tokens, what makes features of these, and the head, if there is one.
     """
 
-    Config: type
+    Config: type[C]
 
     def __init__(
         self,
-        config: Configuration,
+        config: C,
         seed: int = 0,
         dtype: type = np.float32,
         init: str = "timm",
@@ -59,7 +63,7 @@ class Classifier(Model):
         raise NotImplementedError
 
     @property
-    def config(self) -> Configuration:
+    def config(self) -> C:
         """The architecture. The layers follow from it once, when the model is made: for another, make another."""
         return self._config
 
@@ -96,10 +100,6 @@ class Classifier(Model):
     def features(self, images: np.ndarray) -> np.ndarray:
         """What the head sees: images (B, height, width, C), normalised -> (B, F)."""
         return self.evaluate(Chain(*self.layers.parts[:2]), images)
-
-    def attention(self, images: np.ndarray) -> list[np.ndarray]:
-        """Where every head looks: images (B, height, width, C), normalised -> an array a block; rows sum to 1."""
-        return self.attention_of(self.layers, images)
 
     def attention_of(self, layers: Layer, images: np.ndarray) -> list[np.ndarray]:
         """The weights of each self-attention in any layers that read this model's numbers, as NumPy arrays."""
@@ -162,10 +162,10 @@ class Classifier(Model):
         return f"{type(self).__name__}({self.config.summary}, {count:,} parameters, {self.dtype})"
 
 
-class ViT(Classifier):
+class ViT(Classifier[ViTConfig]):
     """A Vision Transformer: `logits = model(images)`.
 
-    config: the architecture; seed and init: how the parameters start (see `start` in model.py); dtype: np.float32 to
+    config: the architecture; seed and init: how the parameters start (see parameters.py); dtype: np.float32 to
     train, np.float64 to check gradients; or the parameters themselves. `params` is a plain dict: replace its arrays
     as you like (by the device's own), but once a Trainer holds the model, write into them (`params[name][...] = …`).
     device: "cpu" for NumPy, "cuda" for a GPU, "emulator" for the GPU's kernels run on the CPU (see devices/). Where
@@ -175,7 +175,6 @@ class ViT(Classifier):
 
     Config = ViTConfig
     describe = staticmethod(vit)
-    config: ViTConfig
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """logits = model(images), in evaluation: images (B, height, width, C), normalised -> (B, K)."""

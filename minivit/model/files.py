@@ -9,7 +9,7 @@ import numpy as np
 from ..files import read_npz, write_npz
 from ..layers import Arrays, Chain
 from .checks import Configuration
-from .model import declared
+from .parameters import declared
 
 CONFIG = "minivit.config"  # entries that are no parameter start with "minivit."
 MODEL = "minivit.model"  # the name of the class; files from before there were several have none, and are ViTs

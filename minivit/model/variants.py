@@ -1,15 +1,27 @@
-"""What a plain ViT has not: a bias on the scores from relative positions, attention along rows and columns, SwiGLU."""
+"""What a plain ViT has not: positions of rows and columns, of waves, of offsets; attention along lines; SwiGLU."""
 
 from collections.abc import Callable
 
 import numpy as np
 
 from .. import ops
-from ..layers import Chain, Layer, Op, Parameter, Residual, Value
+from ..layers import Chain, Layer, Let, Op, Parameter, Residual, Value
 from ..layers.parts import attention, dense, drop, norm
 from .config import ViTConfig
 
 Grid = tuple[int, int]
+
+
+def grid_positions(config: ViTConfig) -> list[Layer]:
+    """With "2d" and "sincos2d" the patches have positions, and cls and dist, which are no places, have none."""
+    D, (gh, gw) = config.width, config.grid
+    if config.position == "2d":
+        row, column = (Parameter(f"pos_embed.{s}", (n, D // 2), std=0.02) for s, n in (("row", gh), ("column", gw)))
+        return [Let("pos_embed", Chain(Value(row), Op("position_2d", column)), Op("add_position", "pos_embed"))]
+    if config.position == "sincos2d":
+        waves = Parameter("waves", (1, gh * gw, D), fixed=lambda: ops.position_sincos_2d(config.grid, D))
+        return [Op("add_position", waves)]
+    return []
 
 
 def relative_bias(config: ViTConfig, name: str, read: int | None = None) -> Chain:

@@ -5,18 +5,17 @@
     logits = LN(cls or mean of z_L) W + b                  features, head      (4)
 
 A configuration becomes layers (layers/layer.py), from which the forward, the backward, the parameters and their starts
-follow. What a plain ViT has not (relative positions, axial attention, SwiGLU, a ResNet first) is in variants.py and
+follow. What a plain ViT has not (other positions, axial attention, SwiGLU, a ResNet first) is in variants.py and
 resnet.py. Next: model.py, the layers with their numbers.
 """
 
 import math
 
-from .. import ops
-from ..layers import Chain, Fork, Layer, Let, Op, Parameter, Residual, Value
+from ..layers import Chain, Fork, Layer, Op, Parameter, Residual
 from ..layers.parts import attention, branch_end, dense, drop, first_attention, mlp, norm
 from .config import ViTConfig
 from .resnet import stem
-from .variants import axial_block, relative_bias, swiglu
+from .variants import axial_block, grid_positions, relative_bias, swiglu
 
 
 def vit(config: ViTConfig, every_token: bool = False) -> Chain:
@@ -43,30 +42,18 @@ def embedding(config: ViTConfig) -> list[Layer]:
     D, (ph, pw) = config.width, config.patch_size
     tokens = [Parameter("cls_token", (1, 1, D), std=1e-6)] if config.has_class_token else []
     tokens += [Parameter("dist_token", (1, 1, D), std=0.02)] if config.distilled else []
-    prepend = [Op("prepend", *tokens)] if tokens else []
+    positions = Parameter("pos_embed", (1, config.position_prefix + math.prod(config.grid), D), std=0.02)
     registers = Parameter("reg_token", (1, config.registers, D), std=1e-6)
     return [
         *stem(config),
         Op("patchify", patch_size=config.patch_size),  # (B, N, P·P·C)
         dense("patch_embed.proj", ph * pw * config.map_shape[2], D),  # (B, N, D)
-        *(prepend + position(config) if config.position == "1d" else position(config) + prepend),  # (B, 1 + N, D)
+        *grid_positions(config),  # of the patches alone
+        *([Op("prepend", *tokens)] if tokens else []),  # (B, 1 + N, D)
+        *([Op("add_position", positions)] if config.position == "1d" else []),  # of all tokens
         *([Op("registers", registers, place=config.position_prefix)] if config.registers else []),
         *drop(config.dropout),
     ]
-
-
-def position(config: ViTConfig) -> list[Layer]:
-    """What is added: with "1d" to all tokens, with "2d" and "sincos2d" to the patches: cls and dist are no places."""
-    D, (gh, gw) = config.width, config.grid
-    if config.position == "1d":
-        return [Op("add_position", Parameter("pos_embed", (1, config.position_prefix + gh * gw, D), std=0.02))]
-    if config.position == "2d":
-        row, column = (Parameter(f"pos_embed.{s}", (n, D // 2), std=0.02) for s, n in (("row", gh), ("column", gw)))
-        return [Let("pos_embed", Chain(Value(row), Op("position_2d", column)), Op("add_position", "pos_embed"))]
-    if config.position == "sincos2d":
-        waves = Parameter("waves", (1, gh * gw, D), fixed=lambda: ops.position_sincos_2d(config.grid, D))
-        return [Op("add_position", waves)]
-    return []
 
 
 def block(config: ViTConfig, i: int, read: int | None = None) -> Chain:
@@ -131,16 +118,3 @@ def head(config: ViTConfig) -> list[Layer]:
 def head_names(config: ViTConfig) -> tuple[str, ...]:
     """The dense layers that give logits: one, two with distillation, none without classes."""
     return ("head", "head_dist")[: 1 + config.distilled] if config.classes else ()
-
-
-def parameter_shapes(config: ViTConfig) -> dict[str, tuple[int, ...]]:
-    """Every parameter's name and shape, in the order of the forward. A dense weight is (in, out). None is allocated.
-
-    The names are timm's, where it has one: "cls_token", "blocks.0.attn.qkv.weight", …; the stem's are Google's.
-    """
-    return {parameter.name: parameter.shape for parameter in vit(config).parameters if not parameter.fixed}
-
-
-def count_parameters(config: ViTConfig) -> int:
-    """The number of parameters, without allocating the model."""
-    return sum(map(math.prod, parameter_shapes(config).values()))

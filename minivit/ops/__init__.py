@@ -24,7 +24,8 @@ from .gelu import gelu_backward, gelu_forward
 from .groupnorm import groupnorm_backward, groupnorm_forward
 from .layernorm import layernorm_backward, layernorm_forward
 from .layerscale import layerscale_backward, layerscale_forward
-from .linear import linear_backward, linear_columns_backward, linear_columns_forward, linear_forward
+from .linear import linear_backward, linear_forward
+from .linear_columns import linear_columns_backward, linear_columns_forward
 from .max_pool import max_pool_backward, max_pool_forward
 from .patches import patchify_backward, patchify_forward, unpatchify
 from .positions import (
@@ -38,6 +39,7 @@ from .positions import (
     relative_index,
     relative_table_size,
 )
+from .registers import registers_backward, registers_forward
 from .resize import resize_positions_backward, resize_positions_forward
 from .self_attention import (
     merge_heads,
@@ -53,8 +55,6 @@ from .tokens import (
     pool_forward,
     prepend_backward,
     prepend_forward,
-    registers_backward,
-    registers_forward,
     tokens_backward,
     tokens_forward,
 )

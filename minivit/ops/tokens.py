@@ -1,4 +1,4 @@
-"""The tokens that are no patches, put before them (class token, registers); a few alone; the pooling at the end."""
+"""The tokens that are no patches, put before them; a few tokens alone; and the pooling at the end."""
 
 import numpy as np
 
@@ -16,23 +16,6 @@ def prepend_backward(dy: np.ndarray, cache: int) -> tuple[np.ndarray, ...]:
     """A token served B images: its gradient is the sum of theirs. Returns dx (B, N, D), and dtoken (1, 1, D) each."""
     dtokens = dy[:, :cache].sum(axis=0, keepdims=True)
     return dy[:, cache:], *(dtokens[:, i : i + 1] for i in range(cache))
-
-
-def registers_forward(x: np.ndarray, registers: np.ndarray, place: int) -> tuple[np.ndarray, tuple[int, int]]:
-    """[x before | registers | x after]: x (B, N, D), registers (1, R, D), put before token `place` -> (B, N+R, D).
-
-    Tokens that stand for nothing, so that the patches need not be misused as scratch paper (arXiv 2309.16588).
-    """
-    R = registers.shape[1]
-    registers = np.broadcast_to(registers, (x.shape[0], R, x.shape[2]))
-    return np.concatenate((x[:, :place], registers, x[:, place:]), axis=1), (place, R)
-
-
-def registers_backward(dy: np.ndarray, cache: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """The registers served B images, as a class token does. Returns dx (B, N, D), dregisters (1, R, D)."""
-    place, R = cache
-    dx = np.concatenate((dy[:, :place], dy[:, place + R :]), axis=1)
-    return dx, dy[:, place : place + R].sum(axis=0, keepdims=True)
 
 
 def tokens_forward(x: np.ndarray, start: int = 0, stop: int | None = None) -> tuple[np.ndarray, tuple]:

@@ -1,6 +1,6 @@
 """What proof.py checks: every operation with every option, and small models that take every value of every option."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ PLACES = {"x": (2, 6, 4)}  # a GRID of tokens
 PICTURE = {"x": (2, 5, 4, 3)}  # (B, height, width, C)
 
 # The operation and the option, its forward, its backward, and the shapes of the arguments that are differentiated.
-OPS: dict[str, tuple[Callable, Callable, dict[str, tuple[int, ...]]]] = {
+OPS: dict[str, tuple[Callable, Callable, Mapping[str, tuple[int, ...]]]] = {
     "patchify": (lambda images: ops.patchify_forward(images, (3, 2)), ops.patchify_backward, {"images": (2, 6, 8, 3)}),
     "linear": (ops.linear_forward, ops.linear_backward, DENSE | {"bias": (5,)}),
     "linear, no bias": (lambda x, w: ops.linear_forward(x, w, None), ops.linear_backward, DENSE),

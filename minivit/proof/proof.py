@@ -1,9 +1,10 @@
-"""Every gradient of this project against finite differences: each operation by itself, then whole small models.
+"""Every gradient of this project against finite differences: each operation by itself, the layers
+that are made of them, then whole small models.
 
     python -m minivit check        prints what follows here
 
 In float64, every element looked at, with a random upstream gradient (see gradcheck.py). The axes of an argument differ
-in length wherever the operation lets them, so that no transpose can hide. cases.py has the list.
+in length wherever the operation lets them, so that no transpose can hide. cases.py and joints.py have the lists.
 """
 
 import math
@@ -14,24 +15,33 @@ import numpy as np
 
 from ..gradcheck import Check, Report, both_gradients, compare, compare_scaled, compare_zero, numerical_gradient
 from ..model import Classifier, ViT
-from ..model.model import declared
 from .cases import CONFIGS, FAMILY, OPS, noise
+from .joints import JOINTS, as_pair, trained
 
 KINK_STEP = 1e-7
 
 
 def check_op(name: str, seed: int = 0) -> Report:
     """Every gradient of one entry of OPS, at random arguments of order one."""
-    forward, backward, shapes = OPS[name]
-    rng = np.random.default_rng(seed)
-    arguments = {name: rng.uniform(-1, 1, shape) for name, shape in shapes.items()}
-    return _report(both_gradients(forward, backward, arguments, seed), compare)
+    return _check_pair(*OPS[name], seed)
 
 
 def check_ops(seed: int = 0) -> Iterator[tuple[str, Report]]:
     """All of OPS, one by one."""
     for name in OPS:
         yield name, check_op(name, seed)
+
+
+def check_joint(name: str, seed: int = 0) -> Report:
+    """Every gradient of one entry of JOINTS, x's and the parameters', in the same way."""
+    layer, shape = JOINTS[name]
+    return _check_pair(*as_pair(layer), {"x": shape} | trained(layer), seed)
+
+
+def check_joints(seed: int = 0) -> Iterator[tuple[str, Report]]:
+    """All of JOINTS, one by one."""
+    for name in JOINTS:
+        yield name, check_joint(name, seed)
 
 
 def order_one_parameters(config: Any, seed: int = 0, kind: type[Classifier] = ViT) -> dict[str, np.ndarray]:
@@ -42,14 +52,14 @@ def order_one_parameters(config: Any, seed: int = 0, kind: type[Classifier] = Vi
     """
     rng = np.random.default_rng(seed)
     params = {}
-    for name, parameter in declared(kind.describe(config)).items():
-        x = rng.standard_normal(parameter.shape)
+    for name, shape in trained(kind.describe(config)).items():
+        x = rng.standard_normal(shape)
         if name.endswith("bias"):
             x *= 0.5
         elif name.endswith("gamma") or (name.endswith("weight") and x.ndim == 1):
             x = 1 + 0.2 * x  # LayerScale and LayerNorm multiply
         elif name.endswith("weight"):
-            x *= math.prod(x.shape[:-1]) ** -0.5
+            x *= math.prod(shape[:-1]) ** -0.5
         params[name] = x
     return params
 
@@ -77,6 +87,12 @@ def check_models(seed: int = 0) -> Iterator[tuple[str, Report]]:
         yield name, check_model(config, seed)
     for name, (kind, config) in FAMILY.items():
         yield name, check_model(config, seed, kind)
+
+
+def _check_pair(forward: Callable, backward: Callable, shapes: dict[str, tuple[int, ...]], seed: int) -> Report:
+    rng = np.random.default_rng(seed)
+    arguments = {name: rng.uniform(-1, 1, shape) for name, shape in shapes.items()}
+    return _report(both_gradients(forward, backward, arguments, seed), compare)
 
 
 def _check(model: Classifier, seed: int, comparison: Callable[..., Check], step: float) -> Report:

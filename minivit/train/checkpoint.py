@@ -1,4 +1,4 @@
-"""A run on disk: a model file (ViT.load reads it) with all that the trainer needs to go on, to the same bits."""
+"""A run on disk: a model file (its class loads it) with all that the trainer needs to go on, to the same bits."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from ..files import read_npz
-from ..model import ViT
+from ..model import Classifier, ViT
 from ..model.files import parse_model, save_model
 from .config import TrainConfig
 from .distillation import Teacher, check_teacher
@@ -44,12 +44,14 @@ def resume(
     labels: np.ndarray,
     device: str = "cpu",
     teacher: Teacher | None = None,
+    kind: type[Classifier] = ViT,
 ) -> Trainer:
     """The trainer that `save_checkpoint` wrote, on any device's model. A teacher, which no file holds, is given anew.
+    kind: the model's class.
 
     Raises ValueError for other files, for other images or labels, and where a teacher is missing or has no use.
     """
-    state = read_checkpoint(path, device)
+    state = read_checkpoint(path, device, kind)
     if state["fingerprint"] != _fingerprint(images, labels):
         raise ValueError(f"{path} was trained on other images or labels than these, so it cannot go on with them")
     with _naming(path):
@@ -74,13 +76,13 @@ def resume(
     return trainer
 
 
-def read_checkpoint(path: str | os.PathLike, device: str = "cpu") -> dict:
+def read_checkpoint(path: str | os.PathLike, device: str = "cpu", kind: type[Classifier] = ViT) -> dict:
     """What a checkpoint holds: the model, the recipe, seed, data, history and the optimiser's state."""
     arrays = read_npz(path)
     if not {"minivit.train", "minivit.steps"} <= arrays.keys():
         raise ValueError(f"{path} is not a checkpoint of a training run, so it cannot be resumed")
-    config, params = parse_model(path, arrays, ViT)
-    model = ViT(config, params=params, device=device)
+    config, params = parse_model(path, arrays, kind)
+    model = kind(config, params=params, device=device)
     with _naming(path):
         state = json.loads(str(arrays["minivit.train"]))
         if not isinstance(state, dict):

@@ -8,16 +8,18 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..model import ViT
+from ..model import Classifier, ViT
 from ..model.images import as_pixels
 from .config import TrainConfig
 
 Teacher = Callable[[np.ndarray], np.ndarray]
 """Raw images (B, height, width, C), floats in [0, 1], NumPy's -> logits (B, K). Threads call it side by side, a shard
-of a batch each. A ViT is taken too, and is given the images as it needs them, normalised."""
+of a batch each. A model of ours is taken too, and is given the images as it needs them, normalised."""
 
 
-def check_teacher(teacher: Teacher | ViT | None, model: ViT, images: np.ndarray, config: TrainConfig) -> Teacher | None:
+def check_teacher(
+    teacher: Teacher | Classifier | None, model: ViT, images: np.ndarray, config: TrainConfig
+) -> Teacher | None:
     """The teacher as `distillation_loss_and_grads` takes it; None for a recipe without distillation.
 
     Raises ValueError where teacher, recipe and student do not go together, or where it cannot answer for an image.
@@ -31,7 +33,7 @@ def check_teacher(teacher: Teacher | ViT | None, model: ViT, images: np.ndarray,
         raise TypeError(f"the teacher is a {type(teacher).__name__}, expected a callable: raw images -> logits (B, K)")
     if not model.config.distilled:
         raise ValueError("the student has no distillation token: its configuration needs distilled=True")
-    teacher = _on_raw_images(teacher) if isinstance(teacher, ViT) else teacher
+    teacher = _on_raw_images(teacher) if isinstance(teacher, Classifier) else teacher
     _ask(teacher, as_pixels(images[:2], model.dtype), model)
     return teacher
 
@@ -60,7 +62,7 @@ def distillation_loss_and_grads(
     return float(loss), model.backward_both(dlogits, cache)[0]
 
 
-def _on_raw_images(teacher: ViT) -> Teacher:
+def _on_raw_images(teacher: Classifier) -> Teacher:
     return lambda pixels: teacher.device.to_numpy(teacher(teacher.normalize(pixels)))
 
 

@@ -6,8 +6,9 @@ import os
 import numpy as np
 
 from ..model import ViT
+from ..model.parameters import declared
 from ..model.resolution import at_resolution
-from ..model.vit import head_names, parameter_shapes
+from ..model.vit import head_names
 from .config import TrainConfig
 from .distillation import Teacher
 from .loop import fit
@@ -39,7 +40,7 @@ def finetune(
     workers: int | None = None,
     checkpoint: str | os.PathLike | None = None,
     progress: bool = True,
-) -> tuple[ViT, list[dict]]:
+) -> tuple[ViT, list[dict[str, float]]]:
     """Train a copy of `model` on raw images (n, height, width, C) and labels (n,). Returns it, and its history.
 
     image_size       of the images, which you resize; the model's own if not given; its positions are resized to it
@@ -83,12 +84,12 @@ def for_task(
 ) -> ViT:
     """A copy of the model for images of another size, or with a new head of zeros; arguments as in `finetune`."""
     size = model.config.image_size if image_size is None else image_size
-    config, params = at_resolution(model.config, model.params, size, position_resize)
+    config, params = at_resolution(model.config, model.params | model.buffers, size, position_resize)
     if classes is not None and classes != config.classes:
         config = dataclasses.replace(config, classes=classes, representation_size=None)
-    old, params, like = params, {}, model.params["patch_embed.proj.bias"]
+    old, params, like = params, {}, next(iter(params.values()))
     heads = head_names(config) if config.classes != model.config.classes else ()
-    for name, shape in parameter_shapes(config).items():
+    for name, parameter in declared(model.describe(config)).items():
         new = name.rpartition(".")[0] in heads
-        params[name] = np.zeros_like(like, shape=shape) if new else old[name].copy()
-    return ViT(config, params=params, device=model.device.name)
+        params[name] = np.zeros_like(like, shape=parameter.shape) if new else old[name].copy()
+    return type(model)(config, params=params, device=model.device.name)

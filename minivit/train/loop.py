@@ -23,7 +23,7 @@ def fit(
     workers: int | None = None,
     checkpoint: str | os.PathLike | None = None,
     progress: bool = True,
-) -> list[dict]:
+) -> list[dict[str, float]]:
     """Train to the end of the recipe, from wherever the trainer stands. Returns its history, one dict an epoch.
 
     After every epoch the model is evaluated on the test images and, where `checkpoint` names a file, the trainer is

@@ -38,7 +38,7 @@ class TrainResult:
     """What a run leaves: the trained model, its history (one dict an epoch), and how it does on the test images."""
 
     model: ViT
-    history: list[dict]
+    history: list[dict[str, float]]
     accuracy: float  # in [0, 1]
     probabilities: np.ndarray  # (n, K), of the test images
     files: list[Path]  # what was written to `out`

@@ -36,7 +36,7 @@ def fit_head(
     seed: int = 0,
     workers: int | None = None,
     progress: bool = True,
-) -> tuple[ViT, list[dict]]:
+) -> tuple[ViT, list[dict[str, float]]]:
     """Train the head of `model`, in place, on raw images and labels. Returns the model and a history like `fit`'s, but
     without images_per_second: an epoch only looks at features.
 
@@ -105,7 +105,7 @@ def _train(
     recipe: TrainConfig,
     seed: int,
     show: Progress,
-) -> list[dict]:
+) -> list[dict[str, float]]:
     """Features (n, D) and labels, to train and to test -> the history, an entry an epoch; `head` is trained."""
     (x, labels), rng, history = train, np.random.default_rng(seed), []
     batch = min(recipe.batch_size, len(x))

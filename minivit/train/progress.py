@@ -35,7 +35,7 @@ class Progress:
         self.stream.write(f"\r{text:<78}")
         self.stream.flush()
 
-    def epoch(self, record: dict, epochs: int) -> None:
+    def epoch(self, record: dict[str, float], epochs: int) -> None:
         """The line that stays: what `history` holds of this epoch."""
         rate = f"{record['images_per_second']:,.0f} images/s  " if "images_per_second" in record else ""
         text = (
@@ -49,7 +49,7 @@ class Progress:
         self.stream.write(f"\r{text:<78}\n" if self.stream.isatty() else f"{text}\n")
         self.stream.flush()
 
-    def _left(self, step: int) -> str:
+    def _left(self, step: float) -> str:
         done = step - self.start_step
         seconds = (time.perf_counter() - self.started) / max(1, done) * (self.steps - step)
         return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from ..layers import Arrays
-from ..model import ViT
+from ..model import Classifier
 from ..model.images import as_pixels, check_images, check_labels, check_pixels, check_shape
 from ..ops import cross_entropy_forward
 from .augment import random_affine
@@ -19,7 +19,7 @@ from .distillation import Teacher, distillation_loss_and_grads
 
 def batch_gradients(
     pool: ThreadPoolExecutor,
-    model: ViT,
+    model: Classifier,
     flatten: Callable[[dict[str, np.ndarray]], np.ndarray],
     images: np.ndarray,
     labels: np.ndarray,
@@ -52,7 +52,7 @@ def batch_gradients(
 
 
 def evaluate(
-    model: ViT, images: np.ndarray, labels: np.ndarray, workers: int | None = None
+    model: Classifier, images: np.ndarray, labels: np.ndarray, workers: int | None = None
 ) -> tuple[float, float, np.ndarray]:
     """Raw images (n, height, width, C) and labels (n,) -> mean loss, accuracy in [0, 1], probabilities (n, K)."""
     check_dataset(model, images, labels)
@@ -61,7 +61,7 @@ def evaluate(
     return float(loss), float(np.mean(logits.argmax(axis=1) == labels)), probabilities
 
 
-def check_dataset(model: ViT, images: np.ndarray, labels: np.ndarray) -> None:
+def check_dataset(model: Classifier, images: np.ndarray, labels: np.ndarray) -> None:
     """Raise, before any work is done, ValueError or TypeError for raw images or labels that the model cannot take."""
     check_pixels(images)
     check_shape(images, model.config)  # all of them, so that the error names the shape that was given
@@ -69,6 +69,6 @@ def check_dataset(model: ViT, images: np.ndarray, labels: np.ndarray) -> None:
     check_labels(labels, len(images), model.config)
 
 
-def _map(model: ViT, pool: ThreadPoolExecutor) -> Callable:
+def _map(model: Classifier, pool: ThreadPoolExecutor) -> Callable:
     """A GPU is fed from the calling thread, whose device and stream CuPy uses; they are each thread's own."""
     return map if model.device.threads == 1 else pool.map

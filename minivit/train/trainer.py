@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from ..model import ViT
+from ..model import Classifier
 from .config import TrainConfig
 from .distillation import Teacher, check_teacher
 from .optimizer import SGD, AdamW, FlatParameters, adamw_update, clip_by_norm
@@ -27,7 +27,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: ViT,
+        model: Classifier,
         images: np.ndarray,
         labels: np.ndarray,
         config: TrainConfig,
@@ -46,13 +46,13 @@ class Trainer:
         self.seed, self.data = operator.index(seed), data
         self.params = FlatParameters(model.params)
         if config.optimizer == "sgd":
-            self.optimizer = SGD(self.params, config.momentum, config.weight_decay)
+            self.optimizer: SGD | AdamW = SGD(self.params, config.momentum, config.weight_decay)
         else:
             update = model.device.adamw_update or adamw_update
             self.optimizer = AdamW(self.params, config.betas, decay=config.weight_decay, update=update)
         # All images go to a GPU once, and stay there.
         self._images, self._labels = model.device.asarray(images), model.device.asarray(labels)
-        self.history: list[dict] = []
+        self.history: list[dict[str, float]] = []
         self.epoch_losses: list[float] = []  # of the steps since the last entry of the history
         self._order_epoch, self._order = -1, np.empty(0, int)  # the shuffle of the epoch in hand, kept for its steps
 
@@ -88,8 +88,7 @@ class Trainer:
             raise FloatingPointError(self._describe_nan(step, loss, grads))
         clip_by_norm(grads, self.config.clip_norm)
         self.optimizer.step(grads, self.learning_rate(step))
-        for name, value in buffers.items():
-            self.model.buffers[name][...] = value
+        self.model.buffers |= buffers  # new arrays: the old ones may be somebody else's, too
         self.epoch_losses.append(loss)
         return loss
 

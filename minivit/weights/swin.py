@@ -13,7 +13,7 @@ import numpy as np
 
 from ..family.swin import Swin, SwinConfig, swin
 from ..layers import Arrays
-from ..model.model import declared
+from ..model.parameters import declared
 from .layout import Layout, check_layout, convolved, count_blocks, fill, mlp_options, same, shape_of, transposed
 from .load import find_weights, read_weights
 from .tensor import Tensor

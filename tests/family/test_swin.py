@@ -11,7 +11,7 @@ from minivit.family import Swin, SwinConfig
 from minivit.family.swin import SIZES, Stage, swin, window_bias
 from minivit.layers import Chain, Op
 from minivit.layers.parts import attention
-from minivit.model.model import declared
+from minivit.model.parameters import declared
 from minivit.proof import FAMILY, order_one_parameters
 
 # As published, with 1000 classes, with the 21,841 of ImageNet-22k, and without a head.
@@ -210,9 +210,14 @@ def test_a_description_allocates_nothing():
     """A map of 4096 x 4096 tokens in windows of 64: its masks alone would be terabytes."""
     config = SwinConfig.from_name("Swin-T", image_size=2**14, window=64)
     tracemalloc.start()
-    swin(config)
-    assert tracemalloc.get_traced_memory()[1] < 2**22
+    layers = swin(config)
+    _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
+    assert most < 1e6 and layers.parameters
+
+
+def test_the_largest_model_fits_120_columns():
+    assert max(map(len, str(swin(SwinConfig.from_name("Swin-L"))).splitlines())) <= 120
 
 
 def test_the_table_of_the_family_finds_everything():

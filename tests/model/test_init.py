@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minivit.model import ViTConfig, parameter_shapes
-from minivit.model.model import start
+from minivit.model.parameters import start
 from minivit.model.vit import vit
 
 

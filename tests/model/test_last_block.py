@@ -7,7 +7,7 @@ import pytest
 
 from minivit import ViT, ViTConfig, ops
 from minivit.model.attention_maps import noting
-from minivit.model.vit import vit
+from minivit.model.vit import encoder, vit
 from minivit.proof import CONFIGS, order_one_parameters
 from minivit.train.mnist import PRESETS
 
@@ -30,6 +30,16 @@ def test_it_gives_what_a_block_of_all_tokens_gives(name):
     for parameter, grad in grads.items():
         bound = 1e-12 * max(1.0, np.abs(expected[parameter]).max())
         np.testing.assert_allclose(grad, expected[parameter], atol=bound, err_msg=parameter)
+
+
+@pytest.mark.parametrize("name", CLS)
+def test_it_has_the_heads_tokens_alone(name):
+    config = CONFIGS[name]
+    model = ViT(config, params=order_one_parameters(config))
+    images = np.random.default_rng(0).standard_normal((3, *config.image_shape))
+    few = model.evaluate(encoder(config, every_token=False), images)
+    assert few.shape == (3, 1 + config.distilled, config.width)
+    np.testing.assert_allclose(few, model.evaluate(encoder(config), images)[:, : few.shape[1]], atol=1e-11)
 
 
 def multiplications(layers, model, images):

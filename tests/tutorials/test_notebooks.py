@@ -92,7 +92,7 @@ def test_its_links(chapter) -> None:
 def test_files_it_names_are_there(chapter) -> None:
     root = Path(build.TUTORIALS).parent
     for cell in (*chapter.before, *chapter.after):
-        for name in re.findall(r"`((?:minivit|tutorials|benchmarks|tests)/[\w./]+\.\w+)`", cell.text):
+        for name in re.findall(r"`((?:minivit|kernels|tutorials|benchmarks|tests)/[\w./]+\.\w+)`", cell.text):
             assert (root / name).exists(), name
 
 

@@ -125,7 +125,7 @@ def embed(x, cls, pos):
 
 
 x, cls, pos = rng.standard_normal((2, 49, 64)), rng.standard_normal((1, 1, 64)), rng.standard_normal((1, 50, 64))
-z, _ = ops.add_position_forward(ops.class_token_forward(x, cls)[0], pos)
+z, _ = ops.add_position_forward(ops.prepend_forward(x, cls)[0], pos)
 check.close(embed(x, cls, pos), embed_loop(x, cls, pos), "array against loop")
 check.close(z, embed(x, cls, pos), "library against array")
 
@@ -451,7 +451,7 @@ def tokens_backward(dz, cache):
 _cls, _pos = rng.standard_normal((1, 1, 3)), rng.standard_normal((1, 6, 3))
 for _B in (1, 4):
     _x = rng.standard_normal((_B, 5, 3))
-    _z = ops.add_position_forward(ops.class_token_forward(_x, _cls)[0], _pos)[0]
+    _z = ops.add_position_forward(ops.prepend_forward(_x, _cls)[0], _pos)[0]
     check.close(check.pair(tokens_forward, x=_x, cls=_cls, pos=_pos)[0], _z, f"z, B = {_B}")
 check.grad(tokens_forward, tokens_backward, {"x": rng.standard_normal((2, 5, 3)), "cls": _cls, "pos": _pos})
 
@@ -539,7 +539,7 @@ def first_tokens(x, cls, pos):
 # %% role="check"
 _x, _cls, _pos = rng.standard_normal((3, 5, 2)), rng.standard_normal((1, 1, 2)), rng.standard_normal((1, 6, 2))
 _front = np.broadcast_to(_cls, (3, 1, 2))
-_z = ops.add_position_forward(ops.class_token_forward(_x, _cls)[0], _pos)[0]
+_z = ops.add_position_forward(ops.prepend_forward(_x, _cls)[0], _pos)[0]
 check.close(
     check.call(first_tokens, x=_x, cls=_cls, pos=_pos), _z, "z",
     mistakes={
@@ -690,6 +690,6 @@ for _k in (2, -0.5):
 # - Derive the gradient of anything that is used more than once: the sum over its uses, written as a product with ones or
 #   with a matrix that says who used what.
 #
-# In the library: `minivit/ops/positions.py`, `minivit/ops/tokens.py`, and `minivit/model/embedding.py`, which puts the first
-# tokens together. Sources: A. Dosovitskiy et al., arXiv 2010.11929, section 3.1, appendix D.4; L. Beyer et al., *Better plain
+# In the library: `minivit/ops/positions.py`, `minivit/ops/tokens.py`, and, in `minivit/model/vit.py`, `embedding`, which
+# puts the first tokens together. Sources: A. Dosovitskiy et al., arXiv 2010.11929, section 3.1, appendix D.4; L. Beyer et al., *Better plain
 # ViT baselines*, arXiv 2205.01580 (waves); H. Bao et al., *BEiT*, arXiv 2106.08254 (the relative table).

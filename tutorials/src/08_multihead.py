@@ -21,14 +21,7 @@ import numpy as np
 from minivit import ViT, check, draw, load_mnist, ops
 from minivit.data import TRAINED_DIGITS
 from minivit.inspect import attention_maps
-from minivit.ops import (
-    attention_backward,
-    attention_forward,
-    merge_heads,
-    multihead_attention_backward,
-    multihead_attention_forward,
-    split_heads,
-)
+from minivit.ops import attention_backward, attention_forward, merge_heads, split_heads
 
 FAST = bool(os.environ.get("MINIVIT_FAST"))
 rng = np.random.default_rng(0)
@@ -136,8 +129,8 @@ draw.matrices(
 #
 # $$y = [\,O^0 \;\; O^1 \cdots O^{H-1}\,]\,U + c \tag{4}$$
 #
-# $W _q^h$ is (D, d): each head reads all D numbers of a token, and makes $d$ of them. And it is $\sqrt d$, not $\sqrt
-# D$: a score is a sum of $d$ products (chapter 07). And which columns of $W$ are $W _q^h$? A convention, that of timm
+# $W _q^h$ is (D, d): each head reads all D numbers of a token, and makes $d$ of them. It is $\sqrt d$, not $\sqrt D$: a
+# score is a sum of $d$ products (chapter 07). And which columns of $W$ are $W _q^h$? A convention, that of timm
 # and of this library: first all queries, then all keys, then all values; within each, head after head. The numbers
 # below are the first of each block's $d$ columns.
 
@@ -170,9 +163,10 @@ def multihead_loop(x, qkv_weight, qkv_bias, proj_weight, proj_bias, H):
 params = {name: array.astype(np.float64) for name, array in model.params.items()}
 patches, _ = ops.patchify_forward(model.normalize(images), (4, 4))  # chapter 01
 tokens = patches @ params["patch_embed.proj.weight"] + params["patch_embed.proj.bias"]  # chapter 02
-z = ops.class_token_forward(tokens, params["cls_token"])[0] + params["pos_embed"]  # chapter 04
+z = ops.prepend_forward(tokens, params["cls_token"])[0] + params["pos_embed"]  # chapter 04
 x, _ = ops.layernorm_forward(z, params["blocks.0.norm1.weight"], params["blocks.0.norm1.bias"])  # chapter 06
-weights = [params[f"blocks.0.attn.{name}"] for name in ("qkv.weight", "qkv.bias", "proj.weight", "proj.bias")]
+names = [f"blocks.0.attn.{name}" for name in ("qkv.weight", "qkv.bias", "proj.weight", "proj.bias")]
+weights = [params[name] for name in names]  # W, b, U, c
 check.shape(multihead_loop(x, *weights, 4), (2, 50, 48), "y")
 
 # %% [markdown]
@@ -206,10 +200,9 @@ def multihead(x, qkv_weight, qkv_bias, proj_weight, proj_bias, H):
 # %%
 y, cache = multihead(x, *weights, 4)
 check.close(y, multihead_loop(x, *weights, 4), "array against loop")
-check.close(y, multihead_attention_forward(x, *weights, 4)[0], "library against loop")
 qkv = rng.standard_normal((2, 5, 18))
-check.close(split(qkv, 3), split_heads(qkv, 3), "split")
-check.close(merge(split(qkv, 3)[0]), merge_heads(split_heads(qkv, 3)[0]), "merge")
+check.close(split(qkv, 3), split_heads(qkv, parts=3, heads=3), "split")
+check.close(merge(split(qkv, 3)[0]), merge_heads(split(qkv, 3)[0]), "merge")
 
 # %%
 draw.shapes(
@@ -224,8 +217,24 @@ draw.shapes(
 
 # %% [markdown]
 # `qkv[..., :D].reshape(B, H, N, d)`, without the transpose, has the right shape, too. It gives each "head" a stretch of
-# *tokens*, not a stretch of each token's numbers. An exercise lets you meet it.
+# *tokens*, not a stretch of each token's numbers.
 #
+# In the library, multi-head attention is a **chain** of three operations. A chain holds no numbers: it knows by name what
+# it reads from the dict `params`.
+
+# %%
+from minivit.layers import Chain, Op
+from minivit.layers.parts import dense
+
+layers = Chain(
+    dense("blocks.0.attn.qkv", 48, 3 * 48),  # (2), with blocks.0.attn.qkv.weight and blocks.0.attn.qkv.bias
+    Op("self_attention", heads=4),  # ops.self_attention_forward: split, (3) and merge
+    dense("blocks.0.attn.proj", 48, 48),  # (4)
+)
+their_y, their_cache = layers.forward(ops, params, x)
+check.close(y, their_y, "the library's chain")
+
+# %% [markdown]
 # ## The projection is a sum over heads
 #
 # Write equation (4) by index. The column of head $h$'s number $i$ is $hd + i$, so the sum over D columns is a sum over
@@ -276,8 +285,8 @@ print("parameters:", sum(w.size for w in weights), "=", 4 * 48**2 + 4 * 48)
 #
 # $$dx = G\,W^\top = \sum_h \left( dQ^h\, W _q^{h\top} + dK^h\, W _k^{h\top} + dV^h\, W _v^{h\top} \right) \tag{12}$$
 #
-# The last one is worth a second look. A token is used in three ways: it asks, it is asked, and it is read. Its gradient
-# is the sum over the three paths, and over the heads.
+# A token is used in three ways: it asks, it is asked, and it is read. Its gradient is the sum over the three paths, and
+# over the heads.
 #
 # *In code*:
 
@@ -314,9 +323,9 @@ check.grad(lambda *a: multihead(*a, 3), multihead_backward, small)
 
 dy = rng.standard_normal(y.shape)
 ours = multihead_backward(dy, cache)
-theirs = multihead_attention_backward(dy, multihead_attention_forward(x, *weights, 4)[1])
-for name, a, b in zip(small, ours, theirs, strict=False):
-    check.close(a, b, f"library, d{name}")
+their_dx, grads = layers.backward(ops, dy, their_cache)  # the chain's operations, from the last to the first
+for name, a, b in zip(small, ours, (their_dx, *(grads[name] for name in names)), strict=True):
+    check.close(a, b, f"the library's chain, d{name}")
 
 # %% [markdown]
 # ## A bias that learns nothing
@@ -372,16 +381,14 @@ draw.matrix(
 # %% [markdown]
 # **What to notice.** (1) In the first block every head is missed. (2) Later, the heads differ: the one that is missed
 # most stands in the middle block, and beside it one with a 0: its silence saves as many digits as it costs. (3) This is
-# one model, and another seed's may share the work otherwise. And it was never trained to miss a head: how well one
-# could learn without is another question.
+# one model, and another seed's may share the work otherwise. And it was never trained to miss a head.
 #
 # ## A cheaper relative
 #
 # P has N² numbers a head, and N grows with the area of the picture. *Axial attention* (arXiv 1912.12180) lets a token
-# look along its own row of the grid first, then along its own column: on a grid of 14 × 14, at 14 + 14 tokens instead of
-# 196.
-# After both it has heard of every other, by way of the token in its own column and the other's row. The code is this
-# chapter's: the rows, and then the columns, become images of their own (`minivit/ops/axial.py`).
+# look along its row of the grid, then along its column: on 14 × 14, at 28 tokens instead of 196. After both it has heard
+# of every other, by way of the token in its own column and the other's row. The code is this chapter's: rows, and then
+# columns, become images of their own (`minivit/ops/axial.py`).
 
 # %% [markdown] exercise="Columns and rows" kind="predict" stars=1 minutes=5
 # A model has D = 96 and H = 6 heads; heads, columns, rows and the numbers in a key are counted from 0. In which of the
@@ -400,7 +407,7 @@ more = 0
 # %% role="check"
 one = np.zeros((1, 1, 288))
 one[..., 96 + 2 * 16 + 5] = 1
-assert split_heads(one, 6)[1, 0, 2, 0, 5] == 1
+assert split_heads(one, parts=3, heads=6)[1, 0, 2, 0, 5] == 1
 check.answer(
     column, int(one.argmax()), "column",
     reasons={37: "that is the query's: the keys come after all queries", 117: "first all queries, then all keys, then "
@@ -454,11 +461,11 @@ def renumber(qkv_weight, qkv_bias, proj_weight, order):
 order = [2, 0, 1]
 x = rng.standard_normal((2, 5, 6))
 old = [rng.standard_normal(shape) for shape in ((6, 18), (18,), (6, 6))]
-c = rng.standard_normal(6)
 new = renumber(*old, order)
 for name, a, b in zip(("qkv_weight", "qkv_bias", "proj_weight"), new, old, strict=True):
     check.shape(a, b.shape, name)
-y = multihead_attention_forward(x, *old, c, 3)[0]
+attend = lambda W, b, U: ops.self_attention_forward(x @ W + b, heads=3)[0] @ U
+y = attend(*old)
 U, back = old[2], np.argsort(order)
 mistakes = {
     "The rows of the projection kept their order: what one head found is handed through the rows of another.":
@@ -468,8 +475,8 @@ mistakes = {
     "The columns of the projection are reordered: a head speaks through its rows.":
         (*new[:2], U.reshape(6, 3, 2)[:, order].reshape(6, 6)),
 }  # fmt: skip
-mistakes = {said: multihead_attention_forward(x, *wrong, c, 3)[0] for said, wrong in mistakes.items()}
-check.close(multihead_attention_forward(x, *new, c, 3)[0], y, "y", mistakes=mistakes)
+mistakes = {said: attend(*wrong) for said, wrong in mistakes.items()}
+check.close(attend(*new), y, "y", mistakes=mistakes)
 values = (x @ new[0] + new[1]).reshape(2, 5, 3, 3, 2)
 before = (x @ old[0] + old[1]).reshape(2, 5, 3, 3, 2)
 check.close(
@@ -529,7 +536,7 @@ def merge_colleague(out):
 
 # %% role="check"
 qkv = rng.standard_normal((2, 5, 18))  # N = 5, H = 3, d = 2
-right = split_heads(qkv, 3)
+right = split_heads(qkv, parts=3, heads=3)
 torn = [part.reshape(2, 3, 5, 2) for part in np.split(qkv, 3, axis=-1)]
 for name, a, b, tear in zip("qkv", split_colleague(qkv, 3), right, torn, strict=True):
     check.close(
@@ -723,6 +730,6 @@ check.grad(multi_query_forward, multi_query_backward, {"q": q, "k": k, "v": v})
 # - Derive the backward: three paths into each token, gathered in the columns that the forward cut; and tell which bias
 #   learns nothing.
 #
-# In the library: `minivit/ops/multihead.py` (68 lines), `minivit/ops/attention.py`. Next: chapter 11 puts blocks around
-# it. Sources: A. Vaswani et al., *Attention Is All You Need*, arXiv 1706.03762, section 3.2.2; A. Dosovitskiy et al.,
+# In the library: `minivit/ops/self_attention.py`, and the chain, `attention` in `minivit/layers/parts.py`. Next: chapter
+# 11 puts blocks around it. Sources: A. Vaswani et al., *Attention Is All You Need*, arXiv 1706.03762, section 3.2.2; A. Dosovitskiy et al.,
 # arXiv 2010.11929, appendix A.

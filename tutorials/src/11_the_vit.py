@@ -88,7 +88,7 @@ draw.matrices(
 #
 # **GELU** is the bend: $\mathrm{GELU}(h) = h\,\Phi(h)$, where $\Phi$ is the normal distribution's cumulative probability,
 # which rises smoothly from 0 to 1. So a large $h$ passes nearly whole, and a very negative one is stopped. The forward
-# below takes the MLP from the library; then we take it apart.
+# below takes GELU from the library; then we take it apart.
 #
 # ## The forward, by hand
 #
@@ -106,12 +106,27 @@ def take(params, names, block=""):
     return [params[block + name] for name in names]
 
 
+def msa_forward(x, qkv_weight, qkv_bias, proj_weight, proj_bias, heads):
+    qkv, first = ops.linear_forward(x, qkv_weight, qkv_bias)
+    out, attend = ops.self_attention_forward(qkv, heads=heads)  # of chapter 08, from split to merge
+    y, last = ops.linear_forward(out, proj_weight, proj_bias)
+    return y, (first, attend, last)
+
+
+# %%
+def mlp_forward(x, W1, b1, W2, b2):
+    h, up = ops.linear_forward(x, W1, b1)
+    g, bend = ops.gelu_forward(h)
+    y, down = ops.linear_forward(g, W2, b2)
+    return y, (up, bend, down)
+
+
 def block_forward(z, params, block, heads):
     h, norm1 = ops.layernorm_forward(z, *take(params, NORM1, block))
-    h, msa = ops.multihead_attention_forward(h, *take(params, MSA, block), heads)
+    h, msa = msa_forward(h, *take(params, MSA, block), heads)
     z = z + h  # (2)
     h, norm2 = ops.layernorm_forward(z, *take(params, NORM2, block))
-    h, mlp = ops.mlp_forward(h, *take(params, MLP, block))
+    h, mlp = mlp_forward(h, *take(params, MLP, block))
     return z + h, (norm1, msa, norm2, mlp)  # (3)
 
 
@@ -119,7 +134,7 @@ def block_forward(z, params, block, heads):
 def vit_forward(images, params, config):
     patches, cut = ops.patchify_forward(images, config.patch_size)
     z, embed = ops.linear_forward(patches, *take(params, EMBED))
-    z, cls = ops.class_token_forward(z, params["cls_token"])  # the same row on top of every image's
+    z, cls = ops.prepend_forward(z, params["cls_token"])  # the same row on top of every image's
     z, pos = ops.add_position_forward(z, params["pos_embed"])  # (1)
     blocks = []
     for i in range(config.depth):
@@ -138,9 +153,8 @@ alone = np.concatenate([vit_forward(image[None], params, config)[0] for image in
 check.close(logits, alone, "image by image", tol=1e-12)
 
 # %% [markdown]
-# Two checks, two facts. The first: this is the library's ViT, to the last digits of a float64. The second: no image in a
-# batch knows of the others. A batch is a loop over images that runs faster. (Chapter 06 showed a norm of which that is
-# not true.)
+# The first check says: this is the library's ViT, to the last digits of a float64. The second: no image in a batch knows
+# of the others. (Chapter 06 showed a norm of which that is not true.)
 #
 # ## The loss: from likelihood to cross-entropy
 #
@@ -192,7 +206,7 @@ with np.errstate(all="ignore"):
 # ### The first loss
 #
 # A model that knows nothing gives each class $1/K$, and $-\log(1/K) = \log K$. *Predict the loss of a fresh model on
-# our ten classes*, then see. It will not be log 10 to the last digit, since a fresh model's logits are small, and not
+# our ten classes.* It will not be log 10 to the last digit, since a fresh model's logits are small, and not
 # zero. But a first loss that is far from it tells of a mistake, in the labels, the head or the start.
 
 # %%
@@ -270,28 +284,31 @@ draw.matrix(
 
 
 # %%
-def mlp(x, W1, b1, W2, b2):
-    h = x @ W1 + b1
+def gelu(h):
     cdf = (1 + ops.erf(h / np.sqrt(2))) / 2  # Φ(h)
-    return (h * cdf) @ W2 + b2, (x, W1, W2, h, cdf)  # (9)
+    return h * cdf, (h, cdf)  # (9)
+
+
+def gelu_backward(dg, cache):
+    h, cdf = cache
+    density = np.exp(-h * h / 2) / np.sqrt(2 * np.pi)  # φ(h)
+    return dg * (cdf + h * density)  # (10)
 
 
 def mlp_backward(dy, cache):
-    x, W1, W2, h, cdf = cache
-    density = np.exp(-h * h / 2) / np.sqrt(2 * np.pi)  # φ(h)
-    dh = dy @ W2.T * (cdf + h * density)  # (10)
-    return dh @ W1.T, x.T @ dh, dh.sum(axis=0), (h * cdf).T @ dy, dy.sum(axis=0)  # (11)
+    up, bend, down = cache
+    dg, dW2, db2 = ops.linear_backward(dy, down)
+    dh = ops.gelu_backward(dg, bend)
+    dx, dW1, db1 = ops.linear_backward(dh, up)
+    return dx, dW1, db1, dW2, db2  # (11)
 
 
+# %%
+h, dg = rng.standard_normal((2, 5, 7))
+check.grad(gelu, gelu_backward, {"h": h})
+check.close(gelu_backward(dg, gelu(h)[1]), ops.gelu_backward(dg, ops.gelu_forward(h)[1]), "library, GELU")
 shapes = {"x": (5, 4), "W1": (4, 7), "b1": (7,), "W2": (7, 4), "b2": (4,)}
-small = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
-check.grad(mlp, mlp_backward, small)
-
-dy = rng.standard_normal((5, 4))
-ours = mlp_backward(dy, mlp(*small.values())[1])
-theirs = ops.mlp_backward(dy, ops.mlp_forward(*small.values())[1])
-flat = lambda arrays: np.concatenate([array.ravel() for array in arrays])
-check.close(flat(ours), flat(theirs), "library, all five")
+check.grad(mlp_forward, mlp_backward, {name: rng.standard_normal(shape) for name, shape in shapes.items()})
 
 # %% [markdown]
 # ## Residual: the gradient goes both ways
@@ -311,7 +328,7 @@ J = np.empty((48, 48))
 for i in range(48):
     one = np.zeros((2, 50, 48))
     one[0, 0, i] = 1  # number i of the first image's class token
-    dh, *_ = ops.mlp_backward(one, branch)
+    dh, *_ = mlp_backward(one, branch)
     J[i] = ops.layernorm_backward(dh, norm2)[0][0, 0]  # row i, by (12)
 draw.matrices(
     [("I", np.eye(48)), ("J, the branch", J), ("I + J", np.eye(48) + J)], between=["+", "="], diverging=True, limits=(-0.3, 0.3),
@@ -321,9 +338,9 @@ draw.matrices(
 
 # %% [markdown]
 # **What to notice.** (1) The identity is there, whatever the branch does: its ones are off the scale, which ends at 0.3
-# so that J is seen at all. (2) Two such steps, the second one on the left, give
-# $(I + J_2)(I + J_1) = I + J_1 + J_2 + J_2 J_1$, and however many there are, one term is $I$: a part of the gradient reaches the first block untouched. (3)
-# With $f = 0$ nothing happens to $z$, so a branch has only to learn what to change.
+# so that J is seen at all. (2) Two such steps give $(I + J_2)(I + J_1) = I + J_1 + J_2 + J_2 J_1$, and however many there
+# are, one term is $I$: a part of the gradient reaches the first block untouched. (3) With $f = 0$ nothing happens to $z$,
+# so a branch has only to learn what to change.
 #
 # ## The whole backward, by hand
 #
@@ -333,18 +350,25 @@ draw.matrices(
 
 # %%
 def put(grads, names, arrays, block=""):
-    # Not strict: MSA's backward ends with the gradient of a bias on the scores, which we do not have.
-    grads |= {block + name: array for name, array in zip(names, arrays, strict=False)}
+    grads |= {block + name: array for name, array in zip(names, arrays, strict=True)}
+
+
+def msa_backward(dy, cache):
+    first, attend, last = cache
+    dout, *dproj = ops.linear_backward(dy, last)
+    dqkv, _ = ops.self_attention_backward(dout, attend)  # _ would be of a bias on the scores
+    dx, *dfirst = ops.linear_backward(dqkv, first)
+    return dx, *dfirst, *dproj
 
 
 def block_backward(dz, cache, block, grads):
     norm1, msa, norm2, mlp = cache
-    dh, *g = ops.mlp_backward(dz, mlp)
+    dh, *g = mlp_backward(dz, mlp)
     put(grads, MLP, g, block)
     dh, *g = ops.layernorm_backward(dh, norm2)
     put(grads, NORM2, g, block)
     dz = dz + dh  # (12) for (3)
-    dh, *g = ops.multihead_attention_backward(dz, msa)
+    dh, *g = msa_backward(dz, msa)
     put(grads, MSA, g, block)
     dh, *g = ops.layernorm_backward(dh, norm1)
     put(grads, NORM1, g, block)
@@ -363,7 +387,7 @@ def vit_backward(dlogits, cache):
     for i in reversed(range(len(blocks))):
         dz = block_backward(dz, blocks[i], f"blocks.{i}.", grads)
     dz, grads["pos_embed"] = ops.add_position_backward(dz, pos)  # (1)
-    dz, grads["cls_token"] = ops.class_token_backward(dz, cls)  # the first row, summed over images
+    dz, grads["cls_token"] = ops.prepend_backward(dz, cls)  # the first row, summed over images
     dpatches, *g = ops.linear_backward(dz, embed)
     put(grads, EMBED, g)
     return grads, ops.patchify_backward(dpatches, cut)
@@ -374,6 +398,7 @@ grads, dimages = vit_backward(cross_entropy_backward(1.0, loss_cache), cache)
 their_loss, theirs = model.loss_and_grads(images, labels)
 check.close(loss, their_loss, "loss", tol=1e-12)
 assert set(grads) == set(theirs)
+flat = lambda arrays: np.concatenate([array.ravel() for array in arrays])
 ours, theirs = flat(grads.values()), flat(theirs[name] for name in grads)
 check.close(ours, theirs, f"{len(grads)} arrays, {ours.size:,} gradients", tol=1e-12)
 
@@ -402,8 +427,8 @@ draw.matrices(
 # %% [markdown]
 # **What to notice.** (1) Red: more ink there raises the loss; blue: it lowers it. (2) The strongest blue runs to the left
 # from the stem, in rows 4 and 8: ink there would be the bow that this 2 lacks. We put it there, in row 4, and the model
-# reads a 2. (3) The rest is rough, red beside blue, and the patches show: rows 4 and 8 are the first of their patches. A
-# gradient tells what the model reacts to, pixel by pixel, and not what a reader would draw.
+# reads a 2. (3) The rest is rough, red beside blue: a gradient tells what the model reacts to, pixel by pixel, and not
+# what a reader would draw.
 #
 # ## Is it right? All of it, against the definition
 #
@@ -435,10 +460,73 @@ check.close(np.max([worst_error(name) for name in q]), 0, said, tol=1e-6)
 # %% [markdown]
 # `python -m minivit check` does this for every option that the library has.
 #
+# ## The same, said once
+#
+# Every backward above walks its forward's lines from the last to the first, and each half of a block ends in `dz + dh`.
+# The library says so once, for all models, in two *joints*: `Chain`, one after the other (chapter 08), and `Residual`,
+# equation (12). This is how they go back:
+
+# %%
+import inspect
+
+from minivit.layers import Chain, Residual, parts
+
+print(inspect.getsource(Chain.backward))
+print(inspect.getsource(Residual.backward))
+
+# %% [markdown]
+# Our `dz + dh` is `dx + dh` there, where the shortcut hands dy through unless it is told otherwise; our `put` is `add`. A
+# chain lets go of each cache at once, so a cache serves one backward; ours served 48 for J. With the joints, a block needs
+# no code of its own. It is *described*, equations (2) and (3) in two lines, and forward, backward, names, shapes and
+# counts follow:
+
+
+# %%
+def block(name, D, H, M):
+    return Chain(
+        Residual(parts.norm(f"{name}.norm1", D), parts.attention(f"{name}.attn", D, H)),  # (2)
+        Residual(parts.norm(f"{name}.norm2", D), parts.mlp(f"{name}.mlp", D, M)),  # (3)
+    )
+
+
+print(block("blocks.0", 48, 4, 96))
+
+# %% [markdown]
+# `model.layers` describes the whole ViT, and its last block spares something. The head reads the class token alone, so
+# nobody reads what the last block makes of the 49 patches: our backward sends zeros through them. The library takes
+# their keys and values, and no more. *Predict: which share of the block's products is left?*
+
+
+# %%
+def compare(layers, name, read):  # read: how many of the tokens that come out somebody reads
+    z, dy = rng.standard_normal((2, 2, 50, 48))
+    dy[:, read:] = 0
+    y, kept = block_forward(z, params, f"{name}.", config.heads)
+    grads = {}
+    dz = block_backward(dy, kept, f"{name}.", grads)
+    their_y, caches = layers.forward(ops, params, z)
+    their_dz, theirs = layers.backward(ops, dy[:, :read], caches)
+    check.close(their_y, y[:, :read], f"{name}, forward", tol=1e-12)
+    theirs = flat([their_dz, *(theirs[name] for name in grads)])
+    check.close(theirs, flat([dz, *grads.values()]), f"{name}, backward", tol=1e-12)
+
+
+last = model.layers.parts[0].parts[-1]
+compare(block("blocks.0", 48, 4, 96), "blocks.0", read=50)
+compare(last, "blocks.2", read=1)
+N, D, M = 50, 48, 96
+every, one = N * (4 * D * D + 2 * N * D + 2 * D * M), (2 * N + 2) * D * D + 2 * N * D + 2 * D * M
+print(f"products for an image: {every:,} for all tokens, {one:,} for the class token, {one / every:.0%}")
+print(last.parts[0])  # its first half
+
+# %% [markdown]
+# `tokens(stop=1)` takes the class token, for its query and for the shortcut. `Let` gives the keys and values of all
+# tokens a name, under which the attention reads them.
+#
 # ## How many parameters?
 #
-# Embedding and class token, positions, L blocks of two norms, attention ($4D^2 + 4D$, chapter 08) and MLP, the last norm
-# and the head:
+# Embedding and class token, positions, L blocks of two norms, attention and MLP (the table above), the last norm and the
+# head:
 #
 # $$(P^2C\,D + D) + D + ND + L\,\big[\,4D + (4D^2 + 4D) + (2DM + M + D)\,\big] + 2D + (DK + K) \tag{13}$$
 
@@ -454,9 +542,8 @@ check.answer(formula(4, 1, 50, 48, 96, 3, 10), sum(a.size for a in params.values
 check.answer(formula(16, 3, 197, 768, 3072, 12, 1000), count_parameters(ViTConfig.from_name("ViT-B/16")), "ViT-B/16")
 
 # %% [markdown]
-# The blocks have nearly all of it: here $3 \cdot (192 + 9{,}408 + 9{,}360) = 56{,}880$ of 60,730, attention and MLPs
-# alike. With M = 4D, as usual in larger models, the MLPs have twice as many as attention. The head, which alone knows
-# the classes, is one of the smallest parts: 490.
+# The three blocks have nearly all of it, $3 \cdot 18{,}960$ of 60,730, attention and MLPs alike. With M = 4D, as usual in
+# larger models, the MLPs have twice as many as attention. The head, which alone knows the classes, has 490.
 
 # %% [markdown] exercise="Before you run it" kind="predict" stars=1 minutes=5
 # A fresh model with 100 classes: what is its first loss, about (`first_loss`, to two decimals)? If all logits of an
@@ -531,7 +618,7 @@ def mean_of_patches(z):
 
 # %% role="check"
 some, token, table = (rng.standard_normal(shape) for shape in ((2, 6, 4), (1, 1, 4), (1, 7, 4)))
-both = ops.class_token_forward(some, token)[0]
+both = ops.prepend_forward(some, token)[0]
 check.close(
     first_tokens(some, token, table), both + table, "z_0",
     mistakes={"The class token is added after the positions, and has none.":
@@ -769,11 +856,13 @@ for K, eps in ((5, 0.2), (3, 0.5)):
 # %% [markdown]
 # ## What you can do now
 #
-# - Write a whole Vision Transformer from its operations, and its backward by reading the forward from below.
+# - Write a whole Vision Transformer from its operations, and its backward by reading the forward from below; and describe
+#   both in two lines a block.
 # - Derive cross-entropy from the likelihood, keep it from overflowing, and know its gradient, $(p - y)/B$, by heart.
 # - Check a model three ways: against a reference, against $\log K$, against finite differences; and count its parameters.
 #
-# In the library: `minivit/model/vit.py`, `minivit/model/block.py`, `minivit/ops/cross_entropy.py`, `minivit/proof/`.
+# In the library: `minivit/layers/layer.py`, `minivit/layers/parts.py`, `minivit/model/vit.py`,
+# `minivit/ops/cross_entropy.py`, `minivit/proof/proof.py`.
 # Sources: A. Dosovitskiy et al., *An Image is Worth 16x16 Words*, arXiv 2010.11929, section 3.1; label smoothing: C.
 # Szegedy et al., arXiv 1512.00567, section 7; gradients that pass through: K. He et al., *Identity Mappings in Deep
 # Residual Networks*, arXiv 1603.05027.
