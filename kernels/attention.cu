@@ -20,7 +20,7 @@
 //
 // python -m minivit kernel kernels/attention.cu --profile    counts what this launch asks of memory:
 // launch: attention_forward_v5<float, 8, 4, 4, 4><<<1, 128, 16384>>>(out[33, 8], lse[33], qkv[33, 3, 8], null, 33, 0.2)
-#include "attention_tiles.cuh"
+#include "attention_forward.cuh"
 
 // ---- v3, v4: online softmax -----------------------------------------------------------------------------------------
 
@@ -66,7 +66,7 @@ __device__ __forceinline__ void online_attention(T* __restrict__ out, T* __restr
 #pragma unroll 8
                 for (int c = 0; c < d; ++c) score += q[c] * k[c];
                 score *= scale;
-                if (bias) score += bias_of(bias, query, first_key + lane, N);
+                if (bias) score += bias_of(bias, query, first_key + lane, N, N);
             }
             T new_maximum = largest(maximum[r], warp_max(score));
             T correction = exp(maximum[r] - new_maximum);  // 0 at the first tile: exp(−3e38 − …)
@@ -114,67 +114,10 @@ __global__ void attention_forward_v4(T* __restrict__ out, T* __restrict__ lse, c
 
 // ---- v5: 16 bytes at a time -----------------------------------------------------------------------------------------
 
-// The same steps on a block of queries. attention_tiles.cuh tells which thread has which rows and columns of it.
+// The same steps on a block of queries: see attention_forward.cuh, which cross_attention.cu is made of, too.
 template <typename T, int d, int WARPS, int ROWS, int KEYS>
 __global__ void attention_forward_v5(T* __restrict__ out, T* __restrict__ lse, const T* __restrict__ qkv,
                                      const T* __restrict__ bias, int N, T scale) {
-    using Block = Tiles<T, d, WARPS, ROWS, KEYS>;
-    T* q_tile = reinterpret_cast<T*>(shared_memory);
-    T* k_tile = q_tile + Block::ROW_TILE;
-    T* v_tile = k_tile + Block::COLUMN_TILE;
-    T* weights = v_tile + Block::COLUMN_TILE;
-    int block_query = blockIdx.x * Block::BLOCK_ROWS;
-    int first_query = block_query + Block::first_row();
-    T maximum[ROWS], sum[ROWS];  // sum: of this lane's keys only, until the end
-    typename Block::Sums mix = {};
-#pragma unroll
-    for (int r = 0; r < ROWS; ++r) {
-        maximum[r] = LOWEST;
-        sum[r] = 0;
-    }
-    Block::template copy<Block::BLOCK_ROWS>(q_tile, head_of_qkv<d>(qkv, QUERY, N), block_query, N, scale);
-    for (int first_key = 0; first_key < N; first_key += Block::BLOCK_COLUMNS) {
-        __syncthreads();  // all have done with the last tile
-        Block::template copy<Block::BLOCK_COLUMNS>(k_tile, head_of_qkv<d>(qkv, KEY, N), first_key, N);
-        Block::template copy<Block::BLOCK_COLUMNS>(v_tile, head_of_qkv<d>(qkv, VALUE, N), first_key, N);
-        __syncthreads();  // the new one is there
-        if (!Block::warp_has_rows(block_query, N)) continue;
-        typename Block::Scores scores;
-        Block::products(scores, q_tile, k_tile);
-#pragma unroll
-        for (int r = 0; r < ROWS; ++r) {
-            int query = first_query + r * ROW_GROUPS;
-            T new_maximum = maximum[r];
-#pragma unroll
-            for (int k = 0; k < KEYS; ++k) {
-                int key = first_key + Block::lane_in_row() + k * ROW_LANES;
-                if (bias && query < N && key < N) scores[r][k] += bias_of(bias, query, key, N);
-                if (key >= N) scores[r][k] = LOWEST;
-                new_maximum = largest(new_maximum, scores[r][k]);
-            }
-            new_maximum = row_max(new_maximum);
-            T correction = exp(maximum[r] - new_maximum);
-            maximum[r] = new_maximum;
-            sum[r] *= correction;
-            Block::multiply(mix, r, correction);
-#pragma unroll
-            for (int k = 0; k < KEYS; ++k) {
-                int key = first_key + Block::lane_in_row() + k * ROW_LANES;
-                scores[r][k] = key < N ? exp(scores[r][k] - new_maximum) : T(0);  // now a weight
-                sum[r] += scores[r][k];
-            }
-        }
-        Block::share(weights, scores);
-        Block::add_mix(mix, weights, v_tile);
-    }
-    if (!Block::warp_has_rows(block_query, N)) return;
-#pragma unroll
-    for (int r = 0; r < ROWS; ++r) {
-        int query = first_query + r * ROW_GROUPS;
-        T total = row_sum(sum[r]);
-        Block::multiply(mix, r, T(1) / total);
-        if (query >= N) continue;  // all lanes meet again at the next row's shuffles
-        Block::store(head_of_out<d>(out, N).row(query), mix, r);
-        if (Block::lane_in_row() == 0) lse[head_start(N) + query] = maximum[r] + log(total);
-    }
+    attend<T, d, WARPS, ROWS, KEYS>(head_of_out<d>(out, N), lse + head_start(N),
+                                    attention_of_qkv<d>(qkv, bias, N, scale));
 }

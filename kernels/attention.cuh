@@ -5,13 +5,19 @@
 //   bias        (H, N, N)         or null; added to the scores
 //   lse, delta  (B, H, N)         a number for each query
 //
+// Where the Nq queries are not those of the Nk keys, what belongs to queries has Nq for N, and qkv comes in two:
+//
+//   q, dq       (B, Nq, H, d)
+//   kv, dkv     (B, Nk, 2, H, d)
+//   bias        (H, Nq, Nk)
+//
 // All kernels run on a grid (work within a head, H, B): blockIdx.y is the head h and blockIdx.z the image b (at most
 // 65535 of each), and thread_number() is the thread's number among those that work on its head. Those that sum over
 // images have no z. d, the width of a head, is a template parameter: the compiler unrolls the loops over it.
 #pragma once
 #include "common.cuh"
 
-constexpr int QUERY = 0, KEY = 1, VALUE = 2;  // the three parts of qkv
+constexpr int QUERY = 0, KEY = 1, VALUE = 2;  // the three parts of qkv; kv has the last two
 constexpr double LOWEST = -3e38;  // below every finite score; a float holds it. −∞ would do worse: −∞ − (−∞) is NaN
 
 // One head of one image: N rows of d numbers, each `stride` after the last.
@@ -20,18 +26,47 @@ struct Head {
     T* start;
     size_t stride;
     __device__ __forceinline__ T* row(int i) const { return start + i * stride; }
+
+    // The same head, b images further on.
+    __device__ __forceinline__ Head image(int b, int N) const { return {start + size_t(b) * N * stride, stride}; }
 };
 
-template <int d, typename T>
-__device__ __forceinline__ Head<T> head_of_qkv(T* qkv, int part, int N, int b = blockIdx.z) {
+// In an array (B, N, PARTS, H, d).
+template <int d, int PARTS, typename T>
+__device__ __forceinline__ Head<T> head_of(T* array, int part, int N, int b) {
     size_t h = blockIdx.y, H = gridDim.y;
-    return {qkv + ((size_t(b) * N * 3 + part) * H + h) * d, 3 * H * d};
+    return {array + ((size_t(b) * N * PARTS + part) * H + h) * d, PARTS * H * d};
 }
 
 template <int d, typename T>
+__device__ __forceinline__ Head<T> head_of_qkv(T* qkv, int part, int N, int b = blockIdx.z) {
+    return head_of<d, 3>(qkv, part, N, b);
+}
+
+template <int d, typename T>
+__device__ __forceinline__ Head<T> head_of_kv(T* kv, int part, int N, int b = blockIdx.z) {
+    return head_of<d, 2>(kv, part - KEY, N, b);
+}
+
+// out and dout, q and dq.
+template <int d, typename T>
 __device__ __forceinline__ Head<T> head_of_out(T* out, int N, int b = blockIdx.z) {
-    size_t h = blockIdx.y, H = gridDim.y;
-    return {out + (size_t(b) * N * H + h) * d, H * d};
+    return head_of<d, 1>(out, 0, N, b);
+}
+
+// What a head's attention is made of.
+template <typename T>
+struct Attention {
+    Head<const T> q, k, v;
+    const T* bias;  // of all heads, or null
+    int Nq, Nk;     // queries, keys
+    T scale;        // 1/√d
+};
+
+template <int d, typename T>
+__device__ __forceinline__ Attention<T> attention_of_qkv(const T* qkv, const T* bias, int N, T scale) {
+    Head<const T> q = head_of_qkv<d>(qkv, QUERY, N), k = head_of_qkv<d>(qkv, KEY, N), v = head_of_qkv<d>(qkv, VALUE, N);
+    return {q, k, v, bias, N, N, scale};
 }
 
 // The first of this head's N numbers in lse or delta; times N, of its N² in an array (B, H, N, N).
@@ -41,8 +76,8 @@ __device__ __forceinline__ size_t head_start(int N, int b = blockIdx.z) {
 
 // The bias that the score of query i and key j gets.
 template <typename T>
-__device__ __forceinline__ T bias_of(const T* bias, int i, int j, int N) {
-    return bias[(blockIdx.y * size_t(N) + i) * N + j];
+__device__ __forceinline__ T bias_of(const T* bias, int i, int j, int Nq, int Nk) {
+    return bias[(blockIdx.y * size_t(Nq) + i) * Nk + j];
 }
 
 template <typename T>

@@ -63,7 +63,7 @@ struct Square {
             dp += dout[i * STRIDE + c] * v[j * STRIDE + c];
         }
         score *= scale;
-        if (bias) score += bias_of(bias, query, key, N);
+        if (bias) score += bias_of(bias, query, key, N, N);
         p_ij = exp(score - lse[query]);
         ds_ij = p_ij * (dp - delta[query]);
     }

@@ -40,7 +40,7 @@ __global__ void attention_scores_v1(T* __restrict__ scores, const T* __restrict_
     T score = 0;
     for (int c = 0; c < d; ++c) score += q[c] * k[c];
     score *= scale;
-    if (bias) score += bias_of(bias, i, j, N);
+    if (bias) score += bias_of(bias, i, j, N, N);
     scores[head_start(N) * N + element] = score;
 }
 
@@ -100,7 +100,7 @@ __global__ void attention_scores_v2(T* __restrict__ scores, const T* __restrict_
     int i = first_query + y, j = first_key + x;
     if (i >= N || j >= N) return;
     score *= scale;
-    if (bias) score += bias_of(bias, i, j, N);
+    if (bias) score += bias_of(bias, i, j, N, N);
     scores[(head_start(N) + i) * N + j] = score;
 }
 
@@ -142,7 +142,7 @@ __global__ void attention_backward_scores_v1(T* __restrict__ weights, T* __restr
         dweight += dy[c] * v[c];
     }
     score *= scale;
-    if (bias) score += bias_of(bias, i, j, N);
+    if (bias) score += bias_of(bias, i, j, N, N);
     weights[head_start(N) * N + element] = exp(score - lse[head_start(N) + i]);
     dweights[head_start(N) * N + element] = dweight;
 }

@@ -17,8 +17,22 @@ __all__ = [
 ]  # fmt: skip
 
 if TYPE_CHECKING:  # what type checkers and editors see; Python itself goes on below
-    from . import check, data, devices, draw, emulator, family, gradcheck, inspect, layers, model, ops, proof, train
-    from . import weights as weights
+    from . import (
+        check,
+        data,
+        devices,
+        draw,
+        emulator,
+        family,
+        gradcheck,
+        inspect,
+        layers,
+        model,
+        ops,
+        proof,
+        train,
+        weights,
+    )
     from .data import load_mnist
     from .model import ViT, ViTConfig, count_parameters
     from .train import TrainConfig, Trainer, evaluate, finetune, fit, resume, save_checkpoint, train_mnist

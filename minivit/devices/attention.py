@@ -4,11 +4,11 @@ import numpy as np
 
 from .. import ops
 from . import launches as table
-from .base import Array, KernelLauncher, contiguous, expect_shape
-from .launch import Launch
+from .base import Array, contiguous, expect_shape
+from .cross_attention import CrossAttentionOps
 
 
-class AttentionOps(KernelLauncher):
+class AttentionOps(CrossAttentionOps):
     """The attention operations of minivit.ops, with the same names and signatures."""
 
     def attention_forward(
@@ -20,12 +20,17 @@ class AttentionOps(KernelLauncher):
         dropout: float = 0.0,
         rng: np.random.Generator | None = None,
     ) -> tuple[Array, tuple]:
-        """For q, k, v (B, H, N, d) that lie anywhere: they are brought together first. The model's way to the kernel is
-        self_attention_forward, where they lie together already. Dropout on P needs P, so it takes the plain path.
+        """For q (B, H, Nq, d), k and v (B, H, Nk, d) that lie anywhere: they are brought together first. The model
+        comes to the kernels by self_attention_forward and cross_attention_forward, where they lie together already.
+        Dropout on P needs P, so it takes the plain path.
         """
         if dropout and rng is not None:
             out, cache = ops.attention_forward(q, k, v, bias, dropout, rng)
             return out, ("plain", cache)
+        if q.shape != k.shape:
+            kv = np.stack([a.swapaxes(1, 2) for a in (k, v)], axis=2)  # (B, Nk, 2, H, d)
+            out, cache = self.fused_cross_attention_forward(q.swapaxes(1, 2), kv, bias)
+            return out.swapaxes(1, 2), ("cross", cache)
         qkv = contiguous(np.stack([a.swapaxes(1, 2) for a in (q, k, v)], axis=2))  # (B, N, 3, H, d)
         out, cache = self.fused_attention_forward(qkv, bias)
         return out.swapaxes(1, 2), ("fused", cache)
@@ -34,6 +39,9 @@ class AttentionOps(KernelLauncher):
         path, cache = cache
         if path == "plain":
             return ops.attention_backward(dout, cache)
+        if path == "cross":
+            dq, dkv, dbias = self.fused_cross_attention_backward(dout.swapaxes(1, 2), cache)
+            return dq.swapaxes(1, 2), *dkv.transpose(2, 0, 3, 1, 4), dbias
         dqkv, dbias = self.fused_attention_backward(dout.swapaxes(1, 2), cache)
         dq, dk, dv = dqkv.transpose(2, 0, 3, 1, 4)
         return dq, dk, dv, dbias
@@ -72,7 +80,8 @@ class AttentionOps(KernelLauncher):
             expect_shape((H, N, N), bias=bias)
             bias = contiguous(bias)
         launches = table.attention_forward(B, H, N, d, qkv.dtype, bias is not None, self.version("attention_forward"))
-        arrays = self._attention_arrays(launches, qkv, {"qkv": qkv, "bias": bias})
+        shapes = table.attention_shapes(B, H, N, d)
+        arrays = self.arrays_by_name(launches, shapes, qkv.dtype, {"qkv": qkv, "bias": bias})
         self.run(launches, **arrays, N=N, scale=d**-0.5)
         return arrays["out"], (qkv, bias, arrays["out"], arrays["lse"])
 
@@ -83,13 +92,6 @@ class AttentionOps(KernelLauncher):
         launches = table.attention_backward(B, H, N, d, qkv.dtype, bias is not None, self.version("attention_backward"))
         expect_shape((B, N, *((H, d) if dout.ndim == 4 else (H * d,))), dout=dout)
         known = {"qkv": qkv, "bias": bias, "out": out, "lse": lse, "dout": contiguous(dout)}
-        arrays = self._attention_arrays(launches, qkv, known)
+        arrays = self.arrays_by_name(launches, table.attention_shapes(B, H, N, d), qkv.dtype, known)
         self.run(launches, **arrays, B=B, N=N, scale=d**-0.5)
         return arrays["dqkv"], arrays.get("dbias")
-
-    def _attention_arrays(self, launches: list[Launch], qkv: Array, known: dict[str, Array]) -> dict[str, Array]:
-        """`known`, and new arrays for all else that the launches write or hand to each other."""
-        B, N, _, H, d = qkv.shape
-        shapes = table.attention_shapes(B, H, N, d)
-        names = {name for launch in launches for name in launch.names} & shapes.keys() - known.keys()
-        return known | {name: self._back_end.empty(shapes[name], qkv.dtype) for name in names}

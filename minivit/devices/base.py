@@ -49,6 +49,13 @@ class KernelLauncher:
         ctype(like.dtype)  # refuses what no kernel computes with
         return [self._back_end.empty(shape, like.dtype) for shape in shapes]
 
+    def arrays_by_name(
+        self, launches: list[Launch], shapes: dict[str, tuple[int, ...]], dtype: np.dtype, known: dict[str, Array]
+    ) -> dict[str, Array]:
+        """`known`, and new arrays for all else that the launches write or hand to each other."""
+        names = {name for launch in launches for name in launch.names} & shapes.keys() - known.keys()
+        return known | {name: self._back_end.empty(shapes[name], dtype) for name in names}
+
 
 def contiguous(x: Array) -> Array:
     """Kernels walk through memory: an array that lies scattered, or begins where no 16 bytes do, is copied first."""

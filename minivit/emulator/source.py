@@ -14,6 +14,9 @@ _PRAGMA_ONCE = re.compile(r"\s*#\s*pragma\s+once\b")
 _LINE = re.compile(r'#line (\d+) "([^"]*)"')
 _COMMENT_OR_TEXT = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"', re.DOTALL)
 _DYNAMIC_SHARED = re.compile(r"\bextern\b[^;{}()]*?\b__shared__\b[^;{}]*?\b(\w+)\s*\[\s*\]")
+_ONE_CALL = re.compile(
+    r"\b__global__\b[^;{]*\{(\s*(?!(?:if|for|while)\b)\w+\s*(?:<[^;{}()]*>)?\s*\([^;{}]*\)\s*;\s*)\}"
+)
 _DECORATION = re.compile(
     r"\b(?:__launch_bounds__|__maxnreg__|__align__|alignas|__attribute__)\s*\([^()]*(?:\([^()]*\)[^()]*)*\)"
 )
@@ -91,15 +94,27 @@ def refuse_system_headers(text: str) -> None:
 
 def source_lines(text: str) -> dict[tuple[str, int], str]:
     """The lines of a flattened text by file and number."""
-    lines, file, number = {}, "", 0
+    lines = zip(_places(text), text.splitlines(), strict=True)
+    return {place: line for place, line in lines if place}
+
+
+def lines_of_one_call(text: str) -> frozenset[tuple[str, int]]:
+    """Where a kernel is a single call, and no more: the lines of that. What it calls then counts as the kernel."""
+    code, places = without_comments(text), _places(text)
+    bodies = [[code.count("\n", 0, at) for at in match.span(1)] for match in _ONE_CALL.finditer(code)]
+    return frozenset(place for first, last in bodies for place in places[first : last + 1] if place)
+
+
+def _places(text: str) -> list[tuple[str, int] | None]:
+    """Of each line of a flattened text, its file and number there; None of a #line itself."""
+    places, file, number = [], "", 0
     for line in text.splitlines():
         match = _LINE.match(line)
         if match:
             number, file = int(match[1]), match[2]
-        else:
-            lines[file, number] = line
-            number += 1
-    return lines
+        places.append(None if match else (file, number))
+        number += not match
+    return places
 
 
 def without_comments(text: str) -> str:

@@ -1,135 +1,29 @@
 """Every kernel of the project under the checker, at ragged sizes; and mistakes planted in them, which it must find."""
 
 import functools
-import itertools
 import re
-from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+import cross_attention_mistakes as cross
+import kernel_mistakes
 import numpy as np
 import pytest
-from kernel_mistakes import LAUNCHED_WRONGLY, MISTAKES, SLOW, WRONG_NUMBERS
-from kernel_support import KERNELS, values_for
+from kernel_cases import CASES, Case
+from kernel_support import KERNELS
 
 from minivit import emulator
 from minivit.devices import launches as table
-from minivit.devices.launch import Launch
-from minivit.devices.launches import attention, elementwise, layernorm
 from minivit.emulator.command import launch_values
 from minivit.emulator.compiler import find_compiler
 from minivit.emulator.launch_text import launch_in, parse_launch
 from minivit.emulator.source import find_kernels, flatten
 
-F32, F64 = np.float32, np.float64
-ADAMW_NUMBERS = ("one_minus_beta1", "one_minus_beta2", "shrink", "step_size", "square_correction", "eps")
 SHARED = re.compile(r"^extern __shared__.*$", re.MULTILINE)
 LINE = re.compile(r'^#line (\d+) "', re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Case:
-    """A launch with its arguments. Each launch has arrays of its own: none needs what another has written."""
-
-    launch: Launch
-    values: dict[str, object]
-
-    @property
-    def call(self) -> tuple:
-        arguments = self.launch.typed([self.values[name] for name in self.launch.names])
-        return self.launch.grid, self.launch.block, *arguments
-
-
-# ---- what is launched ------------------------------------------------------------------------------------------------
-# A kernel's first case is the one in which mistakes are planted: several blocks and tiles, and a tail of each.
-
-
-def cases(launches, shapes, **given):
-    return [Case(launch, values_for([launch], shapes, **given)) for launch in launches]
-
-
-def elementwise_cases(dtype):
-    for n in (1027, 3):
-        shapes = dict.fromkeys(("y", "dx", "dy", "x"), n)
-        for kind, version in itertools.product(("erf", "tanh"), elementwise.VERSIONS["gelu_forward"]):
-            yield from cases([table.gelu_forward(n, dtype, kind, version)], shapes, n=n)
-            yield from cases([table.gelu_backward(n, dtype, kind, version)], shapes, n=n)
-        numbers = table.adamw_numbers(1e-3, (0.9, 0.999), 1e-8, 0.1, 1)
-        shapes = dict.fromkeys(("theta", "mean", "square", "grads", "decays"), n)
-        yield from cases([table.adamw(n, dtype)], shapes, n=n, **dict(zip(ADAMW_NUMBERS, numbers, strict=True)))
-
-
-def patchify_cases(dtype):
-    for shape, (patch_height, patch_width) in (((3, 8, 18, 3), (4, 6)), ((1, 1, 1, 1), (1, 1))):
-        _, height, width, channels = shape
-        given = {"height": height, "width": width, "channels": channels}
-        given |= {"patch_height": patch_height, "patch_width": patch_width}
-        patch = patch_height, patch_width
-        launches = [table.patchify_forward(shape, patch, dtype), table.patchify_backward(shape, patch, dtype)]
-        yield from cases(launches, dict.fromkeys(("images", "patches", "dimages", "dpatches"), shape), **given)
-
-
-def cross_entropy_cases(dtype):
-    for rows, classes in ((5, 10), (1, 1), (9, 33)):
-        shapes = dict.fromkeys(("dlogits", "logits", "targets"), (rows, classes)) | {"losses": rows}
-        given = {"rows": rows, "classes": classes, "smoothing": 0.1}
-        labels = np.arange(rows, dtype=np.int32) % classes
-        launch = table.cross_entropy(rows, classes, dtype)
-        yield from cases([launch], shapes, labels=labels, targets=None, **given)
-        launch = table.cross_entropy(rows, classes, dtype, targets=True)
-        yield from cases([launch], shapes, labels=None, **given)
-
-
-def layernorm_cases(dtype):
-    for rows, width in ((65, 132), (1, 4), (33, 100), (9, 33), (3, 1)):
-        shapes = dict.fromkeys(("y", "x", "dx", "dy"), (rows, width)) | dict.fromkeys(("mean", "rstd"), rows)
-        shapes |= dict.fromkeys(("gamma", "beta", "dgamma", "dbeta"), width)
-        P = table.partial_rows(rows)
-        shapes |= dict.fromkeys(("dgamma_partial", "dbeta_partial"), (P, width))
-        given = {"rows": rows, "width": width, "eps": 1e-6, "partials": P}
-        for version in layernorm.VERSIONS["layernorm_forward"]:
-            if version < 4 or width % 4 == 0:
-                yield from cases([table.layernorm_forward(rows, width, dtype, version)], shapes, **given)
-        for version in layernorm.VERSIONS["layernorm_backward"]:
-            if version < 3 or width % 4 == 0:
-                yield from cases(table.layernorm_backward(rows, width, dtype, version), shapes, **given)
-
-
-def attention_cases(dtype):
-    """Heads of 24: of 8 lanes with 16 bytes each, two have none. 72 doubles take smaller tiles."""
-    for ladder in (table.attention_forward, table.attention_backward):
-        *others, best = attention.VERSIONS[ladder.__name__]
-        sizes = [(version, 33, 12) for version in others] + [(best, 33, 24), (best, 5, 24)]
-        if dtype == F32:
-            sizes += [*((version, 5, 7) for version in others), (best, 65, 40)]
-        else:
-            sizes += [(version, 17, 72) for version in (*others[1:], best)]
-        for (version, N, d), bias in itertools.product(sizes, (True, False)):
-            B, H = 2, 2
-            given = {"B": B, "N": N, "scale": d**-0.5} | ({} if bias else {"bias": None})
-            launches = ladder(B, H, N, d, dtype, bias, version)
-            yield from cases(launches, table.attention_shapes(B, H, N, d), **given)
-
-
-def relative_bias_cases(dtype):
-    for N, entries, heads in ((7, 30, 3), (1, 1, 1)):
-        index = np.arange(N * N, dtype=np.int32).reshape(N, N) % entries
-        given = {"index": index, "pairs": N * N, "entries": entries, "heads": heads}
-        shapes = {"dtable": (entries, heads), "dbias": (heads, N, N)}
-        yield from cases([table.relative_bias_backward(entries, heads, dtype)], shapes, **given)
-
-
-def every_case():
-    """Cases by the names of their kernels."""
-    found = defaultdict(list)
-    for dtype in (F32, F64):
-        rows = patchify_cases, cross_entropy_cases, layernorm_cases, relative_bias_cases
-        for some in (elementwise_cases, *rows, attention_cases):
-            for case in some(dtype):
-                found[case.launch.kernel.split("<")[0]].append(case)
-    return found
-
-
-CASES = every_case()
+MISTAKES, LAUNCHED_WRONGLY, SLOW, WRONG_NUMBERS = (
+    getattr(kernel_mistakes, name) + getattr(cross, name)
+    for name in ("MISTAKES", "LAUNCHED_WRONGLY", "SLOW", "WRONG_NUMBERS")
+)
 FILES = {name: path.name for path in sorted(KERNELS.glob("*.cu")) for name in find_kernels(path.read_text("utf-8"))}
 
 

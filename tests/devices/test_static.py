@@ -24,9 +24,11 @@ CAPABILITIES = (75, 80, 86, 89, 90, 100, 120)
 def kernels_of_a_model() -> list[Launch]:
     """The kernels that a ViT-B/16 with relative position bias would run, in the versions that are chosen for it."""
     dtype = np.float32
-    return [
+    found = [
         *launches.attention_forward(2, 12, 197, 64, dtype, True),
         *launches.attention_backward(2, 12, 197, 64, dtype, True),
+        *launches.cross_attention_forward(2, 12, 1, 197, 64, dtype, True),
+        *launches.cross_attention_backward(2, 12, 1, 197, 64, dtype, True),
         launches.layernorm_forward(394, 768, dtype),
         *launches.layernorm_backward(394, 768, dtype),
         launches.gelu_forward(394 * 3072, dtype),
@@ -35,6 +37,7 @@ def kernels_of_a_model() -> list[Launch]:
         launches.cross_entropy(2, 1000, dtype),
         launches.adamw(768 * 768, dtype),
     ]
+    return list({launch.kernel: launch for launch in found}.values())
 
 
 def watched(capability: int) -> list[Launch]:

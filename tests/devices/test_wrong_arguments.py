@@ -37,6 +37,11 @@ def attention_backward(dout):
     return kernels().attention_backward(dout, cache)
 
 
+def cross_attention(q, kv, bias=None, dy=None):
+    _, cache = kernels().cross_attention_forward(q, kv, bias, heads=2)
+    return kernels().cross_attention_backward(dy, cache)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -47,6 +52,19 @@ def attention_backward(dout):
         (lambda: kernels().attention_forward(*(floats(2, 3, 5, 8) for _ in "qkv"), floats(5, 5)), "bias has shape"),
         (lambda: attention_backward(floats(2, 3, 4, 8)), "dout has shape"),
         (lambda: kernels().attention_forward(*(floats(1, 1, 5, 130) for _ in "qkv")), 'device="cpu" takes any'),
+        (
+            lambda: cross_attention(floats(2, 3, 24), floats(2, 5, 24)),
+            r"kv has shape \(2, 5, 24\)",
+        ),
+        (
+            lambda: cross_attention(floats(2, 3, 24), floats(1, 5, 48)),
+            r"kv has shape \(1, 5, 48\)",
+        ),
+        (lambda: cross_attention(floats(2, 3, 24), floats(2, 5, 48), floats(2, 5, 3)), r"bias has .*\(2, 3, 5\)"),
+        (lambda: cross_attention(floats(2, 3, 24), floats(2, 5, 48), dy=floats(2, 5, 24)), r"dout has .*\(2, 3, 24\)"),
+        (lambda: cross_attention(floats(2, 0, 24), floats(2, 5, 48)), "0 queries, expected at least 1"),
+        (lambda: cross_attention(floats(2, 3, 24), floats(2, 0, 48)), "0 keys, expected at least 1"),
+        (lambda: kernels().attention_forward(floats(2, 3, 4, 8), *(floats(2, 3, 5, 12) for _ in "kv")), "kv has shape"),
         (lambda: kernels().cross_entropy_forward(floats(4, 10), np.array([1, 2])), r"labels has shape \(2,\)"),
         (lambda: kernels().gelu_forward(floats(0)), "expected at least 1"),
     ],

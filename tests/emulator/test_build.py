@@ -74,6 +74,16 @@ def test_kernels_are_found_by_their_text():
     }
 
 
+def test_kernels_that_are_one_call_are_found_by_their_text():
+    text = """#line 5 "k.cu"
+    __global__ void yes(float* x) { f<2>(x,
+                                         g(x)); }  // this is all
+    __global__ void no(float* x) { x[0] = f(x); }
+    __global__ void two(float* x) { f(x); g(x); }
+    __global__ void guarded(float* x, int n) { if (n > 0) f(x); }"""
+    assert source.lines_of_one_call(text) == {("k.cu", 5), ("k.cu", 6)}
+
+
 def test_dynamic_shared_memory_has_any_name():
     text = """extern __shared__ __align__(16) unsigned char a[]; extern volatile __shared__ float b [ ] ;
     // extern __shared__ int c[];"""

@@ -114,3 +114,30 @@ def test_totals_and_addresses(module):
 def test_a_wrong_kernel_is_not_profiled(module):
     with pytest.raises(emulator.LaunchError, match="out of bounds"):
         module["beyond"].profile(1, 64, np.zeros(63, np.float32))
+
+
+def test_a_kernel_that_is_one_call_is_what_it_calls():
+    """The lines are those of the function that does it all; of two kernels that share it, neither is named."""
+    text = """
+__device__ __forceinline__ float twice(const float* x) { return 2 * *x; }
+template <int K>
+__device__ __forceinline__ void copy(float* y, const float* x) {
+    y[threadIdx.x] = twice(x + threadIdx.x);
+}
+template <int K>
+__global__ void one_call(float* y, const float* x) {
+    copy<K>(y,
+            x);
+}
+__global__ void two_calls(float* y, const float* x) {
+    copy<1>(y, x);
+    copy<2>(y, x);
+}"""
+    module = emulator.Module(text, "k.cu")
+    y, x = np.zeros(32, np.float32), np.ones(32, np.float32)
+
+    def places(kernel):
+        return {(line.operation, line.line, line.called_in) for line in module[kernel].profile(1, 32, y, x).lines}
+
+    assert places("one_call<1>") == {("load", 2, ("k.cu", 5)), ("store", 5, ("", 0))}
+    assert {called_in for *_, called_in in places("two_calls")} == {("k.cu", 13), ("k.cu", 14)}

@@ -1,7 +1,8 @@
 """The launch table: for given sizes, dtype and version, which kernel runs on which grid. Both back ends read it."""
 
-from . import attention, elementwise, layernorm, relative_bias
+from . import attention, cross_attention, elementwise, layernorm, relative_bias
 from .attention import attention_backward, attention_forward, attention_shapes
+from .cross_attention import cross_attention_backward, cross_attention_forward, cross_attention_shapes
 from .elementwise import (
     adamw,
     adamw_numbers,
@@ -14,7 +15,7 @@ from .elementwise import (
 from .layernorm import layernorm_backward, layernorm_forward, partial_rows
 from .relative_bias import relative_bias_backward
 
-FILES = (attention, elementwise, layernorm, relative_bias)  # each has an every_launch()
+FILES = (attention, cross_attention, elementwise, layernorm, relative_bias)  # each has an every_launch()
 LADDERS = {ladder: versions for file in FILES for ladder, versions in getattr(file, "VERSIONS", {}).items()}
 
 __all__ = [
@@ -25,6 +26,9 @@ __all__ = [
     "attention_backward",
     "attention_forward",
     "attention_shapes",
+    "cross_attention_backward",
+    "cross_attention_forward",
+    "cross_attention_shapes",
     "cross_entropy",
     "gelu_backward",
     "gelu_forward",

@@ -7,14 +7,11 @@ makes: a name among the launches' arguments, with its shape in attention_shapes(
 
 import numpy as np
 
-from ..launch import CTYPES, SHARED, Launch, at_least_one, blocks, ctype
+from ..launch import CTYPES, SHARED, Launch, blocks, ctype
+from .tiles import attention_delta, check_heads, fit
 from .versions import check_version
 
 VERSIONS = {"attention_forward": (1, 2, 3, 4, 5), "attention_backward": (1, 2, 3)}
-WIDEST_HEAD = 128
-
-# Of forward v5 and backward v3: warps a block, rows and columns a thread. The first that fits into shared memory.
-TILES = ((4, 4, 4), (4, 4, 2), (4, 2, 4), (4, 2, 2), (4, 2, 1), (4, 1, 1), (2, 1, 1))
 SQUARE = 16  # the side of a block in forward v2
 
 
@@ -43,15 +40,15 @@ def attention_forward(
     """
     dtype = np.dtype(dtype)
     version = _chosen("attention_forward", version, d, dtype)
-    _check(B, H, N, d)
+    check_heads(B, H, d)
     T = ctype(dtype)
     if version <= 2:
         return _materialised_forward(B, H, N, d, dtype, version)
     inputs = ("in qkv", "in bias?", "int N", "real scale")
     if version == 5:
-        tile, shared, _ = _tile(d, dtype, row_tiles=1)
-        kernel = f"attention_forward_v5<{T}, {d}, {', '.join(map(str, tile))}>"
-        rows, threads = _rows(tile), 32 * tile[0]
+        tile = fit(d, dtype, row_tiles=1)
+        kernel = f"attention_forward_v5<{T}, {d}, {tile}>"
+        rows, threads, shared = tile.rows, tile.threads, tile.shared
     else:
         warps, keys, queries = 4, *_keys_and_queries(d, dtype)
         rows, threads = warps * queries, 32 * warps
@@ -71,22 +68,20 @@ def attention_backward(
     """
     dtype = np.dtype(dtype)
     version = _chosen("attention_backward", version, d, dtype)
-    _check(B, H, N, d)
+    check_heads(B, H, d)
     if version == 1:
         return _materialised_backward(B, H, N, d, dtype, bias)
     T, heads = ctype(dtype), (H, B)
     if version == 3:
         file = "attention_backward_v3.cu"
-        tile, shared, weights = _tile(d, dtype, row_tiles=2)
-        template, threads = f"{T}, {d}, {', '.join(map(str, tile))}", 32 * tile[0]
-        rows, columns = _rows(tile), 8 * tile[2]
-        delta_threads, delta_rows = 128, 16  # 8 lanes a row
+        tile = fit(d, dtype, row_tiles=2)
+        template, threads, shared, weights = f"{T}, {d}, {tile}", tile.threads, tile.shared, tile.weights
+        rows, columns = tile.rows, tile.columns
     else:
         file = "attention_backward.cu"
         side, shared, weights = _square(d, dtype)
         template, threads = f"{T}, {d}, {side}", 256
         rows = columns = side
-        delta_threads, delta_rows = 256, 8  # a warp a row
     inputs = ("in qkv", "in bias?", "in dout", "in lse", "in delta")
     sizes = ("int N", "real scale")
 
@@ -96,17 +91,8 @@ def attention_backward(
         kernel = f"attention_backward_{name}_v{version}<{template}>"
         return Launch(file, kernel, dtype, (outputs, *inputs, *sizes), grid, (threads,), shared, version == 3)
 
-    delta = Launch(
-        file,
-        f"attention_backward_delta_v{version}<{T}, {d}>",
-        dtype,
-        ("out delta", "in out", "in dout", "int N"),
-        (blocks(N, delta_rows), *heads),
-        (delta_threads,),
-        vectors=version == 3,
-    )
     launches = [
-        delta,
+        attention_delta(B, H, N, d, dtype, version),
         launch("keys", "inout dqkv", (blocks(N, rows), *heads)),
         launch("queries", "inout dqkv", (blocks(N, rows), *heads)),
     ]
@@ -185,34 +171,6 @@ def _chosen(ladder: str, version: int | None, d: int, dtype: np.dtype) -> int:
             f"not {d}"
         )
     return version
-
-
-def _check(B: int, H: int, N: int, d: int) -> None:
-    if not 1 <= d <= WIDEST_HEAD:
-        raise ValueError(f'the heads are {d} wide, expected 1 … {WIDEST_HEAD}; device="cpu" takes any')
-    for name, size in (("images", B), ("heads", H)):
-        at_least_one(name, size)
-        if size > 65535:
-            raise ValueError(f"{size} {name} at once, expected at most 65535, where the grid ends: use smaller batches")
-
-
-def _tile(d: int, dtype: np.dtype, row_tiles: int) -> tuple[tuple[int, int, int], int, int]:
-    """The first of TILES that fits, its shared memory, and how much of that is for the weights: the forward has one
-    tile of rows (Q), the backward two."""
-    size = 16 // dtype.itemsize
-    stride = (d // size | 1) * size
-    for tile in TILES:
-        rows, columns = _rows(tile), 8 * tile[2]
-        weights = columns + 8 if columns % 16 == 0 else columns
-        shared = ((row_tiles * rows + 2 * columns) * stride + rows * weights) * dtype.itemsize
-        if shared <= SHARED:
-            return tile, shared, rows * weights * dtype.itemsize
-    raise AssertionError("the smallest tile fits every head up to WIDEST_HEAD")
-
-
-def _rows(tile: tuple[int, int, int]) -> int:
-    warps, rows, _ = tile
-    return warps * 4 * rows
 
 
 def _keys_and_queries(d: int, dtype: np.dtype) -> tuple[int, int]:

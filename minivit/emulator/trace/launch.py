@@ -10,7 +10,7 @@ import numpy as np
 from ..arguments import Arguments, Parameter
 from ..errors import LaunchError
 from ..sizes import launch_sizes
-from ..source import source_lines
+from ..source import lines_of_one_call, source_lines
 from .findings import Facts, Finding
 from .process import carry_out
 from .words import Words
@@ -86,8 +86,9 @@ def launch_traced(
     library, number = kernel.build()
     slots, lines = arguments.slots.copy(), source_lines(kernel.source)
     files = frozenset(file for file, _ in lines)
+    one_call = lines_of_one_call(kernel.source)
     reply = carry_out(
-        Request(library, number, grid, block, shared, slots, tuple(memories), files, mode, seconds, order)
+        Request(library, number, grid, block, shared, slots, tuple(memories), files, one_call, mode, seconds, order)
     )
     if reply.printed:
         sys.stdout.write(reply.printed)

@@ -74,6 +74,7 @@ class TracedLibrary:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.files: frozenset[str] = frozenset()  # the reader's own
+        self.one_call: frozenset[Place] = frozenset()  # the lines of kernels that only call another function
         self.library = open_library(path)
         self.library.emulator_place.restype = ctypes.c_char_p
         for function in ("findings", "sites", "dynamic_offset"):
@@ -160,6 +161,8 @@ class TracedLibrary:
         places = (
             [place for place in self.elf.places_of(site - 1) if place[0] in self.files and place[1]] if site else []
         )
+        if len(places) > 1 and places[-1] in self.one_call:
+            places.pop()
         if not places:
             return NO_PLACE, NO_PLACE
         return places[0], places[-1] if places[-1] != places[0] else NO_PLACE

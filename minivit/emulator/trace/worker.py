@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from .elf import SharedArray
-from .findings import Facts
+from .findings import Facts, Place
 from .traced import PROFILE, SPOILED, SiteCount, TracedLibrary
 
 GAP = 16 << 20  # bytes of nothing between two arrays: an index that is far too large still hits none of the others
@@ -45,6 +45,7 @@ class Request:
     slots: np.ndarray
     memories: tuple[Memory, ...]
     files: frozenset[str]  # the reader's own: lines of others are not shown
+    one_call: frozenset[Place]  # nor are these, which only say what the kernel is called
     mode: int
     seconds: int
     order: int
@@ -99,7 +100,7 @@ def carry_out(request: Request) -> Reply:
             request.order,
         )
     room.close()
-    library.files = request.files
+    library.files, library.one_call = request.files, request.one_call
     facts, profiled = library.findings(), request.mode == PROFILE
     barriers, warp_operations = library.counts()
     return Reply(
