@@ -14,6 +14,7 @@ from ..devices.workers import in_shards
 from ..layers import Arrays, Chain, Layer
 from ..ops import softmax_forward
 from .attention_maps import attention_maps
+from .checks import Configuration
 from .config import ViTConfig
 from .files import load_model, save_model
 from .images import check_images, check_labels, check_pixels, check_shape, normalize
