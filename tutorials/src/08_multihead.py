@@ -376,7 +376,7 @@ draw.matrix(
     np.array(lost), title="digits lost when one head is silent (net)", row_labels=[f"block {i}" for i in range(3)],
     column_labels=[f"head {h}" for h in range(4)], colormap="attention", colorbar=False,
     alt="A table of three blocks by four heads: in each place, how many test digits fewer are read when that head is "
-    "silent. The first block's numbers are the largest, the last block's the smallest.",
+    "silent. Most are lost in the first block, and fewest in the last.",
 )  # fmt: skip
 
 # %% [markdown]
