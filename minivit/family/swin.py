@@ -13,6 +13,8 @@ import dataclasses
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from .. import ops
 from ..layers import Chain, Layer, Op, Parameter, Residual
 from ..layers.parts import attention, branch_end, dense, drop, mlp, norm
@@ -251,11 +253,13 @@ def head(config: SwinConfig) -> list[Layer]:
 
 
 class Swin(Classifier[SwinConfig]):
-    """A Swin Transformer: `logits = model(images)`. Its arguments are a ViT's.
-
-    attention(images) is a list, one array a block: (B, windows, H, n, n), n tokens a window, windows and tokens in
-    reading order of the rolled map (ops.windows_forward moves anything there), with the zeros that continue it.
-    """
+    """A Swin Transformer: `logits = model(images)`. Its arguments are a ViT's."""
 
     Config = SwinConfig
     describe = staticmethod(swin)
+
+    def attention(self, images: np.ndarray) -> list[np.ndarray]:
+        """Where every head looks: images (B, height, width, C), normalised -> an array a block, (B, windows, H, n, n);
+        rows sum to 1. The n tokens of a window, zeros that continue the map among them, lie as ops.windows_forward puts
+        them."""
+        return self.attention_of(encoder(self.config), images)

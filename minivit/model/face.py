@@ -14,6 +14,7 @@ from ..devices.workers import in_shards
 from ..layers import Arrays, Chain, Layer
 from ..ops import softmax_forward
 from .attention_maps import attention_maps
+from .checks import Configuration
 from .config import ViTConfig
 from .files import load_model, save_model
 from .images import check_images, check_labels, check_pixels, check_shape, normalize
@@ -25,7 +26,7 @@ SHARD_TOKENS = 800  # in evaluation a CPU's thread takes as many images as have 
 DEVICE_BATCH = 100  # images at a time to a GPU, so that its memory need not grow with their number
 
 
-C = TypeVar("C", bound=Any)  # a model's configuration
+C = TypeVar("C", bound=Configuration)  # a model's
 
 
 class Classifier(Model, Generic[C]):
@@ -99,10 +100,6 @@ class Classifier(Model, Generic[C]):
     def features(self, images: np.ndarray) -> np.ndarray:
         """What the head sees: images (B, height, width, C), normalised -> (B, F)."""
         return self.evaluate(Chain(*self.layers.parts[:2]), images)
-
-    def attention(self, images: np.ndarray) -> list[np.ndarray]:
-        """Where every head looks: images (B, height, width, C), normalised -> an array a block; rows sum to 1."""
-        return self.attention_of(self.layers, images)
 
     def attention_of(self, layers: Layer, images: np.ndarray) -> list[np.ndarray]:
         """The weights of each self-attention in any layers that read this model's numbers, as NumPy arrays."""

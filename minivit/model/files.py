@@ -36,7 +36,7 @@ def save_model(path: str | os.PathLike, kind: Kind, config: Configuration, param
     write_npz(path, {**head, **params, **extra})
 
 
-def load_model(path: str | os.PathLike, kind: Kind) -> tuple[Configuration, Arrays]:
+def load_model(path: str | os.PathLike, kind: Kind) -> tuple[Any, Arrays]:
     """Read what `save_model` wrote. Every parameter must be there, with the configuration's shape and one float dtype.
 
     Raises FileNotFoundError, or ValueError that names what is wrong.
@@ -44,7 +44,7 @@ def load_model(path: str | os.PathLike, kind: Kind) -> tuple[Configuration, Arra
     return parse_model(path, read_npz(path), kind)
 
 
-def parse_model(path: str | os.PathLike, arrays: Arrays, kind: Kind) -> tuple[Configuration, Arrays]:
+def parse_model(path: str | os.PathLike, arrays: Arrays, kind: Kind) -> tuple[Any, Arrays]:
     """`load_model`, of a file's arrays that were read before. They keep the order of the file."""
     if CONFIG not in arrays:
         raise ValueError(

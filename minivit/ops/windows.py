@@ -50,7 +50,8 @@ def unwindows_backward(dy: np.ndarray, cache: tuple) -> np.ndarray:
 
 def padded(grid: Pair, window: Pair) -> Pair:
     """The grid's sides, rounded up to multiples of the window's."""
-    return tuple(-(-side // m) * m for side, m in zip(grid, window, strict=True))
+    (gh, gw), (mh, mw) = grid, window
+    return -(-gh // mh) * mh, -(-gw // mw) * mw
 
 
 def window_mask(grid: Pair, window: Pair, shift: Pair) -> np.ndarray:

@@ -15,7 +15,6 @@ import numpy as np
 
 from ..gradcheck import Check, Report, both_gradients, compare, compare_scaled, compare_zero, numerical_gradient
 from ..model import Classifier, ViT
-from ..model.parameters import declared
 from .cases import CONFIGS, FAMILY, OPS, noise
 from .joints import JOINTS, as_pair, trained
 
@@ -53,14 +52,14 @@ def order_one_parameters(config: Any, seed: int = 0, kind: type[Classifier] = Vi
     """
     rng = np.random.default_rng(seed)
     params = {}
-    for name, parameter in declared(kind.describe(config)).items():
-        x = rng.standard_normal(parameter.shape)
+    for name, shape in trained(kind.describe(config)).items():
+        x = rng.standard_normal(shape)
         if name.endswith("bias"):
             x *= 0.5
         elif name.endswith("gamma") or (name.endswith("weight") and x.ndim == 1):
             x = 1 + 0.2 * x  # LayerScale and LayerNorm multiply
         elif name.endswith("weight"):
-            x *= math.prod(x.shape[:-1]) ** -0.5
+            x *= math.prod(shape[:-1]) ** -0.5
         params[name] = x
     return params
 

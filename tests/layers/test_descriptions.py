@@ -8,7 +8,7 @@ from minivit import ViTConfig
 from minivit.layers import Chain, Let, Op, Parameter
 from minivit.layers.parts import dense
 from minivit.model.vit import encoder, vit
-from minivit.proof import CONFIGS, JOINTS
+from minivit.proof import CONFIGS, FAMILY, JOINTS
 
 
 def undeclared(layer, scope):
@@ -31,6 +31,12 @@ def check(layer):
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_read_is_declared_or_let_and_no_name_has_two_shapes(name, describe):
     check(describe(CONFIGS[name]))
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_so_it_is_in_the_family(name):
+    kind, config = FAMILY[name]
+    check(kind.describe(config))
 
 
 @pytest.mark.parametrize("name", JOINTS)

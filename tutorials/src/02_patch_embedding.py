@@ -145,9 +145,9 @@ draw.picture(
 )
 
 # %% [markdown]
-# **What to notice.** (1) Red answers to ink, blue against it. The fourth in the first row is red above and at the left, and
-# blue at the lower right: it answers to an *edge* between ink and paper there. The fifth has a red left side, and blue
-# beside it. (2) Most look like noise. 48 filters of 16 numbers are three times as many as it takes to keep all of a
+# **What to notice.** (1) Red answers to ink, blue against it. The third in the first row is red at the left, and blue at
+# the lower right: it answers to an *edge* between ink and paper there. The tenth is red along its top, and blue just below
+# it. (2) Most look like noise. 48 filters of 16 numbers are three times as many as it takes to keep all of a
 # patch: none has to make sense alone. (3) The order is by the size of the weights; size is not use. (In models trained on
 # millions of photographs, the main components of the filters are clean waves: Figure 7 of the paper.)
 #

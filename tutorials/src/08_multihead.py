@@ -52,9 +52,10 @@ draw.maps(
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) The four heads look at four different things. (2) No one told them to: in a fresh model all four
-# look alike, and training pulls them apart, as the printed numbers show. (3) Each map is one row of probabilities, as in
-# chapter 07, without the class token's look at itself: so it sums to a little less than 1.
+# **What to notice.** (1) The heads differ: two look at a few pieces of the digit, two at the paper around it. (2) No one
+# told them to: in a fresh model all four look alike, and training pulls them apart, as the printed numbers show. (3) Each
+# map is one row of probabilities, as in chapter 07, without the class token's look at itself: so it sums to a little less
+# than 1.
 #
 # ## The shapes
 #
@@ -375,13 +376,13 @@ draw.matrix(
     np.array(lost), title="digits lost when one head is silent (net)", row_labels=[f"block {i}" for i in range(3)],
     column_labels=[f"head {h}" for h in range(4)], colormap="attention", colorbar=False,
     alt="A table of three blocks by four heads: in each place, how many test digits fewer are read when that head is "
-    "silent. The numbers differ much from head to head.",
+    "silent. Most are lost in the first block, and fewest in the last.",
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) In the first block every head is missed. (2) Later, the heads differ: the one that is missed
-# most stands in the middle block, and beside it one with a 0: its silence saves as many digits as it costs. (3) This is
-# one model, and another seed's may share the work otherwise. And it was never trained to miss a head.
+# **What to notice.** (1) In the first block the heads are missed most, three of them by far. (2) Later, less is lost, and
+# least in the last block. One head there has a 0: its silence saves as many digits as it costs. (3) This is one model,
+# and another seed's may share the work otherwise. And it was never trained to miss a head.
 #
 # ## A cheaper relative
 #

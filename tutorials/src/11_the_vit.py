@@ -246,8 +246,8 @@ check.close(
 # Here are six digits that the model reads right, and two that it does not.
 
 # %%
-probabilities = model.predict(digits.test_images[:60])
-wrong = np.flatnonzero(probabilities.argmax(axis=1) != digits.test_labels[:60])[:2]
+probabilities = model.predict(digits.test_images[:200])
+wrong = np.flatnonzero(probabilities.argmax(axis=1) != digits.test_labels[:200])[:2]
 eight = np.concatenate(([3, 4, 6, 7, 8, 13], wrong))
 answers = digits.test_labels[eight]
 draw.matrix(
@@ -258,9 +258,8 @@ draw.matrix(
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) Where the model is sure and right, there is nothing to learn; one 2 looked a little
-# like a 3. (2) Where it is wrong, it is pushed: up at the label (the gradient is negative there, and we walk against it),
-# down at the wrong choice. (3) Each row sums to 0, but for rounding, since $p$ and $y$ both sum to 1.
+# **What to notice.** (1) Where the model is sure and right, there is next to nothing to learn. (2) Where it is wrong, it
+# is pushed: up at the label (the gradient is negative there, and we walk against it), down at the wrong choice. (3) Each row sums to 0, but for rounding, since $p$ and $y$ both sum to 1.
 #
 # *Label smoothing* uses $(1-\varepsilon)\,y + \varepsilon/K$ in place of $y$, so that no logit is ever pushed to
 # infinity; the gradient is (8) with this target.
@@ -405,30 +404,30 @@ check.close(ours, theirs, f"{len(grads)} arrays, {ours.size:,} gradients", tol=1
 # %% [markdown]
 # The class token alone gets a gradient from the head. How does it come to the patches? By attention, on the way back:
 # the class token has read them, so it hands its gradient on to them. And from the patches it goes on to the pixels.
-# Here it is for a digit that the model misreads: *where would more ink, or less, raise the loss?*
+# Here it is for a digit that the model misreads: *where would more ink, or less, raise the loss?* Then every pixel moves
+# against its gradient, by a fortieth of the way from paper to ink. *Will you see it? Will the model?*
 
 # %%
-which = wrong[:1]
-x = model.normalize(digits.test_images[which])
+x, right = model.normalize(digits.test_images[wrong[:1]]), digits.test_labels[wrong[:1]]
 out, back = vit_forward(x, params, config)
-_, dx = vit_backward(cross_entropy_backward(1.0, cross_entropy(out, digits.test_labels[which])[1]), back)
-print(f"a {digits.test_labels[which[0]]}, read as a {out[0].argmax()}; ", end="")
-inked = digits.test_images[which].copy()
-inked[0, 4, 9:17] = 255  # a line to the left of the stem, in row 4
-before, after = (model.predict(array)[0, digits.test_labels[which[0]]] for array in (digits.test_images[which], inked))
-print(f"p of a {digits.test_labels[which[0]]}: {before:.3f}, with ink in row 4: {after:.3f}")
+_, dx = vit_backward(cross_entropy_backward(1.0, cross_entropy(out, right)[1]), back)
+moved = np.clip(x - np.ptp(x) / 40 * np.sign(dx), x.min(), x.max())  # no lighter than paper, no darker than ink
+for name, pixels in (("as it is", x), ("moved", moved)):
+    p = ops.softmax_forward(model(pixels))[0][0]
+    print(f"a {right[0]}, {name}: read as a {p.argmax()}; p of a {right[0]} {p[right[0]]:.2f}")
+digit, step = ((pixels[0, :, :, 0] - x.min()) / np.ptp(x) for pixels in (x, moved))  # paper 0, ink 1
 draw.matrices(
-    [("the digit", digits.test_images[which[0], :, :, 0] / 255), ("dloss / dpixel", dx[0, :, :, 0] / np.abs(dx).max())],
+    [("the digit", digit), ("dloss / dpixel", dx[0, :, :, 0] / np.abs(dx).max()), ("the digit, moved", step)],
     diverging=True, colorbar=False,
-    alt="A handwritten 2 that looks like a d or a 4, and beside it the gradient of the loss for each pixel: faint red and "
-    "blue spots all over, and a strong blue line to the left of the stem, where the bow of a 2 would be.",
+    alt="A handwritten digit; the gradient of the loss for each pixel, red and blue spots side by side; and the digit "
+    "after the step, which looks the same but for faint spots on the paper.",
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) Red: more ink there raises the loss; blue: it lowers it. (2) The strongest blue runs to the left
-# from the stem, in rows 4 and 8: ink there would be the bow that this 2 lacks. We put it there, in row 4, and the model
-# reads a 2. (3) The rest is rough, red beside blue: a gradient tells what the model reacts to, pixel by pixel, and not
-# what a reader would draw.
+# **What to notice.** (1) Red: more ink there raises the loss; blue: it lowers it. (2) It is rough, red beside blue: a
+# gradient tells what the model reacts to, pixel by pixel, and not what a reader would draw. (3) The step can hardly be
+# seen, and the model now reads the digit right: hundreds of small changes, each to the better, add up. Such steps in
+# the other direction make a model misread (Goodfellow et al., [arXiv 1412.6572](https://arxiv.org/abs/1412.6572)).
 #
 # ## Is it right? All of it, against the definition
 #

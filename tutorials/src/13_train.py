@@ -44,8 +44,8 @@ curves = {
 }
 draw.lines(
     curves, xlabel="epoch", ylabel="test digits read right (%)", title="Three models, three seeds",
-    alt="Three curves of accuracy against the epoch. All rise steeply, from about 30 % after the first epoch to over 80 % "
-    "after the sixth, then ever more slowly, and end close together at about 97 %; on the way they cross many times.",
+    alt="Three curves of accuracy against the epoch. All rise steeply, from a little over 30 % after the first epoch to over "
+    "80 % after the sixth, then ever more slowly, and end close together at about 97 %; on the way they cross many times.",
 )  # fmt: skip
 
 # %% [markdown]
@@ -396,8 +396,8 @@ draw.digits(
 
 # %% [markdown]
 # **What to notice.** (1) Some of them you would get wrong, too. (2) The model can be nearly certain and wrong: a
-# probability from a softmax is no promise. (3) The most frequent confusions are of 4 with 9 and of 7 with 9, six each, counted
-# both ways: shapes that share strokes. But with counts so small, another seed may have others in front.
+# probability from a softmax is no promise. (3) No two digits stand out: 2 and 8 lead, with five, counted both ways, and
+# five other pairs have four. With counts so small, another seed may have others in front.
 
 # %% [markdown] exercise="How many steps, and how fast?" kind="predict" stars=1 minutes=5
 # A recipe: 1,000 images, batches of 96, 7 epochs, a peak learning rate of 0.01 and a warm-up over the first tenth of all

@@ -37,17 +37,19 @@ A = model.attention(model.normalize(images))  # who looks at whom
 
 # %%
 seen = A[:, 3].mean(axis=1)[:, 0, 1:].reshape(3, 7, 7)  # image 3, the eight
-print(f"block 1: the empty patch at the left {seen[0, 2, 2]:.3f}, the inked one in the loop {seen[0, 2, 4]:.3f}")
+empty = images[3].reshape(7, 4, 7, 4).max(axis=(1, 3)) == 0  # patches without any ink
+print("its attention to patches without ink, block by block:", seen[:, empty].sum(axis=1).round(2))
 draw.maps(
     images[3], seen, ["block 1", "block 2", "block 3"],
     alt="A handwritten eight, and three times the same eight on a grid of 7 × 7 squares, more orange where the class token "
-    "looks. In block 1: beside the eight on the left, and inside its upper loop; in block 2: at its top and bottom; in "
-    "block 3: at the left of its upper loop. The rest is pale.",
+    "looks. In block 1: beside the eight, most at its left; in block 2: at the top and the right of its upper loop, and "
+    "where the lower one begins; in block 3: at the left of its upper loop, and in it. The rest is pale.",
 )  # fmt: skip
 
 # %% [markdown]
 # **What to notice.** (1) Most of the picture gets next to nothing, and no block looks at the whole digit. (2) The blocks
-# look at different places. (3) In block 1 the patch that gets most is *empty*: that there is no ink is information, too.
+# look at different places. (3) Nearly half of block 1's attention goes to patches *without ink*: that
+# there is none is information, too.
 #
 # ## The shapes
 #
@@ -83,12 +85,12 @@ from minivit.inspect import plot_attention_layers
 draw.picture(
     plot_attention_layers(model, images[3:4]),
     alt="Twelve maps over a handwritten eight, a row for each of 3 blocks and a column for each of 4 heads: some heads look "
-    "at one or two patches alone, others spread over the background, and no two maps are alike.",
+    "at one or two patches alone, others spread over the background, and no two maps are the same.",
 )  # fmt: skip
 
 # %% [markdown]
 # **What to notice.** (1) Heads differ: that is what several heads are for (chapter 08). (2) Some look at one patch, some at
-# many: in block 3, head 2 looks all around the digit and head 4 at the left of the upper loop. (3) The colours of each map run
+# many: in block 3, head 3 looks all around the digit and head 4 at the left of the upper loop. (3) The colours of each map run
 # up to its own largest number, so they do not compare one map with another.
 #
 # ## Rollout: from the last block back to the pixels
@@ -214,15 +216,15 @@ from minivit.inspect import plot_attention_distance
 
 draw.picture(
     plot_attention_distance(model, digits.test_images[: 20 if FAST else 200]),
-    alt="The mean attention distance in pixels of four heads in each of three blocks: all points lie between 12 and 15 "
+    alt="The mean attention distance in pixels of four heads in each of three blocks: all points lie between 13 and 15.5 "
     "pixels, close to the dotted line of even attention at 14.4, and most of them under it.",
 )  # fmt: skip
 
 # %% [markdown]
 # **What to notice.** (1) All heads are near the dotted line, from block 1 on: this ViT looks across the picture from the
-# start. Untrained heads are nearer still to the line: training made most heads look slightly nearer, no more. (2) The large
-# ViTs of the paper have *some* short-sighted heads in their early blocks; here there is none. (3) The mean hides
-# the shape: a head that looks at one far patch and a head that looks at all may have the same distance.
+# start. Untrained heads are nearer still to the line: training made most heads look slightly nearer, and the one that
+# looks all around the digit slightly farther, no more. (2) The large ViTs of the paper have *some* short-sighted heads
+# in their early blocks; here there is none. (3) The mean hides the shape: a head that looks at one far patch and a head that looks at all may have the same distance.
 #
 # ## What it learned about positions
 #
@@ -312,17 +314,17 @@ for name, (_, accuracies) in curves.items():
 draw.lines(
     curves, xlabel="patches erased, of 49", ylabel="digits read right (%)", title="Erase what matters, and see",
     alt="Seven falling curves of accuracy against the number of erased patches. Chance falls slowest. The map of the last "
-    "block falls fast at first, and later slower than chance among patches with ink. Block 2 and rollout fall faster and "
-    "together up to 8; rollout of untrained models starts slower and comes near them at 8. Most ink falls fastest.",
+    "block falls fast at first, and later slower than chance among patches with ink. Most ink and rollout fall fastest, "
+    "together up to 4; then most ink is ahead. Block 2 and rollout of untrained models lie between, close together from 4.",
 )  # fmt: skip
 
 # %% [markdown]
 # **What to notice.** A digit has ink in 18 patches on average, so read the curves at 2 to 8: later there is little left to
 # rank. (1) Against blind chance every map looks impressive. That is the comparison that you often see, and it is too easy:
-# most patches are empty. Against chance *among ink* the last block has lost by 8. (2) Rollout does better, but up to 8
-# the map of block 2 alone does about as well; and the amount of ink, which knows nothing of the model, beats them all. (3) Rollout
-# in models that have learned *nothing* does more harm than chance among ink from 4 to 12, and at 8 nearly as much as in
-# the trained one. Only at 2 and 4 does the training show.
+# most patches are empty. Against chance *among ink* the last block has lost by 8. (2) Rollout does better. But the
+# amount of ink, which knows nothing of the model, does about as well at 2 and 4, and more harm at 8. (3) Rollout in
+# models that have learned *nothing* does more harm than chance among ink from 4 to 12, and at 8 nearly as much as in the
+# trained one. The training shows most at 2 and 4.
 #
 # So a rollout that follows the strokes is no proof that anything was learned: the ink is in the input, and random weights follow it,
 # too. The first check of any map is to draw it for a model that has learned nothing (Adebayo et al.,
