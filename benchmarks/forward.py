@@ -24,7 +24,7 @@ import numpy as np
 
 from minivit import ViT, ViTConfig, count_parameters
 from minivit.devices.workers import in_shards
-from minivit.model.vit import SHARD_TOKENS
+from minivit.model.face import SHARD_TOKENS
 
 
 def measure(size: str, batch: int, side: str) -> None:

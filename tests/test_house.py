@@ -1,6 +1,7 @@
 """The house: who may know whom, no circle, no long file, few that know a parameter by its name."""
 
 import ast
+import importlib.util
 from functools import cache
 from pathlib import Path
 
@@ -102,3 +103,15 @@ def test_few_files_know_a_parameter_by_its_name():
 
     knowing = {path.name for path in FILES if room(path) in ("model", "layers") and knows(path)}
     assert knowing <= {"vit.py", "variants.py", "resnet.py", "parts.py", "resolution.py"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.name)
+def test_a_benchmark_imports_what_there_is(path):
+    """They are not run here (most want PyTorch), and a name that has moved would be noticed too late."""
+    tree = ast.parse(path.read_text("utf-8"))
+    tried = [inner for node in ast.walk(tree) if isinstance(node, ast.Try) for inner in ast.walk(node)]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("minivit") and node not in tried:
+            module = importlib.import_module(node.module)
+            for name in node.names:
+                assert hasattr(module, name.name) or importlib.util.find_spec(f"{node.module}.{name.name}")
