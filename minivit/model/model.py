@@ -40,6 +40,11 @@ class Model:
         Where the forward was one of training, the buffers' new values come along under their names; nothing is changed.
         """
         dx, grads = self.layers.backward(self.device.ops, dy, cache)
+        if missing := [name for name in self.params if name not in grads]:
+            raise ValueError(
+                f"no gradient came back for {', '.join(missing[:3])}: nothing on the way to y reads it, or the "
+                "backward of the operation that does gives None in its place"
+            )
         new = {name: grads[name] for name in self.buffers if name in grads}
         return {name: grads[name] for name in self.params} | new, dx
 
