@@ -9,7 +9,7 @@ from threading import Barrier
 import numpy as np
 import pytest
 
-from minivit import ViT, export_timm, family, finetune, load_pretrained, ops
+from minivit import TrainConfig, Trainer, ViT, export_timm, family, finetune, load_pretrained, ops
 from minivit.family import Swin, SwinConfig
 from minivit.family.swin import SIZES, Stage, swin, window_bias
 from minivit.layers import Chain, Op
@@ -237,6 +237,9 @@ def test_who_takes_vits_alone_says_so(tmp_path):
         export_timm(model(), tmp_path / "swin.safetensors")
     with pytest.raises(TypeError, match="model is a Swin, expected a ViT: other models are trained by a Trainer"):
         finetune(model(), IMAGES, np.arange(3), IMAGES, np.arange(3))
+    with pytest.raises(ValueError, match="the student has no distillation token"):
+        recipe = TrainConfig(batch_size=2, distillation="hard")
+        Trainer(model(), np.clip(IMAGES, 0, 1), np.arange(3), recipe, teacher=model())
     with pytest.raises(TypeError, match="config is a SwinConfig, expected a ViTConfig"):
         ViT(CONFIG)
     with pytest.raises(ValueError, match=r"names are those of a Swin: read it with minivit\.family\.loader\('Swin'\)"):
