@@ -132,7 +132,7 @@ def data(args: argparse.Namespace) -> int:
 
 
 def check(args: argparse.Namespace) -> int:
-    """Check every gradient: operations', joints', and those of whole small ViTs, against central differences."""
+    """Check every gradient: operations', joints', and those of whole small models, against central differences."""
     from .gradcheck import TOLERANCE
     from .proof import check_joints, check_models, check_ops
 

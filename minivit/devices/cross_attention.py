@@ -6,6 +6,7 @@ from .. import ops
 from . import launches as table
 from .base import Array, KernelLauncher, contiguous, expect_shape
 from .launch import ALIGNMENT
+from .launches.tiles import check_heads
 
 
 class CrossAttentionOps(KernelLauncher):
@@ -50,6 +51,7 @@ class CrossAttentionOps(KernelLauncher):
         if bias is not None:
             expect_shape((H, Nq, Nk), bias=bias)
             bias = contiguous(bias)
+        check_heads(B, H, d)  # here, so that the error tells the width that was given
         q, kv = _widened(q), _widened(kv)
         shapes = table.cross_attention_shapes(B, H, Nq, Nk, q.shape[-1])
         launches = table.cross_attention_forward(B, H, Nq, Nk, q.shape[-1], q.dtype, bias is not None)

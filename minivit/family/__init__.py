@@ -6,7 +6,11 @@ when it is used: `minivit.family.Swin`, `family.loader("Swin")`.
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:  # what type checkers and editors see; Python itself looks in the table below
+    from .swin import Swin as Swin
+    from .swin import SwinConfig as SwinConfig
 
 
 class Member(NamedTuple):
@@ -25,7 +29,10 @@ __all__ = ["MEMBERS", "loader", *_HOMES]
 
 
 def loader(name: str) -> Callable:
-    """The function (path, **options) -> model that reads published weights of this model."""
+    """The function (path, **options) -> model that reads published weights of this model. Raises ValueError for an
+    unknown one."""
+    if name not in MEMBERS:
+        raise ValueError(f"the family has no {name!r}, expected one of {', '.join(MEMBERS)}")
     module, _, function = MEMBERS[name].loader.rpartition(".")
     return getattr(import_module(module), function)
 

@@ -42,15 +42,15 @@ def observe(model: ViT, images: np.ndarray, classes: np.ndarray | None = None, g
     Raises ValueError where a class is asked about that the model has not.
     """
     config = model.config
-    noting = ViT(config, params=model.numpy_params())
-    noting.layers = vit(config, every_token=True)
-    noting.device = recorder = Recorder()
-    logits, cache = noting.forward(noting.normalize(images))
+    watched = ViT(config, params=model.numpy_params())
+    watched.layers = vit(config, every_token=True)
+    watched.device = recorder = Recorder()
+    logits, cache = watched.forward(watched.normalize(images))
     tokens = recorder.pooled
     if config.pool == "cls":  # the others' norm comes before, or is for the mean alone
-        tokens = noting.run(final_norm(config), tokens)
+        tokens = watched.run(final_norm(config), tokens)
     if gradients:
-        noting.backward(_one_hot(logits, classes), cache)  # images do not mix: each gets its own logit's gradient
+        watched.backward(_one_hot(logits, classes), cache)  # images do not mix: each gets its own logit's gradient
     return Observation(logits, tokens, recorder.weights, recorder.gradients[::-1])
 
 

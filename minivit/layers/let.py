@@ -44,7 +44,7 @@ class Let(Shown):
 
 class Value:
     """A parameter, or what Let has named, where a layer's input is wanted: y = p[name], whatever x is. Its dx is None:
-    it has looked at nothing."""
+    it has looked at nothing. Let and Fork know that; a Residual, and what stands before it in a chain, do not."""
 
     def __init__(self, what: Parameter | str) -> None:
         self.reads = (what if isinstance(what, str) else what.name,)

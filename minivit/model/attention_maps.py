@@ -32,7 +32,7 @@ def attention_maps(ops: Any, p: Arrays, layers: Layer, images: np.ndarray) -> li
     maps: list[np.ndarray] = []
     around: dict[str, Any] = {}  # the lines that come next, if any
 
-    def attention(qkv: np.ndarray, bias: np.ndarray | None, heads: int, **_: object) -> None:
+    def attention(qkv: np.ndarray, bias: np.ndarray | None = None, heads: int = 1, **_: object) -> None:
         weights = ops.self_attention_weights(qkv, bias, heads)
         maps.append(off_lines(weights, **around) if around else weights)
 

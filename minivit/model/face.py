@@ -16,7 +16,7 @@ from ..ops import softmax_forward
 from .attention_maps import attention_maps
 from .checks import Configuration
 from .config import ViTConfig
-from .files import load_model, save_model
+from .files import check_arrays, load_model, save_model
 from .images import check_images, check_labels, check_pixels, check_shape, normalize
 from .model import Model
 from .parameters import start
@@ -46,11 +46,15 @@ class Classifier(Model, Generic[C]):
         params: Arrays | None = None,
         device: str = "cpu",
     ) -> None:
-        dtype = np.dtype(dtype) if params is None else next(iter(params.values())).dtype
-        if dtype not in (np.float32, np.float64):
-            raise ValueError(f"dtype is {dtype}, expected float32 or float64")
+        if not isinstance(config, self.Config):
+            raise TypeError(f"config is a {type(config).__name__}, expected a {self.Config.__name__}")
         layers = self.describe(config)
-        super().__init__(layers, start(layers, seed, dtype, init) if params is None else params, device)
+        if params is None:
+            if np.dtype(dtype) not in (np.float32, np.float64):
+                raise ValueError(f"dtype is {np.dtype(dtype)}, expected float32 or float64")
+            params = start(layers, seed, dtype, init)
+        check_arrays("the dict of params", layers, params)
+        super().__init__(layers, params, device)
         self._config = config
         self._shard = max(1, SHARD_TOKENS // config.tokens)
         self._image_mean, self._image_std = (

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..files import read_npz, write_npz
-from ..layers import Arrays, Chain
+from ..layers import Arrays, Chain, Layer
 from .checks import Configuration
 from .parameters import declared
 
@@ -70,7 +70,13 @@ def _check(what: str | os.PathLike, kind: Kind, config: Configuration, params: A
         raise ValueError(
             f"{what} has {len(params)} parameters, too few for the {config.parts} blocks and units of its configuration"
         )
-    shapes = {name: parameter.shape for name, parameter in declared(kind.describe(config)).items()}
+    check_arrays(what, kind.describe(config), params)
+
+
+def check_arrays(what: str | os.PathLike, layers: Layer, params: Arrays) -> None:
+    """Raise ValueError, which begins with `what`, unless `params` are the parameters and buffers of these layers: their
+    names, their shapes, one dtype."""
+    shapes = {name: parameter.shape for name, parameter in declared(layers).items()}
     if missing := sorted(shapes.keys() - params.keys()):
         raise ValueError(f"{what} lacks {len(missing)} parameters of its configuration: {', '.join(missing[:5])}")
     if extra := sorted(params.keys() - shapes.keys()):

@@ -40,6 +40,11 @@ class Model:
         Where the forward was one of training, the buffers' new values come along under their names; nothing is changed.
         """
         dx, grads = self.layers.backward(self.device.ops, dy, cache)
+        if missing := [name for name in self.params if name not in grads]:
+            raise ValueError(
+                f"no gradient came back for {', '.join(missing[:3])}: nothing on the way to y reads it, or the "
+                "backward of the operation that does gives None in its place"
+            )
         new = {name: grads[name] for name in self.buffers if name in grads}
         return {name: grads[name] for name in self.params} | new, dx
 
@@ -51,7 +56,8 @@ class Model:
         """All that these layers read by name. Constants are made when first asked for, and kept."""
         for parameter in layers.parameters:
             if parameter.fixed and parameter.name not in self._constants:
-                self._constants[parameter.name] = self.constant(parameter.fixed())
+                # Threads share a model: two may make the same one at once, and all then have the one that was first.
+                self._constants.setdefault(parameter.name, self.constant(parameter.fixed()))
         return self.params | self.buffers | self._constants
 
     def constant(self, array: np.ndarray) -> np.ndarray:

@@ -21,8 +21,8 @@ def attention_forward(
     """out = P V,   P = softmax(Q Kᵀ / √d + bias).
 
     q (..., Nq, d), k and v (..., Nk, d), the axes before them images and heads; bias (H, Nq, Nk), for all images alike,
-    or more axes, or None; dropout: the rate at which entries of P are dropped while an rng is given. Returns out, like
-    q, and the cache.
+    or with more axes in front, as long as q's, or None; dropout: the rate at which entries of P are dropped while an
+    rng is given. Returns out, like q, and the cache.
     Cached: q, k, v and P (..., Nq, Nk). A fused kernel recomputes P from Q and K, and never stores anything of size N².
     """
     weights = attention_weights(q, k, bias)

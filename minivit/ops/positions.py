@@ -71,8 +71,9 @@ def relative_table_size(grid: tuple[int, int], class_token: bool) -> int:
 
 
 def relative_bias_forward(table: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, tuple]:
-    """bias_h,q,k = table[index_qk, h], to be added to the attention scores.   table (entries, H) -> bias (H, N, N).
+    """bias_h,q,k = table[index_qk, h], to be added to the attention scores.
 
+    table (entries, H); index (Nq, Nk), relative_index's or the rows of some queries alone -> bias (H, Nq, Nk).
     This is the bias table of BEiT (arXiv 2106.08254) and Swin (arXiv 2103.14030). The ViT paper's own relative variant
     is another one: there the offset's embedding meets the query, and so depends on what the image shows.
     """
@@ -80,7 +81,10 @@ def relative_bias_forward(table: np.ndarray, index: np.ndarray) -> tuple[np.ndar
 
 
 def relative_bias_backward(dbias: np.ndarray, cache: tuple) -> np.ndarray:
-    """Every pair with an offset uses its entry, whose gradient is their sum. dbias (H, N, N) -> dtable (entries, H)."""
+    """Every pair with an offset uses its entry, whose gradient is their sum.
+
+    dbias (H, Nq, Nk) -> dtable (entries, H).
+    """
     index, shape = cache
     dtable = np.zeros_like(dbias, shape=shape)
     np.add.at(dtable, index, dbias.transpose(1, 2, 0))

@@ -11,10 +11,11 @@ def softmax_forward(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """p_i = exp(x_i) / Σ_j exp(x_j).   x (..., n) -> p (..., n), rows sum to 1.
 
     Taking a row's maximum away cancels in the quotient and keeps exp from overflowing. It costs as much as all the rest
-    (NumPy is slow along short rows), so it is done only where a number is large enough to matter.
+    (NumPy is slow along short rows), so it is done only where a number is large enough to matter. On a GPU it is
+    always done: to look at its numbers would halt it.
     Cached: p, since the gradient needs nothing else.
     """
-    small = x.min() > -SAFE and x.max() < SAFE  # false for NaN
+    small = isinstance(x, np.ndarray) and x.min() > -SAFE and x.max() < SAFE  # false for NaN
     p = np.exp(x if small else x - x.max(axis=-1, keepdims=True))
     p /= sum_features(p)
     return p, p

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+POOLS = ("cls", "distilled", "gap", "cls_gap")
+
 
 def prepend_forward(x: np.ndarray, *tokens: np.ndarray) -> tuple[np.ndarray, int]:
     """[cls | x], or with more of them [cls | dist | x]: learned tokens, the same for all images (ViT, equation 1).
@@ -35,6 +37,8 @@ def pool_forward(x: np.ndarray, kind: str, prefix: int = 0) -> tuple[np.ndarray,
     """x (B, N, D) -> what the head sees: kind "cls", token 0 (B, D); "distilled", tokens 0 and 1 (B, 2, D); "gap"
     (global average pooling), the mean of the patches (B, D), which are all tokens but the first `prefix`; or "cls_gap",
     token 0 and that mean side by side (B, 2D)."""
+    if kind not in POOLS:
+        raise ValueError(f"kind is {kind!r}, expected one of {', '.join(map(repr, POOLS))}")
     if kind == "cls":
         y = x[:, 0]
     elif kind == "distilled":

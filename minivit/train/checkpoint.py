@@ -10,7 +10,7 @@ import numpy as np
 
 from ..files import read_npz
 from ..model import Classifier, ViT
-from ..model.files import parse_model, save_model
+from ..model.files import MODEL, parse_model, save_model
 from .config import TrainConfig
 from .distillation import Teacher, check_teacher
 from .trainer import Trainer
@@ -81,15 +81,17 @@ def read_checkpoint(path: str | os.PathLike, device: str = "cpu", kind: type[Cla
     arrays = read_npz(path)
     if not {"minivit.train", "minivit.steps"} <= arrays.keys():
         raise ValueError(f"{path} is not a checkpoint of a training run, so it cannot be resumed")
+    if (written := str(arrays.get(MODEL, "ViT"))) != kind.__name__:
+        raise ValueError(f"{path} is a run of a {written}, expected a {kind.__name__}: resume it with kind={written}")
     config, params = parse_model(path, arrays, kind)
     model = kind(config, params=params, device=device)
     with _naming(path):
         state = json.loads(str(arrays["minivit.train"]))
         if not isinstance(state, dict):
             raise ValueError(f"it is a {type(state).__name__}, expected a dict")
-        for name, kind in STATE.items():
-            if not isinstance(state.get(name), kind):
-                raise ValueError(f"{name} is {state.get(name)!r}, expected {kind.__name__}")
+        for name, expected in STATE.items():
+            if not isinstance(state.get(name), expected):
+                raise ValueError(f"{name} is {state.get(name)!r}, expected {expected.__name__}")
     entries = {name: arrays[f"minivit.{name}"] for name in (*ARRAYS, "steps") if f"minivit.{name}" in arrays}
     return state | entries | {"model": model}
 

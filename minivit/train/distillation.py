@@ -31,7 +31,7 @@ def check_teacher(
         return None
     if not callable(teacher):
         raise TypeError(f"the teacher is a {type(teacher).__name__}, expected a callable: raw images -> logits (B, K)")
-    if not model.config.distilled:
+    if not getattr(model.config, "distilled", False):  # only a ViT's configuration knows of it
         raise ValueError("the student has no distillation token: its configuration needs distilled=True")
     teacher = _on_raw_images(teacher) if isinstance(teacher, Classifier) else teacher
     _ask(teacher, as_pixels(images[:2], model.dtype), model)

@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 
-from ..model import ViT
+from ..model import Classifier, ViT
 from ..model.parameters import declared
 from ..model.resolution import at_resolution
 from ..model.vit import head_names
@@ -56,7 +56,8 @@ def finetune(
     Raises ValueError or TypeError for what does not fit together; the errors of Trainer and fit.
     """
     if not isinstance(model, ViT):
-        raise TypeError(f"model is a {type(model).__name__}, expected a ViT: load it first")
+        hint = "other models are trained by a Trainer" if isinstance(model, Classifier) else "load it first"
+        raise TypeError(f"model is a {type(model).__name__}, expected a ViT: {hint}")
     if recipe is not None and not isinstance(recipe, TrainConfig):
         raise TypeError(f"recipe is a {type(recipe).__name__}, expected a TrainConfig")
     if freeze not in (None, "backbone"):

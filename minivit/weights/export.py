@@ -23,8 +23,11 @@ def export_timm(model: ViT, path: str | os.PathLike) -> None:
     """Write the model to `path` (.safetensors), in timm's names. `load_pretrained` gives back the same bits (in its
     dtype), `timm.create_model(…, checkpoint_path=path)` the same logits where timm has such a model.
 
-    Raises ValueError for what has no name in timm: axial attention, and positions other than "1d".
+    Raises TypeError for another model than a ViT, ValueError for what has no name in timm: axial attention, and
+    positions other than "1d".
     """
+    if not isinstance(model, ViT):
+        raise TypeError(f"model is a {type(model).__name__}, expected a ViT")
     if Path(path).suffix != ".safetensors":
         raise ValueError(f"{path} is to be a .safetensors file: give it that ending")
     config = model.config

@@ -134,7 +134,9 @@ def _check_options(config: Mapping[str, Any]) -> None:
 
 def _recognise(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Any], Source]:
     if "minivit.config" in tensors:
-        raise ValueError("it is a model that minivit saved: read it with minivit.ViT.load")
+        raise ValueError("it is a model that minivit saved: read it with its class, as minivit.ViT.load does")
+    if "layers.0.blocks.0.attn.qkv.weight" in tensors:
+        raise ValueError("its names are those of a Swin: read it with minivit.family.loader('Swin')")
     for importer in IMPORTERS.values():
         if source := importer.recognise(tensors):
             return dict(source.options), source

@@ -95,3 +95,8 @@ def test_arguments_may_lie_anywhere():
     assert not q.flags.c_contiguous and not is_aligned(kv)
     got, _ = get_device("emulator").ops.cross_attention_forward(q, kv, heads=H)
     np.testing.assert_allclose(got, ops.self_attention_forward(qkv, heads=H)[0][:, :2], atol=1e-6)
+
+
+def test_a_head_that_is_too_wide_is_told_as_it_was_given():
+    with pytest.raises(ValueError, match="the heads are 129 wide, expected 1 … 128"):
+        get_device("emulator").ops.cross_attention_forward(random(1, 2, 129), random(1, 3, 258))

@@ -90,7 +90,7 @@ def test_a_wrong_dtype_is_named(call):
 def test_a_model_of_half_precision_is_refused_on_every_device():
     params = {name: array.astype(np.float16) for name, array in ViT(SMALL).params.items()}
     for device in ("cpu", "emulator"):
-        with pytest.raises(ValueError, match="dtype is float16"):
+        with pytest.raises(ValueError, match="parameters are float16, expected all float32 or all float64"):
             ViT(SMALL, params=params, device=device)
 
 

@@ -2,15 +2,19 @@
 
 import math
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
 
-from minivit import ViT, family, ops
+from minivit import TrainConfig, Trainer, ViT, export_timm, family, finetune, load_pretrained, ops
 from minivit.family import Swin, SwinConfig
 from minivit.family.swin import SIZES, Stage, swin, window_bias
 from minivit.layers import Chain, Op
 from minivit.layers.parts import attention
+from minivit.model.model import Model
 from minivit.model.parameters import declared
 from minivit.proof import FAMILY, order_one_parameters
 
@@ -224,3 +228,34 @@ def test_the_table_of_the_family_finds_everything():
         assert callable(family.loader(name))
     with pytest.raises(AttributeError, match=r"minivit\.family' has no attribute 'Swine'"):
         family.Swine  # noqa: B018
+    with pytest.raises(ValueError, match="the family has no 'Swine', expected one of Swin"):
+        family.loader("Swine")
+
+
+def test_who_takes_vits_alone_says_so(tmp_path):
+    with pytest.raises(TypeError, match="model is a Swin, expected a ViT"):
+        export_timm(model(), tmp_path / "swin.safetensors")
+    with pytest.raises(TypeError, match="model is a Swin, expected a ViT: other models are trained by a Trainer"):
+        finetune(model(), IMAGES, np.arange(3), IMAGES, np.arange(3))
+    with pytest.raises(ValueError, match="the student has no distillation token"):
+        recipe = TrainConfig(batch_size=2, distillation="hard")
+        Trainer(model(), np.clip(IMAGES, 0, 1), np.arange(3), recipe, teacher=model())
+    with pytest.raises(TypeError, match="config is a SwinConfig, expected a ViTConfig"):
+        ViT(CONFIG)
+    with pytest.raises(ValueError, match=r"names are those of a Swin: read it with minivit\.family\.loader\('Swin'\)"):
+        load_pretrained(Path(__file__).parents[1] / "fixtures" / "family" / "swin_timm.safetensors")
+
+
+def test_threads_that_are_first_at_once_share_its_constants(monkeypatch):
+    shared, there, constant = model(), Barrier(2), Model.constant
+
+    def slow(self, array):
+        made = constant(self, array)
+        there.wait(timeout=10)  # the other has seen, too, that there is none
+        return made
+
+    monkeypatch.setattr(Model, "constant", slow)
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(shared.arrays, [shared.layers] * 2)
+    assert any(name.startswith("window_mask") for name in one) and one.keys() == other.keys()
+    assert all(one[name] is other[name] for name in one)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from minivit import ViT, ViTConfig, ops
-from minivit.layers import Chain, Op, Residual
+from minivit.layers import Chain, Let, Op, Residual
 from minivit.layers.parts import dense
+from minivit.model.model import Model
+from minivit.model.parameters import start
 
 CONFIG = ViTConfig(image_size=8, patch_size=4, channels=1, classes=3, width=8, depth=2, heads=2)
 
@@ -48,3 +50,17 @@ def test_the_note_is_in_the_traceback_of_a_model(images):
     told = "".join(traceback.format_exception(error.value))
     assert "in linear(blocks.1.mlp.fc1.weight, blocks.1.mlp.fc1.bias), whose input is (" in told
     assert "1, 8)" in told.splitlines()[-1]  # of the last block's class token
+
+
+def test_a_parameter_without_a_gradient_is_named():
+    layers = Let("unread", dense("fc", 6, 6), Op("tanh"))
+    model = Model(layers, start(layers))
+    x = np.zeros((2, 6), np.float32)
+    with pytest.raises(ValueError, match=r"no gradient came back for fc\.weight, fc\.bias: nothing on the way to y"):
+        model.backward(x, model.forward(x)[1])
+
+
+def test_a_pool_of_another_kind_is_not_the_mean():
+    with pytest.raises(ValueError, match="kind is 'max', expected one of 'cls', 'distilled'") as error:
+        Op("pool", kind="max")(ops, {}, np.zeros((2, 3, 4)))
+    assert error.value.__notes__ == ["in pool(kind=max), whose input is (2, 3, 4)"]

@@ -108,3 +108,21 @@ def test_what_load_would_refuse_is_not_written(tmp_path, changes, message):
     with pytest.raises(ValueError, match=rf"model\.npz cannot be written: the model.*{message}"):
         save_model(tmp_path / "model.npz", ViT, MODEL.config, spoil(MODEL.params, **changes))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"head.bias": None}, "lacks 1 parameters of its configuration: head.bias"),
+        ({"head.wait": np.zeros(3, np.float32)}, "has 1 entries that its configuration does not know: head.wait"),
+        # NumPy would add it all the same.
+        ({"pos_embed": np.zeros((1, 1, 8), np.float32)}, r"pos_embed has shape \(1, 1, 8\), expected"),
+        ({"head.bias": np.zeros(5)}, "expected all float32 or all float64"),
+    ],
+    ids=["missing", "unknown", "shape", "mixed"],
+)
+def test_a_model_is_not_made_of_parameters_that_do_not_fit(changes, message):
+    with pytest.raises(ValueError, match=f"the dict of params.*{message}"):
+        ViT(MODEL.config, params=spoil(MODEL.params, **changes))
+    with pytest.raises(ValueError, match="the dict of params lacks"):
+        ViT(MODEL.config, params={})

@@ -6,7 +6,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from minivit import ViT, ViTConfig
+from minivit import ViT, ViTConfig, ops
+from minivit.layers import Chain, Op
+from minivit.layers.parts import dense
+from minivit.model.attention_maps import attention_maps
 from minivit.proof import CONFIGS, order_one_parameters
 
 TINY = ViTConfig(image_size=8, patch_size=4, channels=1, classes=10, width=16, depth=2, heads=2, mlp_ratio=2)
@@ -212,3 +215,11 @@ def test_an_unknown_dtype_or_init_is_refused():
         ViT(TINY, dtype=np.float16)
     with pytest.raises(ValueError, match="init is 'zeros', expected one of 'timm', 'fan_in'"):
         ViT(TINY, init="zeros")
+
+
+def test_attention_is_seen_of_layers_that_read_no_bias():
+    layers = Chain(dense("qkv", 6, 18), Op("self_attention", heads=2))
+    rng = np.random.default_rng(0)
+    p, x = {"qkv.weight": rng.standard_normal((6, 18)), "qkv.bias": rng.standard_normal(18)}, rng.random((2, 5, 6))
+    (weights,) = attention_maps(ops, p, layers, x)
+    np.testing.assert_array_equal(weights, ops.self_attention_weights(dense("qkv", 6, 18)(ops, p, x), heads=2))

@@ -71,6 +71,10 @@ minivit.export_timm(theirs, folder / "exported.safetensors")
 pixels = minivit.data.preprocess(np.zeros((40, 50, 3), np.uint8), theirs.config)
 assert_type(pixels, np.ndarray)
 names = minivit.data.class_names(1000)
+swin = minivit.family.Swin(minivit.family.SwinConfig(image_size=16, depths=(1,), heads=(3,)))
+swin.save(folder / "swin.npz")
+assert_type(minivit.family.Swin.load(folder / "swin.npz"), minivit.family.Swin)
+assert_type(swin.config, minivit.family.SwinConfig)
 
 # Looking inside, a gradient of one's own, an exercise.
 assert_type(minivit.inspect.attention_rollout(theirs, pixels[None]), np.ndarray)

@@ -8,7 +8,7 @@ WARPS = 4  # warps a block, where each warp has an entry of the table
 
 
 def relative_bias_backward(entries: int, heads: int, dtype: type) -> Launch:
-    """dtable (entries, heads) from dbias (heads, N, N) and index (N, N), of N² pairs."""
+    """dtable (entries, heads) from dbias (heads, Nq, Nk) and index (Nq, Nk), of Nq·Nk pairs."""
     dtype = np.dtype(dtype)
     arguments = ("out dtable", "in dbias", "in index:int", "int pairs", "int entries", "int heads")
     grid = (blocks(entries * heads, WARPS),)
