@@ -4,15 +4,16 @@
     z' = z + MSA(LN(z)),  z = z' + MLP(LN(z'))    L blocks: tokens look at each other, then each thinks by itself
     logits = LN(cls of z_L) W + b                 the class token has gathered the answer (all of arXiv 2010.11929)
 
-Each part is a pair, `y, cache = op_forward(x, parameters…)`, and under it `dx, dparameters… = op_backward(dy, cache)`.
-`python examples/micro.py` holds all gradients against differences, then trains for a minute. Next: minivit/ops (these
-pairs and more, one a file), minivit/model (this model with all its options), tutorials (every formula derived, slowly).
+Each part is a pair, `y, cache = op_forward(x, …)`, and under it `dx, … = op_backward(dy, cache)`. Run, it checks every
+gradient, then trains for a minute. Next: minivit/ops (these pairs and more), minivit/model, tutorials (all derived).
 """
 
 import math
+import os
 import time
 from pathlib import Path
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the products are small: further threads would only wait
 import numpy as np
 
 
@@ -100,11 +101,10 @@ def residual_backward(dy, cache):
 def vit_forward(images, params):
     """images (B, height, width) -> logits (B, K)"""
     E, bias, cls, pos, *branches, gamma, beta, weight_head, bias_head = params
-    (B, height, width), P = images.shape, math.isqrt(len(E))
+    (B, height, width), P, caches = images.shape, math.isqrt(len(E)), {}
     patches = images.reshape(B, height // P, P, width // P, P).swapaxes(2, 3).reshape(B, -1, P * P)  # (B, N-1, P²)
     x, patch = linear_forward(patches, E, bias)  # (B, N-1, D)
     x = np.concatenate((np.repeat(cls, B, axis=0), x), axis=1) + pos  # (B, N, D): z₀
-    caches = {}
     for i in range(0, len(branches), 6):  # six parameters a branch; attention and MLP take turns
         f = (attention_forward, attention_backward) if i % 12 == 0 else (gelu_forward, gelu_backward)
         x, caches[i] = residual_forward(x, *f, *branches[i : i + 6])  # (B, N, D)
@@ -195,6 +195,6 @@ if __name__ == "__main__":
         losses.append(loss)
         if step % 250 == 0:
             accuracy = (vit_forward(images[8000:], params)[0].argmax(axis=1) == labels[8000:]).mean()
-            mean_loss, seconds = np.mean(losses[-250:]), time.perf_counter() - start
-            print(f"epoch {step // 250:2}   loss {mean_loss:.3f}   held-out accuracy {accuracy:.2%}   {seconds:3.0f} s")
+            loss, seconds = np.mean(losses[-250:]), time.perf_counter() - start
+            print(f"epoch {step // 250:2}   loss {loss:.3f}   held-out accuracy {accuracy:.2%}   {seconds:3.0f} s")
     print(f"{accuracy:.2%} of the held-out digits are read right")
