@@ -163,6 +163,6 @@ IN_LAYERS = [
     ("the new head is not zero", "train/finetuning.py",
      "train/test_finetuning.py::test_the_first_loss_of_a_new_task_is_log_k",
      "np.zeros_like(like, shape=parameter.shape)",
-     "np.ones_like(like, shape=parameter.shape) * np.arange(parameter.shape[-1])"),
+     "np.zeros_like(like, shape=parameter.shape) + np.arange(parameter.shape[-1], dtype=like.dtype)"),
 ]
 # fmt: on
