@@ -21,7 +21,8 @@ HERE = Path(__file__).resolve().parents[1]
 KEEP_MEMORY = {
     "MALLOC_TRIM_THRESHOLD_": str(2**32),
     "MALLOC_TOP_PAD_": str(2**26),
-    "MALLOC_MMAP_THRESHOLD_": str(2**32),
+    "MALLOC_MMAP_THRESHOLD_": str(2**25),  # the most that glibc takes; more is ignored
+    "MALLOC_ARENA_MAX": "1",  # threads share one heap, whose end is not given back when one of them is done
 }
 CASES = ("default", "full", "28² in 4²")
 SECONDS, ROUNDS = 0.6, 16  # of each side's turn, and turns
