@@ -64,7 +64,7 @@ class Classifier(Model, Generic[C]):
     @staticmethod
     def describe(config: Any) -> Chain:
         """A configuration -> the layers: images (B, height, width, C) -> logits (B, K), without a head the features."""
-        raise NotImplementedError
+        raise NotImplementedError  # each model's own class says it
 
     @property
     def config(self) -> C:
