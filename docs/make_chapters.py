@@ -14,7 +14,7 @@ DOCS = Path(__file__).resolve().parent
 TUTORIALS = DOCS.parent / "tutorials"
 sys.path.insert(0, str(TUTORIALS))
 
-from builder.source import Chapter, read_chapter  # noqa: E402
+from builder.source import Chapter, read_chapter  # noqa: E402  its folder is found only now
 
 COLUMNS, WIDTH, HEIGHT, LABEL, GAP = 5, 216, 112, 44, 14  # pixels: of a picture, of the two lines under it, between
 

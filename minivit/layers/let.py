@@ -1,7 +1,7 @@
 """Values with names, for layers with several inputs: a bias from its table, an encoder's memory for a decoder.
 
-A layer reads parameters by name from one dict; so whatever else it needs gets a name there, too. In a ViT the last block
-lets its keys and values have one (`first_attention` in parts.py); the README's plain one, without that, needs no Let.
+A layer reads parameters by name from one dict; so whatever else it needs gets a name there, too. A ViT's last block
+names its keys and values so (`first_attention` in parts.py); the plain ViT of the README needs no Let.
 """
 
 from typing import Any
