@@ -6,7 +6,7 @@ from .linear import linear_backward, linear_forward
 
 
 def linear_columns_forward(
-    x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None, columns: tuple[int, int] = (0, 0)
+    x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None, *, columns: tuple[int, int]
 ) -> tuple[np.ndarray, tuple]:
     """y = x W[:, a:b] + b[a:b],   columns = (a, b).
 

@@ -37,12 +37,12 @@ OPS: dict[str, tuple[Callable, Callable, Mapping[str, tuple[int, ...]]]] = {
     "linear": (ops.linear_forward, ops.linear_backward, DENSE | {"bias": (5,)}),
     "linear, no bias": (lambda x, w: ops.linear_forward(x, w, None), ops.linear_backward, DENSE),
     "linear_columns": (
-        lambda x, w, b: ops.linear_columns_forward(x, w, b, (1, 3)),
+        lambda x, w, b: ops.linear_columns_forward(x, w, b, columns=(1, 3)),
         ops.linear_columns_backward,
         DENSE | {"bias": (5,)},
     ),
     "linear_columns, no bias": (
-        lambda x, w: ops.linear_columns_forward(x, w, None, (2, 5)),
+        lambda x, w: ops.linear_columns_forward(x, w, columns=(2, 5)),
         ops.linear_columns_backward,
         DENSE,
     ),
