@@ -77,7 +77,10 @@ def compare(other: Path, case: str, workers: int, settings: dict[str, str]) -> N
     def turn(side: subprocess.Popen) -> list[float]:
         side.stdin.write("\n")
         side.stdin.flush()
-        return json.loads(side.stdout.readline())
+        answer = side.stdout.readline()
+        if not answer:  # its error stands above
+            raise SystemExit(f"a side has ended: does {other} hold a minivit that has the recipe {case!r}?")
+        return json.loads(answer)
 
     turns = [[turn(side) for side in sides] for _ in range(ROUNDS)]
     for side in sides:
