@@ -8,6 +8,7 @@ memory (else a step waits for page faults, thousands of them); --plain leaves th
 """
 
 import argparse
+import contextlib
 import json
 import os
 import resource
@@ -75,12 +76,12 @@ def compare(other: Path, case: str, workers: int, settings: dict[str, str]) -> N
         )
 
     def turn(side: subprocess.Popen) -> list[float]:
-        side.stdin.write("\n")
-        side.stdin.flush()
-        answer = side.stdout.readline()
-        if not answer:  # its error stands above
-            raise SystemExit(f"a side has ended: does {other} hold a minivit that has the recipe {case!r}?")
-        return json.loads(answer)
+        with contextlib.suppress(BrokenPipeError):
+            side.stdin.write("\n")
+            side.stdin.flush()
+            if answer := side.stdout.readline():
+                return json.loads(answer)
+        raise SystemExit(f"a side has ended, see above: does {other} hold a minivit that has the recipe {case!r}?")
 
     turns = [[turn(side) for side in sides] for _ in range(ROUNDS)]
     for side in sides:
