@@ -1,8 +1,10 @@
-"""What is proved: cases.py lists every operation and the small models, joints.py the layers made of operations;
-proof.py holds each against differences."""
+"""What is proved: operations.py lists every operation, joints.py the layers made of operations, models.py and family.py
+small models; proof.py holds each against differences."""
 
-from .cases import CONFIGS, FAMILY, OPS, noise
+from .family import FAMILY
 from .joints import JOINTS
+from .models import CONFIGS
+from .operations import OPS, noise
 from .proof import (
     check_joint,
     check_joints,

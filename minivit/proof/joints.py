@@ -12,7 +12,8 @@ from ..layers import Arrays, Chain, Fork, Layer, Let, Op, Parameter, Residual, V
 from ..layers.parts import attention, branch_end, dense, first_attention, mlp, norm
 from ..model.resnet import EPS, convolution
 from ..model.variants import axial_block, relative_bias, swiglu
-from .cases import CONFIGS, noise
+from .models import CONFIGS
+from .operations import noise
 
 TOKENS = (2, 5, 6)  # (B, N, D)
 

@@ -4,7 +4,7 @@ that are made of them, then whole small models.
     python -m minivit check        prints what follows here
 
 In float64, every element looked at, with a random upstream gradient (see gradcheck.py). The axes of an argument differ
-in length wherever the operation lets them, so that no transpose can hide. cases.py and joints.py have the lists.
+in length wherever the operation lets them, so that no transpose can hide. Beside this file lie the lists.
 """
 
 import math
@@ -15,8 +15,10 @@ import numpy as np
 
 from ..gradcheck import Check, Report, both_gradients, compare, compare_scaled, compare_zero, numerical_gradient
 from ..model import Classifier, ViT
-from .cases import CONFIGS, FAMILY, OPS, noise
+from .family import FAMILY
 from .joints import JOINTS, as_pair, trained
+from .models import CONFIGS
+from .operations import OPS, noise
 
 KINK_STEP = 1e-7
 
