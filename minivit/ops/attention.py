@@ -6,7 +6,7 @@ Vaswani et al., arXiv 1706.03762, equation 1. Next: self_attention.py runs H of 
 import numpy as np
 
 from .dropout import dropout_backward, dropout_forward
-from .softmax import softmax_forward
+from .softmax import softmax_in_place
 from .sums import sum_features
 
 
@@ -62,4 +62,4 @@ def attention_weights(q: np.ndarray, k: np.ndarray, bias: np.ndarray | None = No
     scores = (q * q.shape[-1] ** -0.5) @ k.swapaxes(-1, -2)
     if bias is not None:
         scores += bias
-    return softmax_forward(scores)[0]
+    return softmax_in_place(scores)
