@@ -59,10 +59,11 @@ class TorchViT(nn.Module):
 
 
 def torch_step(
-    model: ViT, config: TrainConfig, images: np.ndarray, labels: np.ndarray, device: str = "cpu"
+    model: ViT, config: TrainConfig, images: np.ndarray, labels: np.ndarray, device: str = "cpu", compiled: bool = False
 ) -> Callable[[], float]:
     """One training step: forward, cross-entropy, backward, clipping by norm, AdamW; no augmentation."""
     theirs = TorchViT(model).to(device)
+    forward = torch.compile(theirs) if compiled else theirs
     decayed = [p for p in theirs.parameters() if p.ndim == 2]
     others = [p for p in theirs.parameters() if p.ndim != 2]
     groups = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
@@ -71,7 +72,7 @@ def torch_step(
 
     def step() -> float:
         pixels = (images - model.config.image_mean) / model.config.image_std
-        loss = F.cross_entropy(theirs(pixels), labels)
+        loss = F.cross_entropy(forward(pixels), labels)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(theirs.parameters(), config.clip_norm)

@@ -5,7 +5,7 @@ with one BLAS thread (Apple's Accelerate cannot be told so). Shards are fixed, s
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from threading import Lock
 
@@ -31,7 +31,7 @@ def worker_pool(workers: int | None = None) -> Iterator[ThreadPoolExecutor]:
             yield pool
         return
     try:
-        with _libraries().limit(limits=1, user_api="blas"), ThreadPoolExecutor(workers or _cores()) as pool:
+        with one_blas_thread(), ThreadPoolExecutor(workers or cores()) as pool:
             yield pool
     finally:
         _POOL_IS_OPEN.release()
@@ -53,6 +53,16 @@ def in_shards(
         return np.concatenate(list(pool.map(function, shards)))
 
 
+def one_blas_thread() -> AbstractContextManager:
+    """Within, every BLAS call of this process uses one thread."""
+    return _libraries().limit(limits=1, user_api="blas")
+
+
+def cores() -> int:
+    """Those that this process may use, where the system tells; else all that the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _check(workers: int | None) -> None:
     if workers is not None and workers < 1:
         raise ValueError(f"workers is {workers}, expected at least 1")
@@ -62,8 +72,3 @@ def _check(workers: int | None) -> None:
 def _libraries() -> ThreadpoolController:
     """Looking for the libraries that are loaded takes milliseconds; NumPy's BLAS stays."""
     return ThreadpoolController()
-
-
-def _cores() -> int:
-    """Those that this process may use, where the system tells; else all that the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -3,6 +3,7 @@
 `Classifier` is what all of them have, `ViT` what a Vision Transformer has besides: tokens, attention maps, two heads.
 """
 
+import functools
 import math
 import os
 from collections.abc import Callable
@@ -160,6 +161,10 @@ class Classifier(Model, Generic[C]):
         """Read a model that `save` wrote, or the model in a training checkpoint. Raises ValueError for other files."""
         config, params = load_model(path, cls)
         return cls(config, params=params, device=device)
+
+    def __reduce__(self) -> tuple:
+        """A process of its own gets the numbers, and makes the layers anew."""
+        return functools.partial(type(self), params=self.numpy_arrays(), device=self.device.name), (self.config,)
 
     def __repr__(self) -> str:
         count = sum(math.prod(array.shape) for array in self.params.values())

@@ -29,7 +29,7 @@ def softmax_in_place(x: np.ndarray) -> np.ndarray:
 
     Taking a row's maximum away cancels in the quotient and keeps exp from overflowing. It costs as much as all the rest
     (NumPy is slow along short rows), so it is done only where a number of x is large enough to matter, and then for all
-    rows: a last digit of one row can depend on another. On a GPU it is always done: to look at its numbers would halt it.
+    rows: a last digit of one row can depend on another. A GPU always does it: to look at its numbers would halt it.
     """
     small = isinstance(x, np.ndarray) and x.min() > -SAFE and x.max() < SAFE  # false for NaN
     if not small:

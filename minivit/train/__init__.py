@@ -2,11 +2,11 @@
 
 from .checkpoint import resume, save_checkpoint
 from .config import TrainConfig
+from .evaluation import evaluate
 from .finetuning import FINETUNE, finetune
 from .loop import fit
 from .mnist import TrainResult, train_mnist
 from .probe import PROBE
-from .shards import evaluate
 from .trainer import Trainer
 
 __all__ = [

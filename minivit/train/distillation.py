@@ -4,6 +4,7 @@ The teacher is any function from raw images to logits: another minivit model, a 
 sees what the student sees, the augmented image, so its answers cannot be computed beforehand.
 """
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -33,7 +34,7 @@ def check_teacher(
         raise TypeError(f"the teacher is a {type(teacher).__name__}, expected a callable: raw images -> logits (B, K)")
     if not getattr(model.config, "distilled", False):  # only a ViT's configuration knows of it
         raise ValueError("the student has no distillation token: its configuration needs distilled=True")
-    teacher = _on_raw_images(teacher) if isinstance(teacher, Classifier) else teacher
+    teacher = functools.partial(_answer, teacher) if isinstance(teacher, Classifier) else teacher
     _ask(teacher, as_pixels(images[:2], model.dtype), model)
     return teacher
 
@@ -62,8 +63,8 @@ def distillation_loss_and_grads(
     return float(loss), model.backward_both(dlogits, cache)[0]
 
 
-def _on_raw_images(teacher: Classifier) -> Teacher:
-    return lambda pixels: teacher.device.to_numpy(teacher(teacher.normalize(pixels)))
+def _answer(teacher: Classifier, pixels: np.ndarray) -> np.ndarray:
+    return teacher.device.to_numpy(teacher(teacher.normalize(pixels)))
 
 
 def _ask(teacher: Teacher, pixels: np.ndarray, model: ViT) -> np.ndarray:

@@ -16,8 +16,8 @@ from .checkpoint import read_checkpoint, save_checkpoint
 from .checkpoint import resume as resume_training
 from .config import TrainConfig
 from .distillation import Teacher
+from .evaluation import evaluate
 from .loop import fit
-from .shards import evaluate
 from .trainer import Trainer
 
 _DIGITS = ViTConfig(

@@ -1,74 +1,92 @@
-"""Many cores, the same bits: a batch is cut into fixed shards, each goes forward and backward on a thread of its own.
+"""Many cores, the same bits: a batch is cut into fixed shards, and each goes forward and backward by itself.
 
-The gradients are added in the order of the shards, whoever was first. The threads are those of ../devices/workers.py.
+Whoever takes a shard (a thread, or another process, see processes.py), the gradients are added in the shards' order.
 """
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from ..layers import Arrays
 from ..model import Classifier
-from ..model.images import as_pixels, check_images, check_labels, check_pixels, check_shape
-from ..ops import cross_entropy_forward
+from ..model.images import as_pixels
 from .augment import random_affine
 from .config import TrainConfig
 from .distillation import Teacher, distillation_loss_and_grads
+from .optimizer import FlatParameters
 
 
-def batch_gradients(
-    pool: ThreadPoolExecutor,
-    model: Classifier,
-    flatten: Callable[[dict[str, np.ndarray]], np.ndarray],
-    images: np.ndarray,
-    labels: np.ndarray,
-    config: TrainConfig,
-    seed: tuple[int, ...],
-    teacher: Teacher | None = None,
-) -> tuple[float, np.ndarray, Arrays]:
-    """The mean loss of a batch of raw images (uint8 or in [0, 1]), augmented and with dropout, and its gradient, which
-    `flatten` makes one array (P,) of; and new values of the model's buffers, the mean over the shards, if it has any.
-    With a teacher, the loss is the recipe's distillation loss.
-    Shard i draws from SeedSequence((*seed, i)), whichever thread it runs on.
+class Shard(NamedTuple):
+    """A part of a batch: raw images (uint8 or in [0, 1]) and labels, the seed of its random numbers, and its weight,
+    which is how large a part it is."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    seed: tuple[int, ...]
+    weight: float
+
+
+class Gradient(NamedTuple):
+    """The mean loss, its gradient as one array (P,), and new values of the model's buffers, if it has any."""
+
+    loss: float
+    grads: np.ndarray
+    buffers: Arrays
+
+
+class ShardGradient:
+    """What is done with a shard: augmentation, forward with dropout, backward; all of it times the shard's weight.
+
+    With a teacher, the loss is the recipe's distillation loss. Pickled, it takes the model's numbers along.
     """
-    size = len(images) if model.device.whole_batches else config.shard_size
 
-    def run(shard: int) -> tuple[float, np.ndarray, Arrays]:
-        part = slice(shard * size, (shard + 1) * size)
-        rng = model.device.generator(np.random.SeedSequence((*seed, shard)))
-        pixels = random_affine(as_pixels(images[part], model.dtype), rng, config.shift, config.rotation, config.scale)
-        if teacher is None:
-            loss, grads = model.loss_and_grads(model.normalize(pixels), labels[part], rng, config.label_smoothing)
+    def __init__(self, model: Classifier, config: TrainConfig, teacher: Teacher | None = None) -> None:
+        self.model, self.config, self.teacher = model, config, teacher
+        self.params = FlatParameters(model.params)
+
+    def __call__(self, shard: Shard) -> Gradient:
+        model, config = self.model, self.config
+        rng = model.device.generator(np.random.SeedSequence(shard.seed))
+        pixels = as_pixels(shard.images, model.dtype)
+        pixels = random_affine(pixels, rng, config.shift, config.rotation, config.scale)
+        if self.teacher is None:
+            loss, grads = model.loss_and_grads(model.normalize(pixels), shard.labels, rng, config.label_smoothing)
         else:
-            loss, grads = distillation_loss_and_grads(model, teacher, pixels, labels[part], config, rng)
-        weight = len(pixels) / len(images)  # the mean over the batch is the weighted mean over the shards
-        new = {name: weight * grads[name] for name in model.buffers if name in grads}
-        return weight * loss, weight * flatten(grads), new
+            loss, grads = distillation_loss_and_grads(model, self.teacher, pixels, shard.labels, config, rng)
+        buffers = {name: shard.weight * grads[name] for name in model.buffers if name in grads}
+        flat = self.params.flatten(grads)
+        flat *= shard.weight
+        return Gradient(shard.weight * loss, flat, buffers)
 
-    shards = -(-len(images) // size)
-    losses, grads, buffers = zip(*_map(model, pool)(run, range(shards)), strict=True)
-    return sum(losses), sum(grads), {name: sum(new[name] for new in buffers) for name in buffers[0]}
-
-
-def evaluate(
-    model: Classifier, images: np.ndarray, labels: np.ndarray, workers: int | None = None
-) -> tuple[float, float, np.ndarray]:
-    """Raw images (n, height, width, C) and labels (n,) -> mean loss, accuracy in [0, 1], probabilities (n, K)."""
-    check_dataset(model, images, labels)
-    logits = model.on_raw(model, images, workers)
-    loss, (probabilities, _) = cross_entropy_forward(logits.astype(np.float64), labels)
-    return float(loss), float(np.mean(logits.argmax(axis=1) == labels)), probabilities
+    def __reduce__(self) -> tuple:
+        return type(self), (self.model, self.config, self.teacher)
 
 
-def check_dataset(model: Classifier, images: np.ndarray, labels: np.ndarray) -> None:
-    """Raise, before any work is done, ValueError or TypeError for raw images or labels that the model cannot take."""
-    check_pixels(images)
-    check_shape(images, model.config)  # all of them, so that the error names the shape that was given
-    check_images(model.normalize(images[:1]), model.config, model.dtype)
-    check_labels(labels, len(images), model.config)
+class Pool(Protocol):
+    """Who takes the shards: Python's ThreadPoolExecutor is one."""
+
+    def map(self, task: ShardGradient, shards: Iterable[Shard], /) -> Iterator[Gradient]:
+        """The task's results in the shards' order. Each may be overwritten as soon as the next is asked for."""
 
 
-def _map(model: Classifier, pool: ThreadPoolExecutor) -> Callable:
-    """A GPU is fed from the calling thread, whose device and stream CuPy uses; they are each thread's own."""
-    return map if model.device.threads == 1 else pool.map
+def batch_gradient(
+    pool: Pool, task: ShardGradient, images: np.ndarray, labels: np.ndarray, seed: tuple[int, ...]
+) -> Gradient:
+    """The gradient of a whole batch, whose mean is the weighted mean over the shards: the sum in the shards' order.
+
+    Shard i draws from SeedSequence((*seed, i)), whoever takes it.
+    """
+    device, count = task.model.device, len(images)
+    size = count if device.whole_batches else task.config.shard_size
+    parts = [slice(start, min(start + size, count)) for start in range(0, count, size)]
+    shards = (
+        Shard(images[part], labels[part], (*seed, i), (part.stop - part.start) / count) for i, part in enumerate(parts)
+    )
+    loss, grads, buffers = 0.0, np.zeros_like(task.params.buffer), {}
+    # A GPU is fed from the calling thread, whose device and stream CuPy uses; they are each thread's own.
+    for gradient in (map if device.threads == 1 else pool.map)(task, shards):
+        loss += gradient.loss
+        grads += gradient.grads
+        buffers = {name: buffers.get(name, 0) + value for name, value in gradient.buffers.items()}
+    return Gradient(loss, grads, buffers)

@@ -4,16 +4,16 @@ A batch walks one way: images → augment → shards → model.loss_and_grads �
 """
 
 import operator
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from ..model import Classifier
 from .config import TrainConfig
 from .distillation import Teacher, check_teacher
-from .optimizer import SGD, AdamW, FlatParameters, adamw_update, clip_by_norm
+from .evaluation import check_dataset
+from .optimizer import SGD, AdamW, adamw_update, clip_by_norm
 from .schedule import warmup_cosine
-from .shards import batch_gradients, check_dataset
+from .shards import Pool, ShardGradient, batch_gradient
 
 
 class Trainer:
@@ -44,7 +44,8 @@ class Trainer:
         self.teacher = check_teacher(teacher, model, images, config)
         self.model, self.images, self.labels, self.config = model, images, labels, config
         self.seed, self.data = operator.index(seed), data
-        self.params = FlatParameters(model.params)
+        self.task = ShardGradient(model, config, self.teacher)
+        self.params = self.task.params
         if config.optimizer == "sgd":
             self.optimizer: SGD | AdamW = SGD(self.params, config.momentum, config.weight_decay)
         else:
@@ -70,20 +71,12 @@ class Trainer:
         """Steps done."""
         return self.optimizer.steps
 
-    def step(self, pool: ThreadPoolExecutor) -> float:
+    def step(self, pool: Pool) -> float:
         """One batch, one update. Returns the batch's loss; raises FloatingPointError where it is not finite."""
         step = self.step_count + 1
         batch = self._batch(step)
-        loss, grads, buffers = batch_gradients(
-            pool,
-            self.model,
-            self.params.flatten,
-            self._images[batch],
-            self._labels[batch],
-            self.config,
-            (self.seed, step),
-            self.teacher,
-        )
+        images, labels = self._images[batch], self._labels[batch]
+        loss, grads, buffers = batch_gradient(pool, self.task, images, labels, (self.seed, step))
         if not np.isfinite(loss) or not np.isfinite(grads).all():
             raise FloatingPointError(self._describe_nan(step, loss, grads))
         clip_by_norm(grads, self.config.clip_norm)

@@ -11,8 +11,9 @@ from minivit.model import Classifier
 from minivit.model.model import Model
 from minivit.model.parameters import start
 from minivit.train import resume, save_checkpoint
+from minivit.train.evaluation import evaluate
 from minivit.train.finetuning import for_task
-from minivit.train.shards import batch_gradients, evaluate
+from minivit.train.shards import batch_gradient
 
 CONFIG = ViTConfig(
     image_size=28, patch_size=14, channels=1, classes=10, width=6, depth=1, heads=2, image_mean=0.13, image_std=0.31
@@ -113,7 +114,7 @@ def test_a_batchs_value_is_the_mean_over_its_shards_in_their_order(make):
     trainer = make(TrainConfig(batch_size=40, shard_size=16, shift=0, rotation=0, scale=0))
     model, images, labels = trainer.model, trainer.images[:40], trainer.labels[:40]
     with worker_pool(2) as pool:
-        _, _, new = batch_gradients(pool, model, trainer.params.flatten, images, labels, trainer.config, (3, 1))
+        _, _, new = batch_gradient(pool, trainer.task, images, labels, (3, 1))
     parts, rng = [slice(0, 16), slice(16, 32), slice(32, 40)], np.random.default_rng(0)
     values = [model.loss_and_grads(model.normalize(images[part]), labels[part], rng)[1][MEAN] for part in parts]
     assert len({value.tobytes() for value in values}) == 3

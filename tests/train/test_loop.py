@@ -13,7 +13,8 @@ import pytest
 from minivit import TrainConfig, ViT, fit
 from minivit.devices.workers import worker_pool
 from minivit.train import resume, save_checkpoint
-from minivit.train.shards import batch_gradients, evaluate
+from minivit.train.evaluation import evaluate
+from minivit.train.shards import batch_gradient
 
 
 def run(trainer, digits, **options):
@@ -62,7 +63,7 @@ def test_the_gradient_of_shards_is_that_of_the_batch(make_trainer):
     trainer = make_trainer(recipe=recipe, config=config, dtype=np.float64)
     images, labels = trainer.images[:40], trainer.labels[:40]
     with worker_pool(2) as pool:
-        loss, grads, _ = batch_gradients(pool, trainer.model, trainer.params.flatten, images, labels, recipe, (0, 1))
+        loss, grads, _ = batch_gradient(pool, trainer.task, images, labels, (0, 1))
     expected_loss, expected = trainer.model.loss_and_grads(trainer.model.normalize(images), labels)
     assert abs(loss - expected_loss) < 1e-12
     assert np.abs(grads - trainer.params.flatten(expected)).max() < 1e-12

@@ -1,0 +1,50 @@
+"""Threads or processes: which of them take a run's shards. The result is the same, to the bit."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+from ..devices.memory import keep_freed_memory
+from ..devices.workers import cores, worker_pool
+from .processes import AVAILABLE, process_pool
+from .shards import Pool, ShardGradient
+
+PARALLEL = ("threads", "processes")
+WORTH = 200  # steps: fewer are over before processes have made up for their start, a quarter of a second
+
+
+@contextmanager
+def shard_pools(
+    task: ShardGradient, steps: int, workers: int | None, parallel: str | None
+) -> Iterator[Callable[[], AbstractContextManager[Pool]]]:
+    """What opens the pool for some steps of a run that has so many before it. Between them, and outside, BLAS and the
+    cores are free for other work, such as an evaluation.
+
+    workers: one a core if not given, and no more than a batch has shards. parallel:
+
+    "threads"    of this process, which start at once and share all memory, but wait for each other in Python;
+    "processes"  are faster by a tenth to a third where a step is many small operations, as in minivit's own presets.
+                 Each costs about 30 MB, the parameters and their gradient, and a quarter of a second in the beginning;
+    None         processes where they are likely to win: on a CPU with a worker a shard or more, for 200 steps or more,
+                 and unless there is a teacher, who may know what no other process can.
+
+    On a CPU, malloc keeps what is freed from now on (devices/memory.py), in this process, too.
+    Raises ValueError for another name, or where processes are asked for and cannot be had.
+    """
+    if parallel not in (None, *PARALLEL):
+        raise ValueError(f"parallel is {parallel!r}, expected one of {', '.join(map(repr, PARALLEL))}, or None")
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers is {workers}, expected at least 1")
+    device, config = task.model.device, task.config
+    shards = 1 if device.whole_batches else -(-config.batch_size // config.shard_size)
+    count = min(workers or cores(), shards)
+    if parallel == "processes" and not (AVAILABLE and device.name == "cpu"):
+        raise ValueError("parallel is 'processes', which need device='cpu', and Linux or macOS: use 'threads'")
+    if parallel is None and AVAILABLE and device.name == "cpu" and task.teacher is None:
+        parallel = "processes" if count > 1 and steps >= WORTH else None
+    if device.name == "cpu":
+        keep_freed_memory()
+    if parallel == "processes":
+        with process_pool(task, count) as pool:
+            yield lambda: nullcontext(pool)
+    else:
+        yield lambda: worker_pool(count)

@@ -1,0 +1,208 @@
+"""Several processes: each has an interpreter of its own, so none waits for another's lock. The bits are the threads'.
+
+This process takes shards itself; beside it, workers do, programs of their own (nothing is forked, and no script needs
+`if __name__ == "__main__"`), which end with their pipe. Parameters and gradients lie in memory that all of them share, a
+shard's images go through the pipe.
+"""
+
+import contextlib
+import mmap
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+
+from ..devices.memory import keep_freed_memory
+from ..devices.workers import one_blas_thread
+from ..layers import Arrays
+from .shards import Gradient, Shard, ShardGradient
+
+AVAILABLE = os.name == "posix"  # Windows hands no open file to a new process
+PROGRAM = "import sys; from minivit.train.processes import work; work(*map(int, sys.argv[1:]))"
+SECONDS = 5.0  # that a worker has to end by itself
+
+
+class WorkerError(RuntimeError):
+    """A worker process has ended before its time."""
+
+
+class ProcessPool:
+    """This process and count − 1 workers, which all do one task: `pool.map(task, shards)`, as shards.Pool says.
+
+    A worker costs about 30 MB (a Python with NumPy), the parameters, and what a shard needs. Raises ValueError where the
+    task cannot be sent: its teacher must be a model, or a function that can be imported.
+    """
+
+    def __init__(self, task: ShardGradient, count: int) -> None:
+        self._task, self._workers, self._busy = task, [], deque()
+        with tempfile.TemporaryFile(
+            dir=_in_memory()
+        ) as file:  # it has no name, so nothing is left of it, come what may
+            file.truncate(count * task.params.buffer.nbytes)
+            self._params, *slots = _rows(file.fileno(), count, task.params.buffer)
+            try:
+                message = _pickled(task)
+                for row, slot in enumerate(slots, start=1):
+                    self._workers.append(_Worker(file.fileno(), row, count, slot))
+                for worker in self._workers:
+                    worker.send(message)
+                for worker in self._workers:
+                    worker.receive()
+            except BaseException:
+                self.close()
+                raise
+
+    def map(self, task: ShardGradient, shards: Iterable[Shard]) -> Iterator[Gradient]:
+        if task is not self._task:
+            raise ValueError("these processes were started for another task")
+        while self._busy:  # an exception ended the last call, and nobody waits for the other answers any more
+            with contextlib.suppress(Exception):
+                self._busy.popleft().receive()
+        self._params[:] = task.params.buffer
+        shards = iter(shards)
+        while group := list(islice(shards, 1 + len(self._workers))):
+            mine, *others = group
+            for worker, shard in zip(self._workers, others, strict=False):
+                worker.send(pickle.dumps((shard, task.model.buffers), pickle.HIGHEST_PROTOCOL))
+                self._busy.append(worker)
+            yield task(mine)
+            while self._busy:
+                worker = self._busy.popleft()
+                loss, buffers = worker.receive()
+                yield Gradient(loss, worker.grads, buffers)
+
+    def close(self) -> None:
+        """End the workers: at once those that are still at work."""
+        for worker in self._workers:
+            worker.end(kill=worker in self._busy)
+
+
+@contextlib.contextmanager
+def process_pool(task: ShardGradient, count: int) -> Iterator[ProcessPool]:
+    """A ProcessPool, closed in the end. This process has one BLAS thread meanwhile, as its workers have."""
+    with one_blas_thread(), contextlib.closing(ProcessPool(task, count)) as pool:
+        yield pool
+
+
+class _Worker:
+    """This side of a worker: the pipe to it, and its row of the shared memory, where it leaves its gradients."""
+
+    def __init__(self, memory: int, row: int, rows: int, grads: np.ndarray) -> None:
+        self.grads = grads
+        self._pipe, theirs = Pipe()
+        with theirs:
+            numbers = theirs.fileno(), memory, row, rows
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", PROGRAM, *map(str, numbers)],
+                pass_fds=numbers[:2],
+                stdin=subprocess.DEVNULL,
+                env=_environment(),
+                start_new_session=True,  # Ctrl-C is for this process alone
+            )
+
+    def send(self, message: bytes) -> None:
+        with self._naming_death():
+            self._pipe.send_bytes(message)
+
+    def receive(self) -> tuple[float, Arrays]:
+        """Its answer; an exception of its own is raised here."""
+        with self._naming_death():
+            answer = self._pipe.recv()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def end(self, kill: bool) -> None:
+        self._pipe.close()  # the end of its pipe is the end of a worker
+        if kill:
+            self._process.kill()
+        try:
+            self._process.wait(SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    @contextlib.contextmanager
+    def _naming_death(self) -> Iterator[None]:
+        try:
+            yield
+        except (EOFError, ConnectionError) as error:
+            status = self._process.wait(SECONDS)
+            how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+            why = ", as Linux does where memory runs out" if status == -9 else ""
+            raise WorkerError(
+                f"a worker process {how}{why}: try fewer workers, or threads (parallel='threads')"
+            ) from error
+
+
+def work(pipe: int, memory: int, row: int, rows: int) -> None:
+    """A worker, from its start to its end: first it gets the task, then shards."""
+    keep_freed_memory()
+    with contextlib.suppress(EOFError, ConnectionError), Connection(pipe) as channel:  # nobody is there any more
+        try:
+            task = pickle.loads(channel.recv_bytes())
+            shared = _rows(memory, rows, task.params.buffer)
+            task.model.params.update(task.params.views(shared[0]))
+        except Exception as error:
+            channel.send(ValueError(_cannot_be_sent(error)))
+            return
+        channel.send(None)
+        while True:
+            shard, buffers = pickle.loads(channel.recv_bytes())
+            task.model.buffers |= buffers
+            try:
+                loss, shared[row][:], buffers = task(shard)
+            except Exception as error:
+                channel.send(_sendable(error))
+            else:
+                channel.send((loss, buffers))
+
+
+def _pickled(task: ShardGradient) -> bytes:
+    try:
+        return pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
+    except Exception as error:  # whatever a stranger's __reduce__ raises
+        raise ValueError(_cannot_be_sent(error)) from error
+
+
+def _cannot_be_sent(error: Exception) -> str:
+    return (
+        f"the teacher cannot be sent to worker processes ({error}): make it a function of a module, which they can "
+        "import, or use threads (parallel='threads')"
+    )
+
+
+def _sendable(error: Exception) -> Exception:
+    """The exception itself, where it survives the way; else what it says."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
+
+
+def _rows(file: int, rows: int, like: np.ndarray) -> np.ndarray:
+    """An open file's memory as (rows, P), each row like `like` (P,): what one process writes, all read."""
+    return np.frombuffer(mmap.mmap(file, rows * like.nbytes), like.dtype).reshape(rows, -1)
+
+
+def _in_memory() -> Path | None:
+    """The folder whose files are memory and no disk, where there is one."""
+    folder = Path("/dev/shm")
+    return folder if folder.is_dir() and os.access(folder, os.W_OK) else None
+
+
+def _environment() -> dict[str, str]:
+    """A worker finds what this process can import, and has one thread in any library."""
+    threads = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+    return os.environ | dict.fromkeys(threads, "1") | {"PYTHONPATH": path}
