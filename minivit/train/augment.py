@@ -16,29 +16,37 @@ def random_affine(
     B, height, width, C = images.shape
     y, x = _source_coordinates(images, rng, shift, rotation, scale)
     padded = np.pad(images, ((0, 0), (1, 2), (1, 2), (0, 0)))  # a border of zeros, to which far lookups are clipped
-    y = np.clip(y + 1, 0, height + 1).astype(images.dtype)
-    x = np.clip(x + 1, 0, width + 1).astype(images.dtype)
-    top, left = np.floor(y), np.floor(x)
+    y, x = np.clip(y + 1, 0, height + 1), np.clip(x + 1, 0, width + 1)
+    top, left = y.astype(np.int32), x.astype(np.int32)
     y, x = (y - top)[..., None], (x - left)[..., None]  # where between the four pixels
 
     flat = padded.reshape(-1, C)
     below = width + 3  # from a pixel to the one under it
-    image = np.arange(B, like=images)[:, None, None]
-    corner = (image * (height + 3) + top.astype(np.intp)) * below + left.astype(np.intp)
-    upper = flat[corner] * (1 - x) + flat[corner + 1] * x
-    lower = flat[corner + below] * (1 - x) + flat[corner + below + 1] * x
-    return upper * (1 - y) + lower * y
+    image = np.arange(B, like=images, dtype=np.int32)[:, None, None]
+    corner = (image * (height + 3) + top) * below + left
+    upper = _between(np.take(flat, corner, axis=0), np.take(flat, corner + 1, axis=0), x)
+    lower = _between(np.take(flat, corner + below, axis=0), np.take(flat, corner + below + 1, axis=0), x)
+    return _between(upper, lower, y)
+
+
+def _between(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """From a, at t = 0, to b, at t = 1; b is used up."""
+    b -= a
+    b *= t
+    b += a
+    return b
 
 
 def _source_coordinates(
     images: np.ndarray, rng: np.random.Generator, shift: float, rotation: float, scale: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where each output pixel comes from: rows and columns, (B, height, width) each."""
+    """Where each output pixel comes from: rows and columns, (B, height, width) each, in the images' dtype."""
     B, height, width, _ = images.shape
-    dy, dx = rng.uniform(-shift, shift, (2, B, 1, 1))
+    dy, dx = rng.uniform(-shift, shift, (2, B, 1, 1)).astype(images.dtype)
     angle = np.deg2rad(rng.uniform(-rotation, rotation, (B, 1, 1)))
     factor = 1 / rng.uniform(1 - scale, 1 + scale, (B, 1, 1))  # the lookup goes the other way: larger from closer
-    y = np.arange(height, like=images)[:, None] - (height - 1) / 2  # `like`: where the images are
-    x = np.arange(width, like=images) - (width - 1) / 2
-    cos, sin = factor * np.cos(angle), factor * np.sin(angle)
-    return cos * y + sin * x + (height - 1) / 2 + dy, cos * x - sin * y + (width - 1) / 2 + dx
+    cos, sin = ((factor * f(angle)).astype(images.dtype) for f in (np.cos, np.sin))
+    # from the centre; `like`: where the images are
+    y = np.arange(height, like=images, dtype=images.dtype)[:, None] - (height - 1) / 2
+    x = np.arange(width, like=images, dtype=images.dtype) - (width - 1) / 2
+    return cos * y + sin * x + (dy + (height - 1) / 2), cos * x - sin * y + (dx + (width - 1) / 2)

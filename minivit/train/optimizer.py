@@ -22,9 +22,9 @@ class FlatParameters:
         params.update(self.views(self.buffer))
         self.decay = self.flatten({name: np.full_like(params[name], decays(name, params[name])) for name in self.names})
 
-    def flatten(self, arrays: dict[str, np.ndarray]) -> np.ndarray:
-        """A dict with the parameters' names and shapes -> one array (P,)."""
-        return np.concatenate([arrays[name].ravel() for name in self.names])
+    def flatten(self, arrays: dict[str, np.ndarray], out: np.ndarray | None = None) -> np.ndarray:
+        """A dict with the parameters' names and shapes -> one array (P,), `out` if given."""
+        return np.concatenate([arrays[name].ravel() for name in self.names], out=out)
 
     def views(self, buffer: np.ndarray) -> dict[str, np.ndarray]:
         """The way back: (P,) -> a dict of views."""
@@ -119,8 +119,9 @@ class SGD:
 
 
 def clip_by_norm(grads: np.ndarray, largest: float) -> float:
-    """Scale grads (P,), in place, so that their Euclidean norm is at most `largest`; returns the norm before."""
+    """Scale grads (P,), in place, so that their Euclidean norm is at most `largest`; returns the norm before. They stay
+    as they are where that is not finite."""
     norm = float(np.linalg.norm(grads))
-    if norm > largest:
+    if largest < norm < np.inf:
         grads *= largest / norm
     return norm

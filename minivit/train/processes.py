@@ -1,8 +1,8 @@
 """Several processes: each has an interpreter of its own, so none waits for another's lock. The bits are the threads'.
 
 This process takes shards itself; beside it, workers do, programs of their own (nothing is forked, and no script needs
-`if __name__ == "__main__"`), which end with their pipe. Parameters and gradients lie in memory that all of them share, a
-shard's images go through the pipe.
+`if __name__ == "__main__"`), which end with their pipe. Parameters and gradients lie in memory that all of them share;
+a shard's images go through the pipe.
 """
 
 import contextlib
@@ -38,8 +38,8 @@ class WorkerError(RuntimeError):
 class ProcessPool:
     """This process and count − 1 workers, which all do one task: `pool.map(task, shards)`, as shards.Pool says.
 
-    A worker costs about 30 MB (a Python with NumPy), the parameters, and what a shard needs. Raises ValueError where the
-    task cannot be sent: its teacher must be a model, or a function that can be imported.
+    A worker costs about 30 MB (a Python with NumPy), the parameters, and what a shard needs. Raises ValueError where
+    the task cannot be sent: its teacher must be a model, or a function that can be imported.
     """
 
     def __init__(self, task: ShardGradient, count: int) -> None:
@@ -160,7 +160,7 @@ def work(pipe: int, memory: int, row: int, rows: int) -> None:
             shard, buffers = pickle.loads(channel.recv_bytes())
             task.model.buffers |= buffers
             try:
-                loss, shared[row][:], buffers = task(shard)
+                loss, _, buffers = task(shard, out=shared[row])
             except Exception as error:
                 channel.send(_sendable(error))
             else:

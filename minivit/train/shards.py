@@ -45,7 +45,8 @@ class ShardGradient:
         self.model, self.config, self.teacher = model, config, teacher
         self.params = FlatParameters(model.params)
 
-    def __call__(self, shard: Shard) -> Gradient:
+    def __call__(self, shard: Shard, out: np.ndarray | None = None) -> Gradient:
+        """out: where the gradient is to be written, an array (P,); a new one if not given."""
         model, config = self.model, self.config
         rng = model.device.generator(np.random.SeedSequence(shard.seed))
         pixels = as_pixels(shard.images, model.dtype)
@@ -55,7 +56,7 @@ class ShardGradient:
         else:
             loss, grads = distillation_loss_and_grads(model, self.teacher, pixels, shard.labels, config, rng)
         buffers = {name: shard.weight * grads[name] for name in model.buffers if name in grads}
-        flat = self.params.flatten(grads)
+        flat = self.params.flatten(grads, out)
         flat *= shard.weight
         return Gradient(shard.weight * loss, flat, buffers)
 
@@ -67,7 +68,7 @@ class Pool(Protocol):
     """Who takes the shards: Python's ThreadPoolExecutor is one."""
 
     def map(self, task: ShardGradient, shards: Iterable[Shard], /) -> Iterator[Gradient]:
-        """The task's results in the shards' order. Each may be overwritten as soon as the next is asked for."""
+        """The task's results in the shards' order. All but the first may be overwritten when the next is asked for."""
 
 
 def batch_gradient(
@@ -83,10 +84,11 @@ def batch_gradient(
     shards = (
         Shard(images[part], labels[part], (*seed, i), (part.stop - part.start) / count) for i, part in enumerate(parts)
     )
-    loss, grads, buffers = 0.0, np.zeros_like(task.params.buffer), {}
     # A GPU is fed from the calling thread, whose device and stream CuPy uses; they are each thread's own.
-    for gradient in (map if device.threads == 1 else pool.map)(task, shards):
-        loss += gradient.loss
-        grads += gradient.grads
-        buffers = {name: buffers.get(name, 0) + value for name, value in gradient.buffers.items()}
+    gradients = iter((map if device.threads == 1 else pool.map)(task, shards))
+    loss, grads, buffers = next(gradients)
+    for more in gradients:
+        loss += more.loss
+        grads += more.grads
+        buffers = {name: value + more.buffers[name] for name, value in buffers.items()}
     return Gradient(loss, grads, buffers)

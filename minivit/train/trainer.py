@@ -77,9 +77,9 @@ class Trainer:
         batch = self._batch(step)
         images, labels = self._images[batch], self._labels[batch]
         loss, grads, buffers = batch_gradient(pool, self.task, images, labels, (self.seed, step))
-        if not np.isfinite(loss) or not np.isfinite(grads).all():
-            raise FloatingPointError(self._describe_nan(step, loss, grads))
-        clip_by_norm(grads, self.config.clip_norm)
+        length = clip_by_norm(grads, self.config.clip_norm)
+        if not (np.isfinite(loss) and np.isfinite(length)):
+            raise FloatingPointError(self._describe_nan(step, loss, grads, length))
         self.optimizer.step(grads, self.learning_rate(step))
         self.model.buffers |= buffers  # new arrays: the old ones may be somebody else's, too
         self.epoch_losses.append(loss)
@@ -109,9 +109,10 @@ class Trainer:
             self._order = self.model.device.asarray(stream.permutation(len(self.images)))
         return self._order[place * self.config.batch_size : (place + 1) * self.config.batch_size]
 
-    def _describe_nan(self, step: int, loss: float, grads: np.ndarray) -> str:
+    def _describe_nan(self, step: int, loss: float, grads: np.ndarray, length: float) -> str:
         bad = [name for name, grad in self.params.views(grads).items() if not np.isfinite(grad).all()]
         where = f"; gradients not finite: {', '.join(bad[:4])}{' …' if len(bad) > 4 else ''}" if bad else ""
+        where = where or f"; the gradient's length is {length}"
         return (
             f"the loss is {loss} at step {step} of {self.steps} (epoch {(step - 1) // self.steps_per_epoch + 1}, "
             f"learning rate {self.learning_rate(step):.2g}){where}. The parameters are those of the step before; "
