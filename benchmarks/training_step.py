@@ -6,8 +6,8 @@ Each step: forward, cross-entropy, backward, clipping by norm, AdamW; no augment
 compared before anything is timed. Both use all cores. The sides: threads and processes of minivit's, PyTorch eager and
 compiled, and the model's matrix products alone in NumPy, forward and backward, which no NumPy can beat.
 
-Prints each side's median, and the median and the quartiles of its ratio to PyTorch eager's turn of the same round (below
-1: faster); then the peak of memory (PSS of all its processes), whole and above what the imports take.
+Prints each side's median, and the median and the quartiles of its ratio to PyTorch eager's turn of the same round
+(below 1: faster); then the peak of memory (PSS of all its processes), whole and above what the imports take.
 """
 
 import argparse
@@ -63,7 +63,7 @@ def serve_side(name: str, case: str) -> None:
 
 
 def products(config: ViTConfig, batch: int, shard: int, pool: Executor) -> Callable[[], object]:
-    """All matrix products of a step, forward and backward, and nothing else: a shard a thread, as minivit takes them."""
+    """A step's matrix products, forward and backward, and nothing else: a shard a thread, as minivit takes them."""
     rng = np.random.default_rng(0)
     D, H, M, N, L = config.width, config.heads, config.mlp_width, config.tokens, config.depth
     pixels = config.channels * config.patch_size[0] * config.patch_size[1]

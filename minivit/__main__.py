@@ -52,6 +52,7 @@ def train(args: argparse.Namespace) -> int:
         seed=args.seed,
         epochs=args.epochs,
         workers=args.workers,
+        parallel=args.parallel,
         out=out,
         resume=args.resume,
         download=args.download,
@@ -59,8 +60,9 @@ def train(args: argparse.Namespace) -> int:
         teacher=teacher,
         distillation=args.distillation,
     )
-    print(f"accuracy on images it has not seen: {result.accuracy:.2%}")
-    print("\n".join(f"wrote {path}" for path in result.files))
+    if result.files:  # of several ranks, the first one has written
+        print(f"accuracy on images it has not seen: {result.accuracy:.2%}")
+        print("\n".join(f"wrote {path}" for path in result.files))
     return 0
 
 
@@ -245,7 +247,12 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--epochs", type=_at_least(1), help="instead of the recipe's")
     sub.add_argument("--seed", type=_at_least(0), help="0 if not given")
     sub.add_argument(
-        "--workers", type=_at_least(1), help="threads, one a core if not given; the result is the same for any number"
+        "--workers",
+        type=_at_least(1),
+        help="how many share a batch, one a core if not given; the result is the same for any number",
+    )
+    sub.add_argument(
+        "--parallel", choices=("threads", "processes"), help="what the workers are: the faster if not given"
     )
     sub.add_argument(
         "--out", help="folder for the model, the history, the checkpoint and the pictures; a new one in runs/"

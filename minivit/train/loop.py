@@ -3,7 +3,6 @@
 import io
 import os
 import time
-from typing import NoReturn
 
 import numpy as np
 
@@ -11,7 +10,9 @@ from .checkpoint import save_checkpoint
 from .evaluation import check_dataset, evaluate
 from .interrupt import deferred_interrupt
 from .pools import shard_pools
+from .processes import WorkerError
 from .progress import Progress
+from .ranks import job
 from .trainer import Trainer
 
 
@@ -27,43 +28,56 @@ def fit(
 ) -> list[dict[str, float]]:
     """Train to the end of the recipe, from wherever the trainer stands. Returns its history, one dict an epoch.
 
-    workers, parallel: how many take a batch's shards, and whether as threads or processes: see pools.py, also for what
-    that does to memory. The result does not depend on it.
     After every epoch the model is evaluated on the test images and, where `checkpoint` names a file, the trainer is
-    saved there. Ctrl-C saves it too, after the step in hand, and raises KeyboardInterrupt. The `seconds` of an epoch
-    that was interrupted are those since. A worker process that dies (WorkerError) loses nothing either: the trainer is
-    saved as it was after the last step.
+    saved there. Ctrl-C saves it too, after the step in hand, and raises KeyboardInterrupt. So does a worker process
+    that dies; it raises WorkerError. The `seconds` of an epoch that was interrupted are those since.
+
+    workers, parallel: how many share a batch, and whether they are "threads" or "processes": pools.py has more on both,
+    and on what they do to this process's memory. Started by mpiexec, a run goes over several machines: see ranks.py.
+    The result is the same for all of them, to the bit.
     """
     check_dataset(trainer.model, test_images, test_labels)
-    show = Progress(trainer.steps, trainer.step_count, stream=None if progress else io.StringIO())
-    steps = trainer.steps - trainer.step_count
-    with deferred_interrupt() as interrupted, shard_pools(trainer.task, steps, workers, parallel) as open_pool:
-        for epoch in range(len(trainer.history) + 1, trainer.config.epochs + 1):
-            started, images = time.perf_counter(), 0
-            with open_pool() as pool:
-                while trainer.step_count < epoch * trainer.steps_per_epoch:
-                    loss = trainer.step(pool)
-                    images += trainer.config.batch_size
-                    rate = images / (time.perf_counter() - started)
-                    show.moving(trainer.step_count, epoch, trainer.config.epochs, loss, rate)
-                    if interrupted():
-                        _stop(trainer, checkpoint, show)
-            seconds = time.perf_counter() - started
-            loss, accuracy, _ = evaluate(trainer.model, test_images, test_labels, workers)
-            trainer.end_epoch(
-                test_loss=loss, test_accuracy=accuracy, seconds=seconds, images_per_second=images / seconds
-            )
-            show.epoch(trainer.history[-1], trainer.config.epochs)
-            if checkpoint:
-                save_checkpoint(trainer, checkpoint)
-            if interrupted():
-                _stop(trainer, checkpoint, show)
+    with job(trainer.model.device) as ranks, deferred_interrupt() as interrupted:
+        ranks.check_same("images or labels", [trainer.images, trainer.labels])
+        checkpoint = checkpoint if ranks.first else None
+        show = Progress(trainer.steps, trainer.step_count, None if progress and ranks.first else io.StringIO())
+        workers, left = workers or ranks.workers, trainer.steps - trainer.step_count
+
+        def stop_if_interrupted() -> None:
+            if ranks.any(interrupted()):
+                show.line(f"stopped after step {trainer.step_count} of {trainer.steps}")
+                _save(trainer, checkpoint, show)
+                raise KeyboardInterrupt
+
+        try:
+            with shard_pools(trainer.task, left, workers, parallel) as open_pool:
+                for epoch in range(len(trainer.history) + 1, trainer.config.epochs + 1):
+                    started, images = time.perf_counter(), 0
+                    with open_pool() as pool:
+                        pool = ranks.pool(pool, workers)
+                        while trainer.step_count < epoch * trainer.steps_per_epoch:
+                            loss = trainer.step(pool)
+                            images += trainer.config.batch_size
+                            rate = images / (time.perf_counter() - started)
+                            show.moving(trainer.step_count, epoch, trainer.config.epochs, loss, rate)
+                            stop_if_interrupted()
+                    seconds = time.perf_counter() - started
+                    ranks.check_same("parameters", trainer.model.numpy_arrays().values())
+                    loss, accuracy, _ = ranks.once(lambda: evaluate(trainer.model, test_images, test_labels, workers))
+                    trainer.end_epoch(
+                        test_loss=loss, test_accuracy=accuracy, seconds=seconds, images_per_second=images / seconds
+                    )
+                    show.epoch(trainer.history[-1], trainer.config.epochs)
+                    if checkpoint:
+                        save_checkpoint(trainer, checkpoint)
+                    stop_if_interrupted()
+        except WorkerError:
+            _save(trainer, checkpoint, show)
+            raise
     return trainer.history
 
 
-def _stop(trainer: Trainer, checkpoint: str | os.PathLike | None, show: Progress) -> NoReturn:
-    show.line(f"stopped after step {trainer.step_count} of {trainer.steps}")
+def _save(trainer: Trainer, checkpoint: str | os.PathLike | None, show: Progress) -> None:
     if checkpoint:
         save_checkpoint(trainer, checkpoint)
         show.line(f"saved {checkpoint}")
-    raise KeyboardInterrupt

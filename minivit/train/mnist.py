@@ -18,6 +18,7 @@ from .config import TrainConfig
 from .distillation import Teacher
 from .evaluation import evaluate
 from .loop import fit
+from .ranks import is_first
 from .trainer import Trainer
 
 _DIGITS = ViTConfig(
@@ -51,6 +52,7 @@ def train_mnist(
     seed: int | None = None,
     epochs: int | None = None,
     workers: int | None = None,
+    parallel: str | None = None,
     out: str | os.PathLike | None = None,
     resume: str | os.PathLike | None = None,
     download: bool = False,
@@ -65,7 +67,8 @@ def train_mnist(
     data      "digits", the 10,000 that ship (8,000 to train, 2,000 to test); "full", all 70,000; "fashion"
     seed      of the parameters, the order and the augmentation, 0 if not given
     epochs    instead of the preset's
-    workers   threads, one a core if not given; the result does not depend on it
+    workers   how many share a batch, one a core if not given; the result does not depend on it
+    parallel  "threads" or "processes", what is likely to be faster if not given (see pools.py)
     out       a folder for model.npz, history.json, checkpoint.npz (after every epoch) and pictures
     resume    a checkpoint to go on from, which knows its preset, data, seed and epochs
     download  fetch missing data from the public mirrors (never without this)
@@ -89,6 +92,8 @@ def train_mnist(
         if teacher is not None:
             config, recipe = _distilled(config, recipe, distillation or "hard")
         trainer, digits = _started(config, recipe, data, seed or 0, download, device, teacher)
+    if not is_first():  # of several ranks (ranks.py), the first one writes and prints
+        out, progress = None, False
     checkpoint = Path(out) / "checkpoint.npz" if out else resume
     if out:
         _refuse_to_overwrite(checkpoint, resume)
@@ -97,7 +102,7 @@ def train_mnist(
         print(f"{trainer.model}, {len(digits.train_images):,} images to train, {len(digits.test_images):,} to test")
     test = digits.test_images, digits.test_labels
     try:
-        fit(trainer, *test, workers=workers, checkpoint=checkpoint, progress=progress)
+        fit(trainer, *test, workers=workers, parallel=parallel, checkpoint=checkpoint, progress=progress)
     except KeyboardInterrupt:
         if progress and checkpoint:
             again = " --teacher MODEL" if trainer.teacher else ""
