@@ -41,13 +41,13 @@ class Side:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | (environment or {})
         )
-        self.facts, self.turns, self.peak = self._read(), [], 0
+        self.facts, self.turns, self.peak = self._answer(), [], 0
 
     def turn(self) -> dict[str, float]:
         """One turn: {"ms", "cpu_ms"} of each piece of work."""
         self._process.stdin.write("go\n")
         self._process.stdin.flush()
-        self.turns.append(self._read())
+        self.turns.append(self._answer())
         return self.turns[-1]
 
     def turn_with_memory(self) -> None:
@@ -71,7 +71,7 @@ class Side:
         self._process.stdin.close()
         self._process.wait()
 
-    def _read(self) -> dict:
+    def _answer(self) -> dict:
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError(f"{' '.join(self._process.args)} ended with status {self._process.wait()}")
@@ -80,26 +80,29 @@ class Side:
 
 def proportional_memory(pid: int) -> int:
     """PSS of a process and all that it has started, in bytes (Linux)."""
-    try:
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-        tasks = Path(f"/proc/{pid}/task").iterdir()
-        children = {child for task in tasks for child in (task / "children").read_text().split()}
-    except (OSError, ProcessLookupError):  # it has just ended
-        return 0
-    return 1024 * int(re.search(r"^Pss:\s+(\d+)", text, re.MULTILINE)[1]) + sum(
-        map(proportional_memory, map(int, children))
-    )
+    rollup = _read(f"/proc/{pid}/smaps_rollup")
+    own = re.search(r"^Pss:\s+(\d+)", rollup, re.MULTILINE)
+    return (1024 * int(own[1]) if own else 0) + sum(map(proportional_memory, _children(pid)))
 
 
 def _cpu_seconds() -> float:
     """Of this process and its living children."""
-    return time.process_time() + sum(map(_child_seconds, _children()))
+    return time.process_time() + sum(map(_seconds_of, _children(os.getpid())))
 
 
-def _children() -> list[str]:
-    return [child for task in Path("/proc/self/task").iterdir() for child in (task / "children").read_text().split()]
+def _seconds_of(pid: int) -> float:
+    fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
 
 
-def _child_seconds(pid: str) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def _children(pid: int) -> list[int]:
+    threads = Path(f"/proc/{pid}/task").glob("*")
+    return [int(child) for thread in threads for child in _read(thread / "children").split()]
+
+
+def _read(path: str | Path) -> str:
+    """Nothing, where the process or thread has just ended."""
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from cases import Case
 from torch import nn
 from torch.nn import functional as F
 
@@ -61,17 +62,53 @@ class TorchViT(nn.Module):
 def torch_step(
     model: ViT, config: TrainConfig, images: np.ndarray, labels: np.ndarray, device: str = "cpu", compiled: bool = False
 ) -> Callable[[], float]:
-    """One training step: forward, cross-entropy, backward, clipping by norm, AdamW; no augmentation."""
-    theirs = TorchViT(model).to(device)
+    """One training step on raw images (uint8 or floats in [0, 1]), all of them: forward, cross-entropy, backward,
+    clipping by norm, AdamW; no augmentation."""
+    theirs, images, labels = TorchViT(model).to(device), *(torch.from_numpy(a).to(device) for a in (images, labels))
+    step = _step(theirs, model, config, compiled)
+    return lambda: step(images, labels)
+
+
+def torch_work(model: ViT, case: Case, compiled: bool) -> Callable[[], float]:
+    """A piece of work, as rivals.py has it for minivit."""
+    theirs = TorchViT(model)
+    images, labels = map(torch.from_numpy, case.data(case.images or case.batch))
+    if case.work == "forward":
+        pixels, forward = _normalize(model, images), torch.compile(theirs) if compiled else theirs
+
+        def infer() -> float:
+            with torch.inference_mode():
+                return forward(pixels)[0, 0].item()
+
+        return infer
+    step = _step(theirs, model, case.recipe, compiled)
+    if case.work == "step":
+        return lambda: step(images, labels)
+    tested = len(images) // 4
+
+    def epoch() -> float:
+        order = torch.randperm(len(images))
+        losses = [
+            step(images[part], labels[part], augment=True)
+            for part in order[: len(images) // case.batch * case.batch].split(case.batch)
+        ]
+        with torch.inference_mode():
+            for part in torch.arange(tested).split(500):
+                theirs(_normalize(model, images[part]))
+        return losses[0]
+
+    return epoch
+
+
+def _step(theirs: TorchViT, model: ViT, config: TrainConfig, compiled: bool) -> Callable[..., float]:
     forward = torch.compile(theirs) if compiled else theirs
     decayed = [p for p in theirs.parameters() if p.ndim == 2]
     others = [p for p in theirs.parameters() if p.ndim != 2]
     groups = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=1e-3, weight_decay=config.weight_decay)
-    images, labels = torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)
 
-    def step() -> float:
-        pixels = (images - model.config.image_mean) / model.config.image_std
+    def step(images: torch.Tensor, labels: torch.Tensor, augment: bool = False) -> float:
+        pixels = _normalize(model, _moved(images / 255, config) if augment else images)
         loss = F.cross_entropy(forward(pixels), labels)
         optimizer.zero_grad()
         loss.backward()
@@ -80,3 +117,25 @@ def torch_step(
         return loss.item()
 
     return step
+
+
+def _normalize(model: ViT, images: torch.Tensor) -> torch.Tensor:
+    pixels = images / 255 if images.dtype == torch.uint8 else images
+    return (pixels - model.config.image_mean) / model.config.image_std
+
+
+def _moved(images: torch.Tensor, config: TrainConfig) -> torch.Tensor:
+    """What minivit's random_affine does, by PyTorch's own grid."""
+    B, height, width, _ = images.shape
+
+    def uniform(low: float, high: float) -> torch.Tensor:
+        return torch.rand(B) * (high - low) + low
+
+    angle = torch.deg2rad(uniform(-config.rotation, config.rotation))
+    factor = 1 / uniform(1 - config.scale, 1 + config.scale)
+    cos, sin = factor * angle.cos(), factor * angle.sin()
+    dx = uniform(-config.shift, config.shift) * 2 / width
+    dy = uniform(-config.shift, config.shift) * 2 / height
+    theta = torch.stack((torch.stack((cos, -sin, dx), 1), torch.stack((sin, cos, dy), 1)), 1)
+    grid = F.affine_grid(theta, (B, 1, height, width), align_corners=False)
+    return F.grid_sample(images.permute(0, 3, 1, 2), grid, align_corners=False).permute(0, 2, 3, 1)

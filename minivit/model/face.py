@@ -23,7 +23,9 @@ from .model import Model
 from .parameters import start
 from .vit import encoder, final_norm, vit
 
-SHARD_TOKENS = 800  # in evaluation a CPU's thread takes as many images as have these: products large, memory small
+# In evaluation a CPU's thread takes as many images as have these: products and array calls are large, memory is small.
+SHARD_TOKENS = 800
+SHARD_NUMBERS = 600_000  # of a small model, whose tokens are narrow: the widest that a layer makes of them
 DEVICE_BATCH = 100  # images at a time to a GPU, so that its memory need not grow with their number
 
 
@@ -57,7 +59,8 @@ class Classifier(Model, Generic[C]):
         check_arrays("the dict of params", layers, params)
         super().__init__(layers, params, device)
         self._config = config
-        self._shard = max(1, SHARD_TOKENS // config.tokens)
+        widest = max((p.shape[0] for p in layers.parts[0].parameters if len(p.shape) == 1), default=1)  # biases, norms
+        self._shard = max(1, max(SHARD_TOKENS, SHARD_NUMBERS // widest) // config.tokens)
         self._image_mean, self._image_std = (
             self.constant(np.asarray(value, self.dtype)) for value in (config.image_mean, config.image_std)
         )

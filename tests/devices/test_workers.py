@@ -17,6 +17,7 @@ def test_shards_give_what_the_whole_batch_gives(monkeypatch):
     images = np.random.default_rng(0).standard_normal((7, *TINY.image_shape))
     whole = ViT(TINY, dtype=np.float64)(images)
     monkeypatch.setattr(face, "SHARD_TOKENS", 2 * TINY.tokens)
+    monkeypatch.setattr(face, "SHARD_NUMBERS", 0)
     model = ViT(TINY, dtype=np.float64)
     assert model._shard == 2
     np.testing.assert_allclose(model(images), whole, atol=1e-12)
@@ -24,22 +25,22 @@ def test_shards_give_what_the_whole_batch_gives(monkeypatch):
 
 
 def test_the_number_of_workers_changes_no_bit():
-    raw = np.random.default_rng(0).random((700, *TINY.image_shape))
+    raw = np.random.default_rng(0).random((3000, *TINY.image_shape))
     model = ViT(TINY, dtype=np.float64)
     one, three = (model.on_raw(model.features, raw, workers) for workers in (1, 3))
     np.testing.assert_array_equal(one, three)
 
 
 def test_a_wrong_image_is_named_by_its_place_in_the_batch_not_in_the_shard():
-    images = np.zeros((700, *TINY.image_shape), np.float32)
-    images[650] = np.nan
-    with pytest.raises(ValueError, match="first in image 650 of 700"):
+    images = np.zeros((3000, *TINY.image_shape), np.float32)
+    images[2950] = np.nan
+    with pytest.raises(ValueError, match="first in image 2950 of 3000"):
         ViT(TINY)(images)
 
 
 def test_a_wrong_shape_is_that_of_the_batch_not_of_the_shard():
-    with pytest.raises(ValueError, match=r"images have shape \(700, 9, 9, 1\), expected \(B, 8, 8, 1\)"):
-        ViT(TINY).predict(np.zeros((700, 9, 9, 1)))
+    with pytest.raises(ValueError, match=r"images have shape \(3000, 9, 9, 1\), expected \(B, 8, 8, 1\)"):
+        ViT(TINY).predict(np.zeros((3000, 9, 9, 1)))
     with pytest.raises(TypeError, match="images are a NoneType, expected an array"):
         ViT(TINY).predict(None)
 
