@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from minivit import ViT, ViTConfig, ops
+from minivit import ViT, ViTConfig
 from minivit.devices import get_device
 from minivit.devices.workers import in_shards, worker_pool
 from minivit.model import face
-from minivit.ops import gelu
 
 TINY = ViTConfig(image_size=8, patch_size=4, channels=1, classes=10, width=16, depth=2, heads=2)
 
@@ -68,10 +67,3 @@ def test_a_shard_that_fails_leaves_nothing_locked(error):
         in_shards(get_device("cpu"), fail, np.arange(4), 1, 2)
     with worker_pool(2) as pool:
         assert pool._max_workers == 2
-
-
-def test_gelu_by_blocks_is_gelu(monkeypatch):
-    x = np.random.default_rng(0).standard_normal((11, 9))
-    whole = ops.gelu_forward(x)[0]
-    monkeypatch.setattr(gelu, "BLOCK", 7)
-    np.testing.assert_allclose(ops.gelu_forward(x)[0], whole, atol=1e-15)

@@ -49,3 +49,22 @@ def test_tanh_gelu_is_near_but_not_the_same():
 def test_an_unknown_gelu_is_refused():
     with pytest.raises(ValueError, match='gelu is \'relu\', expected "erf" or "tanh"'):
         ops.gelu_forward(X, "relu")
+
+
+@pytest.mark.parametrize("kind", ["erf", "tanh"])
+def test_gelu_by_tiles_is_gelu(monkeypatch, kind):
+    x = np.random.default_rng(0).standard_normal((11, 9)).T  # not contiguous
+    y, slope = ops.gelu_forward(x, kind)
+    monkeypatch.setattr("minivit.ops.gelu.TILE", 7)
+    tiled, tiled_slope = ops.gelu_forward(x, kind)
+    np.testing.assert_allclose(tiled, y, atol=1e-15)
+    np.testing.assert_allclose(tiled_slope, slope, atol=1e-15)
+    assert tiled.flags.c_contiguous
+
+
+@pytest.mark.parametrize("kind", ["erf", "tanh"])
+def test_float32_follows_float64_for_numbers_of_any_size(kind):
+    x = np.concatenate((np.linspace(-12, 12, 10001), [-1e10, -3e3, 3e3, 1e10])).astype(np.float32)
+    (y, slope), (expected, expected_slope) = ops.gelu_forward(x, kind), ops.gelu_forward(x.astype(np.float64), kind)
+    np.testing.assert_allclose(y, expected, rtol=2e-7, atol=1e-6)
+    np.testing.assert_allclose(slope, expected_slope, atol=2e-6)
