@@ -21,19 +21,13 @@ from ..layers import Chain, Layer, Op, Parameter, Residual
 from ..layers.parts import attention, branch_end, dense, drop, mlp, norm
 from ..model import Classifier
 from ..model.checks import as_pair, check_eyes, check_rates, one_of, positive_int, put, put_float, stages, truth
-from ..model.sizes import IMAGENET, size_by_name
+from ..model.sizes import size_by_name
 from ..model.variants import bias_from_table
 from ..ops.windows import padded
+from .swin_sizes import SIZES
 
 Pair = tuple[int, int]
 
-_T = IMAGENET | dict(width=96, depths=(2, 2, 6, 2), heads=(3, 6, 12, 24))
-_S = _T | dict(depths=(2, 2, 18, 2))
-_B = _S | dict(width=128, heads=(4, 8, 16, 32))
-_L = _S | dict(width=192, heads=(6, 12, 24, 48))
-_384 = dict(image_size=384, window=12, crop=1.0)
-_1K = {"Swin-T": _T, "Swin-S": _S, "Swin-B": _B, "Swin-L": _L, "Swin-B-384": _B | _384, "Swin-L-384": _L | _384}
-SIZES = _1K | {f"{name}-22k": size | dict(classes=21841) for name, size in _1K.items()}  # of ImageNet-22k
 PADDINGS = ("timm", "huggingface")
 
 

@@ -18,7 +18,7 @@ from ..layers import Arrays
 from ..model.parameters import declared
 from ..model.resolution import resize_offsets
 from ..ops import resize_positions_forward
-from .export import read_exported
+from .exporting import read_exported
 from .layout import Layout, check_layout, convolved, count_blocks, fill, mlp_options, same, shape_of, third, torch_piece
 from .opened import Opened, check_options, open_weights
 from .tensor import Tensor

@@ -15,7 +15,7 @@ from ..model.checks import as_pair
 from ..model.resolution import at_resolution
 from ..model.vit import head_names
 from . import google, huggingface, timm, torchvision
-from .export import read_exported
+from .exporting import read_exported
 from .layout import Layout, check_layout, fill
 from .opened import Opened, check_options, open_weights
 from .tensor import Tensor

@@ -49,7 +49,7 @@ def test_what_timm_has_no_names_for_is_refused(tmp_path, name):
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"heads": 5}', '{"norm_eps": "small"}'])
 def test_a_damaged_configuration_in_the_file_is_refused(tmp_path, text):
-    from minivit.weights.export import EXPORTED as ENTRY
+    from minivit.weights.exporting import EXPORTED as ENTRY
     from minivit.weights.safetensors import write_safetensors
 
     export_timm(ViT(ViTConfig(image_size=8, patch_size=4, width=6, depth=1, heads=2)), tmp_path / "a.safetensors")
