@@ -33,7 +33,7 @@ class Member(NamedTuple):
 
     module: str
     config: str
-    weights: str | None = None  # a module with recognise, load, SOURCES and layout; None: there are none
+    weights: str | None = None  # a module with recognise, load, SOURCES and export; None: there are none
 
 
 # Whose a file of weights is, is asked from top to bottom: the ViT's readers look at the fewest names, and come last.

@@ -17,7 +17,8 @@ import numpy as np
 from .convolution import pad
 
 Pair = tuple[int, int]
-APART = -100.0  # Swin's number, not −∞: a weight of e⁻¹⁰⁰ is none
+# Swin has −100. A weight of e⁻¹⁰⁰ is none, but a subnormal float32, with which a CPU takes several times as long.
+APART = -1000.0
 
 
 def windows_forward(
@@ -63,7 +64,7 @@ def padded(grid: Pair, window: Pair) -> Pair:
 
 
 def window_mask(grid: Pair, window: Pair, shift: Pair) -> np.ndarray:
-    """What is added to the scores: −100 between two tokens of a window of which one came around along an axis, and the
+    """What is added to the scores: APART between two tokens of a window of which one came around along an axis, and the
     other did not; else 0.   -> (windows, 1, n, n), n = M_h·M_w, the same for all heads.
 
     Those that came around are the last `shift` places of the rolled grid: the padded one's. (The paper's picture has

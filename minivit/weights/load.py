@@ -4,7 +4,7 @@
     vit.py …     a module a model, found through the family's table. It has
                  recognise(tensors)        the source whose names these are ("timm", …), None for another model's
                  load(path, **options)     the model
-                 SOURCES, layout(config, source)    where each parameter lies in such a source's file, for `export`
+                 SOURCES, export(model, path, source)    whose files it writes, the usual one first
 
 Whose file it is, and how large the model, is found out from the names and shapes inside; what they do not tell, from
 the JSON files beside it, or from the source's conventions. The configuration keeps all of it.

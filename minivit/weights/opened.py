@@ -25,7 +25,7 @@ PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 
 @dataclass(frozen=True)
 class Opened:
-    """A file of published weights."""
+    """A file of published weights; a path, too, for a loader that looks for itself."""
 
     file: Path
     tensors: Mapping[str, Tensor]  # by their names in the file
@@ -33,26 +33,27 @@ class Opened:
     model: str  # whose it is, as the family's table has it: "ViT"
     source: str  # who wrote it: "timm"
 
+    def __fspath__(self) -> str:
+        return str(self.file)
 
-def open_weights(path: "str | os.PathLike | Opened", model: str | None = None) -> Opened:
-    """Look at a file, or the one in a folder. model: the one that it is to be of.
+
+def open_weights(path: str | os.PathLike, expected: str | None = None) -> Opened:
+    """Look at a file, or the one in a folder, unless that was done. expected: the model that it is to be of.
 
     Raises FileNotFoundError, ValueError for a damaged file, and for one of another model or of none.
     """
-    opened = path if isinstance(path, Opened) else _open(path)
-    if model not in (None, opened.model):
-        whose = f"its names are those of a {opened.model} ({opened.source})"
-        raise ValueError(f"{opened.file}: {whose}, expected a {model}: minivit.load_pretrained reads either")
-    return opened
-
-
-def _open(path: str | os.PathLike) -> Opened:
+    if isinstance(path, Opened) and expected == path.model:
+        return path
     file = find_weights(path)
     tensors, beside = _read(file)
     try:
-        return Opened(file, tensors, beside, *whose(tensors))
+        model, source = whose(tensors)
+        if expected not in (None, model):
+            names = f"its names are those of a {model} ({source})"
+            raise ValueError(f"{names}, expected a {expected}: minivit.load_pretrained reads either")
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from error
+    return Opened(file, tensors, beside, model, source)
 
 
 def whose(tensors: Mapping[str, Tensor]) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from ..layers import Arrays
 from ..model.parameters import declared
 from ..model.resolution import resize_offsets
 from ..ops import resize_positions_forward
-from .exporting import read_exported
+from .exporting import read_exported, write_exported
 from .layout import Layout, check_layout, convolved, count_blocks, fill, mlp_options, same, shape_of, third, torch_piece
 from .opened import Opened, check_options, open_weights
 from .tensor import Tensor
@@ -58,7 +58,7 @@ def recognise(tensors: Mapping[str, Tensor]) -> str | None:
     return "Hugging Face" if ends in tensors or f"swin.{ends}" in tensors else None
 
 
-def load(path: str | os.PathLike | Opened, *, dtype: type = np.float32, device: str = "cpu", **config: Any) -> Swin:
+def load(path: str | os.PathLike, *, dtype: type = np.float32, device: str = "cpu", **config: Any) -> Swin:
     """A Swin with the weights of a .safetensors file of timm's, Microsoft's or Hugging Face's, or of the one in a
     folder, which has a config.json.
 
@@ -83,9 +83,9 @@ def load(path: str | os.PathLike | Opened, *, dtype: type = np.float32, device: 
     return Swin(target, params=_parameters(layout, stored, target, tensors, dtype), device=device)
 
 
-def layout(model: Swin, source: str) -> Layout:
-    """Where each parameter lies in a file of this source."""
-    return _layout(model.config, _renamer(source, "swin."))
+def export(model: Swin, path: str | os.PathLike, source: str) -> None:
+    """Write a Swin as one of SOURCES has it: see minivit.export."""
+    write_exported(path, _layout(model.config, _renamer(source, "swin.")), model)
 
 
 def _renamer(source: str, prefix: str) -> Callable[[str], str | tuple[str, ...]]:

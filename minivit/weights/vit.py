@@ -15,9 +15,9 @@ from ..model.checks import as_pair
 from ..model.resolution import at_resolution
 from ..model.vit import head_names
 from . import google, huggingface, timm, torchvision
-from .exporting import read_exported
+from .exporting import read_exported, write_exported
 from .layout import Layout, check_layout, fill
-from .opened import Opened, check_options, open_weights
+from .opened import check_options, open_weights
 from .tensor import Tensor
 from .told import read_told
 from .torch_names import torch_layout
@@ -41,7 +41,7 @@ def recognise(tensors: Mapping[str, Tensor]) -> str | None:
 
 
 def load(
-    path: str | os.PathLike | Opened,
+    path: str | os.PathLike,
     heads: int | None = None,
     *,
     dtype: type = np.float32,
@@ -72,17 +72,18 @@ def load(
     return ViT(target, params=params, device=device)
 
 
-def layout(model: ViT, source: str) -> Layout:
-    """Where each parameter lies in a file of timm's. Raises ValueError for what has no name there."""
+def export(model: ViT, path: str | os.PathLike, source: str) -> None:
+    """Write a ViT as timm has it: see minivit.export."""
     config = model.config
     for name, value, known in (("position", config.position, "1d"), ("attention", config.attention, "full")):
         if value != known:
-            raise ValueError(f"{source} has no names for {name} {value!r}, only for {known!r}")
+            named = f"{source} has no names for {name} {value!r}, only for {known!r}"
+            raise ValueError(f"{path} cannot be written: {named}")
     # Class tokens without positions are timm's no_embed_class, as DeiT III and DINOv2 with registers have it.
     prefix_rows = not config.position_prefix or bool(
         model.numpy_params()["pos_embed"][:, : config.position_prefix].any()
     )
-    return torch_layout(config, prefix_rows, lambda name: timm.stem_name(name, config.stem))
+    write_exported(path, torch_layout(config, prefix_rows, lambda name: timm.stem_name(name, config.stem)), model)
 
 
 def _told(file: Path, beside: Any, options: dict[str, Any]) -> tuple[dict[str, Any], Any, Any]:

@@ -26,7 +26,7 @@ def test_a_row_leads_to_all_that_it_names(name):
     assert family.kind_of(config) is kind
     if member.weights:
         known = family.weights(name)
-        assert family.loader(name) is known.load and all(map(callable, (known.recognise, known.layout)))
+        assert family.loader(name) is known.load and all(map(callable, (known.recognise, known.export)))
         assert known.SOURCES
 
 

@@ -160,7 +160,7 @@ def test_what_is_not_written(tmp_path):
     model = load_pretrained(FILE)
     with pytest.raises(ValueError, match="source is 'Google', expected one of 'timm', 'Microsoft', 'Hugging Face'"):
         export(model, tmp_path / "m.safetensors", "Google")
-    with pytest.raises(ValueError, match=r"m\.bin cannot be written: it is to be a \.safetensors file"):
+    with pytest.raises(ValueError, match=r"m\.bin is to be a \.safetensors file"):
         export(model, tmp_path / "m.bin")
     assert not list(tmp_path.iterdir())
 
