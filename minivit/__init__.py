@@ -11,9 +11,10 @@ import numpy as np  # noqa: F401  everything here needs it: say so at once where
 
 __version__ = "0.1.0"
 __all__ = [
-    "TrainConfig", "Trainer", "ViT", "ViTConfig", "__version__", "check", "count_parameters", "data", "devices", "draw",
-    "emulator", "evaluate", "export_timm", "family", "finetune", "fit", "gradcheck", "inspect", "layers", "load_mnist",
-    "load_pretrained", "model", "ops", "proof", "resume", "save_checkpoint", "train", "train_mnist", "weights",
+    "Swin", "SwinConfig", "TrainConfig", "Trainer", "ViT", "ViTConfig", "__version__", "check", "count_parameters",
+    "data", "devices", "draw", "emulator", "evaluate", "export", "export_timm", "family", "finetune", "fit",
+    "gradcheck", "inspect", "layers", "load", "load_mnist", "load_pretrained", "model", "ops", "proof", "resume",
+    "save_checkpoint", "train", "train_mnist", "weights",
 ]  # fmt: skip
 
 if TYPE_CHECKING:  # what type checkers and editors see; Python itself goes on below
@@ -34,15 +35,17 @@ if TYPE_CHECKING:  # what type checkers and editors see; Python itself goes on b
         weights,
     )
     from .data import load_mnist
-    from .model import ViT, ViTConfig, count_parameters
+    from .family import Swin, SwinConfig, count_parameters, load
+    from .model import ViT, ViTConfig
     from .train import TrainConfig, Trainer, evaluate, finetune, fit, resume, save_checkpoint, train_mnist
-    from .weights import export_timm, load_pretrained
+    from .weights import export, export_timm, load_pretrained
 else:
     _HOMES = {
         "data": {"load_mnist"},
-        "model": {"ViT", "ViTConfig", "count_parameters"},
+        "family": {"Swin", "SwinConfig", "count_parameters", "load"},
+        "model": {"ViT", "ViTConfig"},
         "train": {"TrainConfig", "Trainer", "evaluate", "finetune", "fit", "resume", "save_checkpoint", "train_mnist"},
-        "weights": {"export_timm", "load_pretrained"},
+        "weights": {"export", "export_timm", "load_pretrained"},
     }
 
     def __getattr__(name):

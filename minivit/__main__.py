@@ -41,13 +41,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def train(args: argparse.Namespace) -> int:
-    """Train a ViT on handwritten digits, from those that ship with minivit."""
+    """Train a small model, a ViT unless told otherwise, on handwritten digits, from those that ship with minivit."""
     from .train import train_mnist
 
     teacher = _load(args.teacher, args.device) if args.teacher else None
-    out = args.out or (Path(args.resume).parent if args.resume else _new_folder(args.preset, args.data))
+    out = args.out or (Path(args.resume).parent if args.resume else _new_folder(args))
     result = train_mnist(
         args.preset,
+        architecture=args.architecture,
         data=args.data,
         seed=args.seed,
         epochs=args.epochs,
@@ -167,8 +168,8 @@ def _read(args: argparse.Namespace) -> "tuple[ViT, np.ndarray]":
 
 
 def _load(path: str, device: str, heads: int | None = None, image_size: list[int] | None = None) -> "ViT":
-    """minivit's own file, or a published model's; the last two are for these alone."""
-    from .model import ViT
+    """Any model: minivit's own file, or a published one's; the last two are for these alone."""
+    from . import load, load_pretrained
     from .model.files import CONFIG
 
     if zipfile.is_zipfile(path):
@@ -176,15 +177,15 @@ def _load(path: str, device: str, heads: int | None = None, image_size: list[int
             if f"{CONFIG}.npy" in archive.namelist():
                 if heads is not None or image_size is not None:
                     raise ValueError("--heads and --image-size are for published models: minivit's own have theirs")
-                return ViT.load(path, device=device)
-    from . import load_pretrained
-
+                return load(path, device)
     return load_pretrained(path, heads, device=device, **({} if image_size is None else {"image_size": image_size}))
 
 
-def _new_folder(preset: str | None, data: str | None) -> Path:
+def _new_folder(args: argparse.Namespace) -> Path:
     """runs/NAME, or runs/NAME-2 and so on: an earlier run is never overwritten."""
-    name = preset or "default" if data in (None, "digits") else "-".join(filter(None, (data, preset)))
+    architecture = None if args.architecture == "vit" else args.architecture
+    data = None if args.data == "digits" else args.data
+    name = "-".join(filter(None, (architecture, data, args.preset))) or "default"
     number, folder = 1, Path("runs") / name
     while folder.exists():
         number += 1
@@ -238,7 +239,8 @@ def _parser() -> argparse.ArgumentParser:
 
     sets = ("digits", "full", "fashion")
     sub = add("train", train)
-    sub.add_argument("preset", nargs="?", choices=("quick", "default", "full"), help="the recipe")
+    sub.add_argument("preset", nargs="?", choices=("quick", "default", "full"), help="a vit's recipe")
+    sub.add_argument("--architecture", choices=("vit", "hybrid", "swin"), help="the model, a vit if not given")
     sub.add_argument("--data", choices=sets, help="the 10,000 digits that ship (if not given), or a full set")
     sub.add_argument(
         "--download", action="store_true", help="fetch a full set from the public mirrors if it is missing"

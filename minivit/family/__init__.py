@@ -1,12 +1,27 @@
-"""The family: further models of images, each described in a file of its own in the layers of ../layers.
+"""The family: further models, each described in a file of its own in the layers of ../layers.
 
-They have the face of a ViT (model/face.py). All that others know of them is this table; what stands in it is loaded
-when it is used: `minivit.family.Swin`, `family.loader("Swin")`.
+All that others know of them is the table MEMBERS, and what stands in it is loaded when it is used:
+
+    minivit.family.Swin, SwinConfig    the class and its configuration          module, config
+    kind("Swin"), kind_of(config)      the class by its name, by a configuration
+    load(path)                         a file that a model saved, whichever it is of
+    count_parameters(config)           of any configuration
+    loader("Swin")                     what reads its published weights         weights: see ../weights/load.py
+
+A member is added by its file here, by one in ../weights where it has published weights, and by a row of the table. Its
+class has a Config and `describe` (configuration -> layers); one that looks at images is a Classifier (model/face.py),
+and has all the rest from there. A row in ../train/recipes.py trains it on digits. docs/extend.md goes through it.
 """
 
+import math
+import os
 from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..files import read_npz
+from ..model.files import model_name, parse_model
 
 if TYPE_CHECKING:  # what type checkers and editors see; Python itself looks in the table below
     from .swin import Swin as Swin
@@ -14,27 +29,72 @@ if TYPE_CHECKING:  # what type checkers and editors see; Python itself looks in 
 
 
 class Member(NamedTuple):
-    """Where to find a model's class, its configuration, and the function that reads its published weights."""
+    """Where to find a model's class, the name of its configuration's, and what knows its published weights."""
 
     module: str
     config: str
-    loader: str
+    weights: str | None = None  # a module with recognise, load, SOURCES and export; None: there are none
 
 
+# Whose a file of weights is, is asked from top to bottom: the ViT's readers look at the fewest names, and come last.
 MEMBERS = {
-    "Swin": Member("minivit.family.swin", "SwinConfig", "minivit.weights.swin.load_swin_timm"),
+    "Swin": Member("minivit.family.swin", "SwinConfig", "minivit.weights.swin"),
+    "ViT": Member("minivit.model", "ViTConfig", "minivit.weights.vit"),
 }
 _HOMES = {name: member.module for kind, member in MEMBERS.items() for name in (kind, member.config)}
-__all__ = ["MEMBERS", "loader", *_HOMES]
+__all__ = ["MEMBERS", "count_parameters", "kind", "kind_of", "load", "loader", "weights", *_HOMES]
+
+
+def kind(name: str) -> type:
+    """A model's class by its name. Raises ValueError for an unknown one."""
+    if name not in MEMBERS:
+        raise ValueError(f"the family has no {name!r}, expected one of {', '.join(MEMBERS)}")
+    return getattr(import_module(MEMBERS[name].module), name)
+
+
+def kind_of(config: Any) -> type:
+    """The class of the model that a configuration is of. Raises TypeError for what is none."""
+    named = type(config).__name__
+    for name, member in MEMBERS.items():
+        if member.config == named and isinstance(config, kind(name).Config):
+            return kind(name)
+    expected = ", ".join(member.config for member in MEMBERS.values())
+    raise TypeError(f"config is a {named}, expected one of {expected}")
+
+
+def load(path: str | os.PathLike, device: str = "cpu") -> Any:
+    """Read a model that `save` wrote, or the model in a training checkpoint, by the class that the file names.
+
+    Raises FileNotFoundError, and ValueError for a file that is none (published weights: minivit.load_pretrained).
+    """
+    arrays = read_npz(path)
+    try:
+        found = kind(model_name(arrays))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    config, params = parse_model(path, arrays, found)
+    return found(config, params=params, device=device)
+
+
+def count_parameters(config: Any) -> int:
+    """The number of parameters (buffers are none) of any model's configuration, without allocating the model."""
+    layers = kind_of(config).describe(config)
+    shapes = {p.name: p.shape for p in layers.parameters if not (p.fixed or p.buffer)}
+    return sum(map(math.prod, shapes.values()))
+
+
+def weights(name: str) -> ModuleType:
+    """The module that knows a model's published weights. Raises ValueError for an unknown one, and for one without."""
+    module = MEMBERS[kind(name).__name__].weights
+    if module is None:
+        raise ValueError(f"no published weights of a {name} are known")
+    return import_module(module)
 
 
 def loader(name: str) -> Callable:
-    """The function (path, **options) -> model that reads published weights of this model. Raises ValueError for an
-    unknown one."""
-    if name not in MEMBERS:
-        raise ValueError(f"the family has no {name!r}, expected one of {', '.join(MEMBERS)}")
-    module, _, function = MEMBERS[name].loader.rpartition(".")
-    return getattr(import_module(module), function)
+    """The function (path, **options) -> model that reads published weights of this model and of no other. Raises
+    ValueError for an unknown one."""
+    return weights(name).load
 
 
 def __getattr__(name: str) -> type:

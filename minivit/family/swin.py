@@ -6,7 +6,8 @@
     logits = mean(LN(z)) W + b                                             features, head
 
 There is no class token, and no position but the bias on the scores (ops/windows.py has what is new, model/variants.py
-the bias). The numbers and the names are timm's.
+the bias). The names are timm's; the numbers are timm's, Microsoft's and Hugging Face's, which part where windows do not
+divide a map: see `padding`.
 """
 
 import dataclasses
@@ -19,19 +20,15 @@ from .. import ops
 from ..layers import Chain, Layer, Op, Parameter, Residual
 from ..layers.parts import attention, branch_end, dense, drop, mlp, norm
 from ..model import Classifier
-from ..model.checks import as_pair, check_eyes, check_rates, positive_int, put, put_float, stages, truth
-from ..model.sizes import IMAGENET, size_by_name
+from ..model.checks import as_pair, check_eyes, check_rates, one_of, positive_int, put, put_float, stages, truth
+from ..model.sizes import size_by_name
 from ..model.variants import bias_from_table
 from ..ops.windows import padded
+from .swin_sizes import SIZES
 
 Pair = tuple[int, int]
 
-SIZES = {
-    "Swin-T": IMAGENET | dict(width=96, depths=(2, 2, 6, 2), heads=(3, 6, 12, 24)),
-    "Swin-S": IMAGENET | dict(width=96, depths=(2, 2, 18, 2), heads=(3, 6, 12, 24)),
-    "Swin-B": IMAGENET | dict(width=128, depths=(2, 2, 18, 2), heads=(4, 8, 16, 32)),
-    "Swin-L": IMAGENET | dict(width=192, depths=(2, 2, 18, 2), heads=(6, 12, 24, 48)),
-}
+PADDINGS = ("timm", "huggingface")
 
 
 @dataclass(frozen=True)
@@ -60,9 +57,16 @@ class SwinConfig:
     depths               blocks of each stage
     heads                attention heads of each stage; they divide its width
     window               a window's side in tokens; where a map is not larger, one window takes all of it
+    padding              where windows do not divide a map: "timm" shifts it, then adds zeros, and for each axis by
+                         itself makes a window no larger than the map, which is then not shifted; "huggingface" adds
+                         zeros, then shifts, and where either side is no larger than the (square) window, the smaller
+                         one is the window's side both ways, and nothing is shifted
+    absolute_position    True: a learned position for each token of the first map, besides the bias
     mlp_ratio            numbers a token inside the MLP, by its width
     qkv_bias             True: queries, keys and values have a bias
     norm_eps             ε of LayerNorm, added to the variance
+    embed_eps            the same of the norms in the embedding and in merging; None: norm_eps. (Hugging Face's
+                         layer_norm_eps does not reach these, which have 1e-5)
     dropout              rate in [0, 1), after every dense layer but qkv, and after the embedding
     attention_dropout    rate in [0, 1), of the attention weights
     drop_path            rate in [0, 1) of the last block; it rises linearly from 0 at the first
@@ -84,9 +88,12 @@ class SwinConfig:
     depths: tuple[int, ...] = (2, 2, 6, 2)
     heads: tuple[int, ...] = (3, 6, 12, 24)
     window: int | Pair = 7
+    padding: str = "timm"
+    absolute_position: bool = False
     mlp_ratio: float = 4.0
     qkv_bias: bool = True
     norm_eps: float = 1e-5
+    embed_eps: float | None = None
     dropout: float = 0.0
     attention_dropout: float = 0.0
     drop_path: float = 0.0
@@ -98,23 +105,30 @@ class SwinConfig:
 
     @classmethod
     def from_name(cls, name: str, **changes: object) -> "SwinConfig":
-        """A published model's configuration, with `changes`: Swin-T, Swin-S, Swin-B or Swin-L."""
+        """A published model's configuration, with `changes`: Swin-T, -S, -B or -L, for 384 pixels "Swin-B-384" and
+        "Swin-L-384", and each of ImageNet-22k's 21,841 classes, "Swin-T-22k"."""
         return cls(**size_by_name(name, SIZES) | changes)
 
     def __post_init__(self) -> None:
         check_eyes(self)
         check_rates(self)
         truth("qkv_bias", self.qkv_bias)
+        truth("absolute_position", self.absolute_position)
+        one_of("padding", self.padding, PADDINGS)
         put(self, positive_int, "width")
         put(self, as_pair, "window")
         put(self, lambda name, value: stages(name, value, "a number for each stage, such as (2, 2, 6, 2)"), "depths")
         put(self, lambda name, value: stages(name, value, "a number for each stage, such as (3, 6, 12, 24)"), "heads")
         put_float(self, "a positive number", lambda eps: eps > 0, "norm_eps")
+        if self.embed_eps is not None:
+            put_float(self, "a positive number, or None", lambda eps: eps > 0, "embed_eps")
         wide_enough = "a positive number (width · mlp_ratio ≥ 1)"
         put_float(self, wide_enough, lambda ratio: 1 <= self.width * ratio < 2**63, "mlp_ratio")
         self._check_fit()
 
     def _check_fit(self) -> None:
+        if self.padding == "huggingface" and self.window[0] != self.window[1]:
+            raise ValueError(f"window is {self.window}, expected a square one for padding 'huggingface'")
         for side, patch, axis in zip(self.image_size, self.patch_size, ("height", "width"), strict=True):
             if side % patch:
                 raise ValueError(f"patches do not divide the image: {axis} {side} is not a multiple of {patch}")
@@ -126,16 +140,21 @@ class SwinConfig:
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """The pyramid. A merging halves the map, and an odd side is rounded up; timm, whose numbers these are, chooses
-        windows and shifts by the side rounded down, for each axis by itself."""
+        """The pyramid. A merging halves the map, and an odd side is rounded up."""
         patches, made = [side // patch for side, patch in zip(self.image_size, self.patch_size, strict=True)], []
         for s, (depth, heads) in enumerate(zip(self.depths, self.heads, strict=True)):
             grid = tuple(-(-side // 2**s) for side in patches)
-            sides = [max(1, side // 2**s) for side in patches]
-            window = tuple(map(min, sides, self.window))
-            shift = tuple(0 if side <= m else m // 2 for side, m in zip(sides, self.window, strict=True))
-            made.append(Stage(grid, self.width * 2**s, heads, depth, window, shift))
+            # timm chooses windows and shifts by the side rounded down.
+            sides = grid if self.padding == "huggingface" else tuple(max(1, side // 2**s) for side in patches)
+            made.append(Stage(grid, self.width * 2**s, heads, depth, *self._window_and_shift(sides)))
         return tuple(made)
+
+    def _window_and_shift(self, sides: Pair) -> tuple[Pair, Pair]:
+        """Those of a map with these sides."""
+        if self.padding == "huggingface" and min(sides) <= self.window[0]:
+            return (min(sides),) * 2, (0, 0)
+        shift = tuple(0 if side <= m else m // 2 for side, m in zip(sides, self.window, strict=True))
+        return tuple(map(min, sides, self.window)), shift
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -185,10 +204,12 @@ def encoder(config: SwinConfig) -> Chain:
 def embedding(config: SwinConfig) -> list[Layer]:
     """images (B, height, width, C) -> (B, N, D)."""
     D, (ph, pw) = config.width, config.patch_size
+    positions = Parameter("absolute_pos_embed", (1, config.tokens, D), std=0.02)
     return [
         Op("patchify", patch_size=config.patch_size),  # (B, N, P·P·C)
         dense("patch_embed.proj", ph * pw * config.channels, D),  # (B, N, D)
-        norm("patch_embed.norm", D, config.norm_eps),
+        norm("patch_embed.norm", D, embed_eps(config)),
+        *([Op("add_position", positions)] if config.absolute_position else []),
         *drop(config.dropout),
     ]
 
@@ -199,6 +220,7 @@ def block(config: SwinConfig, stage: Stage, s: int, i: int) -> Chain:
     end = branch_end(name, D, None, config.dropout, config.drop_path_rate(sum(config.depths[:s]) + i))
     shift = stage.shift if i % 2 else (0, 0)
     place = dict(grid=stage.grid, window=stage.window, shift=shift)
+    place |= dict(pad_first=True) if config.padding == "huggingface" else {}
     bias = window_bias(f"{name}.attn", stage, shift)
     return Chain(
         Residual(
@@ -237,9 +259,14 @@ def merging(config: SwinConfig, name: str, above: Stage) -> Chain:
     D = above.width
     return Chain(
         Op("merge_patches", grid=above.grid),  # (B, N/4, 4D)
-        norm(f"{name}.norm", 4 * D, config.norm_eps),
+        norm(f"{name}.norm", 4 * D, embed_eps(config)),
         dense(f"{name}.reduction", 4 * D, 2 * D, bias=False),
     )
+
+
+def embed_eps(config: SwinConfig) -> float:
+    """ε of the norms that stand outside the blocks, but for the last."""
+    return config.norm_eps if config.embed_eps is None else config.embed_eps
 
 
 def features(config: SwinConfig) -> Chain:
@@ -253,7 +280,11 @@ def head(config: SwinConfig) -> list[Layer]:
 
 
 class Swin(Classifier[SwinConfig]):
-    """A Swin Transformer: `logits = model(images)`. Its arguments are a ViT's."""
+    """A Swin Transformer: `logits = model(images)`.
+
+    config: the architecture; seed, init, dtype, device, or the parameters themselves, as for a ViT: see
+    help(minivit.ViT). A model with published weights is had by minivit.load_pretrained.
+    """
 
     Config = SwinConfig
     describe = staticmethod(swin)

@@ -4,7 +4,7 @@ or say what is wrong."""
 import math
 from collections.abc import Callable
 from numbers import Real
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -15,6 +15,8 @@ MOST_STAGES = 8  # of a ResNet or a pyramid; each doubles the channels
 class Configuration(Protocol):
     """What the rest of the house asks of a model's configuration, whichever architecture it is of."""
 
+    @classmethod
+    def from_name(cls, name: str, **changes: Any) -> Self: ...  # a published model's
     @property
     def image_shape(self) -> tuple[int, int, int]: ...  # (height, width, C)
     @property

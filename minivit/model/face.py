@@ -169,6 +169,21 @@ class Classifier(Model, Generic[C]):
         """A process of its own gets the numbers, and makes the layers anew."""
         return functools.partial(type(self), params=self.numpy_arrays(), device=self.device.name), (self.config,)
 
+    @classmethod
+    def from_name(
+        cls,
+        name: str,
+        *,
+        seed: int = 0,
+        dtype: type = np.float32,
+        init: str = "timm",
+        device: str = "cpu",
+        **changes: Any,
+    ) -> Self:
+        """A published model's architecture with fresh parameters: its configuration's from_name, with `changes`. (Its
+        trained weights must be had from their publisher: minivit.load_pretrained.)"""
+        return cls(cls.Config.from_name(name, **changes), seed, dtype, init, device=device)
+
     def __repr__(self) -> str:
         count = sum(math.prod(array.shape) for array in self.params.values())
         return f"{type(self).__name__}({self.config.summary}, {count:,} parameters, {self.dtype})"

@@ -44,14 +44,20 @@ def load_model(path: str | os.PathLike, kind: Kind) -> tuple[Any, Arrays]:
     return parse_model(path, read_npz(path), kind)
 
 
+def model_name(arrays: Arrays) -> str:
+    """The name of the class of the model that a file's arrays are of."""
+    return str(arrays.get(MODEL, "ViT"))
+
+
 def parse_model(path: str | os.PathLike, arrays: Arrays, kind: Kind) -> tuple[Any, Arrays]:
     """`load_model`, of a file's arrays that were read before. They keep the order of the file."""
     if CONFIG not in arrays:
         raise ValueError(
-            f"{path} is not a minivit model: it has no entry {CONFIG!r} (it has {', '.join(sorted(arrays)[:5])} …)"
+            f"{path} is not a minivit model: it has no entry {CONFIG!r} (it has {', '.join(sorted(arrays)[:5])} …); "
+            "published weights are read by minivit.load_pretrained"
         )
-    if (model := str(arrays.get(MODEL, "ViT"))) != kind.__name__:
-        raise ValueError(f"{path} holds a {model}, expected a {kind.__name__}: load it with {model}.load")
+    if (model := model_name(arrays)) != kind.__name__:
+        raise ValueError(f"{path} holds a {model}, expected a {kind.__name__}: read it with minivit.load")
     try:
         options = json.loads(str(arrays[CONFIG]))
         if not isinstance(options, dict):

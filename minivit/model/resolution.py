@@ -34,7 +34,7 @@ def _at_grid(name: str, array: np.ndarray, config: ViTConfig, grid: tuple[int, i
     if name == "pos_embed.column":
         return _resize_axis(array, grid[1], method)
     if name.endswith(".relative_position_bias_table"):
-        return _resize_offsets(array, config.grid, grid, method)
+        return resize_offsets(array, config.grid, grid, method)
     return array
 
 
@@ -43,7 +43,7 @@ def _resize_axis(table: np.ndarray, new: int, method: str) -> np.ndarray:
     return np.asarray(resize_matrix(len(table), new, method), table.dtype, like=table) @ table
 
 
-def _resize_offsets(table: np.ndarray, old: tuple[int, int], new: tuple[int, int], method: str) -> np.ndarray:
+def resize_offsets(table: np.ndarray, old: tuple[int, int], new: tuple[int, int], method: str) -> np.ndarray:
     """A relative table (entries, H) is a picture too, of the (2gh−1) x (2gw−1) offsets; offset 0 stays in its middle.
     Swin resizes it so (arXiv 2103.14030). The class token's three entries, at the end, are no offsets, and stay."""
     old, new = (tuple(2 * side - 1 for side in grid) for grid in (old, new))

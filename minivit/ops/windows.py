@@ -7,8 +7,9 @@ keeps them apart (Swin, Liu et al., arXiv 2103.14030, section 3.2, figure 4):
 
     windows → self-attention, bias + mask on its scores → unwindows
 
-A grid that windows do not divide is continued by zeros below and on the right, after the roll, as timm does it. No mask
-hides these tokens; what comes out for them is thrown away. merge_patches is what stands between two stages.
+A grid that windows do not divide is continued by zeros below and on the right: after the roll, as timm does it, or
+before (pad_first), as Hugging Face. No mask hides these tokens; what comes out for them is thrown away. merge_patches
+is what stands between two stages.
 """
 
 import numpy as np
@@ -16,18 +17,23 @@ import numpy as np
 from .convolution import pad
 
 Pair = tuple[int, int]
-APART = -100.0  # Swin's number, not −∞: a weight of e⁻¹⁰⁰ is none
+# Swin has −100. A weight of e⁻¹⁰⁰ is none, but a subnormal float32, with which a CPU takes several times as long.
+APART = -1000.0
 
 
-def windows_forward(x: np.ndarray, grid: Pair, window: Pair, shift: Pair = (0, 0)) -> tuple[np.ndarray, tuple]:
+def windows_forward(
+    x: np.ndarray, grid: Pair, window: Pair, shift: Pair = (0, 0), pad_first: bool = False
+) -> tuple[np.ndarray, tuple]:
     """x (B, gh·gw, D) in reading order -> (B, windows, M_h·M_w, D), windows and tokens in them in reading order.
 
-    shift: tokens that the windows lie further down and to the right. Cached: the sizes.
+    shift: tokens that the windows lie further down and to the right. pad_first: the zeros are rolled, too. Cached: the
+    sizes.
     """
     (gh, gw), (mh, mw), (B, _, D) = grid, window, x.shape
-    picture = _pad(_roll(x.reshape(B, gh, gw, D), (-shift[0], -shift[1])), window)
+    picture, back = x.reshape(B, gh, gw, D), (-shift[0], -shift[1])
+    picture = _roll(_pad(picture, window), back) if pad_first else _pad(_roll(picture, back), window)
     cut = picture.reshape(B, picture.shape[1] // mh, mh, picture.shape[2] // mw, mw, D).swapaxes(2, 3)
-    return cut.reshape(B, -1, mh * mw, D), (grid, window, shift)
+    return cut.reshape(B, -1, mh * mw, D), (grid, window, shift, pad_first)
 
 
 def windows_backward(dy: np.ndarray, cache: tuple) -> np.ndarray:
@@ -35,12 +41,15 @@ def windows_backward(dy: np.ndarray, cache: tuple) -> np.ndarray:
     return unwindows_forward(dy, *cache)[0]
 
 
-def unwindows_forward(x: np.ndarray, grid: Pair, window: Pair, shift: Pair = (0, 0)) -> tuple[np.ndarray, tuple]:
+def unwindows_forward(
+    x: np.ndarray, grid: Pair, window: Pair, shift: Pair = (0, 0), pad_first: bool = False
+) -> tuple[np.ndarray, tuple]:
     """The way back: (B, windows, M_h·M_w, D) -> (B, gh·gw, D), without what continued the grid."""
     (gh, gw), (mh, mw), (B, _, _, D) = grid, window, x.shape
     rows, columns = padded(grid, window)
     picture = x.reshape(B, rows // mh, columns // mw, mh, mw, D).swapaxes(2, 3).reshape(B, rows, columns, D)
-    return _roll(picture[:, :gh, :gw], shift).reshape(B, gh * gw, D), (grid, window, shift)
+    picture = _roll(picture, shift)[:, :gh, :gw] if pad_first else _roll(picture[:, :gh, :gw], shift)
+    return picture.reshape(B, gh * gw, D), (grid, window, shift, pad_first)
 
 
 def unwindows_backward(dy: np.ndarray, cache: tuple) -> np.ndarray:
@@ -55,11 +64,12 @@ def padded(grid: Pair, window: Pair) -> Pair:
 
 
 def window_mask(grid: Pair, window: Pair, shift: Pair) -> np.ndarray:
-    """What is added to the scores: −100 between two tokens of a window of which one came around along an axis, and the
+    """What is added to the scores: APART between two tokens of a window of which one came around along an axis, and the
     other did not; else 0.   -> (windows, 1, n, n), n = M_h·M_w, the same for all heads.
 
-    Those that came around are the last `shift` places of the rolled grid: the padded one's, as in timm, whose mask so
-    misses some where zeros stand behind them. (The paper's picture has nine regions; the others share no window.)
+    Those that came around are the last `shift` places of the rolled grid: the padded one's. (The paper's picture has
+    nine regions; the others share no window.) Where zeros are added after the roll, they stand there, and timm's mask
+    misses some of those that came around.
     """
     sides = padded(grid, window)
     rows, columns = (np.arange(side) >= side - back for side, back in zip(sides, shift, strict=True))

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from .. import family
 from ..files import read_npz
-from ..model import Classifier, ViT
-from ..model.files import MODEL, parse_model, save_model
+from ..model import Classifier
+from ..model.files import model_name, parse_model, save_model
 from .config import TrainConfig
 from .distillation import Teacher, check_teacher
 from .trainer import Trainer
@@ -44,10 +45,10 @@ def resume(
     labels: np.ndarray,
     device: str = "cpu",
     teacher: Teacher | None = None,
-    kind: type[Classifier] = ViT,
+    kind: type[Classifier] | None = None,
 ) -> Trainer:
     """The trainer that `save_checkpoint` wrote, on any device's model. A teacher, which no file holds, is given anew.
-    kind: the model's class.
+    kind: the model's class, where it is none of minivit's: these the file names.
 
     Raises ValueError for other files, for other images or labels, and where a teacher is missing or has no use.
     """
@@ -76,13 +77,17 @@ def resume(
     return trainer
 
 
-def read_checkpoint(path: str | os.PathLike, device: str = "cpu", kind: type[Classifier] = ViT) -> dict:
+def read_checkpoint(path: str | os.PathLike, device: str = "cpu", kind: type[Classifier] | None = None) -> dict:
     """What a checkpoint holds: the model, the recipe, seed, data, history and the optimiser's state."""
     arrays = read_npz(path)
     if not {"minivit.train", "minivit.steps"} <= arrays.keys():
         raise ValueError(f"{path} is not a checkpoint of a training run, so it cannot be resumed")
-    if (written := str(arrays.get(MODEL, "ViT"))) != kind.__name__:
-        raise ValueError(f"{path} is a run of a {written}, expected a {kind.__name__}: resume it with kind={written}")
+    written = model_name(arrays)
+    if kind is None and written in family.MEMBERS:
+        kind = family.kind(written)
+    if kind is None or kind.__name__ != written:
+        expected = "one of " + ", ".join(family.MEMBERS) if kind is None else f"a {kind.__name__}"
+        raise ValueError(f"{path} is a run of a {written}, expected {expected}: resume it with kind={written}")
     config, params = parse_model(path, arrays, kind)
     model = kind(config, params=params, device=device)
     with _naming(path):

@@ -1,8 +1,10 @@
-"""Published weights: load.py finds out whose they are; google.py, timm.py, torchvision.py and huggingface.py know where
-each parameter lies; safetensors.py, npz.py and onnx.py read the files, trusting nothing in them.
+"""Published weights: load.py asks whose a file is (opened.py), and hands it to that model's module. Of ViTs, google.py,
+timm.py, torchvision.py and huggingface.py know where each parameter lies. exporting.py writes. safetensors.py, npz.py
+and onnx.py read the files, trusting nothing in them.
 """
 
-from .export import export_timm
-from .load import load_pretrained, read_weights
+from .exporting import export, export_timm
+from .load import load_pretrained
+from .opened import read_weights
 
-__all__ = ["export_timm", "load_pretrained", "read_weights"]
+__all__ = ["export", "export_timm", "load_pretrained", "read_weights"]

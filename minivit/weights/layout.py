@@ -18,12 +18,14 @@ ALL = (...,)
 
 @dataclass(frozen=True)
 class Piece:
-    """A tensor of the file, and the part `at` of one of our parameters that `arrange(tensor)` gives."""
+    """A tensor of the file, and the part `at` of one of our parameters that `arrange(tensor)` gives; `restore` is the
+    way back, where there is one: arrange(restore(part)) is the part."""
 
     name: str
     shape: Shape  # in the file
     arrange: Callable[[np.ndarray], np.ndarray]
     at: tuple = ALL
+    restore: Callable[[np.ndarray], np.ndarray] | None = None
 
 
 Layout = dict[str, list[Piece]]  # by our names
@@ -41,17 +43,23 @@ class Source:
 
 def same(name: str, shape: Shape, at: tuple = ALL) -> Piece:
     """Stored as we have it."""
-    return Piece(name, shape, lambda array: array, at)
+    return Piece(name, shape, lambda array: array, at, lambda part: part)
 
 
 def transposed(name: str, shape: Shape, at: tuple = ALL) -> Piece:
     """PyTorch's Linear is (out, in), ours (in, out): `shape` is ours."""
-    return Piece(name, shape[::-1], lambda array: array.T, at)
+    return Piece(name, shape[::-1], lambda array: array.T, at, lambda part: part.T)
 
 
 def reshaped(name: str, theirs: Shape, ours: Shape, at: tuple = ALL) -> Piece:
     """The same numbers in the same order, their axes cut or joined."""
-    return Piece(name, theirs, lambda array: array.reshape(ours), at)
+    return Piece(name, theirs, lambda array: array.reshape(ours), at, lambda part: part.reshape(theirs))
+
+
+def filters(name: str, shape: Shape, at: tuple = ALL) -> Piece:
+    """PyTorch's convolution is (out, in, row, column), ours (row, column, in, out): `shape` is ours."""
+    theirs = tuple(shape[axis] for axis in (3, 2, 0, 1))
+    return Piece(name, theirs, lambda array: array.transpose(2, 3, 1, 0), at, lambda part: part.transpose(3, 2, 0, 1))
 
 
 def convolved(name: str, patch_size: Shape, channels: int, width: int) -> Piece:
@@ -60,7 +68,13 @@ def convolved(name: str, patch_size: Shape, channels: int, width: int) -> Piece:
         name,
         (width, channels, *patch_size),
         lambda array: array.transpose(2, 3, 1, 0).reshape(-1, width),
+        restore=lambda part: part.reshape(*patch_size, channels, width).transpose(3, 2, 0, 1),
     )
+
+
+def torch_piece(name: str, shape: Shape, at: tuple = ALL) -> Piece:
+    """What PyTorch makes of a layer's numbers, by their axes; `shape` is ours."""
+    return {2: transposed, 4: filters}.get(len(shape), same)(name, shape, at)
 
 
 def third(i: int, width: int) -> tuple:
@@ -106,6 +120,18 @@ def fill(
             params[ours][piece.at] = part
         del array, part
     return {ours: params[ours] for ours in shapes}
+
+
+def unfill(layout: Layout, params: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """`fill` the other way: the tensors of the file, by their names there. Raises ValueError where the layout has no
+    way back."""
+    tensors: dict[str, np.ndarray] = {}
+    for ours, pieces in layout.items():
+        for piece in pieces:
+            if piece.restore is None or piece.name in tensors:
+                raise ValueError(f"how {ours} is written as {piece.name} is not known")
+            tensors[piece.name] = piece.restore(params[ours][piece.at])
+    return tensors
 
 
 def shape_of(tensors: Mapping[str, Tensor], name: str, axes: int) -> Shape:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from ..model import ViTConfig, parameter_shapes
-from .layout import ALL, Layout, Piece, convolved, same, third, transposed
+from .layout import Layout, convolved, same, third, torch_piece
 
 IMAGENET = {"image_mean": (0.485, 0.456, 0.406), "image_std": (0.229, 0.224, 0.225)}
 HALF = {"image_mean": 0.5, "image_std": 0.5}
@@ -21,21 +21,15 @@ def torch_layout(config: ViTConfig, prefix_rows: bool, rename: Callable[[str], s
         theirs = rename(ours)
         if isinstance(theirs, tuple):
             part = (*shape[:-1], config.width)
-            layout[ours] = [_piece(name, part, third(i, config.width)) for i, name in enumerate(theirs)]
+            layout[ours] = [torch_piece(name, part, third(i, config.width)) for i, name in enumerate(theirs)]
         elif ours == "patch_embed.proj.weight":
             layout[ours] = [convolved(theirs, config.patch_size, config.map_shape[2], config.width)]
         elif ours == "pos_embed" and not prefix_rows:
             rows = (1, shape[1] - config.position_prefix, config.width)
             layout[ours] = [same(theirs, rows, (slice(None), slice(config.position_prefix, None)))]
         else:
-            layout[ours] = [_piece(theirs, shape)]
+            layout[ours] = [torch_piece(theirs, shape)]
     return layout
-
-
-def _piece(name: str, shape: tuple[int, ...], at: tuple = ALL) -> Piece:
-    if len(shape) == 4:  # a stem's convolution: PyTorch's (out, in, row, column), ours (row, column, in, out)
-        return Piece(name, tuple(shape[axis] for axis in (3, 2, 0, 1)), lambda array: array.transpose(2, 3, 1, 0), at)
-    return transposed(name, shape, at) if len(shape) == 2 else same(name, shape, at)
 
 
 def renamer(names: dict[str, str | tuple], block: str, block_names: dict[str, str | tuple]) -> Callable:

@@ -66,7 +66,7 @@ def test_the_mask_keeps_the_papers_nine_regions_apart(grid, window, shift):
     for at, place in places(grid, window):
         regions[at] = 3 * region(place[0], sides[0], window[0], shift[0])
         regions[at] += region(place[1], sides[1], window[1], shift[1])
-    expected = np.where(regions[:, :, None] == regions[:, None], 0, -100)
+    expected = np.where(regions[:, :, None] == regions[:, None], 0, -1000)
     np.testing.assert_array_equal(mask[:, 0], expected)
 
 

@@ -177,7 +177,7 @@ def test_a_run_is_resumed_to_the_same_bits(make, tmp_path, optimizer):
         for _ in range(3):
             assert trainer.step(pool) == resumed.step(pool)
     assert bits(resumed) == bits(trainer)
-    with pytest.raises(ValueError, match="is a run of a Centred, expected a ViT: resume it with kind=Centred"):
+    with pytest.raises(ValueError, match=r"run of a Centred, expected one of .*, ViT: resume it with kind=Centred"):
         resume(tmp_path / "c.npz", trainer.images, trainer.labels)
 
 

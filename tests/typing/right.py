@@ -65,16 +65,19 @@ assert_type(tuned, ViT)
 # Files.
 model.save(folder / "model.npz")
 assert_type(minivit.ViT.load(folder / "model.npz"), ViT)
-theirs = minivit.load_pretrained(published, heads=2, classes=10)
-assert_type(theirs, ViT)
+theirs: ViT = minivit.load_pretrained(published, heads=2, classes=10)  # what it is, the file decides
 minivit.export_timm(theirs, folder / "exported.safetensors")
+minivit.export(theirs, folder / "exported.safetensors", source="timm")
 pixels = minivit.data.preprocess(np.zeros((40, 50, 3), np.uint8), theirs.config)
 assert_type(pixels, np.ndarray)
 names = minivit.data.class_names(1000)
 swin = minivit.family.Swin(minivit.family.SwinConfig(image_size=16, depths=(1,), heads=(3,)))
 swin.save(folder / "swin.npz")
 assert_type(minivit.family.Swin.load(folder / "swin.npz"), minivit.family.Swin)
-assert_type(swin.config, minivit.family.SwinConfig)
+assert_type(swin.config, minivit.SwinConfig)
+assert_type(minivit.Swin.from_name("Swin-T", depths=(1,), heads=(3,)), minivit.Swin)
+reloaded: minivit.Swin = minivit.load(folder / "swin.npz")
+assert_type(minivit.count_parameters(reloaded.config), int)
 
 # Looking inside, a gradient of one's own, an exercise.
 assert_type(minivit.inspect.attention_rollout(theirs, pixels[None]), np.ndarray)

@@ -28,7 +28,7 @@ result = minivit.train_mnist("quick", epoch=3)  # error: call-arg
 result = minivit.train_mnist(epochs="3")  # error: arg-type
 print(result.accuracy.mean())  # error: attr-defined
 print(result.history["test_accuracy"])  # error: call-overload
-print(minivit.load_pretrained("model.npz").shape)  # error: attr-defined
+minivit.load_pretrained(3)  # error: arg-type
 softmax_forwards(logits)
 pixels = minivit.data.preprocess("cat.jpg", 224)  # error: arg-type
 minivit.inspect.atention_rollout(model, pixels)  # error: attr-defined

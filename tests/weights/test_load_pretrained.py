@@ -83,7 +83,7 @@ def test_a_tensor_that_does_not_fit_is_named(path, changes, message):
 
 def test_names_of_nobody(tmp_path):
     write_safetensors(tmp_path / "resnet.safetensors", {"layer1.0.conv1.weight": np.zeros(3)})
-    with pytest.raises(ValueError, match=r"names are those of no known ViT .* it has layer1\.0\.conv1\.weight"):
+    with pytest.raises(ValueError, match=r"names are those of no known model .* it has layer1\.0\.conv1\.weight"):
         load_pretrained(tmp_path / "resnet.safetensors")
 
 

@@ -9,7 +9,7 @@ from minivit import load_pretrained
 from minivit.model import parameter_shapes
 from minivit.weights import huggingface, read_weights, torchvision
 from minivit.weights.layout import fill
-from minivit.weights.load import find_weights
+from minivit.weights.opened import find_weights
 from minivit.weights.torch_names import torch_layout
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"

@@ -1,0 +1,67 @@
+"""`export`: a model as a file of weights in another library's names and layouts, for that library and others.
+
+Where each parameter lies there is the layout that the reader has, too; here it is gone through the other way.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from .. import family
+from ..model import Model
+from .layout import Layout, unfill
+from .safetensors import write_safetensors
+
+EXPORTED = "minivit.config"  # the entry in the file's metadata that holds the configuration; others pass it over
+
+
+def export(model: Model, path: str | os.PathLike, source: str | None = None) -> None:
+    """Write a model's parameters and buffers to `path` (.safetensors) in the names and layouts of `source`, so that
+    `load_pretrained` gives back the same bits (in its dtype). If not given, the first that the model has:
+
+    ViT    "timm"
+    Swin   "timm", "Microsoft", "Hugging Face"
+
+    What is computed from sizes alone is left out, and made anew by whoever reads the file: Swin's
+    relative_position_index and attn_mask. The file carries the configuration along, in its metadata.
+    Raises TypeError for a model that is none of minivit's, ValueError for a source that does not have it, and for what
+    the source has no names for: of a ViT in timm, axial attention, and positions other than "1d".
+    """
+    name = type(model).__name__
+    if name not in family.MEMBERS or type(model) is not family.kind(name):
+        raise TypeError(f"model is a {name}, expected one of {', '.join(family.MEMBERS)}")
+    known = family.weights(name)
+    if source is None:
+        source = next(iter(known.SOURCES))
+    if source not in known.SOURCES:
+        raise ValueError(f"source is {source!r}, expected one of {', '.join(map(repr, known.SOURCES))}")
+    known.export(model, path, source)
+
+
+def export_timm(model: Model, path: str | os.PathLike) -> None:
+    """`export` in timm's names: `timm.create_model(…, checkpoint_path=path)` gives the same logits where timm has such
+    a model."""
+    export(model, path, "timm")
+
+
+def write_exported(path: str | os.PathLike, layout: Layout, model: Any) -> None:
+    """The tensors that a layout makes of a model's numbers, and its configuration. Raises ValueError for a path of
+    another ending."""
+    if Path(path).suffix != ".safetensors":
+        raise ValueError(f"{path} is to be a .safetensors file: give it that ending")
+    arrays = unfill(layout, model.numpy_arrays())
+    write_safetensors(path, arrays, {"format": "pt", EXPORTED: json.dumps(model.config.to_dict())})
+
+
+def read_exported(beside: Any) -> dict[str, Any] | None:
+    """The configuration that `export` put into a file's metadata, as a dict; None where there is none."""
+    if not isinstance(beside, dict) or EXPORTED not in beside:
+        return None
+    try:
+        config = json.loads(beside[EXPORTED])
+        if not isinstance(config, dict):
+            raise ValueError(f"it is a {type(config).__name__}, expected a dict")
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"its configuration, {EXPORTED}, cannot be read: {error}") from error
+    return config
