@@ -9,6 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:  # what type checkers and editors see; Python itself looks in the table below
+    from .bit import BiT as BiT
+    from .bit import BiTConfig as BiTConfig
+    from .resnet import ResNet as ResNet
+    from .resnet import ResNetConfig as ResNetConfig
     from .swin import Swin as Swin
     from .swin import SwinConfig as SwinConfig
 
@@ -22,6 +26,8 @@ class Member(NamedTuple):
 
 
 MEMBERS = {
+    "ResNet": Member("minivit.family.resnet", "ResNetConfig", "minivit.weights.resnet.load_resnet"),
+    "BiT": Member("minivit.family.bit", "BiTConfig", "minivit.weights.bit.load_bit"),
     "Swin": Member("minivit.family.swin", "SwinConfig", "minivit.weights.swin.load_swin_timm"),
 }
 _HOMES = {name: member.module for kind, member in MEMBERS.items() for name in (kind, member.config)}

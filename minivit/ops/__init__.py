@@ -22,6 +22,7 @@ from .distillation import (
 from .dropout import drop_path_backward, drop_path_forward, dropout_backward, dropout_forward
 from .erf import erf
 from .gelu import gelu_backward, gelu_forward
+from .global_average import global_average_backward, global_average_forward
 from .groupnorm import groupnorm_backward, groupnorm_forward
 from .layernorm import layernorm_backward, layernorm_forward
 from .layerscale import layerscale_backward, layerscale_forward
@@ -95,6 +96,8 @@ __all__ = [
     "erf",
     "gelu_backward",
     "gelu_forward",
+    "global_average_backward",
+    "global_average_forward",
     "groupnorm_backward",
     "groupnorm_forward",
     "hard_distillation_backward",

@@ -9,16 +9,17 @@ Padding = tuple[tuple[int, int], tuple[int, int]]
 
 
 def convolution_forward(
-    x: np.ndarray, weight: np.ndarray, stride: int = 1, padding: Padding | None = None
+    x: np.ndarray, weight: np.ndarray, stride: int = 1, padding: int | Padding | None = None
 ) -> tuple[np.ndarray, tuple]:
     """y_ijo = Σ_uvc x[i s + u − top, j s + v − left, c] w_uvco: without a bias, since a norm follows.
 
-    x (B, height, width, C), weight (kh, kw, C, O); padding ((top, bottom), (left, right)) zeros, None for "SAME".
+    x (B, height, width, C), weight (kh, kw, C, O); padding ((top, bottom), (left, right)) zeros, a number for as many
+    on every side, as in PyTorch, None for "SAME".
     Returns y (B, height', width', O) and the cache.
     Cached: x and w. The rows are kh·kw times as large as x, so the backward makes them again.
     """
     kernel = weight.shape[:2]
-    padding = same_padding(x.shape[1:3], kernel, stride) if padding is None else padding
+    padding = sides(padding, x.shape[1:3], kernel, stride)
     rows = _rows(x, kernel, stride, padding)
     y = rows.reshape(-1, rows.shape[-1]) @ weight.reshape(-1, weight.shape[-1])
     return y.reshape(*rows.shape[:3], -1), (x, weight, stride, padding)
@@ -40,6 +41,13 @@ def convolution_backward(dy: np.ndarray, cache: tuple) -> tuple[np.ndarray, np.n
     for k, place in enumerate(window_places(dpadded.shape, kernel, stride)):
         dpadded[place] += drows[..., k, :]
     return crop(dpadded, padding), dweight
+
+
+def sides(padding: int | Padding | None, size: tuple[int, int], kernel: tuple[int, int], stride: int) -> Padding:
+    """The margin ((top, bottom), (left, right)), in whichever way it was given."""
+    if padding is None:
+        return same_padding(size, kernel, stride)
+    return ((padding, padding),) * 2 if isinstance(padding, int) else padding
 
 
 def same_padding(size: tuple[int, int], kernel: tuple[int, int], stride: int) -> Padding:

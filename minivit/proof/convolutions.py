@@ -32,4 +32,21 @@ CONVOLUTIONS: dict[str, tuple[Callable, Callable, Mapping[str, tuple[int, ...]]]
         _gradients,
         {"x": (7, 3), "gamma": (3,), "beta": (3,)},
     ),
+    "convolution, symmetric padding, stride 2": (
+        lambda x, w: ops.convolution_forward(x, w, 2, 1),
+        ops.convolution_backward,
+        PICTURE | {"weight": (3, 3, 3, 2)},
+    ),
+    "convolution, a margin wider than the kernel": (
+        lambda x, w: ops.convolution_forward(x, w, 3, 3),
+        ops.convolution_backward,
+        PICTURE | {"weight": (2, 2, 3, 2)},
+    ),
+    "max_pool, symmetric padding": (lambda x: ops.max_pool_forward(x, padding=1), ops.max_pool_backward, PICTURE),
+    "max_pool, zeros around": (
+        lambda x: ops.max_pool_forward(x - 0.5, padding=1, fill=0.0),
+        ops.max_pool_backward,
+        PICTURE,
+    ),
+    "global_average": (ops.global_average_forward, ops.global_average_backward, PICTURE),
 }
