@@ -1,6 +1,7 @@
 """BiT's weights: timm's files, whose names are ours, Hugging Face's, and Google's own .npz."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,18 +31,18 @@ def _hugging_face(prefix: str) -> Dialect:
 
 
 def _google() -> Dialect:
-    def unit(rest: str) -> Any:
-        return lambda m: f"resnet/block{int(m[1]) + 1}/unit{int(m[2]) + 1:02d}/{rest.format('abc'[int(m[3]) - 1])}"
+    def unit(rest: str, part: str | None = None) -> Any:
+        def name(m: re.Match) -> str:
+            return f"resnet/block{int(m[1]) + 1}/unit{int(m[2]) + 1:02d}/{part or 'abc'[int(m[3]) - 1]}/{rest}"
+
+        return name
 
     rename = renamer(
         (r"stem\.conv\.weight", "resnet/root_block/standardized_conv2d/kernel"),
-        (UNIT + r"conv(\d)\.weight", unit("{}/standardized_conv2d/kernel")),
-        (UNIT + r"norm(\d)\.weight", unit("{}/group_norm/gamma")),
-        (UNIT + r"norm(\d)\.bias", unit("{}/group_norm/beta")),
-        (
-            UNIT + r"downsample\.conv\.weight()",
-            lambda m: unit("a/proj/standardized_conv2d/kernel")([*m.group(0, 1, 2), 1]),
-        ),
+        (UNIT + r"conv(\d)\.weight", unit("standardized_conv2d/kernel")),
+        (UNIT + r"norm(\d)\.weight", unit("group_norm/gamma")),
+        (UNIT + r"norm(\d)\.bias", unit("group_norm/beta")),
+        (UNIT + r"downsample\.conv\.weight", unit("standardized_conv2d/kernel", "a/proj")),
         (r"norm\.weight", "resnet/group_norm/gamma"),
         (r"norm\.bias", "resnet/group_norm/beta"),
         (r"head\.fc\.weight", "resnet/head/conv2d/kernel"),
@@ -53,12 +54,13 @@ def _google() -> Dialect:
 TIMM = Dialect("timm", lambda name: name, head_axes=4, **OURS)
 HUGGING_FACE, GOOGLE = _hugging_face("bit."), _google()
 DIALECTS = (TIMM, HUGGING_FACE, _hugging_face(""), GOOGLE)
-SOURCES = {"timm": TIMM, "huggingface": HUGGING_FACE, "google": GOOGLE}
+SOURCES = {"timm": TIMM, "Hugging Face": HUGGING_FACE, "Google": GOOGLE}
 
 
-def is_bit(tensors: Mapping[str, Tensor]) -> bool:
-    """Are these names a BiT's, as `load_bit` reads them?"""
-    return find_dialect(tensors, DIALECTS) is not None
+def recognise(tensors: Mapping[str, Tensor]) -> str | None:
+    """The source whose names these are, None for another model's."""
+    dialect = find_dialect(tensors, DIALECTS)
+    return dialect and dialect.source
 
 
 def load_bit(path: str | os.PathLike, *, dtype: type = np.float32, device: str = "cpu", **config: Any) -> BiT:
@@ -77,7 +79,7 @@ def load_bit(path: str | os.PathLike, *, dtype: type = np.float32, device: str =
 
 
 def export_bit(model: BiT, path: str | os.PathLike, source: str = "timm") -> None:
-    """Write the model to `path` in the names and layout of a source: "timm" or "huggingface" (.safetensors), "google"
+    """Write the model to `path` in the names and layout of a source: "timm" or "Hugging Face" (.safetensors), "Google"
     (.npz, which holds nothing but the tensors: whoever reads it gives groups and image_size where they are others).
 
     `load_bit` gives back the same bits of every parameter (in its dtype).

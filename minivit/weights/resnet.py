@@ -10,7 +10,7 @@ import numpy as np
 from ..family.resnet import ResNet
 from .convolutional import Dialect, export, find_dialect, load, renamer
 from .tensor import Tensor
-from .told import read_json, read_preprocessor, read_timm
+from .told import preprocessing, read_json, read_timm
 from .torch_names import HALF, IMAGENET
 
 OURS = dict(first="conv1.weight", unit="layer{s}.{u}", head="fc", first_stage=1)
@@ -36,12 +36,13 @@ def _hugging_face(prefix: str) -> Dialect:
 TORCHVISION = Dialect("torchvision", lambda name: name, **OURS)
 HUGGING_FACE = _hugging_face("resnet.")
 DIALECTS = (TORCHVISION, HUGGING_FACE, _hugging_face(""))
-SOURCES = {"torchvision": TORCHVISION, "timm": TORCHVISION, "huggingface": HUGGING_FACE}
+SOURCES = {"torchvision": TORCHVISION, "timm": TORCHVISION, "Hugging Face": HUGGING_FACE}
 
 
-def is_resnet(tensors: Mapping[str, Tensor]) -> bool:
-    """Are these names a ResNet's, as `load_resnet` reads them?"""
-    return find_dialect(tensors, DIALECTS) is not None
+def recognise(tensors: Mapping[str, Tensor]) -> str | None:
+    """The source whose names these are (timm's are torchvision's), None for another model's."""
+    dialect = find_dialect(tensors, DIALECTS)
+    return dialect and dialect.source
 
 
 def load_resnet(path: str | os.PathLike, *, dtype: type = np.float32, device: str = "cpu", **config: Any) -> ResNet:
@@ -59,7 +60,7 @@ def load_resnet(path: str | os.PathLike, *, dtype: type = np.float32, device: st
 
 
 def export_resnet(model: ResNet, path: str | os.PathLike, source: str = "torchvision") -> None:
-    """Write the model to `path` (.safetensors) in the names of a source: "torchvision", "timm" or "huggingface".
+    """Write the model to `path` (.safetensors) in the names of a source: "torchvision", "timm" or "Hugging Face".
 
     `load_resnet` gives back the same bits of every parameter and running statistic (in its dtype). A BatchNorm's
     num_batches_tracked is left out; PyTorch, which reads a file without it, begins to count anew.
@@ -93,7 +94,7 @@ def _tell(folder: Path, options: dict[str, Any], dialect: Dialect) -> dict[str, 
 def read_hugging_face_pixels(folder: Path) -> dict[str, Any]:
     """What preprocessor_config.json in this folder says: options, nothing where there is none."""
     preprocessor = read_json(folder / "preprocessor_config.json")
-    options, size = read_preprocessor(preprocessor)
+    options, size = preprocessing(preprocessor)
     if isinstance(preprocessor.get("crop_pct"), float):
         options["crop"] = preprocessor["crop_pct"]
     return options | ({"image_size": size} if size else {})

@@ -27,8 +27,8 @@ def read_told(folder: Path, options: dict[str, Any]) -> tuple[dict[str, Any], An
     for theirs, ours in SIZES.items():
         if theirs in config and config[theirs] != options[ours]:
             raise ValueError(f"config.json has {theirs} {config[theirs]!r}, the tensors have {options[ours]}")
-    told, size = read_preprocessor(preprocessor)
-    return _hugging_face(config, options) | told, _pair(config.get("image_size")), size
+    told, size = preprocessing(preprocessor)
+    return _hugging_face(config, options) | told, pair(config.get("image_size")), size
 
 
 def _hugging_face(config: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
@@ -46,14 +46,14 @@ def _hugging_face(config: dict[str, Any], options: dict[str, Any]) -> dict[str, 
     return told
 
 
-def read_preprocessor(told: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+def preprocessing(told: dict[str, Any]) -> tuple[dict[str, Any], Any]:
     """Options, and the size of the images that come out."""
     options = {name: tuple(told[name]) for name in ("image_mean", "image_std") if isinstance(told.get(name), list)}
     if told.get("do_normalize") is False:  # the numbers may stand there all the same, unused
         options |= {"image_mean": 0.0, "image_std": 1.0}
     if told.get("resample") in FILTERS:
         options["resize_filter"] = FILTERS[told["resample"]]
-    resized, cut = _pair(told.get("size")), _pair(told.get("crop_size"))
+    resized, cut = pair(told.get("size")), pair(told.get("crop_size"))
     if resized:
         options["squeeze"] = not (isinstance(told["size"], dict) and "shortest_edge" in told["size"])
     if resized and cut and told.get("do_center_crop", True):
@@ -76,10 +76,10 @@ def read_timm(folder: Path) -> tuple[dict[str, Any], tuple[int, int] | None]:
         told["squeeze"] = config["crop_mode"] == "squash"
     size = config.get("input_size")  # channels, height, width
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
-    return options, _pair(size[1:] if isinstance(size, list) else None)
+    return options, pair(size[1:] if isinstance(size, list) else None)
 
 
-def _pair(size: Any) -> tuple[int, int] | None:
+def pair(size: Any) -> tuple[int, int] | None:
     """224, [224, 224], {"height": 224, "width": 224} or {"shortest_edge": 256} -> (height, width)."""
     if isinstance(size, dict):
         size = size.get("shortest_edge") or [size.get("height"), size.get("width")]
