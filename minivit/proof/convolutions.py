@@ -37,6 +37,11 @@ CONVOLUTIONS: dict[str, tuple[Callable, Callable, Mapping[str, tuple[int, ...]]]
         ops.convolution_backward,
         PICTURE | {"weight": (3, 3, 3, 2)},
     ),
+    "convolution, a margin wider than the kernel, stride 1": (
+        lambda x, w: ops.convolution_forward(x, w, 1, ((0, 1), (2, 0))),
+        ops.convolution_backward,
+        PICTURE | {"weight": (2, 2, 3, 2)},
+    ),
     "convolution, a margin wider than the kernel": (
         lambda x, w: ops.convolution_forward(x, w, 3, 3),
         ops.convolution_backward,
