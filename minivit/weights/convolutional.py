@@ -140,7 +140,7 @@ def load(
         dialect = find_dialect(tensors, dialects)
         if dialect is None:
             names = ", ".join(list(tensors)[:5])
-            sources = ", ".join(dialect.source for dialect in dialects)
+            sources = ", ".join(dict.fromkeys(dialect.source for dialect in dialects))
             raise ValueError(f"its names are those of no {kind.__name__} ({sources}): it has {names} …")
         options = dialect.options(tensors)
         options |= tell(file.parent, options, dialect) | _exported(file)
