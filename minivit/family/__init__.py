@@ -24,6 +24,10 @@ from ..files import read_npz
 from ..model.files import model_name, parse_model
 
 if TYPE_CHECKING:  # what type checkers and editors see; Python itself looks in the table below
+    from .bit import BiT as BiT
+    from .bit import BiTConfig as BiTConfig
+    from .resnet import ResNet as ResNet
+    from .resnet import ResNetConfig as ResNetConfig
     from .swin import Swin as Swin
     from .swin import SwinConfig as SwinConfig
 
@@ -39,6 +43,8 @@ class Member(NamedTuple):
 # Whose a file of weights is, is asked from top to bottom: the ViT's readers look at the fewest names, and come last.
 MEMBERS = {
     "Swin": Member("minivit.family.swin", "SwinConfig", "minivit.weights.swin"),
+    "ResNet": Member("minivit.family.resnet", "ResNetConfig", "minivit.weights.resnet"),
+    "BiT": Member("minivit.family.bit", "BiTConfig", "minivit.weights.bit"),
     "ViT": Member("minivit.model", "ViTConfig", "minivit.weights.vit"),
 }
 _HOMES = {name: member.module for kind, member in MEMBERS.items() for name in (kind, member.config)}

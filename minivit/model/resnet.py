@@ -2,11 +2,13 @@
 
 Bottleneck units with group norm in place of batch norm, and standardised weights (BiT, arXiv 1912.11370), as in
 Google's vit_jax/models_resnet.py: a root that leaves a quarter of each side, then stages; all but the first halve it.
+Whole ResNets and BiT are ../family/resnet.py and bit.py; they have their parts, but not their formulas, in common.
 """
 
 import math
 
-from ..layers import Chain, Layer, Let, Op, Parameter, Residual, Value
+from ..layers import Chain, Layer, Op
+from ..layers.maps import group_norm, residual_unit, standardised
 from .config import ViTConfig
 
 GROUPS = 32
@@ -34,15 +36,12 @@ def unit(name: str, n_in: int, inner: int, eps: Eps, stride: int) -> Chain:
     """y = relu(shortcut(x) + branch(x)): the branch is 1x1, 3x3 (where the stride is), 1x1 to four times the channels;
     the shortcut x itself, or, where the shape changes, a 1x1 convolution of it."""
     changes = n_in != 4 * inner or stride != 1
-    branch = (
+    return residual_unit(
         convolution(name, "1", 1, n_in, inner, eps),
-        Op("relu"),
         convolution(name, "2", 3, inner, inner, eps, stride),
-        Op("relu"),
         convolution(name, "3", 1, inner, 4 * inner, eps, start=0.0),  # a unit does nothing yet
+        shortcut=convolution(name, "_proj", 1, n_in, 4 * inner, eps, stride) if changes else None,
     )
-    shortcut = convolution(name, "_proj", 1, n_in, 4 * inner, eps, stride) if changes else None
-    return Chain(Residual(*branch, shortcut=shortcut), Op("relu"))
 
 
 def convolution(
@@ -50,13 +49,7 @@ def convolution(
 ) -> Chain:
     """Weight standardisation, convolution ("SAME"), group norm. 32 groups, or as many as divide a narrow stem."""
     norm_eps, weight_eps, under_root = eps
-    shape = kernel, kernel, n_in, n_out
-    weight = Parameter(f"{name}.conv{which}.weight", shape, std=math.prod(shape[:3]) ** -0.5)
-    gamma = Parameter(f"{name}.gn{which}.weight", (n_out,), mean=start)
-    beta = Parameter(f"{name}.gn{which}.bias", (n_out,))
-    standard = f"{name}.conv{which}.standard"
-    standardise = Chain(Value(weight), Op("weight_standardisation", eps=weight_eps, under_root=under_root))
     return Chain(
-        Let(standard, standardise, Op("convolution", standard, stride=stride)),
-        Op("groupnorm", gamma, beta, groups=math.gcd(GROUPS, n_out), eps=norm_eps),
+        standardised(f"{name}.conv{which}", kernel, n_in, n_out, weight_eps, under_root, stride),
+        group_norm(f"{name}.gn{which}", n_out, math.gcd(GROUPS, n_out), norm_eps, start),
     )

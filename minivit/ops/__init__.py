@@ -9,6 +9,7 @@ One operation a file, a forward with its backward right under it; read linear.py
 from .activations import relu_backward, relu_forward, tanh_backward, tanh_forward
 from .attention import attention_backward, attention_forward, attention_weights
 from .axial import lines_backward, lines_forward, unlines_backward, unlines_forward
+from .batchnorm import batchnorm_backward, batchnorm_forward
 from .convolution import convolution_backward, convolution_forward
 from .cross_attention import cross_attention_backward, cross_attention_forward
 from .cross_entropy import cross_entropy_backward, cross_entropy_forward
@@ -21,6 +22,7 @@ from .distillation import (
 from .dropout import drop_path_backward, drop_path_forward, dropout_backward, dropout_forward
 from .erf import erf
 from .gelu import gelu_backward, gelu_forward
+from .global_average import global_average_backward, global_average_forward
 from .groupnorm import groupnorm_backward, groupnorm_forward
 from .layernorm import layernorm_backward, layernorm_forward
 from .layerscale import layerscale_backward, layerscale_forward
@@ -79,6 +81,8 @@ __all__ = [
     "attention_backward",
     "attention_forward",
     "attention_weights",
+    "batchnorm_backward",
+    "batchnorm_forward",
     "convolution_backward",
     "convolution_forward",
     "cross_attention_backward",
@@ -92,6 +96,8 @@ __all__ = [
     "erf",
     "gelu_backward",
     "gelu_forward",
+    "global_average_backward",
+    "global_average_forward",
     "groupnorm_backward",
     "groupnorm_forward",
     "hard_distillation_backward",

@@ -1,45 +1,88 @@
-"""Convolution as one matrix product: every window of the picture becomes a row (im2col), the kernel a matrix.
+"""Convolution as a matrix product: every window of the picture becomes a row (im2col), the kernel a matrix.
 
-The hybrid's stem is made of these (ViT, arXiv 2010.11929, section 3.1); max_pool.py slides the same windows.
+ResNet and BiT are made of these, and the hybrid's stem (ViT, arXiv 2010.11929, section 3.1); max_pool.py slides the
+same windows.
 """
 
 import numpy as np
 
 Padding = tuple[tuple[int, int], tuple[int, int]]
+IN_CACHE = 2**17  # numbers, half a megabyte of float32: the rows of as many images as fit are made at a time
 
 
 def convolution_forward(
-    x: np.ndarray, weight: np.ndarray, stride: int = 1, padding: Padding | None = None
+    x: np.ndarray, weight: np.ndarray, stride: int = 1, padding: int | Padding | None = None
 ) -> tuple[np.ndarray, tuple]:
     """y_ijo = Σ_uvc x[i s + u − top, j s + v − left, c] w_uvco: without a bias, since a norm follows.
 
-    x (B, height, width, C), weight (kh, kw, C, O); padding ((top, bottom), (left, right)) zeros, None for "SAME".
-    Returns y (B, height', width', O) and the cache.
-    Cached: x and w. The rows are kh·kw times as large as x, so the backward makes them again.
+    x (B, height, width, C), weight (kh, kw, C, O); padding ((top, bottom), (left, right)) zeros, a number for as many
+    on every side, as in PyTorch, None for "SAME". Returns y (B, height', width', O) and the cache.
+    Cached: x and w. The rows are kh·kw times as large as x: a few images' at a time stay in the processor's cache, and
+    the backward makes them again.
     """
-    kernel = weight.shape[:2]
-    padding = same_padding(x.shape[1:3], kernel, stride) if padding is None else padding
-    rows = _rows(x, kernel, stride, padding)
-    y = rows.reshape(-1, rows.shape[-1]) @ weight.reshape(-1, weight.shape[-1])
-    return y.reshape(*rows.shape[:3], -1), (x, weight, stride, padding)
+    kernel, matrix = weight.shape[:2], weight.reshape(-1, weight.shape[-1])
+    padding = sides(padding, x.shape[1:3], kernel, stride)
+    padded = pad(x, padding)
+    height, width = ((side - k) // stride + 1 for side, k in zip(padded.shape[1:3], kernel, strict=True))
+    y = np.empty_like(x, shape=(len(x), height, width, weight.shape[-1]))
+    for few in _few_images(y, matrix):
+        y[few] = (_rows(padded[few], kernel, stride) @ matrix).reshape(y[few].shape)
+    return y, (x, weight, stride, padding)
 
 
 def convolution_backward(dy: np.ndarray, cache: tuple) -> tuple[np.ndarray, np.ndarray]:
     """The backward of `y = rows W` is linear.py's; then every number of a row goes back to the pixel it came from, and
-    a pixel gets the sum over all windows that it lies in.
+    a pixel gets the sum over all windows that it lies in. Where those are at all places, that is a convolution itself,
+    of dy with the kernel turned by 180°, which is faster.
 
     dy (B, height', width', O). Returns dx like x, dweight like weight.
     """
     x, weight, stride, padding = cache
-    kernel = weight.shape[:2]
-    rows = _rows(x, kernel, stride, padding)
-    dout = dy.reshape(-1, dy.shape[-1])
-    dweight = (rows.reshape(-1, rows.shape[-1]).T @ dout).reshape(weight.shape)
-    drows = (dout @ weight.reshape(-1, weight.shape[-1]).T).reshape(*dy.shape[:3], -1, x.shape[-1])
-    dpadded = np.zeros_like(x, shape=padded_shape(x.shape, padding))
-    for k, place in enumerate(window_places(dpadded.shape, kernel, stride)):
-        dpadded[place] += drows[..., k, :]
-    return crop(dpadded, padding), dweight
+    kernel, matrix = weight.shape[:2], weight.reshape(-1, weight.shape[-1])
+    padded, dmatrix = pad(x, padding), np.zeros_like(matrix)
+    for few in _few_images(dy, matrix):
+        dmatrix += _rows(padded[few], kernel, stride).T @ dy[few].reshape(-1, dy.shape[-1])
+    around = tuple((k - 1 - a, k - 1 - b) for k, (a, b) in zip(kernel, padding, strict=True))
+    if stride == 1 and min(map(min, around)) >= 0:
+        dx, _ = convolution_forward(dy, weight[::-1, ::-1].swapaxes(2, 3), padding=around)
+    else:
+        dx = crop(_back_to_pixels(dy, matrix, padded, kernel, stride), padding)
+    return dx, dmatrix.reshape(weight.shape)
+
+
+def _back_to_pixels(
+    dy: np.ndarray, matrix: np.ndarray, padded: np.ndarray, kernel: tuple[int, int], stride: int
+) -> np.ndarray:
+    """The rows' gradient, each number added where it came from: the padded picture's."""
+    dpadded = np.zeros_like(padded)
+    for few in _few_images(dy, matrix):
+        drows = dy[few].reshape(-1, dy.shape[-1]) @ matrix.T
+        drows = drows.reshape(*dy[few].shape[:3], -1, padded.shape[-1])
+        for k, place in enumerate(window_places(padded.shape, kernel, stride)):
+            dpadded[few][place] += drows[..., k, :]
+    return dpadded
+
+
+def _few_images(y: np.ndarray, matrix: np.ndarray) -> list[slice]:
+    """Which images' rows are made at a time: as many as IN_CACHE holds; on a GPU, which has no such cache, all."""
+    if not isinstance(y, np.ndarray):
+        return [slice(None)]
+    size = max(1, IN_CACHE // max(1, y[:1, ..., 0].size * len(matrix)))
+    return [slice(start, start + size) for start in range(0, len(y), size)]
+
+
+def _rows(padded: np.ndarray, kernel: tuple[int, int], stride: int) -> np.ndarray:
+    """(B, height, width, C) -> (B·height'·width', kh·kw·C): every window, flat, as the kernel is when flat."""
+    parts = [padded[place] for place in window_places(padded.shape, kernel, stride)]
+    rows = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+    return rows.reshape(-1, rows.shape[-1])
+
+
+def sides(padding: int | Padding | None, size: tuple[int, int], kernel: tuple[int, int], stride: int) -> Padding:
+    """The margin ((top, bottom), (left, right)), in whichever way it was given."""
+    if padding is None:
+        return same_padding(size, kernel, stride)
+    return ((padding, padding),) * 2 if isinstance(padding, int) else padding
 
 
 def same_padding(size: tuple[int, int], kernel: tuple[int, int], stride: int) -> Padding:
@@ -78,10 +121,3 @@ def crop(x: np.ndarray, padding: Padding) -> np.ndarray:
     """What `pad` added is taken away."""
     (top, bottom), (left, right) = padding
     return x[:, top : x.shape[1] - bottom, left : x.shape[2] - right]
-
-
-def _rows(x: np.ndarray, kernel: tuple[int, int], stride: int, padding: Padding) -> np.ndarray:
-    """x (B, height, width, C) -> (B, height', width', kh·kw·C): every window, flat, as the kernel is when flat."""
-    x = pad(x, padding)
-    parts = [x[place] for place in window_places(x.shape, kernel, stride)]
-    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)

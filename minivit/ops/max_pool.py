@@ -2,18 +2,24 @@
 
 import numpy as np
 
-from .convolution import crop, pad, padded_shape, same_padding, window_places
+from .convolution import Padding, crop, pad, padded_shape, sides, window_places
 
 
-def max_pool_forward(x: np.ndarray, size: int = 3, stride: int = 2) -> tuple[np.ndarray, tuple]:
-    """y_ijc = max_uv x[i s + u − top, j s + v − left, c], with "SAME" padding, which never wins.
+def max_pool_forward(
+    x: np.ndarray,
+    size: int = 3,
+    stride: int = 2,
+    padding: int | Padding | None = None,
+    fill: float = -np.inf,
+) -> tuple[np.ndarray, tuple]:
+    """y_ijc = max_uv x[i s + u − top, j s + v − left, c]; the margin holds `fill`, which by default never wins.
 
-    x (B, height, width, C) -> (B, ⌈height/s⌉, ⌈width/s⌉, C). Cached: which place of its window won, the first if
-    several did.
+    x (B, height, width, C) -> (B, height', width', C); padding as in convolution.py. BiT's margin holds zeros, which
+    win where all else is negative. Cached: which place of its window won, the first if several did.
     """
     kernel = (size, size)
-    padding = same_padding(x.shape[1:3], kernel, stride)
-    padded = pad(x, padding, -np.inf)
+    padding = sides(padding, x.shape[1:3], kernel, stride)
+    padded = pad(x, padding, fill)
     windows = np.stack([padded[place] for place in window_places(padded.shape, kernel, stride)])
     return windows.max(axis=0), (windows.argmax(axis=0), x.shape, kernel, stride, padding)
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from ..family.bit import BiT, BiTConfig
+from ..family.resnet import ResNet, ResNetConfig
 from ..family.swin import Swin, SwinConfig
 from ..model import Classifier
 
@@ -10,6 +12,18 @@ def _swin(**options: object) -> SwinConfig:
     """Two stages."""
     sizes = dict(patch_size=2, channels=1, classes=4, width=3, depths=(2, 2), heads=(1, 2), mlp_ratio=1.5)
     return SwinConfig(**sizes | options)
+
+
+def _resnet(**options: object) -> ResNetConfig:
+    """Two stages of basic units, on a map as large as the image."""
+    sizes = dict(image_size=(5, 6), channels=2, classes=4, stem_width=4, stem_kernel=3, stem_stride=1, stem_pool=False)
+    return ResNetConfig(**sizes | dict(depths=(1, 2), widths=(4, 6), inner=None) | options)
+
+
+def _bit(**options: object) -> BiTConfig:
+    """Two stages. Narrow groups of GroupNorm bend sharply, so its ε is large."""
+    sizes = dict(image_size=(9, 12), channels=2, classes=4, stem_width=4, depths=(2, 1), widths=(8, 12), inner=(4, 6))
+    return BiTConfig(**sizes | dict(groups=2, norm_eps=0.1) | options)
 
 
 # Small models of the family, each with its class.
@@ -23,4 +37,17 @@ FAMILY: dict[str, tuple[type[Classifier], Any]] = {
         _swin(image_size=8, window=(2, 3), depths=(1, 2), dropout=0.1, attention_dropout=0.3, drop_path=0.4),
     ),
     "Swin, no head": (Swin, _swin(image_size=4, classes=0, window=2, depths=(1,), heads=(3,))),
+    "ResNet": (ResNet, _resnet()),
+    # The stem of published models leaves 3 x 3 of 9 x 12 pixels; then 2 x 2.
+    "ResNet, bottleneck": (
+        ResNet,
+        _resnet(image_size=(9, 12), stem_kernel=7, stem_stride=2, stem_pool=True, widths=(8, 12), inner=(2, 3)),
+    ),
+    "ResNet, the paper's strides": (
+        ResNet,
+        _resnet(widths=(8, 12), inner=(2, 3), stride_first=True, halve_first=True, depths=(1, 1), norm_eps=0.1),
+    ),
+    "ResNet, no shortcuts, no head": (ResNet, _resnet(shortcuts=False, classes=0, momentum=0.3, depths=(1, 1))),
+    "BiT": (BiT, _bit()),
+    "BiT, no head": (BiT, _bit(image_size=4, stem_kernel=3, stem_stride=1, stem_pool=False, weight_eps=0.1, classes=0)),
 }

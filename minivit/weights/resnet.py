@@ -1,0 +1,100 @@
+"""ResNets of torchvision and timm, whose names are ours, and of Hugging Face."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..family.resnet import ResNet
+from .convolutional import Dialect, export, find_dialect, load, renamer
+from .tensor import Tensor
+from .told import preprocessing, read_json, read_timm
+from .torch_names import HALF, IMAGENET
+
+OURS = dict(first="conv1.weight", unit="layer{s}.{u}", head="fc", first_stage=1)
+
+
+def _hugging_face(prefix: str) -> Dialect:
+    def layer(rest: str) -> Any:
+        return lambda m: f"{prefix}encoder.stages.{int(m[1]) - 1}.layers.{m[2]}." + rest.format(int(m[3]) - 1) + m[4]
+
+    unit = r"layer(\d+)\.(\d+)\."
+    rename = renamer(
+        (r"conv1(\..+)", rf"{prefix}embedder.embedder.convolution\1"),
+        (r"bn1(\..+)", rf"{prefix}embedder.embedder.normalization\1"),
+        (unit + r"conv(\d)(\..+)", layer("layer.{}.convolution")),
+        (unit + r"bn(\d)(\..+)", layer("layer.{}.normalization")),
+        (unit + r"downsample\.(0)(\..+)", layer("shortcut.convolution")),
+        (unit + r"downsample\.(1)(\..+)", layer("shortcut.normalization")),
+        (r"fc(\..+)", r"classifier.1\1"),
+    )
+    return Dialect("Hugging Face", rename, **OURS)
+
+
+TORCHVISION = Dialect("torchvision", lambda name: name, **OURS)
+HUGGING_FACE = _hugging_face("resnet.")
+DIALECTS = (TORCHVISION, HUGGING_FACE, _hugging_face(""))
+SOURCES = {"torchvision": TORCHVISION, "timm": TORCHVISION, "Hugging Face": HUGGING_FACE}
+
+
+def recognise(tensors: Mapping[str, Tensor]) -> str | None:
+    """The source whose names these are (timm's are torchvision's), None for another model's."""
+    dialect = find_dialect(tensors, DIALECTS)
+    return dialect and dialect.source
+
+
+def load_resnet(path: str | os.PathLike, *, dtype: type = np.float32, device: str = "cpu", **config: Any) -> ResNet:
+    """A ResNet with the weights of a .safetensors file of torchvision, timm or Hugging Face, or of the one in a folder
+    with its config.json.
+
+    config: ResNetConfig's options, in place of what the file tells: image_size, for which 224 is taken where nothing
+    tells it; stride_first=True for weights of the paper's own networks, whose names and shapes are the same; another
+    number of classes replaces the head by zeros (0: no head). A BatchNorm's num_batches_tracked is left out.
+    Raises FileNotFoundError, TypeError for an option that ResNetConfig has not, and ValueError that names what is
+    wrong: a damaged file, a tensor that is missing, unknown to the model or of another shape, a config.json of
+    something that is not computed here.
+    """
+    return load(path, ResNet, DIALECTS, _tell, dtype, device, config)
+
+
+def export_resnet(model: ResNet, path: str | os.PathLike, source: str = "torchvision") -> None:
+    """Write the model to `path` (.safetensors) in the names of a source: "torchvision", "timm" or "Hugging Face".
+
+    `load_resnet` gives back the same bits of every parameter and running statistic (in its dtype). A BatchNorm's
+    num_batches_tracked is left out; PyTorch, which reads a file without it, begins to count anew.
+    Raises TypeError for another model than a ResNet, ValueError for another source or ending.
+    """
+    if not isinstance(model, ResNet):
+        raise TypeError(f"model is a {type(model).__name__}, expected a ResNet")
+    if source not in SOURCES:
+        raise ValueError(f"source is {source!r}, expected one of {', '.join(map(repr, SOURCES))}")
+    export(model, path, SOURCES[source])
+
+
+def _tell(folder: Path, options: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
+    """What the tensors do not tell."""
+    told = IMAGENET if options["channels"] == 3 else HALF
+    if dialect is TORCHVISION:
+        beside, image_size = read_timm(folder)
+        return told | beside | ({"image_size": image_size} if image_size else {})
+    config = read_json(folder / "config.json")
+    for name, expected in (("embedding_size", options["stem_width"]), ("hidden_sizes", list(options["widths"]))):
+        if config.get(name, expected) != expected:
+            raise ValueError(f"config.json has {name} {config[name]!r}, the tensors have {expected}")
+    if config.get("hidden_act", "relu") != "relu":
+        raise ValueError(f"config.json has hidden_act {config['hidden_act']!r}, expected 'relu'")
+    told = told | read_hugging_face_pixels(folder)
+    told["stride_first"] = config.get("downsample_in_bottleneck", False)
+    told["halve_first"] = config.get("downsample_in_first_stage", False)
+    return told
+
+
+def read_hugging_face_pixels(folder: Path) -> dict[str, Any]:
+    """What preprocessor_config.json in this folder says: options, nothing where there is none."""
+    preprocessor = read_json(folder / "preprocessor_config.json")
+    options, size = preprocessing(preprocessor)
+    if isinstance(preprocessor.get("crop_pct"), float):
+        options["crop"] = preprocessor["crop_pct"]
+    return options | ({"image_size": size} if size else {})
