@@ -16,7 +16,7 @@ IN_DEVICES = [
      "code=in_ascii(flatten(KERNELS / launch.file))", "code=flatten(KERNELS / launch.file)"),
     ("what is no ASCII becomes something else", "emulator/source.py",
      "emulator/test_nvrtc.py::test_a_source_in_ascii_is_the_same_program[source]",
-     'rf"\\U{ord(match[0]):08x}"', '"_"'),
+     '"".join(rf"\\{byte:03o}" for byte in match[0].encode())', '"_"'),
     ("NVRTC is left to find its second library", "emulator/ptx/nvrtc.py",
      "emulator/test_nvrtc.py::test_a_library_that_does_not_find_its_second_one",
      "                _load_builtins(path)\n", ""),

@@ -76,7 +76,7 @@ def _find_header(header: str, folders: list[Path], where: str) -> Path:
 def in_ascii(text: str) -> str:
     r"""The same source for who writes it to a file in the machine's own encoding, as CuPy does.
 
-    What is no ASCII becomes its bytes as C++ writes them in quoted texts, σ becomes \317\203; comments may say anything.
+    What is no ASCII becomes its bytes as C++ writes them in a quoted text, σ as \317\203; a comment may say anything.
     """
     return re.sub(r"[^\x00-\x7f]", lambda match: "".join(rf"\{byte:03o}" for byte in match[0].encode()), text)
 

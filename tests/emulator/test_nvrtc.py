@@ -25,8 +25,9 @@ TWO = 'extern "C" int nothing() { return 0; }'
 def test_a_library_that_does_not_find_its_second_one(monkeypatch, tmp_path):
     """Of the wheel 13.0. The two lie in one folder, where the loader does not look."""
     for name, text in (("libnvrtc.so.99", ONE), ("libnvrtc-builtins.so.99.0", TWO)):
-        (tmp_path / f"{name}.cpp").write_text(text)
-        options = ("-fPIC", f"-Wl,-soname,{name}", "-o", f"{tmp_path / name}", f"{tmp_path / name}.cpp", "-ldl")
+        source = tmp_path / "source.cpp"
+        source.write_text(text)
+        options = ("-fPIC", f"-Wl,-soname,{name}", "-o", f"{tmp_path / name}", f"{source}", "-ldl")
         made = find_compiler().link(*options, plain=True)
         assert made.returncode == 0, made.stderr
     monkeypatch.setattr(nvrtc, "_candidates", lambda: [tmp_path / "libnvrtc.so.99"])
