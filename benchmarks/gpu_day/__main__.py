@@ -13,8 +13,10 @@ PARTS = ("first", "second")
 STEPS = {
     "env": ("environment", ("dry",)),
     "model": ("model", ("dry", "short")),
-    "small": ("kernels", ("dry", "short", "float")),
+    "small": ("kernels", ("dry", "short", "float", "unset")),
     "profile": ("kernels", ("short",)),
+    "ncu": ("ncu", ("dry", "short", "out")),
+    "main": ("kernels", ("dry",)),
     "counters": ("counters", ("dry", "short", "out")),
     "clocks": ("clocks", ("dry",)),
     "times": ("times", ("dry",)),
@@ -34,7 +36,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--out", type=Path, default=Path(os.environ.get("OUT", "runs/gpu_day")), help="for log and page"
     )
+    parser.add_argument("--records", type=Path, help="records.json of an earlier visit, to go on with")
     parser.add_argument("--float", action="store_true", help="of the small launches, those in float32")
+    parser.add_argument("--unset", action="store_true", help="and outputs that hold whatever lay there, for initcheck")
     args = parser.parse_args(arguments)
     args.out = args.out.resolve()
     if args.what == "predict":
@@ -50,7 +54,8 @@ def main(arguments: list[str]) -> int:
     steps = [step.name for step in plan(args.dry, args.short, args.out)]
     if unknown := set(args.only) - set(steps):
         parser.error(f"--only {sorted(unknown)[0]}: expected some of {' '.join(steps)}")
-    return run(PARTS if args.what == "all" else (args.what,), args.dry, args.short, args.out, args.only)
+    parts = PARTS if args.what == "all" else (args.what,)
+    return run(parts, args.dry, args.short, args.out, args.only, args.records)
 
 
 def run_here(args: argparse.Namespace) -> int:

@@ -3,9 +3,9 @@
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 
-from .findings import say
 from .tools import program
 
 PACKAGES = ("minivit", "numpy", "cupy-cuda13x", "cupy-cuda12x", "nvidia-cuda-nvrtc", "torch", "pytest")
@@ -26,8 +26,10 @@ def env(dry: bool) -> None:
     if not dry:
         gpu()
     for name in PROGRAMS:
-        print(f"{name}: {program(name) or 'not found'}")
-    say(True, "environment")
+        path = program(name)
+        said = (answer(path, "--version") or "") if path else ""
+        found = re.findall(r"\d+\.\d+[\d.]*", said)
+        print(f"{name}: {(found[-1] if found else 'found') if path else 'not found'}")
 
 
 def gpu() -> None:

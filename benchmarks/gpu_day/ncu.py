@@ -1,7 +1,13 @@
-"""NVIDIA's profiler: the counters that are asked of it, and the file that it writes."""
+"""The step ncu: NVIDIA's profiler, the counters that are asked of it, and the file that it writes."""
 
 import csv
+import re
+import subprocess
+import sys
 from pathlib import Path
+
+from .findings import say
+from .tools import program
 
 # The emulator's count, by the names of minivit.emulator's report, and ncu's counter of the same.
 REQUESTS = "l1tex__t_requests_pipe_lsu_mem_global_op_{}.sum"
@@ -18,8 +24,37 @@ COUNTERS = {
     "shared store requests": INSTRUCTIONS.format("st"),
     "shared store moved": TURNS.format("st"),
 }
-CONFLICTS = tuple(f"l1tex__data_bank_conflicts_pipe_lsu_mem_shared_op_{op}.sum" for op in ("ld", "st"))
-METRICS = ",".join((*COUNTERS.values(), *CONFLICTS, "gpu__time_duration.sum"))
+MORE = (
+    "l1tex__data_bank_conflicts_pipe_lsu_mem_shared_op_ld.sum",
+    "l1tex__data_bank_conflicts_pipe_lsu_mem_shared_op_st.sum",
+    "gpu__time_duration.sum",
+)
+KERNELS = "regex:attention|layernorm|gelu|patchify|cross_entropy|adamw|relative"
+UNKNOWN = r"Failed to find metric (\S+)"
+
+
+def ncu(dry: bool, short: bool, folder: Path) -> None:
+    """Have the launches of kernels.py counted, into `folder`/ncu.csv. Without a GPU they are only launched."""
+    if dry:
+        from .kernels import profile
+
+        profile(short)
+        return
+    metrics, path = [*COUNTERS.values(), *MORE], folder / "ncu.csv"
+    launches = (sys.executable, "-m", "gpu_day", "step", "profile", *("--short",) * short, "--out", str(folder))
+    while metrics:
+        options = ("--clock-control", "none", "--csv", "--page", "raw", "--log-file", str(path), "-k", KERNELS)
+        command = (program("ncu") or "ncu", *options, "--metrics", ",".join(metrics), *launches)
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+        text = done.stdout + (path.read_text("utf-8", "replace") if path.is_file() else "")
+        unknown = {name.strip('".,') for name in re.findall(UNKNOWN, text)} & set(metrics)
+        if not unknown:
+            break
+        say(False, f"this ncu does not know {', '.join(sorted(unknown))}")
+        metrics = [name for name in metrics if name not in unknown]
+    counted = len(read_ncu(path)) if path.is_file() else 0
+    last = " ".join(line for line in text.splitlines() if line.startswith("==ERROR"))[:300]
+    say(counted > 0, f"{counted} launches counted", last)
 
 
 def write_as_ncu(rows: list[dict], path: Path) -> None:

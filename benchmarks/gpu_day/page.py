@@ -75,13 +75,14 @@ def verdict(records: Sequence["Record"]) -> str:
     bad = [record.name for record in done if record.status != "passed"]
     if bad:
         return f"**{len(bad)} of {len(done)} steps did not pass: {', '.join(bad)}.**\n"
-    return f"All {len(done)} steps that were run passed; {len(records) - len(done)} were left out.\n"
+    left = [record.name for record in records if record.status == "left out"]
+    return f"All {len(done)} steps that were run passed" + (f"; left out: {', '.join(left)}.\n" if left else ".\n")
 
 
 def table(records: Sequence["Record"]) -> str:
     rows = ["| step | what it asks | what came out | s |", "|---|---|---|---:|"]
     for record in records:
-        came = record.status + (f": {record.why}" if record.why else "")
+        came = ": ".join(filter(None, (record.status, record.why or record.gist)))
         came += f" ({record.before} at first)" if record.before and record.status == "passed" else ""
         seconds = f"{record.seconds:.0f}" if record.status != "left out" else ""
         rows.append(f"| {record.name} | {record.asks} | {came} | {seconds} |")
@@ -89,5 +90,6 @@ def table(records: Sequence["Record"]) -> str:
 
 
 def section(record: "Record") -> str:
-    head = f"## {record.asks}\n\n`{record.command}`: {record.status}{f', {record.why}' if record.why else ''}.\n"
+    why = f", {record.why}" if record.why else ""
+    head = f"## {record.asks}\n\n`{record.command}`: {record.status}{why} ({record.seconds:.0f} s).\n"
     return head + ("\n```\n" + "\n".join(record.lines) + "\n```\n" if record.lines else "")

@@ -10,27 +10,41 @@ import os
 import re
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from .ncu import METRICS
+from .ncu import KERNELS
 from .tools import program
 
 ROOT = Path(__file__).parents[2]
 ROOM = {"first": 240, "second": 300}  # seconds
 PATIENCE = 8  # times as long, where the emulator stands in
-ON_A_GPU = "[gpu- or -gpu- or -gpu]"  # the GPU's share of the tests, by their names
+ON_A_GPU = "[gpu or -gpu- or -gpu]"  # the GPU's share of the tests, by their names
 ON_THE_STAND_IN = "stand-in and plain"
-KERNELS = "regex:attention|layernorm|gelu|patchify|cross_entropy|adamw|relative"
-SUMMARY = r"SUMMARY|^========= (?!COMPUTE)"
+TESTS = r"^(FAILED|ERROR)|passed|failed"
+FOUND = r"SUMMARY|^========= (?!COMPUTE)"
+SECTIONS = ("--section", "SpeedOfLight", "--section", "Occupancy", "--section", "WarpStateStats")
+SECTIONS += ("--section", "MemoryWorkloadAnalysis")
+DETAILS = r"^  \w.*\(|^ok|FAIL|ERR|Duration|Throughput|Achieved Occupancy|Warp Cycles|Hit Rate"
+
+# What of a step stands in the page's first table: the last that this finds in its lines. Of the others, how many things
+# that they looked at are as they should be.
+GIST = {
+    "env": r"^GPU: (.*)",
+    "tests": r"(\d+ (?:passed|failed).*) in",
+    "vitb": r"^PyTorch's time.*?([\d.]+)|: (\S+ ms a step)",
+    "counters": r"(\d+ of \d+ counts.*)",
+    **dict.fromkeys(("memcheck", "racecheck", "initcheck"), r"SUMMARY: (.*)"),
+}
 
 
 @dataclass(frozen=True)
 class Step:
     """name       as in the records, and after --only
     asks       the question, which is its heading on the page
-    part       first or second
     seconds    that it may take
     command    to run from the checkout
+    part       first or second
     shown      which lines of its output stand on the page, a regular expression
     short      also with --short
     left_out   why it is not run; "" if it is
@@ -38,9 +52,9 @@ class Step:
 
     name: str
     asks: str
-    part: str
     seconds: int
     command: tuple[str, ...]
+    part: str
     shown: str = ""
     short: bool = False
     left_out: str = ""
@@ -48,7 +62,7 @@ class Step:
     def told(self) -> str:
         """The command as a reader would write it."""
         words = [f"'{word}'" if set(word) & set(" |<>*[]()") else word for word in self.command]
-        line = " ".join(words).replace(sys.executable, "python").replace(METRICS, "…").replace(f"{ROOT}/", "")
+        line = " ".join(words).replace(sys.executable, "python").replace(f"{ROOT}/", "")
         return re.sub(r" --out \S+", "", line.replace("python -m gpu_day step", "bash benchmarks/gpu_day.sh step"))
 
 
@@ -61,29 +75,32 @@ def plan(dry: bool, short: bool, folder: Path) -> list[Step]:
 
     sanitizer, ncu = program("compute-sanitizer"), program("ncu")
     no_sanitizer = "the stand-in has no addresses" if dry else "" if sanitizer else "compute-sanitizer is not installed"
-    no_ncu = "the emulator counts in its place" if dry else "" if ncu else "ncu is not installed"
+    no_ncu = "" if ncu or dry else "ncu is not installed"
 
-    def sanitized(tool: str, *more: str) -> tuple[str, ...]:
-        return (sanitizer or "compute-sanitizer", "--tool", tool, "--error-exitcode", "9", *ours("small", *more))
+    def watched(name: str, *more: str) -> tuple[str, ...]:
+        return (sanitizer or "compute-sanitizer", "--tool", name, "--error-exitcode", "9", *ours("small", *more))
 
-    race, init = sanitized("racecheck", "--float"), sanitized("initcheck", "--float")
-    count = (ncu or "ncu", "--clock-control", "none", "--csv", "--page", "raw", "--log-file", f"{folder}/ncu.csv")
-    count += ("-k", KERNELS, "--metrics", METRICS, *ours("profile"))
+    details = (ncu or "ncu", "--clock-control", "none", "-k", KERNELS, *SECTIONS, "--page", "details", *ours("main"))
+    if dry:
+        details = ours("main")
+    race, unset = watched("racecheck", "--float"), watched("initcheck", "--float", "--unset")
+    first, second = partial(Step, part="first"), partial(Step, part="second")
     return [
-        Step("env", "Which machine?", "first", 30, ours("env"), short=True),
-        Step("tests", "Do the kernels' tests pass there?", "first", 130, tests(dry), r"^(FAILED|ERROR)|passed|failed"),
-        Step("model", "Is the model NumPy's?", "first", 80, ours("model"), short=True),
-        Step("small", "Does every kernel write all that it should?", "first", 50, ours("small"), short=True),
-        Step("memcheck", "Is every address right?", "first", 70, sanitized("memcheck"), SUMMARY, False, no_sanitizer),
-        Step("times", "How fast are the kernels?", "second", 120, ours("times")),
-        Step("vitb", "How fast is a step of ViT-B/16?", "second", 50, ours("vitb")),
-        Step("ncu", "What does the hardware count?", "second", 70, count, "ERR|FAIL|^ok", False, no_ncu),
-        Step("counters", "Does the emulator count the same?", "second", 20, ours("counters"), short=True),
-        Step("clocks", "Do banks and sectors cost what they should?", "second", 30, ours("clocks")),
-        Step("large", "Arrays of more than 2³¹ bytes?", "second", 50, ours("large")),
-        Step("chapters", "Do the tutorials run?", "second", 60, ours("chapters")),
-        Step("racecheck", "Does any kernel race?", "second", 50, race, SUMMARY, False, no_sanitizer),
-        Step("initcheck", "Is anything read unwritten?", "second", 50, init, SUMMARY, False, no_sanitizer),
+        first("env", "Which machine?", 30, ours("env"), short=True),
+        first("tests", "Do the kernels' tests pass?", 130, tests(dry), shown=TESTS),
+        first("model", "Is the model NumPy's?", 80, ours("model"), short=True),
+        first("small", "Does every kernel write all that it should?", 50, ours("small"), short=True),
+        first("memcheck", "Is every address right?", 70, watched("memcheck"), shown=FOUND, left_out=no_sanitizer),
+        second("times", "How fast are the kernels?", 120, ours("times")),
+        second("vitb", "How fast is a step of ViT-B/16?", 50, ours("vitb")),
+        second("ncu", "What does the hardware count?", 70, ours("ncu"), left_out=no_ncu),
+        second("counters", "Does the emulator count the same?", 20, ours("counters"), short=True, left_out=no_ncu),
+        second("clocks", "Do banks and sectors cost what they should?", 30, ours("clocks")),
+        second("large", "Arrays of more than 2³¹ numbers?", 50, ours("large")),
+        second("chapters", "Do the tutorials run?", 60, ours("chapters")),
+        second("racecheck", "Does any kernel race?", 50, race, shown=FOUND, left_out=no_sanitizer),
+        second("initcheck", "Is anything read unwritten?", 50, unset, shown=FOUND, left_out=no_sanitizer),
+        second("main", "What keeps the kernels from being faster?", 60, details, shown=DETAILS, left_out=no_ncu),
     ]  # fmt: skip
 
 

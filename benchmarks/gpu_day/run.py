@@ -1,6 +1,7 @@
 """Runs the steps of a part, each in a process of its own, under a limit of its own; one that fails stops no other.
 
-What came out is kept in records.json, a record a step, so that two visits to a GPU make one page; all output in log.txt.
+What came out is kept in records.json, a record a step, so that two visits to a GPU make one page; their output in
+log.txt.
 """
 
 import json
@@ -8,6 +9,7 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -15,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from .page import write_page
-from .plan import PATIENCE, ROOM, ROOT, Step, plan, tests
+from .plan import GIST, PATIENCE, ROOM, ROOT, Step, plan, tests
 
 LEAST = 5  # seconds: with less there is no time for a step
 SHOWN = 150  # lines of a step on the page
@@ -35,53 +37,64 @@ class Record:
     seconds: float = 0
     limit: float = 0
     date: str = ""
+    gist: str = ""
     lines: list[str] = field(default_factory=list)
     before: str = ""  # how it had ended in an earlier run, if not well
 
 
-def run(parts: Sequence[str], dry: bool, short: bool, folder: Path, only: Sequence[str] = ()) -> int:
-    """Run them and write the page. Returns 1 where something failed, else 0."""
+def run(
+    parts: Sequence[str], dry: bool, short: bool, folder: Path, only: Sequence[str] = (), before: Path | None = None
+) -> int:
+    """Run them and write the page. Returns 1 where something failed, else 0.
+
+    before: the records of an earlier visit, which this one goes on with; those in `folder`, unless told otherwise. Who
+    does everything begins anew.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    records = {} if parts == ("first", "second") and not only else load(folder)
+    goes_on = before or len(parts) == 1 or only
+    records = load(before or folder / "records.json") if goes_on else {}
+    steps = [step for step in plan(dry, short, folder) if (step.short or not short) and (not only or step.name in only)]
     here = []
     for part in parts:
         end = time.monotonic() + ROOM[part] * (PATIENCE if dry else 1)
-        steps = [
-            step for step in plan(dry, short, folder) if (step.short or not short) and step.name in (only or step.name)
-        ]
-        of_part = [step for step in steps if step.part == part]
-        if part == "second" and parts == ("second",) and not only:
-            of_part = [step for step in steps if step.name == "env"] + again(steps, records) + of_part
-        for step in of_part:
+        first = again(steps, records) if parts == ("second",) and not only else []
+        for step in first + [step for step in steps if step.part == part]:
             record = run_step(step, folder, min(step.seconds * (PATIENCE if dry else 1), end - time.monotonic()))
-            record.before = status_before(records.get(step.name))
-            records[step.name] = record
+            remember(record, records)
             here.append(record)
             save(folder, records)
             print(f"{record.status:<9} {record.name:<10} {record.seconds:4.0f} s  {record.why}", flush=True)
     page = write_page(list(records.values()), dry, folder)
-    missing = [record for record in here if record.status == "left out"]
-    print("left out:", "; ".join(f"{record.name} ({record.why})" for record in missing) or "nothing")
-    print(f"the page: {page}")
+    missing = [f"{record.name} ({record.why})" for record in here if record.status == "left out"]
+    print(f"left out: {'; '.join(missing) or 'nothing'}\nthe page: {page}")
     return int(any(record.status in BAD for record in here))
 
 
-def again(steps: list[Step], records: dict[str, Record]) -> list[Step]:
-    """What had failed in the first part, to see whether it is mended; of the tests, those that had failed."""
-    failed = [step for step in steps if step.part == "first" and status_before(records.get(step.name))]
-    narrowed = []
-    for step in failed:
+def again(steps: Sequence[Step], records: dict[str, Record]) -> list[Step]:
+    """What the second part begins with: the machine, and what had failed in the first, to see whether it is mended.
+
+    Of the tests, those that had failed.
+    """
+    chosen = []
+    for step in steps:
+        bad = step.name in records and records[step.name].status in BAD
+        if step.part != "first" or not (bad or step.name == "env"):
+            continue
         if step.name == "tests":
             found = (re.match(r"FAILED (\S+::.*?)(?: - |$)", line) for line in records["tests"].lines)
             names = tuple(match[1] for match in found if match)
             step = replace(step, command=tests(False, names)) if names else step
-        narrowed.append(step)
-    return narrowed
+        chosen.append(step)
+    return chosen
 
 
-def status_before(record: Record | None) -> str:
-    """How it had ended at first, if that was not well."""
-    return record.before or (record.status if record.status in BAD else "") if record else ""
+def remember(record: Record, records: dict[str, Record]) -> None:
+    """With what it had said before, if it had failed."""
+    earlier = records.get(record.name)
+    if earlier and earlier.status in BAD:
+        record.before = earlier.status
+        record.lines = [*earlier.lines, "", "and then, mended:", "", *record.lines]
+    records[record.name] = record
 
 
 def run_step(step: Step, folder: Path, limit: float) -> Record:
@@ -98,29 +111,41 @@ def run_step(step: Step, folder: Path, limit: float) -> Record:
     record.status = "stopped" if code is None else "failed" if code else "passed"
     record.why = f"after its {limit:.0f} s" if code is None else f"exit status {code}" if code else ""
     lines = [line.rstrip()[:200] for line in output.splitlines() if re.search(step.shown, line)]
+    record.gist = gist(step, lines)
     if code != 0 and step.shown:
         lines += ["…", *(line.rstrip()[:200] for line in output.splitlines()[-12:])]
     record.lines = lines[-SHOWN:]
     return record
 
 
+def gist(step: Step, lines: Sequence[str]) -> str:
+    """In a few words. Of a step that looks at several things: how many are as they should be."""
+    if pattern := GIST.get(step.name):
+        found = [match for line in lines if (match := re.search(pattern, line))]
+        return next(filter(None, found[-1].groups())) if found else ""
+    looked = [line[:4] == "ok  " for line in lines if line[:4] in ("ok  ", "FAIL")]
+    return f"{sum(looked)} of {len(looked)} as it should be" if len(looked) > 1 else lines[-1][5:] if looked else ""
+
+
 def finish(command: Sequence[str], limit: float) -> tuple[int | None, str]:
     """The exit status, None where the limit ended it; and all that it and its children printed."""
-    process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-        start_new_session=True,
-    )  # fmt: skip
-    try:
-        output, _ = process.communicate(timeout=limit)
-        return process.returncode, output
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        output, _ = process.communicate()
-        return None, output
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            code = process.wait(limit)
+        except subprocess.TimeoutExpired:
+            code = None
+        except BaseException:  # Ctrl-C is not the child's, which is in a session of its own
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        if code is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        output.seek(0)
+        return code, output.read()
 
 
-def load(folder: Path) -> dict[str, Record]:
-    path = folder / "records.json"
+def load(path: Path) -> dict[str, Record]:
     if not path.is_file():
         return {}
     return {record["name"]: Record(**record) for record in json.loads(path.read_text("utf-8"))}

@@ -25,7 +25,7 @@ def benchmark(fake_cuda, monkeypatch):
         [(2, 2, 17, 12)],
         [(2, 2, 3, 9, 12)],
     )
-    module.EPOCH_IMAGES, module.has_torch = 256, False
+    module.EPOCH_IMAGES, module.STEPS, module.has_torch = 256, 2, False
     clock = module.gpu_clock
     clock.ROUNDS, clock.CALLS, clock.PRODUCT = 2, 2, 16
     yield module
@@ -44,6 +44,8 @@ def test_it_prints_a_line_for_every_version(benchmark, capsys):
         for version in versions:
             assert sum(line.startswith(task) and f"version {version} " in line for line in lines) == 1, (task, version)
     assert sum("unfused CuPy" in line for line in lines) == 8
+    best = lines[lines.index("the best version of each:") + 1 :]
+    assert sum(" of the limit" in line for line in best) == 8
     assert sum(line.startswith("an epoch of 256 images") for line in lines) == 2
 
 
