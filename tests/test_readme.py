@@ -105,7 +105,9 @@ def commands():
         prose = re.sub(r"^```.*?^```", "", page, flags=re.DOTALL | re.MULTILINE)
         for line in lines + re.findall(r"`([^`\n]+)`", prose):
             for part in line.split(" && "):
-                words = shlex.split(part, comments=True) if re.match(r"(python3?|pytest|pip|jupyter)\s", part) else []
+                words = (
+                    shlex.split(part, comments=True) if re.match(r"(python3?|pytest|pip|jupyter|bash)\s", part) else []
+                )
                 if words:
                     yield pytest.param(words, id=f"{name}: {part.partition('  #')[0].strip()}")
 
@@ -130,9 +132,9 @@ def test_the_commands_name_what_there_is(words):
             assert f'"{rest[rest.index("-m") + 1].removeprefix("not ")}: ' in markers
     elif program == "pip":
         extras = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-        for extra in re.findall(r"\.\[(\w+)\]", " ".join(rest)):
+        for extra in re.findall(r"\w+", ",".join(re.findall(r"\.\[([\w,]+)\]", " ".join(rest)))):
             assert re.search(rf"^{extra} = \[", extras, re.MULTILINE), extra
-    elif program == "python" and rest[0].endswith(".py"):
+    elif program == "bash" or (program == "python" and rest[0].endswith(".py")):
         assert (ROOT / rest[0]).is_file()
     elif rest[:2] == ["-m", "minivit"]:
         assert importlib.util.find_spec("minivit.__main__")

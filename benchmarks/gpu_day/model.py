@@ -113,7 +113,8 @@ class Model:
         if done.returncode:
             raise AssertionError(done.stderr[-300:])
         history = json.loads((folder / "quick" / "history.json").read_text("utf-8"))[-1]
-        expect(1 - history["test_accuracy"], 0.5, "the share of digits that are misread")
+        if not history["test_accuracy"] > 0.5:
+            raise AssertionError(f"accuracy {history['test_accuracy']:.0%}, expected more than half")
         return f"accuracy {history['test_accuracy']:.2%}, the epoch took {history['seconds']:.2f} s"
 
 

@@ -50,7 +50,7 @@ def ncu(dry: bool, short: bool, folder: Path) -> None:
         unknown = {name.strip('".,') for name in re.findall(UNKNOWN, text)} & set(metrics)
         if not unknown:
             break
-        say(False, f"this ncu does not know {', '.join(sorted(unknown))}")
+        print(f"left out, since this ncu does not know it: {', '.join(sorted(unknown))}")
         metrics = [name for name in metrics if name not in unknown]
     counted = len(read_ncu(path)) if path.is_file() else 0
     last = " ".join(line for line in text.splitlines() if line.startswith("==ERROR"))[:300]

@@ -82,7 +82,7 @@ def verdict(records: Sequence["Record"]) -> str:
 def table(records: Sequence["Record"]) -> str:
     rows = ["| step | what it asks | what came out | s |", "|---|---|---|---:|"]
     for record in records:
-        came = ": ".join(filter(None, (record.status, record.why or record.gist)))
+        came = ": ".join(filter(None, (record.status, record.gist or record.why)))
         came += f" ({record.before} at first)" if record.before and record.status == "passed" else ""
         seconds = f"{record.seconds:.0f}" if record.status != "left out" else ""
         rows.append(f"| {record.name} | {record.asks} | {came} | {seconds} |")

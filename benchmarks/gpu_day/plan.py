@@ -61,8 +61,13 @@ class Step:
 
     def told(self) -> str:
         """The command as a reader would write it."""
-        words = [f"'{word}'" if set(word) & set(" |<>*[]()") else word for word in self.command]
-        line = " ".join(words).replace(sys.executable, "python").replace(f"{ROOT}/", "")
+        program, *words = self.command
+        words = [f"'{word}'" if set(word) & set(" |<>*[]()") else word for word in words]
+        line = (
+            " ".join((Path(program).name if program != sys.executable else program, *words))
+            .replace(sys.executable, "python")
+            .replace(f"{ROOT}/", "")
+        )
         return re.sub(r" --out \S+", "", line.replace("python -m gpu_day step", "bash benchmarks/gpu_day.sh step"))
 
 

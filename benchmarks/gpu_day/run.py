@@ -20,7 +20,7 @@ from .page import write_page
 from .plan import GIST, PATIENCE, ROOM, ROOT, Step, plan, tests
 
 LEAST = 5  # seconds: with less there is no time for a step
-SHOWN = 150  # lines of a step on the page
+SHOWN, WIDEST = 90, 220  # lines of a step on the page, and letters of a line
 BAD = ("failed", "stopped")
 
 
@@ -93,7 +93,7 @@ def remember(record: Record, records: dict[str, Record]) -> None:
     earlier = records.get(record.name)
     if earlier and earlier.status in BAD:
         record.before = earlier.status
-        record.lines = [*earlier.lines, "", "and then, mended:", "", *record.lines]
+        record.lines = [*earlier.lines, "", "and then, run again:", "", *record.lines]
     records[record.name] = record
 
 
@@ -110,11 +110,13 @@ def run_step(step: Step, folder: Path, limit: float) -> Record:
         log.write(f"==== {record.date} {step.name}: {step.told()}\n{output}\n")
     record.status = "stopped" if code is None else "failed" if code else "passed"
     record.why = f"after its {limit:.0f} s" if code is None else f"exit status {code}" if code else ""
-    lines = [line.rstrip()[:200] for line in output.splitlines() if re.search(step.shown, line)]
+    everything = [line.rstrip()[:WIDEST] for line in output.splitlines()]
+    lines = [line for line in everything if re.search(step.shown, line)]
     record.gist = gist(step, lines)
-    if code != 0 and step.shown:
-        lines += ["…", *(line.rstrip()[:200] for line in output.splitlines()[-12:])]
-    record.lines = lines[-SHOWN:]
+    if code != 0 and not lines:
+        lines = everything[-12:]
+    more = len(lines) - SHOWN
+    record.lines = [*([f"… {more} lines more: log.txt", "…"] if more > 0 else []), *lines[-SHOWN:]]
     return record
 
 
