@@ -12,24 +12,20 @@ by the wall clock.
 """
 
 import dataclasses
-import importlib.util
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
-from functools import partial
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
 import cupy
 import gpu_clock
+import gpu_table
 import numpy as np
-from gpu_clock import Run, seconds, sets
+from gpu_clock import sets
+from gpu_table import Pair, Table, Task, measure, measure_torch
 
 from minivit import Trainer, ViT, ops
 from minivit.devices import get_device
-from minivit.devices.launches import LADDERS as VERSIONS
 from minivit.devices.workers import worker_pool
 from minivit.train.mnist import PRESETS
 
@@ -39,113 +35,6 @@ ATTENTION = [(64, 3, 197, 64), (64, 12, 197, 64), (256, 4, 17, 12)]  # B, H, N, 
 CROSS = [(64, 12, 1, 197, 64), (8, 8, 100, 850, 32)]  # B, H, Nq, Nk, d: ViT-B's last block; DETR's decoder
 EPOCH_IMAGES, STEPS = 16_384, 30  # of which so many steps are timed
 GROUPS = ("gelu", "layernorm", "attention", "cross", "epoch")
-
-torch = importlib.import_module("torch") if importlib.util.find_spec("torch") else None
-has_torch = torch is not None and torch.cuda.is_available()
-
-
-@dataclass(frozen=True)
-class Task:
-    """Its name, the right answers, and its amount: bytes that must move, or FLOP."""
-
-    name: str
-    expected: Sequence[np.ndarray]
-    moved: int = 0
-    flop: int = 0
-
-    def limit(self) -> float:
-        """The seconds that it takes at the limit."""
-        return self.flop / gpu_clock.product_rate() if self.flop else gpu_clock.copy_seconds(self.moved)
-
-
-class Pair(NamedTuple):
-    """A way to do an operation: forward(*inputs) -> (y, cache) or (y, …), backward(dy, cache) -> gradients."""
-
-    forward: Callable[..., tuple]
-    backward: Callable[[object, object], object]
-
-
-class Table:
-    """One line a task and way."""
-
-    def __init__(self) -> None:
-        self._of_torch: dict[str, float] = {}
-        self._best: dict[str, tuple[float, str]] = {}
-        print(f"{'task':<44}{'way':<14}{'µs':>10}{'GB/s':>8}{'TFLOP/s':>9}{'of limit':>10}{'PyTorch':>9}")
-
-    def measure(self, task: Task, way: str, runs: Sequence[Run]) -> None:
-        """Right first, fast second."""
-        compare(runs[0](), task, way)
-        self.line(task, way, seconds(*runs))
-
-    def line(self, task: Task, way: str, took: float) -> None:
-        if way == "PyTorch":
-            self._of_torch[task.name] = took
-        moved = f"{task.moved / took / 1e9:.0f}" if task.moved else ""
-        flop = f"{task.flop / took / 1e12:.2f}" if task.flop else ""
-        theirs = f"{self._of_torch[task.name] / took:.2f}" if task.name in self._of_torch else ""
-        if way.startswith("version"):
-            told = f"{way}, {task.limit() / took:.0%} of the limit" + (f", {theirs} × PyTorch" if theirs else "")
-            self._best[task.name] = min(self._best.get(task.name, (took, told)), (took, told))
-        cells = f"{took * 1e6:>10.1f}{moved:>8}{flop:>9}{task.limit() / took:>10.1%}{theirs:>9}"
-        print(f"{task.name:<44}{way:<14}{cells}", flush=True)
-
-    def in_short(self) -> None:
-        """The best version of each task."""
-        print("\nthe best version of each:")
-        for name, (_, told) in self._best.items():
-            print(f"{name:<44}{told}")
-
-
-def compare(got: object, task: Task, way: str) -> None:
-    """Against the right answers. A NaN is wrong, too."""
-    for ours, theirs in zip(got if isinstance(got, tuple) else (got,), task.expected, strict=False):
-        error = np.abs(cupy.asnumpy(ours) - theirs).max() / np.abs(theirs).max()
-        if not error <= 1e-4:
-            raise SystemExit(f"{task.name}, {way} is wrong: off by {error:.1e} of the largest number")
-
-
-def measure(table: Table, ladder: str, tasks: tuple[Task, Task], arrays: list, plain: Pair, ours: Pair) -> None:
-    """Both tasks of an operation: unfused, and by every version of the ladder ("": there is but one).
-
-    arrays: (inputs, dy) for each of the turns.
-    """
-    caches = {pair: [pair.forward(*inputs)[1] for inputs, _ in arrays] for pair in (plain, ours)}
-    for task, direction in zip(tasks, ("forward", "backward"), strict=True):
-        name = f"{ladder}_{direction}"
-        for number in (None, *VERSIONS.get(name, (1,))):
-            pair = ours if number else plain
-            if direction == "forward":
-                runs = [partial(pair.forward, *inputs) for inputs, _ in arrays]
-            else:
-                runs = [partial(pair.backward, dy, cache) for (_, dy), cache in zip(arrays, caches[pair], strict=True)]
-            with version(name, number) if name in VERSIONS and number else nullcontext():
-                table.measure(task, f"version {number}" if number else "unfused CuPy", runs)
-
-
-@contextmanager
-def version(ladder: str, number: int) -> Iterator[None]:
-    versions = get_device("cuda").ops.versions
-    versions[ladder] = number
-    try:
-        yield
-    finally:
-        versions.clear()
-
-
-def measure_torch(table: Table, tasks: tuple[Task, Task], function: Callable, arrays: list) -> None:
-    """PyTorch's own kernels on the same numbers; arrays as in `measure`."""
-    if not has_torch:
-        return
-    theirs = [([torch_tensor(a) for a in inputs], torch.from_dlpack(dy)) for inputs, dy in arrays]
-    results = [(function(*inputs), inputs, dy) for inputs, dy in theirs]
-    gradients = [partial(torch.autograd.grad, y, inputs, dy, retain_graph=True) for y, inputs, dy in results]
-    for task, runs in zip(tasks, ([partial(function, *inputs) for inputs, _ in theirs], gradients), strict=True):
-        table.line(task, "PyTorch", seconds(*runs))  # on the default stream, as CuPy's clock is
-
-
-def torch_tensor(array: cupy.ndarray) -> object:
-    return torch.from_dlpack(array).detach().requires_grad_()
 
 
 def normal(seed: int, *shape: int) -> np.ndarray:
@@ -158,7 +47,7 @@ def gelu(table: Table, n: int) -> None:
     dx = ops.gelu_backward(dy.astype(np.float64), cache)
     tasks = Task(f"GELU forward {n}", (y,), moved=8 * n), Task(f"GELU backward {n}", (dx,), moved=12 * n)
     arrays = [((x,), dy) for x, dy in sets(8 * n, cupy.asarray(x), cupy.asarray(dy))]
-    measure_torch(table, tasks, torch and torch.nn.functional.gelu, arrays)
+    measure_torch(table, tasks, gpu_table.functional("gelu"), arrays)
     measure(table, "gelu", tasks, arrays, *(Pair(o.gelu_forward, o.gelu_backward) for o in both()))
 
 
@@ -175,7 +64,7 @@ def layernorm(table: Table, rows: int, width: int) -> None:
     arrays = [((x, gamma, beta), dy) for x, dy in sets(moved[0], x, dy)]
 
     def theirs(x: object, gamma: object, beta: object) -> object:
-        return torch.nn.functional.layer_norm(x, (width,), gamma, beta, 1e-6)
+        return gpu_table.functional("layer_norm")(x, (width,), gamma, beta, 1e-6)
 
     measure_torch(table, tasks, theirs, arrays)
     measure(table, "layernorm", tasks, arrays, *(Pair(o.layernorm_forward, o.layernorm_backward) for o in both()))
@@ -200,7 +89,7 @@ def attention(table: Table, B: int, H: int, N: int, d: int) -> None:
     )
     arrays = sets(4 * (qkv.size + out.size), cupy.asarray(qkv), cupy.asarray(dout))
     theirs = [(heads(*qkv.transpose(2, 0, 1, 3, 4)), heads(dout)[0]) for qkv, dout in arrays]
-    measure_torch(table, tasks, torch and torch.nn.functional.scaled_dot_product_attention, theirs)
+    measure_torch(table, tasks, gpu_table.functional("scaled_dot_product_attention"), theirs)
     kernels, arrays = get_device("cuda").ops, [((qkv,), dout) for qkv, dout in arrays]
     ours = Pair(lambda qkv: kernels.fused_attention_forward(qkv, None), kernels.fused_attention_backward)
     measure(table, "attention", tasks, arrays, Pair(forward, backward), ours)
@@ -225,7 +114,7 @@ def cross_attention(table: Table, B: int, H: int, Nq: int, Nk: int, d: int) -> N
     )
     arrays = sets(4 * (q.size + kv.size + out.size), *map(cupy.asarray, (q, kv, dout)))
     theirs = [(heads(q, *kv.transpose(2, 0, 1, 3, 4)), heads(dout)[0]) for q, kv, dout in arrays]
-    measure_torch(table, tasks, torch and torch.nn.functional.scaled_dot_product_attention, theirs)
+    measure_torch(table, tasks, gpu_table.functional("scaled_dot_product_attention"), theirs)
     kernels, arrays = get_device("cuda").ops, [((q, kv), dout) for q, kv, dout in arrays]
 
     def fused_backward(dout: object, cache: tuple) -> tuple:
@@ -252,7 +141,7 @@ def epoch(name: str) -> None:
     images = np.random.default_rng(0).random((EPOCH_IMAGES, *model_config.image_shape), dtype=np.float32)
     labels = np.random.default_rng(1).integers(0, model_config.classes, EPOCH_IMAGES)
     model = ViT(model_config, init="fan_in", device="cuda")
-    if has_torch:
+    if gpu_table.has_torch():
         from torch_vit import torch_step
 
         theirs = torch_step(model, recipe, images[: recipe.batch_size], labels[: recipe.batch_size], "cuda")
@@ -261,9 +150,9 @@ def epoch(name: str) -> None:
         ours = wall_seconds(lambda: trainer.step(pool))
     steps = trainer.steps_per_epoch
     line = f"an epoch of {EPOCH_IMAGES:,} images, {name}: minivit {ours * steps:.2f} s"
-    if has_torch:
+    if gpu_table.has_torch():
         torchs = wall_seconds(theirs)
-        line += f", PyTorch eager {torchs * steps:.2f} s, ratio {ours / torchs:.2f}"
+        line += f", PyTorch eager {torchs * steps:.2f} s, {torchs / ours:.2f} of minivit's"
     print(line, flush=True)
 
 
@@ -279,7 +168,7 @@ def wall_seconds(step: Callable[[], float]) -> float:
 
 def main(groups: Sequence[str] = GROUPS) -> None:
     device = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
-    theirs = torch.__version__ if has_torch else "with CUDA: not installed"
+    theirs = gpu_table.torch.__version__ if gpu_table.has_torch() else "with CUDA: not installed"
     print(f"{device}, CuPy {cupy.__version__}, PyTorch {theirs}; float32, TF32 off")
     copy, product = 2**28 / gpu_clock.copy_seconds(2**28) / 1e9, gpu_clock.product_rate() / 1e12
     print(f"limits: a copy {copy:.0f} GB/s, a float32 product {product:.2f} TFLOP/s\n")

@@ -24,7 +24,7 @@ def times(dry: bool) -> None:
 
     if dry:
         gpu.GELU, gpu.LAYERNORM, gpu.ATTENTION, gpu.CROSS = [1000], [(34, 48)], [(2, 2, 17, 12)], [(2, 2, 3, 9, 12)]
-        gpu.EPOCH_IMAGES, gpu.STEPS, gpu.has_torch = 256, 2, False
+        gpu.EPOCH_IMAGES, gpu.STEPS, gpu.gpu_table.torch = 256, 2, None
         gpu.gpu_clock.ROUNDS, gpu.gpu_clock.CALLS, gpu.gpu_clock.PRODUCT = 2, 2, 16
     gpu.main()
 

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 SCRIPTS = Path(__file__).parents[2] / "benchmarks"
+MODULES = ("gpu", "gpu_table", "gpu_clock")
 
 
 @pytest.fixture
 def benchmark(fake_cuda, monkeypatch):
     monkeypatch.syspath_prepend(SCRIPTS)
-    for name in ("gpu", "gpu_clock"):
+    for name in MODULES:
         monkeypatch.delitem(sys.modules, name, raising=False)
     module = importlib.import_module("gpu")
     module.GELU, module.LAYERNORM, module.ATTENTION, module.CROSS = (
@@ -25,11 +26,11 @@ def benchmark(fake_cuda, monkeypatch):
         [(2, 2, 17, 12)],
         [(2, 2, 3, 9, 12)],
     )
-    module.EPOCH_IMAGES, module.STEPS, module.has_torch = 256, 2, False
+    module.EPOCH_IMAGES, module.STEPS, module.gpu_table.torch = 256, 2, None
     clock = module.gpu_clock
     clock.ROUNDS, clock.CALLS, clock.PRODUCT = 2, 2, 16
     yield module
-    for name in ("gpu", "gpu_clock"):
+    for name in MODULES:
         monkeypatch.delitem(sys.modules, name)
 
 
@@ -37,7 +38,7 @@ def test_it_prints_a_line_for_every_version(benchmark, capsys):
     benchmark.main()
     lines = capsys.readouterr().out.splitlines()
     for ladder, versions in (
-        benchmark.VERSIONS | {"cross-attention_forward": (1,), "cross-attention_backward": (1,)}
+        benchmark.gpu_table.VERSIONS | {"cross-attention_forward": (1,), "cross-attention_backward": (1,)}
     ).items():
         name, _, direction = ladder.partition("_")
         task = {"layernorm": "LayerNorm", "gelu": "GELU"}.get(name, name) + f" {direction}"
@@ -105,7 +106,7 @@ def gpu(benchmark, monkeypatch):
 @pytest.mark.parametrize("takes", [2e-6, 30e-6, 400e-6, 10e-3, 0.3])
 def test_pythons_time_does_not_count(benchmark, gpu, takes):
     """Whether it asks faster than the GPU works, or takes 20 times as long."""
-    assert benchmark.seconds(lambda: gpu.work(takes, host=40e-6)) == pytest.approx(takes, rel=1e-6)
+    assert benchmark.gpu_clock.seconds(lambda: gpu.work(takes, host=40e-6)) == pytest.approx(takes, rel=1e-6)
     assert gpu.products <= 20, "two products are longer than Python takes to ask for 50 calls"
     assert gpu.now < 0.5 + 15 * takes, "long calls are made less often"
 
@@ -115,14 +116,14 @@ def test_who_waits_for_the_gpu_is_not_given_hundreds_of_products(benchmark, gpu)
         gpu.work(3e-3)
         gpu.wait(gpu.busy_until)
 
-    took = benchmark.seconds(waits)
+    took = benchmark.gpu_clock.seconds(waits)
     assert took == pytest.approx(3e-3, rel=0.01)
     assert gpu.products <= 10 * benchmark.gpu_clock.AHEAD
 
 
 def test_arrays_take_turns(benchmark, gpu):
     order = []
-    benchmark.seconds(*(lambda i=i: (order.append(i), gpu.work(1e-5)) for i in range(3)))
+    benchmark.gpu_clock.seconds(*(lambda i=i: (order.append(i), gpu.work(1e-5)) for i in range(3)))
     assert order == [i % 3 for i in range(len(order))] and len(order) > 500
 
 
