@@ -1,6 +1,5 @@
 """The table of gpu.py: an operation done in several ways, each compared with the right answers, then timed."""
 
-import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -15,7 +14,10 @@ from gpu_clock import Run, seconds
 from minivit.devices import get_device
 from minivit.devices.launches import LADDERS as VERSIONS
 
-torch = importlib.import_module("torch") if importlib.util.find_spec("torch") else None
+try:
+    import torch
+except ImportError:
+    torch = None
 
 
 @dataclass(frozen=True)

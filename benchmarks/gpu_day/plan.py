@@ -31,7 +31,7 @@ DETAILS = r"^  \w.*\(|^ok|FAIL|ERR|Duration|Throughput|Achieved Occupancy|Warp C
 # that they looked at are as they should be.
 GIST = {
     "env": r"^GPU: (.*)",
-    "tests": r"(\d+ (?:passed|failed).*) in",
+    "tests": r"(\d+ (?:passed|failed).*?)(?:, \d+ deselected)?(?:, \d+ warnings?)? in",
     "vitb": r"^PyTorch's time.*?([\d.]+)|: (\S+ ms a step)",
     "counters": r"(\d+ of \d+ counts.*)",
     **dict.fromkeys(("memcheck", "racecheck", "initcheck"), r"SUMMARY: (.*)"),

@@ -126,7 +126,7 @@ def gist(step: Step, lines: Sequence[str]) -> str:
         found = [match for line in lines if (match := re.search(pattern, line))]
         return next(filter(None, found[-1].groups())) if found else ""
     looked = [line[:4] == "ok  " for line in lines if line[:4] in ("ok  ", "FAIL")]
-    return f"{sum(looked)} of {len(looked)} as it should be" if len(looked) > 1 else lines[-1][5:] if looked else ""
+    return f"{sum(looked)} of {len(looked)} as they should be" if len(looked) > 1 else lines[-1][5:] if looked else ""
 
 
 def finish(command: Sequence[str], limit: float) -> tuple[int | None, str]:
