@@ -18,7 +18,6 @@ from .ncu import COUNTERS, number, read_ncu, write_as_ncu
 PREDICTED = Path(__file__).parents[1] / "gpu_day.json"
 ALIKE = 0.02  # so far may they be apart
 HEAD = "what the emulator's profiler counts: bash benchmarks/gpu_day.sh predict"
-
 TITLES = ("global loads", "sectors", "stores", "sectors", "shared loads", "turns", "stores", "turns")
 
 
@@ -68,17 +67,27 @@ def compare(path: Path, short: bool = False) -> None:
         for name, counter in COUNTERS.items():
             here, there = ours[name], number(theirs.get(counter))
             alike = abs(there - here) <= ALIKE * max(here, there)  # false for NaN, too
-            same, total = same + alike, total + 1
+            if here or there > 0:  # two zeros are no agreement
+                same, total = same + alike, total + 1
             cells.append(f"{here:,}" if alike else f"{here:,} / {there:,.0f}")
         lines.append((ours["kernel"], ours["sizes"], *cells))
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for row in lines:
-        words = [cell.ljust(width) for cell, width in zip(row[:2], widths, strict=False)]
-        print(
-            "  ".join([*words, *(cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True))]).rstrip()
-        )
+    print(aligned(lines))
     print("predicted / counted, where they are more than 2 % apart")
     say(same == total, f"{same} of {total} counts agree within 2 %")
+
+
+def aligned(rows: list[tuple[str, ...]]) -> str:
+    """Two columns of words, and then numbers."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+
+    def line(row: tuple[str, ...]) -> str:
+        cells = [
+            cell.ljust(width) if i < 2 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        return "  ".join(cells).rstrip()
+
+    return "\n".join(map(line, rows))
 
 
 def counters(dry: bool, short: bool, folder: Path) -> None:

@@ -16,17 +16,7 @@ DRY = (
     "No GPU was used: the steps ran on the tests' stand-in for CuPy, with the emulator behind it and small sizes. So\n"
     "times, rates and ratios say nothing.\n"
 )
-MACHINE = (
-    "GPU",
-    "driver_version",
-    "CUDA of the driver",
-    "NVRTC",
-    "cupy-cuda13x",
-    "cupy-cuda12x",
-    "torch",
-    "numpy",
-    "Python",
-)
+MACHINE = ("driver_version", "CUDA of the driver", "NVRTC", "cupy-cuda13x", "cupy-cuda12x", "torch", "numpy", "Python")
 
 
 def write_page(records: Sequence["Record"], dry: bool, folder: Path) -> Path:
@@ -57,7 +47,7 @@ def facts(records: Sequence["Record"]) -> dict[str, str]:
 
 
 def page(records: Sequence["Record"], name: str, machine: dict[str, str], dry: bool) -> str:
-    known = [f"{key} {machine[key]}" for key in MACHINE if key in machine and key != "GPU"]
+    known = [f"{key} {machine[key]}" for key in MACHINE if key in machine]
     dates = sorted({record.date[:10] for record in records if record.date})
     parts = [f"# minivit on {name}\n"]
     if dry:
@@ -73,10 +63,13 @@ def page(records: Sequence["Record"], name: str, machine: dict[str, str], dry: b
 def verdict(records: Sequence["Record"]) -> str:
     done = [record for record in records if record.status != "left out"]
     bad = [record.name for record in done if record.status != "passed"]
-    if bad:
-        return f"**{len(bad)} of {len(done)} steps did not pass: {', '.join(bad)}.**\n"
     left = [record.name for record in records if record.status == "left out"]
-    return f"All {len(done)} steps that were run passed" + (f"; left out: {', '.join(left)}.\n" if left else ".\n")
+    told = (
+        f"**{len(bad)} of {len(done)} steps did not pass: {', '.join(bad)}.**"
+        if bad
+        else f"All {len(done)} steps passed."
+    )
+    return f"{told} Left out: {', '.join(left) or 'nothing'}.\n"
 
 
 def table(records: Sequence["Record"]) -> str:

@@ -2,10 +2,8 @@
 
 import dataclasses
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
@@ -14,13 +12,10 @@ from minivit.devices.workers import worker_pool
 
 from .findings import attempt
 
-SCRIPTS = Path(__file__).parents[1]
-
 
 def times(dry: bool) -> None:
     """dry: small sizes, few rounds, and a made-up clock."""
-    sys.path.insert(0, str(SCRIPTS))
-    import gpu
+    import gpu  # of benchmarks/
 
     if dry:
         gpu.GELU, gpu.LAYERNORM, gpu.ATTENTION, gpu.CROSS = [1000], [(34, 48)], [(2, 2, 17, 12)], [(2, 2, 3, 9, 12)]
@@ -52,8 +47,6 @@ def vitb(dry: bool) -> None:
 
     def theirs() -> str:
         import torch
-
-        sys.path.insert(0, str(SCRIPTS))
         from torch_vit import torch_step
 
         torch.backends.cuda.matmul.allow_tf32 = False
