@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minivit import TrainConfig, ViTConfig
+from minivit.devices.workers import cores
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Case:
 
     "step"     forward, cross-entropy, backward, clipping by norm, AdamW; no augmentation
     "epoch"    such steps, with augmentation, over `images`, and an evaluation of a quarter as many
-    "forward"  the logits of `batch` images
+    "forward"  the logits of `batch` images, with all cores
     """
 
     model: ViTConfig
@@ -23,6 +24,7 @@ class Case:
     shard: int
     work: str = "step"
     images: int = 0
+    workers: int = 0  # threads or processes of each rival; 0: one a core
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self))
@@ -66,4 +68,5 @@ SCALING = {
     "width": {
         D: Case(dataclasses.replace(_WIDER, width=D), 128, n) for D, n in ((32, 64), (64, 64), (128, 32), (256, 16))
     },
+    "workers": {n: Case(_WIDER, 128, 128 // max(n, 2), workers=n) for n in sorted({1, 2, cores()})},
 }

@@ -25,9 +25,11 @@ RIVALS = ("torch", "threads", "processes", "products", "compiled")
 def main(rival: str, case: Case) -> None:
     model = ViT(case.model, init="fan_in")
     if rival in ("torch", "compiled"):
-        import torch  # noqa: F401  what it takes, counts as imported
+        import torch
         from torch_vit import torch_work
 
+        if case.workers:
+            torch.set_num_threads(case.workers)
         imports = proportional_memory(os.getpid())
         work = torch_work(model, case, compiled=rival == "compiled")
         serve(work, first=work(), imports=imports)
@@ -35,7 +37,7 @@ def main(rival: str, case: Case) -> None:
     imports = proportional_memory(os.getpid())
     with contextlib.ExitStack() as stack:
         if rival == "products":
-            work = products(case, stack.enter_context(worker_pool()))
+            work = products(case, stack.enter_context(worker_pool(case.workers or None)))
             serve(work, imports=imports)
         else:
             work = minivit_work(model, case, rival, stack)
@@ -50,7 +52,7 @@ def minivit_work(model: ViT, case: Case, parallel: str, stack: contextlib.ExitSt
         images = model.normalize(images)
         return lambda: float(model(images)[0, 0])
     trainer = Trainer(model, images, labels, case.recipe)
-    workers = min(cores(), -(-case.batch // case.shard))
+    workers = min(case.workers or cores(), -(-case.batch // case.shard))
     if parallel == "processes":
         pool = stack.enter_context(process_pool(trainer.task, workers))
     else:

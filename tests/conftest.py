@@ -22,6 +22,7 @@ SLOW = (
     "test_attention_launches.py",
     "test_benchmark.py",
     "test_cross_attention_kernels.py",
+    "test_gpu_day.py",
     "test_kernels_checked.py",
     "test_kernels_traced.py",
     "test_layernorm_kernels.py",

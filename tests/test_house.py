@@ -105,7 +105,7 @@ def test_few_files_know_a_parameter_by_its_name():
     assert knowing <= {"vit.py", "variants.py", "resnet.py", "parts.py", "resolution.py"}
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").rglob("*.py")), ids=lambda path: path.name)
 def test_a_benchmark_imports_what_there_is(path):
     """They are not run here (most want PyTorch), and a name that has moved would be noticed too late."""
     tree = ast.parse(path.read_text("utf-8"))

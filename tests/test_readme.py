@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from planted_in_devices import IN_DEVICES
 from planted_in_family import IN_FAMILY
 from planted_in_layers import IN_LAYERS
 from planted_mistakes import MISTAKES
@@ -104,7 +105,9 @@ def commands():
         prose = re.sub(r"^```.*?^```", "", page, flags=re.DOTALL | re.MULTILINE)
         for line in lines + re.findall(r"`([^`\n]+)`", prose):
             for part in line.split(" && "):
-                words = shlex.split(part, comments=True) if re.match(r"(python3?|pytest|pip|jupyter)\s", part) else []
+                words = (
+                    shlex.split(part, comments=True) if re.match(r"(python3?|pytest|pip|jupyter|bash)\s", part) else []
+                )
                 if words:
                     yield pytest.param(words, id=f"{name}: {part.partition('  #')[0].strip()}")
 
@@ -129,9 +132,9 @@ def test_the_commands_name_what_there_is(words):
             assert f'"{rest[rest.index("-m") + 1].removeprefix("not ")}: ' in markers
     elif program == "pip":
         extras = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-        for extra in re.findall(r"\.\[(\w+)\]", " ".join(rest)):
+        for extra in re.findall(r"\w+", ",".join(re.findall(r"\.\[([\w,]+)\]", " ".join(rest)))):
             assert re.search(rf"^{extra} = \[", extras, re.MULTILINE), extra
-    elif program == "python" and rest[0].endswith(".py"):
+    elif program == "bash" or (program == "python" and rest[0].endswith(".py")):
         assert (ROOT / rest[0]).is_file()
     elif rest[:2] == ["-m", "minivit"]:
         assert importlib.util.find_spec("minivit.__main__")
@@ -230,7 +233,7 @@ def test_planted_mistakes_are_counted(monkeypatch):
     import kernel_mistakes as kernels
     import zoo_mistakes as zoo
 
-    planted = len(MISTAKES + IN_LAYERS + IN_FAMILY)
+    planted = len(MISTAKES + IN_LAYERS + IN_FAMILY + IN_DEVICES)
     named = [zoo.MISTAKES, zoo.SLOW]
     named += [getattr(of, kind) for of in (kernels, cross) for kind in ("MISTAKES", "LAUNCHED_WRONGLY", "SLOW")]
     for page in (README, PAGES["proof.md"]):

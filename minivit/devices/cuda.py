@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..emulator.source import flatten
+from ..emulator.source import flatten, in_ascii
 from .device import DeviceError
 from .kernel_ops import KernelOps
 from .launch import KERNELS, SHARED, Launch
@@ -49,7 +49,7 @@ class Cuda:
         """Compiled when it is first launched; CuPy keeps the result on disk, by the text that `flatten` makes."""
         if launch.kernel not in self._kernels:
             module = self._cupy.RawModule(
-                code=flatten(KERNELS / launch.file), options=OPTIONS, name_expressions=(launch.kernel,)
+                code=in_ascii(flatten(KERNELS / launch.file)), options=OPTIONS, name_expressions=(launch.kernel,)
             )
             self._kernels[launch.kernel] = module.get_function(launch.kernel)
         kernel = self._kernels[launch.kernel]

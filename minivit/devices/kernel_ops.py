@@ -103,7 +103,8 @@ class KernelOps(AttentionOps):
         if by_class:
             if not np.issubdtype(labels.dtype, np.integer):
                 raise TypeError(f"labels are {labels.dtype}, expected integers")
-            labels = np.clip(labels, -1, classes).astype(np.int32)  # what is no class stays none in 32 bits
+            wide = labels.astype(np.int64, copy=False)  # CuPy clips no uint8 to -1; a huge uint64 becomes negative
+            labels = np.clip(wide, -1, classes).astype(np.int32)  # what is no class stays none in 32 bits
         losses, dlogits = self.new_arrays(logits, (rows,), logits.shape)
         self.run(
             table.cross_entropy(rows, classes, logits.dtype, targets=not by_class),

@@ -73,6 +73,14 @@ def _find_header(header: str, folders: list[Path], where: str) -> Path:
     raise FileNotFoundError(f'{where}: there is no header "{header}"; looked in {looked}')
 
 
+def in_ascii(text: str) -> str:
+    r"""The same source for who writes it to a file in the machine's own encoding, as CuPy does.
+
+    What is no ASCII becomes its bytes as C++ writes them in a quoted text, σ as \317\203; a comment may say anything.
+    """
+    return re.sub(r"[^\x00-\x7f]", lambda match: "".join(rf"\{byte:03o}" for byte in match[0].encode()), text)
+
+
 def refuse_system_headers(text: str) -> None:
     """Raise CompileError for `#include <...>`."""
     for (file, line), content in source_lines(text).items():

@@ -55,6 +55,8 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):
         its_own = getattr(module, function.__name__)  # AttributeError: CuPy does not have it
         inspect.signature(its_own).bind(*args, **kwargs)  # TypeError: not with these arguments
         _refuse_host_arrays(args + tuple(kwargs.values()))
+        if function is np.clip:
+            _refuse_bounds_beyond(*args, **kwargs)
         return _device(function(*map(_host, args), **{name: _host(value) for name, value in kwargs.items()}))
 
     def __getattr__(self, name):
@@ -120,6 +122,13 @@ def _refuse_host_arrays(values):
             raise TypeError("Unsupported type <class 'numpy.ndarray'>: a NumPy array met one of CuPy's")
 
 
+def _refuse_bounds_beyond(array, *bounds, **named):
+    """NumPy clips uint8 to -1 … 1000, CuPy takes no bound that the array's dtype does not hold."""
+    for bound in (*bounds, *named.values()):
+        if type(bound) is int and array.dtype.kind in "iu":
+            array.dtype.type(bound)  # OverflowError: Python integer -1 out of bounds for uint8
+
+
 def asarray(array):
     if isinstance(array, ndarray):
         return array
@@ -166,6 +175,7 @@ class RawModule:
     def __init__(self, *, code, options, name_expressions):
         inspect.signature(cupy.RawModule.__init__).bind_partial(code=code, name_expressions=name_expressions)
         assert options == ("--std=c++17",)
+        code.encode("ascii")  # CuPy writes the text to a file in the locale's encoding, which may be this one
         self._module, self._names = emulator.Module(code), name_expressions
 
     def get_function(self, name):
@@ -197,7 +207,7 @@ def is_available():
 # ---- for the benchmark ----
 
 __version__ = "stand-in"
-float32, copyto, stack, empty_like = np.float32, np.copyto, np.stack, np.empty_like
+float32, copyto = np.float32, np.copyto
 ones = zeros
 
 
@@ -210,7 +220,7 @@ class Event:
 
 
 cuda = SimpleNamespace(
-    runtime=SimpleNamespace(getDeviceProperties=lambda device: {"name": b"no GPU"}),
+    runtime=SimpleNamespace(getDeviceProperties=lambda device: {"name": b"no GPU", "l2CacheSize": 2**12}),
     Event=Event,
     get_elapsed_time=lambda start, end: 1.0,  # milliseconds
 )

@@ -20,6 +20,16 @@ BUDGET = Path(__file__).with_name("budget.json")
 COLUMNS = ("registers", "stack", "spills", "shared", "wide")  # wide: 128-bit loads and stores of global memory
 CAPABILITIES = (75, 80, 86, 89, 90, 100, 120)
 
+# Another compiler than the budget's gives other registers, and so much may it need more. Of all the kernels that are
+# watched here, NVRTC 13.0 needs more than these shares of 13.5's in none; where it needs most stands beside.
+SLACK = {"registers": 1.3}
+FROM_13_0 = [  # kernel, architecture, registers with 13.5 and with 13.0
+    ("cross_attention_forward<float, 64, 2, 1, 4>", 120, 44, 56),
+    ("attention_backward_queries_v3<double, 80, 4, 1, 1>", 80, 64, 80),
+    ("attention_backward_bias_v3<double, 80, 4, 1, 1>", 80, 40, 50),
+    ("cross_entropy<float>", 100, 32, 40),
+]
+
 
 def kernels_of_a_model() -> list[Launch]:
     """The kernels that a ViT-B/16 with relative position bias would run, in the versions that are chosen for it."""
@@ -50,6 +60,13 @@ def numbers(fact: Facts) -> list[int | None]:
     return [fact.registers, fact.stack, fact.spills, fact.shared, wide]
 
 
+def got_worse(column: str, before: int | None, now: int | None, slack: dict[str, float]) -> bool:
+    """More registers, memory or spills than before; fewer wide accesses, which only the same compiler is held to."""
+    if column == "wide":
+        return None not in (before, now) and now < before and not slack
+    return now > before * slack.get(column, 1)
+
+
 @pytest.fixture(scope="module")
 def budget() -> dict:
     return json.loads(BUDGET.read_text())
@@ -60,8 +77,7 @@ def test_no_kernel_gets_worse(capability, budget):
     need("nvrtc")
     if capability not in nvrtc.architectures():
         pytest.skip(f"this NVRTC does not compile for sm_{capability} any more")
-    # Another compiler gives other registers; so much may it need more.
-    slack = 1 if list(nvrtc.version()) == budget["nvrtc"] else 1.15
+    slack = {} if list(nvrtc.version()) == budget["nvrtc"] else SLACK
     worse = []
     for fact in examine(watched(capability), [capability]):
         kernel = f"{fact.launch.kernel} on sm_{capability}"
@@ -74,13 +90,20 @@ def test_no_kernel_gets_worse(capability, budget):
             worse.append(f"{kernel} is not in the budget")
             continue
         for column, now, before in zip(COLUMNS, numbers(fact), allowed, strict=True):
-            if column == "wide":
-                got_worse = now is not None and before is not None and now < before and slack == 1
-            else:
-                got_worse = now > before * slack
-            if got_worse:
+            if got_worse(column, before, now, slack):
                 worse.append(f"{kernel}: {column} {before} -> {now}")
     assert not worse, "\n".join([*worse, "If this is meant: python tests/devices/test_static.py"])
+
+
+@pytest.mark.parametrize(("kernel", "capability", "registers", "of_13_0"), FROM_13_0)
+def test_a_compiler_of_another_year_is_given_some_room(kernel, capability, registers, of_13_0, budget):
+    """And the same compiler none; nor has any of them a stack frame or shared memory to spare."""
+    if budget["nvrtc"] == [13, 5]:
+        assert budget["kernels"][kernel][str(capability)][0] == registers
+    assert not got_worse("registers", registers, of_13_0, SLACK)
+    assert got_worse("registers", registers, of_13_0, {})
+    assert got_worse("registers", registers, 2 * registers, SLACK)
+    assert got_worse("stack", 0, 8, SLACK) and got_worse("shared", 33280, 33296, SLACK)
 
 
 def test_the_budget_has_no_kernels_of_the_past(budget):

@@ -88,12 +88,21 @@ def _library() -> ctypes.CDLL:
     with _lock:
         for path in _candidates():
             try:
+                _load_builtins(path)
                 library = ctypes.CDLL(str(path))
             except OSError:
                 continue
             library.nvrtcGetErrorString.restype = ctypes.c_char_p
             return library
     raise NoCompilerError(MISSING)
+
+
+def _load_builtins(path: Path | str) -> None:
+    """NVRTC opens a second library when it compiles, by its bare name; that of the wheel 13.0 does not look for it in
+    its own folder. One of that name that is loaded already is found: so here it comes first.
+    """
+    for builtins in Path(path).parent.glob("libnvrtc-builtins.so.*") if isinstance(path, Path) else ():
+        ctypes.CDLL(str(builtins))
 
 
 def _candidates() -> list[Path | str]:
