@@ -97,11 +97,16 @@ def predict(args: argparse.Namespace) -> int:
     for _, name, probability in best:
         print(f"  {name:<{width}}  {probability:7.2%}  {'#' * round(40 * probability)}".rstrip())
     if args.out:
-        from .inspect import plot_attention, save_figure
+        from .inspect import plot_attention, plot_pixel_relevance, save_figure
+        from .model import ViT
 
         names = class_names(model.config.classes)
-        save_figure(plot_attention(model, image, probabilities.argmax()[None], names), args.out)
-        print(f"wrote {args.out}: the picture as the model saw it, with the attention over it")
+        if isinstance(model, ViT):
+            figure, what = plot_attention(model, image, probabilities.argmax()[None], names), "the attention"
+        else:
+            figure, what = plot_pixel_relevance(model, image, names), "the pixels that count"
+        save_figure(figure, args.out)
+        print(f"wrote {args.out}: the picture as the model saw it, with {what} over it")
     return 0
 
 

@@ -27,7 +27,7 @@ WALLS = {
     "family": {"ops", "layers", "files", "model"},
     "train": {"ops", "layers", "devices", "files", "model", "family", "data", "inspect"},
     "weights": {"ops", "layers", "files", "model", "family"},
-    "inspect": {"ops", "devices", "files", "model"},
+    "inspect": {"ops", "layers", "devices", "files", "model"},
     "draw": {"emulator", "model", "inspect"},
     "check": {"gradcheck"},
     "proof": {"gradcheck", "ops", "layers", "model", "family"},

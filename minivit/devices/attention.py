@@ -55,21 +55,42 @@ class AttentionOps(CrossAttentionOps):
         rng: np.random.Generator | None = None,
     ) -> tuple[Array, tuple]:
         """No head is split off or merged: the kernel reads Q, K and V where the product before it has left them, and
-        writes where the next one wants them. Windows, which have an axis more, and dropout take the plain path.
+        writes where the next one wants them. Dropout takes the plain path.
+
+        Windows that share one bias are images to the kernel. Where each has its own (W, H, N, N), they are heads: the
+        kernel has a bias a head, and qkv is moved once to put them so.
         """
-        if (dropout and rng is not None) or qkv.ndim != 3 or np.ndim(bias) not in (0, 3):
+        *leading, N, width = qkv.shape
+        own = np.ndim(bias) == 4
+        if (dropout and rng is not None) or np.ndim(bias) not in (0, 3, 4) or (own and len(leading) != 2):
             y, cache = ops.self_attention_forward(qkv, bias, heads, dropout, rng)
             return y, ("plain", cache)
-        B, N, width = qkv.shape
-        out, cache = self.fused_attention_forward(contiguous(qkv).reshape(B, N, 3, heads, width // (3 * heads)), bias)
-        return out.reshape(B, N, width // 3), ("fused", cache)
+        d = width // (3 * heads)
+        if own:
+            shape = *leading, N, 3, heads, d
+            qkv = _windows_to_heads(qkv.reshape(shape))
+            bias = bias.reshape(-1, N, N)
+        else:
+            shape = None
+            qkv = qkv.reshape(-1, N, 3, heads, d)
+        out, cache = self.fused_attention_forward(contiguous(qkv), bias)
+        if own:
+            out = _heads_to_windows(out.reshape(len(out), N, 1, -1, d), leading[1])
+        return out.reshape(*leading, N, width // 3), ("fused", (cache, shape))
 
     def self_attention_backward(self, dy: Array, cache: tuple) -> tuple[Array, Array | None]:
         path, cache = cache
         if path == "plain":
             return ops.self_attention_backward(dy, cache)
-        dqkv, dbias = self.fused_attention_backward(dy, cache)
-        return dqkv.reshape(*dy.shape[:2], -1), dbias
+        cache, shape = cache
+        *leading, N, D = dy.shape
+        if shape is None:
+            dqkv, dbias = self.fused_attention_backward(dy.reshape(-1, N, D), cache)
+            return dqkv.reshape(*leading, N, 3 * D), dbias
+        B, W, _, _, H, d = shape
+        dout = _windows_to_heads(dy.reshape(B, W, N, 1, H, d))
+        dqkv, dbias = self.fused_attention_backward(dout.reshape(B, N, W * H, d), cache)
+        return _heads_to_windows(dqkv, W).reshape(B, W, N, 3 * D), dbias.reshape(W, H, N, N)
 
     def fused_attention_forward(self, qkv: Array, bias: Array | None) -> tuple[Array, tuple]:
         """qkv (B, N, 3, H, d) -> out (B, N, H, d). Cached: qkv, out and the log-sum-exp of each row of scores, from
@@ -95,3 +116,15 @@ class AttentionOps(CrossAttentionOps):
         arrays = self.arrays_by_name(launches, table.attention_shapes(B, H, N, d), qkv.dtype, known)
         self.run(launches, **arrays, B=B, N=N, scale=d**-0.5)
         return arrays["dqkv"], arrays.get("dbias")
+
+
+def _windows_to_heads(x: Array) -> Array:
+    """(B, W, N, parts, H, d) -> (B, N, parts, W·H, d)."""
+    B, W, N, parts, H, d = x.shape
+    return x.transpose(0, 2, 3, 1, 4, 5).reshape(B, N, parts, W * H, d)
+
+
+def _heads_to_windows(x: Array, W: int) -> Array:
+    """(B, N, parts, W·H, d) -> (B, W, N, parts, H, d)."""
+    B, N, parts, heads, d = x.shape
+    return x.reshape(B, N, parts, W, heads // W, d).transpose(0, 3, 1, 2, 4, 5)

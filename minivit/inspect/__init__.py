@@ -1,8 +1,9 @@
 """What a model sees and how its training went: arrays first, then pictures of them.
 
 Arrays: attention.py, relevance.py, embedding.py, mistakes.py; observation.py runs the model once for all of a page. A
-figure a function: plots.py (a run, weights), maps.py (what is looked at); page.py makes a page on one picture,
-report.py writes a run's pictures. Images are raw here, as `model.predict` takes them.
+figure a function: plots.py (a run, weights), maps.py (what a ViT looks at), pixels.py (the same of any classifier);
+page.py makes a page on one picture, report.py writes a run's pictures. Images are raw here, as `model.predict` takes
+them.
 """
 
 from .attention import (
@@ -36,6 +37,7 @@ from .maps import (
 )
 from .mistakes import confusion_matrix, worst_mistakes
 from .page import plot_page
+from .pixels import pixel_relevance, plot_pixel_page, plot_pixel_relevance
 from .plots import (
     plot_attention,
     plot_history,
@@ -60,6 +62,7 @@ __all__ = [
     "patch_filters",
     "patch_token_colours",
     "patch_tokens",
+    "pixel_relevance",
     "plot_attention",
     "plot_attention_distance",
     "plot_attention_layers",
@@ -68,6 +71,8 @@ __all__ = [
     "plot_patch_filter_components",
     "plot_patch_filters",
     "plot_patch_tokens",
+    "plot_pixel_page",
+    "plot_pixel_relevance",
     "plot_position_similarity",
     "plot_predictions",
     "plot_relevance",

@@ -1,25 +1,46 @@
 """What the model has learned before its first block, filters and positions, and what its tokens hold at the end."""
 
+import math
+
 import numpy as np
 
 from .. import ops
-from ..model import ViT
+from ..layers import Parameter
+from ..model import Classifier, ViT
 
 
-def patch_filters(model: ViT) -> np.ndarray:
-    """The patch projection as D little pictures (D, P_h, P_w, C): number d of a token is its patch times picture d.
+def patch_filters(model: Classifier) -> np.ndarray:
+    """The first layer's filters, D little pictures (D, rows, columns, C): of a patch projection, number d of a token is
+    its patch times picture d.
 
     The patches of a hybrid are cut from its stem's map; the filters that meet its pixels are the stem's first ones,
-    (64, 7, 7, C).
+    (64, 7, 7, C). Raises ValueError for a model whose first layer is neither a convolution nor a patch projection.
     """
-    config, params = model.config, model.numpy_params()
-    if config.stem is not None:
-        return params["stem.conv_root.weight"].transpose(3, 0, 1, 2)
-    ph, pw = config.patch_size
-    return params["patch_embed.proj.weight"].T.reshape(-1, ph, pw, config.channels)
+    weight = _first_weight(model)
+    if weight is None:
+        raise ValueError(f"a {type(model).__name__} does not begin with filters of pixels")
+    array, C = model.numpy_params()[weight.name], model.config.channels
+    if array.ndim == 4:  # (row, column, in, out)
+        return array.transpose(3, 0, 1, 2)
+    return array.T.reshape(-1, *model.config.patch_size, C)
 
 
-def patch_filter_components(model: ViT, count: int = 28) -> tuple[np.ndarray, np.ndarray]:
+def has_patch_filters(model: Classifier) -> bool:
+    """Whether `patch_filters` has any."""
+    return _first_weight(model) is not None
+
+
+def _first_weight(model: Classifier) -> Parameter | None:
+    """That of the first layer, where it is one of filters of pixels."""
+    weight = next(p for p in model.layers.parameters if p.name.endswith(".weight"))
+    C = model.config.channels
+    if len(weight.shape) == 4:
+        return weight if weight.shape[2] == C else None
+    patch = getattr(model.config, "patch_size", None)
+    return weight if patch and weight.shape[0] == math.prod(patch) * C else None
+
+
+def patch_filter_components(model: Classifier, count: int = 28) -> tuple[np.ndarray, np.ndarray]:
     """The main patterns that the patch filters are made of (ViT, Figure 7, left): their principal components.
 
     Returns at most `count` components (n, P_h, P_w, C), of length 1, and which part of the filters' variance each one

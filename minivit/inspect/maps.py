@@ -99,7 +99,7 @@ def plot_patch_filter_components(model: ViT, count: int = 28) -> Figure:
     components, share = patch_filter_components(model, count)
     figure, axes = picture_figure(filter_mosaic(components, columns=7), width=5, around=0.5)
     axes.set(xticks=[], yticks=[])
-    what = "first convolution" if model.config.stem is not None else "patch embedding"
+    what = "patch embedding" if getattr(model.config, "stem", None) is None else "first convolution"
     axes.set_title(f"The {what}'s {len(components)} main components,\n{share.sum():.0%} of its variance")
     return figure
 

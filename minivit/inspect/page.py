@@ -6,29 +6,36 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from ..model import ViT, ViTConfig
+from ..model import Classifier, ViT, ViTConfig
 from ..ops import softmax_forward
 from .attention import even_distance, mean_distance, rollout, seen_by_head, who_looks
-from .canvas import BLUE, as_rgb, enlarged, new_figure, over_image
+from .canvas import as_rgb, enlarged, new_figure, over_image
 from .embedding import token_colours
 from .maps import draw_attention_distance
 from .observation import Observation, observe
+from .pixels import plot_pixel_page
 from .plots import position_mosaic
+from .probabilities import draw_probabilities
 from .relevance import observed_relevance
 
 ACROSS = 6  # heads in a row
 
 
-def plot_page(model: ViT, image: np.ndarray, classes: Sequence[str] | None = None, title: str | None = None) -> Figure:
+def plot_page(
+    model: Classifier, image: np.ndarray, classes: Sequence[str] | None = None, title: str | None = None
+) -> Figure:
     """All that `look` shows of one raw image (1, height, width, C), from any model.
 
     classes: the names of the K classes, where they are not their numbers. A model without classes (DINOv2) has no
-    relevance and no probabilities on its page, one without a table of positions no similarity of positions.
+    relevance and no probabilities on its page, one without a table of positions no similarity of positions; what is no
+    ViT has the pixels that its answer hangs on (pixels.py).
     """
     if image.ndim != 4 or len(image) != 1:
         raise ValueError(f"the image has shape {image.shape}, expected (1, height, width, C)")
     config = model.config
     names = classes or list(map(str, range(config.classes)))
+    if not isinstance(model, ViT):
+        return plot_pixel_page(model, image, names, title or repr(model))
     seen = observe(model, image, gradients=config.classes > 0)
     weights = seen.by_block(config.attention == "axial")
     probabilities = softmax_forward(seen.logits)[0][0] if config.classes else None
@@ -45,7 +52,7 @@ def plot_page(model: ViT, image: np.ndarray, classes: Sequence[str] | None = Non
     with_positions = config.position not in ("none", "relative")
     cells = bottom.subplots(1, 1 + with_positions + bool(config.classes), squeeze=False)[0].tolist()
     if probabilities is not None:
-        _draw_probabilities(cells.pop(0), probabilities, names)
+        draw_probabilities(cells.pop(0), probabilities, names)
     distance = cells.pop(0)
     draw_attention_distance(distance, mean_distance(weights, config), even_distance(config))
     distance.set_title("How far each head looks", fontsize=10)
@@ -90,19 +97,6 @@ def _draw_heads(page: SubFigure, image: np.ndarray, maps: np.ndarray, who: str) 
     for head, (axes, picture) in enumerate(zip(cells, tiles, strict=False), start=1):
         _show(axes, picture)
         axes.set_xlabel(f"head {head}", fontsize=8, labelpad=2)
-
-
-def _draw_probabilities(axes: Axes, probabilities: np.ndarray, names: Sequence[str]) -> None:
-    """The five likeliest classes as bars, each with its name above it."""
-    order = np.argsort(-probabilities, kind="stable")[:5]
-    place = np.arange(len(order))
-    axes.barh(place, probabilities[order], height=0.35, color=BLUE)
-    for i, k in enumerate(order):
-        axes.text(0, i - 0.25, f"{names[k]}  {probabilities[k]:.1%}", fontsize=9, va="bottom")
-    axes.set(xlim=(0, 1), ylim=(len(order) - 0.5, -0.7), xticks=[0, 0.5, 1], yticks=[])
-    axes.set_xticklabels(["0", "50%", "100%"], fontsize=8)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.set_title("What it says", fontsize=10)
 
 
 def _draw_positions(axes: Axes, model: ViT) -> None:

@@ -9,7 +9,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from ..model import ViT
+from ..model import Classifier, ViT
 from .attention import class_attention, who_looks
 from .canvas import (
     ATTENTION,
@@ -84,7 +84,7 @@ def plot_predictions(
     return figure
 
 
-def plot_patch_filters(model: ViT, count: int = 128) -> Figure:
+def plot_patch_filters(model: Classifier, count: int = 128) -> Figure:
     """What each number of a token looks for in its patch: the filters, the strongest `count` of them, on one scale.
 
     Filters of three channels are shown as colours around grey, others by the mean over their channels.
@@ -101,7 +101,7 @@ def plot_patch_filters(model: ViT, count: int = 128) -> Figure:
     tiles = np.pad(tiles, ((0, -len(tiles) % columns), (0, 0), (0, 0), (0, 0)), constant_values=1.0)
     figure, axes = picture_figure(mosaic(tiles.reshape(-1, columns, *tiles.shape[1:])), width=7, around=0.4)
     axes.set(xticks=[], yticks=[])
-    what = "first convolution" if model.config.stem is not None else "patch embedding"
+    what = "patch embedding" if getattr(model.config, "stem", None) is None else "first convolution"
     axes.set_title(f"What the {what} looks for: {len(filters)} of {D} filters, strongest first")
     if not in_colour:
         figure.colorbar(ScalarMappable(scale, "RdBu_r"), ax=axes, label="weight", aspect=12)

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..model import ViT
+from ..model import Classifier, ViT
 from .canvas import save_figure
+from .embedding import has_patch_filters
+from .pixels import plot_pixel_relevance
 from .plots import (
     plot_attention,
     plot_history,
@@ -19,27 +21,32 @@ from .plots import (
 
 def write_report(
     folder: str | os.PathLike,
-    model: ViT,
+    model: Classifier,
     history: Sequence[dict[str, float]],
     test_images: np.ndarray,
     test_labels: np.ndarray,
     probabilities: np.ndarray,
 ) -> list[Path]:
-    """Write curves, predictions, patch_filters, position_similarity and attention, all .png, and return their paths.
+    """Write curves and predictions, patch_filters of a model that begins with some; of a ViT attention and, where it
+    has a table of positions, position_similarity; of others pixel_relevance; all .png. Returns their paths.
 
-    probabilities (n, K) are the model's for the n raw test images. The attention is that on the first image of each
-    class, up to ten; a model without a table of positions has no position_similarity.png.
+    probabilities (n, K) are the model's for the n raw test images. The attention, or the relevance, is that on the
+    first image of each class, up to ten.
     """
     _, firsts = np.unique(test_labels, return_index=True)
     firsts = firsts[:10]
     figures = {
         "curves": plot_history(history),
         "predictions": plot_predictions(test_images, test_labels, probabilities),
-        "patch_filters": plot_patch_filters(model),
-        "attention": plot_attention(model, test_images[firsts], test_labels[firsts]),
     }
-    if model.config.position not in ("none", "relative"):
-        figures["position_similarity"] = plot_position_similarity(model)
+    if has_patch_filters(model):
+        figures["patch_filters"] = plot_patch_filters(model)
+    if not isinstance(model, ViT):
+        figures["pixel_relevance"] = plot_pixel_relevance(model, test_images[firsts])
+    else:
+        figures["attention"] = plot_attention(model, test_images[firsts], test_labels[firsts])
+        if model.config.position not in ("none", "relative"):
+            figures["position_similarity"] = plot_position_similarity(model)
     paths = {name: Path(folder) / f"{name}.png" for name in figures}
     for name, figure in figures.items():
         save_figure(figure, paths[name])

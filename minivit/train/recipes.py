@@ -32,17 +32,17 @@ class Recipe(NamedTuple):
 
 
 RECIPES: dict[str, Recipe] = {
-    # Maps of 14 x 14 and 7 x 7 tokens, in windows of 7 x 7.
-    "swin": Recipe(
-        "Swin",
-        dict(patch_size=2, width=24, depths=(2, 2), heads=(3, 6), window=7, mlp_ratio=2),
-        TrainConfig(epochs=12, learning_rate=8e-3),
-    ),
     # A ResNet of one stage before the patches, which leaves a map of 7 x 7.
     "hybrid": Recipe(
         "ViT",
-        dict(stem=(1,), stem_width=16, patch_size=1, width=40, depth=3, heads=4, mlp_ratio=2),
-        TrainConfig(epochs=12, learning_rate=8e-3),
+        dict(stem=(1,), stem_width=16, patch_size=1, width=48, depth=2, heads=4, mlp_ratio=3),
+        TrainConfig(epochs=20, learning_rate=5e-3),
+    ),
+    # Maps of 7 x 7 and 4 x 4 tokens in windows of 4 x 4: zeros continue the first to 8 x 8, and it is shifted by 2.
+    "swin": Recipe(
+        "Swin",
+        dict(patch_size=4, width=24, depths=(2, 2), heads=(3, 6), window=4, mlp_ratio=2),
+        TrainConfig(epochs=40, learning_rate=8e-3),
     ),
 }
 ARCHITECTURES = ("vit", *RECIPES)

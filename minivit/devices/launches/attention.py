@@ -8,7 +8,7 @@ makes: a name among the launches' arguments, with its shape in attention_shapes(
 import numpy as np
 
 from ..launch import CTYPES, SHARED, Launch, blocks, ctype
-from .tiles import attention_delta, check_heads, fit
+from .tiles import attention_delta, check_heads, fit, tiles_of_tokens
 from .versions import check_version
 
 VERSIONS = {"attention_forward": (1, 2, 3, 4, 5), "attention_backward": (1, 2, 3)}
@@ -46,7 +46,7 @@ def attention_forward(
         return _materialised_forward(B, H, N, d, dtype, version)
     inputs = ("in qkv", "in bias?", "int N", "real scale")
     if version == 5:
-        tile = fit(d, dtype, row_tiles=1)
+        tile = fit(d, dtype, 1, tiles_of_tokens(N))
         kernel = f"attention_forward_v5<{T}, {d}, {tile}>"
         rows, threads, shared = tile.rows, tile.threads, tile.shared
     else:
@@ -74,7 +74,7 @@ def attention_backward(
     T, heads = ctype(dtype), (H, B)
     if version == 3:
         file = "attention_backward_v3.cu"
-        tile = fit(d, dtype, row_tiles=2)
+        tile = fit(d, dtype, 2, tiles_of_tokens(N))
         template, threads, shared, weights = f"{T}, {d}, {tile}", tile.threads, tile.shared, tile.weights
         rows, columns = tile.rows, tile.columns
     else:

@@ -53,6 +53,13 @@ def fit(d: int, dtype: np.dtype, row_tiles: int, tiles: Iterable[tuple[int, int,
     raise AssertionError("the smallest tile fits every head up to WIDEST_HEAD")
 
 
+def tiles_of_tokens(count: int) -> Iterable[tuple[int, int, int]]:
+    """Where both are a short sequence's or a window's tokens: no more warps than have rows, 16 each."""
+    if count <= 16:
+        return ((1, 4, 2), *TILES)
+    return ((2, 4, 4), *TILES) if count <= 32 else TILES
+
+
 def tiles_of_rows(count: int) -> Iterable[tuple[int, int, int]]:
     """Where the rows are queries: few of them are all one warp's, 4 rows at a time, and a second helps it to copy."""
     if count > FEW:

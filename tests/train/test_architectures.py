@@ -1,0 +1,100 @@
+"""Every architecture with a recipe: trained on digits, stopped and resumed to the same bits, its pictures, its files.
+
+A few digits and one epoch each: how well they learn is measured elsewhere."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minivit import ViT, count_parameters, load, load_mnist, train_mnist
+from minivit.__main__ import main
+from minivit.train import mnist, recipes, save_checkpoint
+from minivit.train.recipes import ARCHITECTURES, RECIPES, recipe
+
+
+@pytest.fixture(autouse=True)
+def few_digits(monkeypatch):
+    """256 to train, 40 to test, in batches of 64."""
+    digits = load_mnist()
+    few = dataclasses.replace(
+        digits,
+        train_images=digits.train_images[:256],
+        train_labels=digits.train_labels[:256],
+        test_images=digits.test_images[:40],
+        test_labels=digits.test_labels[:40],
+    )
+    monkeypatch.setattr(mnist, "load_mnist", lambda *args, **options: few)
+    for name, row in RECIPES.items():
+        train = dataclasses.replace(row.train, batch_size=64, shard_size=32, epochs=2)
+        monkeypatch.setitem(recipes.RECIPES, name, row._replace(train=train))
+    return few
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_has_about_as_many_parameters_as_the_vits(name):
+    config, _ = recipe(name, None, "digits")
+    assert config.image_shape == (28, 28, 1) and config.classes == 10
+    assert 0.8 * 60_000 <= count_parameters(config) <= 1.2 * 60_000
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_run_is_stopped_and_goes_on_to_the_same_bits(name, tmp_path):
+    class Stop(Exception):
+        pass
+
+    whole = train_mnist(architecture=name, progress=False, workers=1)
+    end_epoch = mnist.Trainer.end_epoch
+
+    def stop(trainer, **measured):
+        end_epoch(trainer, **measured)
+        save_checkpoint(trainer, tmp_path / "c.npz")
+        raise Stop
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Stop):
+        patch.setattr(mnist.Trainer, "end_epoch", stop)
+        train_mnist(architecture=name, progress=False, workers=2)
+    resumed = train_mnist(resume=tmp_path / "c.npz", progress=False, workers=2)
+    assert type(resumed.model) is type(whole.model) and len(resumed.history) == 2
+    for key, array in whole.model.numpy_arrays().items():
+        np.testing.assert_array_equal(resumed.model.numpy_arrays()[key], array, err_msg=key)
+    with pytest.raises(ValueError, match=r"resumed with its own .*: leave out architecture"):
+        train_mnist(architecture=name, resume=tmp_path / "c.npz")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_command_line_takes_it_from_training_to_pictures(name, tmp_path, capsys, few_digits):
+    out = tmp_path / "run"
+    assert main(["train", "--architecture", name, "--epochs", "1", "--out", str(out)]) == 0
+    model = load(out / "model.npz")
+    assert type(model).__name__ == RECIPES[name].model
+    written = {path.name for path in out.glob("*.png")}
+    assert {"curves.png", "predictions.png"} <= written
+    assert ("attention.png" in written) == isinstance(model, ViT) != ("pixel_relevance.png" in written)
+    assert main(["eval", "--model", str(out / "model.npz")]) == 0
+    picture = tmp_path / "digit.png"
+    Image.fromarray(few_digits.test_images[0, ..., 0]).save(picture)
+    for command in ("predict", "look"):
+        page = tmp_path / f"{command}.png"
+        assert main([command, str(picture), "--model", str(out / "model.npz"), "--out", str(page)]) == 0
+        with Image.open(page) as drawn:
+            assert min(drawn.size) > 100
+    teach = ["train", "quick", "--epochs", "1", "--teacher", str(out / "model.npz"), "--out", str(tmp_path / "taught")]
+    assert main(teach) == 0
+    assert "error" not in capsys.readouterr().err
+
+
+def test_what_has_no_recipe_is_answered(tmp_path):
+    with pytest.raises(ValueError, match=r"architecture is 'cnn', expected one of 'vit', .*'swin'"):
+        train_mnist(architecture="cnn")
+    with pytest.raises(ValueError, match="preset is 'quick', which is a recipe of the ViT: leave it out for 'swin'"):
+        train_mnist("quick", architecture="swin")
+    with pytest.raises(ValueError, match="architecture 'swin' has no distillation token"):
+        train_mnist(architecture="swin", teacher=lambda images: images)
+
+
+def test_the_parser_knows_every_architecture(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    assert "--architecture {" + ",".join(ARCHITECTURES) + "}" in capsys.readouterr().out.replace("\n", "")
