@@ -14,8 +14,9 @@ def test_gradients_at_parameters_of_order_one(name):
     assert report.ok, f"\n{report}"
 
 
-def test_gradients_where_training_starts():
-    kind, config = FAMILY["Swin"]
+@pytest.mark.parametrize("name", ["Swin", "ResNet", "BiT"])
+def test_gradients_where_training_starts(name):
+    kind, config = FAMILY[name]
     report = check_model_at_init(config, kind=kind)
     assert report.ok, f"\n{report}"
 
