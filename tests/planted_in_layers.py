@@ -131,7 +131,7 @@ IN_LAYERS = [
      "return layers.forward(self.device.ops, self.arrays(layers), x, np.random.default_rng())[0]"),
     ("dropout never comes on", "model/face.py",
      "model/test_vit.py::test_the_loss_is_that_of_the_forward_with_its_noise",
-     "logits, cache = self.forward(images, rng)", "logits, cache = self.forward(images)"),
+     "self.forward(images, rng, training=True)", "self.forward(images, training=True)"),
     ("drop path has one rate for all blocks", "model/config.py",
      "model/test_config.py::test_drop_path_rises_linearly_from_0",
      "return self.drop_path * block / max(1, self.depth - 1)", "return self.drop_path"),

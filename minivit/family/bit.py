@@ -113,9 +113,8 @@ def unit(config: BiTConfig, name: str, first: bool, n_in: int, inner: int, n_out
     before = activated(config, f"{name}.norm1", n_in)
     if not first:
         return Residual(*before, *branch)
-    return Chain(
-        *before, Residual(*branch, shortcut=weighted(config, f"{name}.downsample.conv", 1, n_in, n_out, stride))
-    )
+    shortcut = weighted(config, f"{name}.downsample.conv", 1, n_in, n_out, stride)
+    return Chain(*before, Residual(*branch, shortcut=shortcut))
 
 
 def features(config: BiTConfig) -> Chain:

@@ -121,6 +121,13 @@ def test_a_plain_network_has_no_shortcut():
     assert str(resnets.resnet(SMALL)).count("Residual") == 3
 
 
+def test_a_shortcut_is_a_convolution_where_the_shape_changes():
+    """Width or stride; the first stage of basic units has neither."""
+    config = replace(SMALL, stem_width=4, depths=(2, 2, 1), widths=(4, 4, 6))
+    names = {p.name for p in resnets.resnet(config).parameters if p.name.endswith("downsample.0.weight")}
+    assert names == {"layer2.0.downsample.0.weight", "layer3.0.downsample.0.weight"}
+
+
 def test_zero_init_makes_each_unit_its_shortcut():
     """relu(shortcut(x)): x is positive already, so units that do not change the shape hand it on."""
     one = ResNet(replace(SMALL, zero_init=True, depths=(3,), widths=(4,)), dtype=np.float64, seed=1)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from minivit.family import Swin
 from minivit.proof import FAMILY, check_model, check_model_at_init, noise, order_one_parameters
 
 
@@ -13,8 +14,9 @@ def test_gradients_at_parameters_of_order_one(name):
     assert report.ok, f"\n{report}"
 
 
-def test_gradients_where_training_starts():
-    kind, config = FAMILY["Swin"]
+@pytest.mark.parametrize("name", ["Swin", "ResNet", "BiT"])
+def test_gradients_where_training_starts(name):
+    kind, config = FAMILY[name]
     report = check_model_at_init(config, kind=kind)
     assert report.ok, f"\n{report}"
 
@@ -27,15 +29,16 @@ def test_no_gradient_is_all_zero(name):
     rng = np.random.default_rng(0)
     logits, cache = model.forward(rng.standard_normal((3, *config.image_shape)), noise())
     grads, _ = model.backward(rng.standard_normal(logits.shape), cache)
-    assert list(grads) == list(model.params)
-    for parameter, grad in grads.items():
-        assert grad.shape == model.params[parameter].shape
+    assert list(grads) == [*model.params, *model.buffers]
+    for parameter, array in model.params.items():
+        grad = grads[parameter]
+        assert grad.shape == array.shape
         assert np.abs(grad).max() > 1e-4, parameter
 
 
 def test_the_small_models_take_what_there_is_to_choose():
     """Shifts along both axes, one, and none; maps that windows divide, and do not; odd maps that are merged."""
-    configs = [config for _, config in FAMILY.values()]
+    configs = [config for kind, config in FAMILY.values() if kind is Swin]
     stages = [stage for config in configs for stage in config.stages]
     assert {(bool(down), bool(across)) for down, across in (s.shift for s in stages if s.depth > 1)} >= {
         (True, True), (False, True), (False, False),

@@ -42,3 +42,19 @@ def test_the_global_average_is_the_mean_of_the_places():
     np.testing.assert_allclose(y[1, 4], sum(X[1, i, j, 4] for i, j in np.ndindex(5, 7)) / 35)
     dx = ops.global_average_backward(np.arange(12.0).reshape(2, 6), cache)
     np.testing.assert_allclose(dx[1, :, :, 4], np.full((5, 7), 10 / 35))
+
+
+@pytest.mark.parametrize(("stride", "margin"), [(1, 1), (2, 1), (1, 2)])
+def test_a_few_images_at_a_time_give_what_all_at_once_do(stride, margin, monkeypatch):
+    """The rows of five images: of all at once, of two at a time, of one at a time though it is too large."""
+    x, weight = RNG.standard_normal((5, 6, 7, 3)), RNG.standard_normal((2, 3, 3, 4))
+
+    def run(in_cache):
+        monkeypatch.setattr("minivit.ops.convolution.IN_CACHE", in_cache)
+        y, cache = ops.convolution_forward(x, weight, stride, margin)
+        return y, *ops.convolution_backward(np.cos(np.arange(y.size)).reshape(y.shape), cache)
+
+    numbers = run(10**9)[0][0, ..., 0].size * 18  # of one image's rows
+    for in_cache in (2 * numbers + 1, 1):
+        for got, expected in zip(run(in_cache), run(10**9), strict=True):
+            np.testing.assert_allclose(got, expected, atol=1e-12)
