@@ -10,7 +10,7 @@ from .activations import relu_backward, relu_forward, tanh_backward, tanh_forwar
 from .attention import attention_backward, attention_forward, attention_weights
 from .axial import lines_backward, lines_forward, unlines_backward, unlines_forward
 from .convolution import convolution_backward, convolution_forward
-from .cross_attention import cross_attention_backward, cross_attention_forward
+from .cross_attention import cross_attention_backward, cross_attention_forward, cross_attention_weights
 from .cross_entropy import cross_entropy_backward, cross_entropy_forward
 from .distillation import (
     hard_distillation_backward,
@@ -18,6 +18,7 @@ from .distillation import (
     soft_distillation_backward,
     soft_distillation_forward,
 )
+from .depthwise_convolution import depthwise_convolution_backward, depthwise_convolution_forward
 from .dropout import drop_path_backward, drop_path_forward, dropout_backward, dropout_forward
 from .erf import erf
 from .gelu import gelu_backward, gelu_forward
@@ -26,7 +27,16 @@ from .layernorm import layernorm_backward, layernorm_forward
 from .layerscale import layerscale_backward, layerscale_forward
 from .linear import linear_backward, linear_forward
 from .linear_columns import linear_columns_backward, linear_columns_forward
+from .maps import (
+    crop_backward,
+    crop_forward,
+    to_map_backward,
+    to_map_forward,
+    to_tokens_backward,
+    to_tokens_forward,
+)
 from .max_pool import max_pool_backward, max_pool_forward
+from .overlapping_patches import overlapping_patches_backward, overlapping_patches_forward
 from .patches import patchify_backward, patchify_forward, unpatchify
 from .positions import (
     add_position_backward,
@@ -40,6 +50,12 @@ from .positions import (
     relative_table_size,
 )
 from .registers import registers_backward, registers_forward
+from .resample import (
+    adaptive_pool_backward,
+    adaptive_pool_forward,
+    resize_map_backward,
+    resize_map_forward,
+)
 from .resize import resize_positions_backward, resize_positions_forward
 from .self_attention import (
     merge_heads,
@@ -48,6 +64,7 @@ from .self_attention import (
     self_attention_weights,
     split_heads,
 )
+from .silu import silu_backward, silu_forward
 from .softmax import softmax_backward, softmax_forward
 from .swiglu import swiglu_backward, swiglu_forward
 from .tokens import (
@@ -58,6 +75,7 @@ from .tokens import (
     tokens_backward,
     tokens_forward,
 )
+from .unfold import fold_backward, fold_forward, unfold_backward, unfold_forward
 from .weight_standardisation import weight_standardisation_backward, weight_standardisation_forward
 from .windows import (
     add_mask_backward,
@@ -72,6 +90,8 @@ from .windows import (
 )
 
 __all__ = [
+    "adaptive_pool_backward",
+    "adaptive_pool_forward",
     "add_mask_backward",
     "add_mask_forward",
     "add_position_backward",
@@ -81,15 +101,22 @@ __all__ = [
     "attention_weights",
     "convolution_backward",
     "convolution_forward",
+    "crop_backward",
+    "crop_forward",
     "cross_attention_backward",
     "cross_attention_forward",
+    "cross_attention_weights",
     "cross_entropy_backward",
     "cross_entropy_forward",
+    "depthwise_convolution_backward",
+    "depthwise_convolution_forward",
     "drop_path_backward",
     "drop_path_forward",
     "dropout_backward",
     "dropout_forward",
     "erf",
+    "fold_backward",
+    "fold_forward",
     "gelu_backward",
     "gelu_forward",
     "groupnorm_backward",
@@ -111,6 +138,8 @@ __all__ = [
     "merge_heads",
     "merge_patches_backward",
     "merge_patches_forward",
+    "overlapping_patches_backward",
+    "overlapping_patches_forward",
     "patchify_backward",
     "patchify_forward",
     "pool_backward",
@@ -128,11 +157,15 @@ __all__ = [
     "relative_table_size",
     "relu_backward",
     "relu_forward",
+    "resize_map_backward",
+    "resize_map_forward",
     "resize_positions_backward",
     "resize_positions_forward",
     "self_attention_backward",
     "self_attention_forward",
     "self_attention_weights",
+    "silu_backward",
+    "silu_forward",
     "soft_distillation_backward",
     "soft_distillation_forward",
     "softmax_backward",
@@ -142,8 +175,14 @@ __all__ = [
     "swiglu_forward",
     "tanh_backward",
     "tanh_forward",
+    "to_map_backward",
+    "to_map_forward",
+    "to_tokens_backward",
+    "to_tokens_forward",
     "tokens_backward",
     "tokens_forward",
+    "unfold_backward",
+    "unfold_forward",
     "unlines_backward",
     "unlines_forward",
     "unpatchify",
