@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:  # what type checkers and editors see; Python itself looks in the table below
+    from .pvt import PVT as PVT
+    from .pvt import PVTConfig as PVTConfig
     from .swin import Swin as Swin
     from .swin import SwinConfig as SwinConfig
 
@@ -22,6 +24,7 @@ class Member(NamedTuple):
 
 
 MEMBERS = {
+    "PVT": Member("minivit.family.pvt", "PVTConfig", "minivit.weights.pvt.load_pvt"),
     "Swin": Member("minivit.family.swin", "SwinConfig", "minivit.weights.swin.load_swin_timm"),
 }
 _HOMES = {name: member.module for kind, member in MEMBERS.items() for name in (kind, member.config)}

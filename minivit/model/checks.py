@@ -91,10 +91,18 @@ def stages(name: str, value: object, expected: str) -> tuple[int, ...]:
     return tuple(positive_int(name, number) for number in value)
 
 
+def positive_floats(name: str, value: object) -> tuple[float, ...]:
+    """A positive number for each stage of a model."""
+    if not isinstance(value, tuple | list):
+        raise TypeError(f"{name} is {value!r}, expected a number for each stage, such as (8, 8, 4, 4)")
+    return tuple(finite_float(name, number, "positive numbers", lambda number: number > 0) for number in value)
+
+
 def check_eyes(config: Any) -> None:
-    """What every configuration has of a model that looks at images: their size, patches, channels, classes, and how a
-    photograph becomes the input. Whatever is given, a frozen configuration has Python's own values afterwards."""
-    put(config, as_pair, "image_size", "patch_size")
+    """What every configuration has of a model that looks at images: their size, patches (where all have
+    one size), channels, classes, and how a photograph becomes the input. Whatever is given, a frozen configuration has
+    Python's own values afterwards."""
+    put(config, as_pair, *(name for name in ("image_size", "patch_size") if hasattr(config, name)))
     put(config, positive_int, "channels")
     put(config, lambda name, value: whole_number(name, value, least=0), "classes")
     one_of("resize_filter", config.resize_filter, FILTERS)

@@ -12,13 +12,13 @@ from .axial import lines_backward, lines_forward, unlines_backward, unlines_forw
 from .convolution import convolution_backward, convolution_forward
 from .cross_attention import cross_attention_backward, cross_attention_forward, cross_attention_weights
 from .cross_entropy import cross_entropy_backward, cross_entropy_forward
+from .depthwise_convolution import depthwise_convolution_backward, depthwise_convolution_forward
 from .distillation import (
     hard_distillation_backward,
     hard_distillation_forward,
     soft_distillation_backward,
     soft_distillation_forward,
 )
-from .depthwise_convolution import depthwise_convolution_backward, depthwise_convolution_forward
 from .dropout import drop_path_backward, drop_path_forward, dropout_backward, dropout_forward
 from .erf import erf
 from .gelu import gelu_backward, gelu_forward
