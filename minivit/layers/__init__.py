@@ -1,8 +1,8 @@
-"""Models as values: layer.py (operation, chain, residual), parts.py (what models are made of), let.py (several inputs),
-peek.py (a look in the middle)."""
+"""Models as values: layer.py (operation, chain, residual), parts.py (what models are made of), maps.py (and those
+of convolutions), let.py (several inputs), peek.py (a look in the middle)."""
 
-from .layer import Arrays, Chain, Layer, Op, Parameter, Residual
+from .layer import STILL, Arrays, Chain, Layer, Op, Parameter, Residual
 from .let import Fork, Let, Value
 from .peek import Peek
 
-__all__ = ["Arrays", "Chain", "Fork", "Layer", "Let", "Op", "Parameter", "Peek", "Residual", "Value"]
+__all__ = ["STILL", "Arrays", "Chain", "Fork", "Layer", "Let", "Op", "Parameter", "Peek", "Residual", "Value"]

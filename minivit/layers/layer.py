@@ -18,6 +18,7 @@ from .table import Shown
 
 Arrays = dict[str, np.ndarray]
 Rng = np.random.Generator | None  # the source of dropout in training; None: nothing is dropped (evaluation)
+STILL: Any = object()  # in a generator's place: training in which nothing is dropped
 
 
 @dataclass(frozen=True)
@@ -36,21 +37,24 @@ class Parameter:
 class Op:
     """An operation: y = op(x, *reads, **options). A read is a Parameter of its own, another's name, or None.
 
-    "linear" is ops.linear_forward and ops.linear_backward. noise: it takes the rng.
+    "linear" is ops.linear_forward and ops.linear_backward. noise: it takes the rng. by_batch: it takes `training`.
     """
 
-    def __init__(self, op: str, *reads: Parameter | str | None, noise: bool = False, **options: Any) -> None:
-        self.op, self.noise, self.options = op, noise, options
+    def __init__(
+        self, op: str, *reads: Parameter | str | None, noise: bool = False, by_batch: bool = False, **options: Any
+    ) -> None:
+        self.op, self.noise, self.by_batch, self.options = op, noise, by_batch, options
         self._forward, self._backward = f"{op}_forward", f"{op}_backward"
         self.parameters = tuple(read for read in reads if isinstance(read, Parameter))
         self.reads = tuple(read.name if isinstance(read, Parameter) else read for read in reads)
         self.parts = ()
 
     def forward(self, ops: Any, p: Arrays, x: np.ndarray, rng: Rng = None) -> tuple:
-        options = self.options | {"rng": rng} if self.noise else self.options
+        told = {"rng": None if rng is STILL else rng} if self.noise else {}
+        told |= {"training": rng is not None} if self.by_batch else {}
         try:
             values = [name and p[name] for name in self.reads]  # None stays None
-            return getattr(ops, self._forward)(x, *values, **options)
+            return getattr(ops, self._forward)(x, *values, **self.options, **told)
         except Exception as error:
             error.add_note(f"in {self!r}, whose input is {_shape(x)}")
             raise

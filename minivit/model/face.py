@@ -75,13 +75,16 @@ class Classifier(Model, Generic[C]):
         """logits = model(images), in evaluation: images (B, height, width, C), normalised -> (B, K)."""
         return self.evaluate(self.layers, images)
 
-    def forward(self, images: np.ndarray, rng: np.random.Generator | None = None) -> tuple[np.ndarray, Any]:
+    def forward(
+        self, images: np.ndarray, rng: np.random.Generator | None = None, training: bool = False
+    ) -> tuple[np.ndarray, Any]:
         """images (B, height, width, C), normalised -> logits (B, K) and the cache for one `backward`.
 
         rng: the source of dropout and drop path in training; without one nothing is dropped (evaluation).
+        training: BatchNorm takes the statistics of these images, as it also does with an rng.
         Raises ValueError or TypeError, naming what was given and expected, for images that do not fit.
         """
-        return super().forward(self.checked(images), rng)
+        return super().forward(self.checked(images), rng, training)
 
     def loss_and_grads(
         self,
@@ -92,9 +95,10 @@ class Classifier(Model, Generic[C]):
     ) -> tuple[float, Arrays]:
         """The mean cross-entropy of a batch and its gradient for every parameter.
 
-        labels (B,) class indices or (B, K) probabilities; rng: switches dropout and drop path on.
+        labels (B,) class indices or (B, K) probabilities; rng: switches dropout and drop path on. BatchNorm takes the
+        statistics of these images, and the new running ones come with the gradients, under the buffers' names.
         """
-        logits, cache = self.forward(images, rng)
+        logits, cache = self.forward(images, rng, training=True)
         labels = self.device.asarray(check_labels(labels, len(logits), self.config))
         ops = self.device.ops
         loss, loss_cache = ops.cross_entropy_forward(logits, labels, label_smoothing)
@@ -184,8 +188,10 @@ class ViT(Classifier[ViTConfig]):
         """logits = model(images), in evaluation: images (B, height, width, C), normalised -> (B, K)."""
         return self._mean(super().__call__(images))
 
-    def forward(self, images: np.ndarray, rng: np.random.Generator | None = None) -> tuple[np.ndarray, Any]:
-        logits, cache = super().forward(images, rng)
+    def forward(
+        self, images: np.ndarray, rng: np.random.Generator | None = None, training: bool = False
+    ) -> tuple[np.ndarray, Any]:
+        logits, cache = super().forward(images, rng, training)
         return self._mean(logits), cache
 
     forward.__doc__ = Classifier.forward.__doc__

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..devices import get_device
-from ..layers import Arrays, Layer
+from ..layers import STILL, Arrays, Layer
 
 
 class Model:
@@ -29,9 +29,10 @@ class Model:
         self.dtype = next(iter(self.params.values())).dtype
         self._constants: Arrays = {}
 
-    def forward(self, x: np.ndarray, rng: np.random.Generator | None = None) -> tuple[np.ndarray, Any]:
+    def forward(self, x: np.ndarray, rng: np.random.Generator | None = None, training: bool = False) -> tuple:
         """y, and the cache for one `backward`. rng: the source of dropout and drop path in training; without one
-        nothing is dropped (evaluation)."""
+        nothing is dropped (evaluation). training: BatchNorm takes the statistics of x, as it also does with an rng."""
+        rng = STILL if training and rng is None else rng
         return self.layers.forward(self.device.ops, self.arrays(self.layers), x, rng)
 
     def backward(self, dy: np.ndarray, cache: Any) -> tuple[Arrays, np.ndarray]:

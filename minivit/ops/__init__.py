@@ -9,6 +9,7 @@ One operation a file, a forward with its backward right under it; read linear.py
 from .activations import relu_backward, relu_forward, tanh_backward, tanh_forward
 from .attention import attention_backward, attention_forward, attention_weights
 from .axial import lines_backward, lines_forward, unlines_backward, unlines_forward
+from .batchnorm import batchnorm_backward, batchnorm_forward
 from .convolution import convolution_backward, convolution_forward
 from .cross_attention import cross_attention_backward, cross_attention_forward, cross_attention_weights
 from .cross_entropy import cross_entropy_backward, cross_entropy_forward
@@ -99,6 +100,8 @@ __all__ = [
     "attention_backward",
     "attention_forward",
     "attention_weights",
+    "batchnorm_backward",
+    "batchnorm_forward",
     "convolution_backward",
     "convolution_forward",
     "crop_backward",

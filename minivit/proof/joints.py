@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import ops
 from ..layers import Arrays, Chain, Fork, Layer, Let, Op, Parameter, Residual, Value
+from ..layers.maps import batch_norm
 from ..layers.parts import attention, branch_end, dense, first_attention, mlp, norm
 from ..model.resnet import EPS, convolution
 from ..model.variants import axial_block, relative_bias, swiglu
@@ -27,6 +28,7 @@ def as_pair(layer: Layer) -> tuple[Callable, Callable]:
     """y, cache = forward(x, *parameters) and dx, *gradients = backward(dy, cache), once for a cache."""
     names = list(trained(layer))
     constants: Arrays = {p.name: p.fixed() for p in layer.parameters if p.fixed}
+    constants |= {p.name: np.full(p.shape, p.mean) for p in layer.parameters if p.buffer}
 
     def forward(x: np.ndarray, *parameters: np.ndarray) -> tuple:
         return layer.forward(ops, constants | dict(zip(names, parameters, strict=True)), x, noise())
@@ -73,6 +75,7 @@ JOINTS: dict[str, tuple[Layer, tuple[int, ...]]] = {
         first_attention("attn", 6, 2, count=2, bias=relative_bias(RELATIVE, "attn", read=2)),
         RELATIVE_TOKENS,
     ),
+    "batch_norm": (batch_norm("bn", 6), TOKENS),
     "mlp": (mlp("mlp", 6, 4), TOKENS),
     "mlp, tanh, dropout": (mlp("mlp", 6, 4, "tanh", dropout=0.3), TOKENS),
     "swiglu": (swiglu("mlp", 6, 4), TOKENS),

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..gradcheck import Check, Report, both_gradients, compare, compare_scaled, compare_zero, numerical_gradient
 from ..model import Classifier, ViT
+from ..model.parameters import declared
 from .family import FAMILY
 from .joints import JOINTS, as_pair, trained
 from .models import CONFIGS
@@ -54,9 +55,12 @@ def order_one_parameters(config: Any, seed: int = 0, kind: type[Classifier] = Vi
     """
     rng = np.random.default_rng(seed)
     params = {}
-    for name, shape in trained(kind.describe(config)).items():
+    for name, parameter in declared(kind.describe(config)).items():
+        shape = parameter.shape
         x = rng.standard_normal(shape)
-        if name.endswith("bias"):
+        if parameter.buffer:
+            x = np.exp(0.2 * x)  # a running variance is positive
+        elif name.endswith("bias"):
             x *= 0.5
         elif name.endswith("gamma") or (name.endswith("weight") and x.ndim == 1):
             x = 1 + 0.2 * x  # LayerScale and LayerNorm multiply

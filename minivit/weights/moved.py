@@ -1,7 +1,7 @@
 """The same numbers in another order: pieces of a layout that can be read and, for an export, written back.
 
-PyTorch's layouts are ours with their axes permuted, and cut or joined. Such a move loses nothing, so that what was read,
-exported and read again has the same bits. layout.py says what a piece is; pvt.py and mobilevit.py are made of these.
+PyTorch's layouts are ours with their axes permuted, and cut or joined. Such a move loses nothing: what was read, then
+exported, and read again has the same bits. layout.py says what a piece is; pvt.py and mobilevit.py are made of these.
 """
 
 import json
@@ -24,8 +24,8 @@ from .tensor import Tensor
 
 @dataclass(frozen=True)
 class Moved:
-    """A tensor of the file, as layout.Piece has it: with its axes in this order, then reshaped, it is the part `at` of one
-    of our parameters."""
+    """A tensor of the file, as layout.Piece has it: with its axes in this order, then reshaped, it is the part `at` of
+    one of our parameters."""
 
     name: str
     shape: Shape  # in the file
@@ -61,7 +61,7 @@ def stored_as(name: str, shape: Shape, ours: Shape | None = None, at: tuple = AL
 def parameters(
     layout: Moves, layers: Layer, tensors: Mapping[str, Tensor], dtype: type, fresh: Iterable[str] = ()
 ) -> Arrays:
-    """The parameters and buffers of these layers from the file; those in `fresh` are zeros: a head for other classes."""
+    """The parameters and buffers of these layers from the file; those in `fresh`, a new head's, are zeros."""
     shapes = {name: parameter.shape for name, parameter in declared(layers).items()}
     fresh = set(fresh)
     kept = {name: shape for name, shape in shapes.items() if name not in fresh}
