@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..family.pvt import PVT, PVTConfig
 from ..family.swin import Swin, SwinConfig
 from ..model import Classifier
 
@@ -10,6 +11,12 @@ def _swin(**options: object) -> SwinConfig:
     """Two stages."""
     sizes = dict(patch_size=2, channels=1, classes=4, width=3, depths=(2, 2), heads=(1, 2), mlp_ratio=1.5)
     return SwinConfig(**sizes | options)
+
+
+def _pvt(**options: object) -> PVTConfig:
+    """Two stages of version 2. A narrow LayerNorm bends sharply, so there is a large ε in the embeddings."""
+    sizes = dict(channels=1, classes=4, widths=(4, 6), depths=(1, 1), heads=(1, 2), strides=(2, 2), patch_sizes=(3, 3))
+    return PVTConfig(**sizes | dict(reductions=(2, 1), mlp_ratios=(1, 0.5), embed_eps=0.3) | options)
 
 
 # Small models of the family, each with its class.
@@ -23,4 +30,16 @@ FAMILY: dict[str, tuple[type[Classifier], Any]] = {
         _swin(image_size=8, window=(2, 3), depths=(1, 2), dropout=0.1, attention_dropout=0.3, drop_path=0.4),
     ),
     "Swin, no head": (Swin, _swin(image_size=4, classes=0, window=2, depths=(1,), heads=(3,))),
+    # Maps of 5 x 7 under a reduction of 2, which loses a row and a column; then 2 x 3, and a class token.
+    "PVT": (PVT, _pvt(image_size=(11, 15), version=1, channels=2, patch_sizes=(2, 2), depths=(2, 1))),
+    "PVT, dropout": (
+        PVT,
+        _pvt(image_size=8, version=1, patch_sizes=(2, 2), qkv_bias=False, dropout=0.1, attention_dropout=0.3),
+    ),
+    # Patches that overlap: maps of 5 x 6 and 3 x 3.
+    "PVT, version 2": (PVT, _pvt(image_size=(10, 12), norm_eps=0.05)),
+    "PVT, version 2, dropout": (PVT, _pvt(image_size=8, dropout=0.1, attention_dropout=0.3, drop_path=0.4)),
+    # 7 x 7 keys of maps of 4 x 5 and 2 x 3: their bins overlap.
+    "PVT, linear": (PVT, _pvt(image_size=(8, 10), linear=True, reductions=(1, 1), qkv_bias=False)),
+    "PVT, no head": (PVT, _pvt(image_size=(4, 6), classes=0)),
 }

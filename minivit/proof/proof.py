@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..gradcheck import Check, Report, both_gradients, compare, compare_scaled, compare_zero, numerical_gradient
+from ..layers import Layer
 from ..model import Classifier, ViT
 from ..model.parameters import declared
 from .family import FAMILY
@@ -22,6 +23,7 @@ from .models import CONFIGS
 from .operations import OPS, noise
 
 KINK_STEP = 1e-7
+KINKED = "relu", "max_pool"
 
 
 def check_op(name: str, seed: int = 0) -> Report:
@@ -102,8 +104,8 @@ def _check_pair(forward: Callable, backward: Callable, shapes: dict[str, tuple[i
 
 
 def _check(model: Classifier, seed: int, comparison: Callable[..., Check], step: float) -> Report:
-    """All of a model's gradients. What a hybrid's stem computes has kinks, the ReLUs', of which a step must cross none:
-    there the steps are tiny, which leaves enough digits only for errors relative to a tensor's largest gradient."""
+    """All of a model's gradients. A ReLU has a kink, which a step of what stands before it must not cross: there the
+    steps are tiny, which leaves enough digits only for errors relative to a tensor's largest gradient."""
     rng = np.random.default_rng(seed)
     images = rng.standard_normal((3, *model.config.image_shape))
     dlogits = rng.standard_normal(model(images).shape)
@@ -113,14 +115,32 @@ def _check(model: Classifier, seed: int, comparison: Callable[..., Check], step:
         return float(np.sum(model.forward(images, noise())[0] * dlogits))
 
     places, analytic = model.params | {"images": images}, grads | {"images": dimages}
-    hybrid = getattr(model.config, "stem", None) is not None
-    stem = tuple(name for name in places if hybrid and name.startswith(("stem.", "images")))
-    rest = tuple(name for name in places if name not in stem)
+    kinked = _before_kinks(model.layers)
+    before = tuple(name for name in places if name in kinked or (kinked and name == "images"))
+    rest = tuple(name for name in places if name not in before)
     checks: tuple[Check, ...] = ()
-    for names, h, by in ((stem, KINK_STEP, compare_scaled), (rest, step, comparison)):
+    for names, h, by in ((before, KINK_STEP, compare_scaled), (rest, step, comparison)):
         gradients = ((name, analytic[name], numerical_gradient(loss, places[name], h)) for name in names)
         checks += _report(gradients, by).checks
     return Report(checks)
+
+
+def _before_kinks(layers: Layer) -> set[str]:
+    """The names of all that is read before the last ReLU or max pooling, in the order of the forward."""
+    names, before = set(), set()
+    for layer in _leaves(layers):
+        names |= {parameter.name for parameter in layer.parameters}
+        if getattr(layer, "op", "") in KINKED:
+            before = set(names)
+    return before
+
+
+def _leaves(layer: Layer) -> Iterator[Layer]:
+    """The layers that join no others, in the order of the forward."""
+    for part in layer.parts:
+        yield from _leaves(part)
+    if not layer.parts:
+        yield layer
 
 
 def _report(gradients: Iterable[tuple[str, np.ndarray, np.ndarray]], comparison: Callable[..., Check]) -> Report:
@@ -128,10 +148,14 @@ def _report(gradients: Iterable[tuple[str, np.ndarray, np.ndarray]], comparison:
     see what is added to a whole row. Its gradient is exactly zero."""
     checks = []
     for name, analytic, numeric in gradients:
-        if name.endswith(("qkv.bias", "qkv_bias")):
-            analytic, numeric = analytic.reshape(3, -1), numeric.reshape(3, -1)  # q, k, v
-            checks.append(comparison(f"{name} (q, v)", analytic[[0, 2]], numeric[[0, 2]]))
-            checks.append(compare_zero(f"{name} (k: zero)", analytic[1], numeric[1]))
+        parts = "qkv" if name.endswith(("qkv.bias", "qkv_bias")) else "kv" if name.endswith("kv.bias") else ""
+        if parts:
+            analytic, numeric = (gradient.reshape(len(parts), -1) for gradient in (analytic, numeric))
+            others, k = [i for i, part in enumerate(parts) if part != "k"], parts.index("k")
+            checks.append(
+                comparison(f"{name} ({', '.join(parts[i] for i in others)})", analytic[others], numeric[others])
+            )
+            checks.append(compare_zero(f"{name} (k: zero)", analytic[k], numeric[k]))
         else:
             checks.append(comparison(name, analytic, numeric))
     return Report(tuple(checks))
