@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:  # what type checkers and editors see; Python itself looks in the table below
+    from .mobilevit import MobileViT as MobileViT
+    from .mobilevit import MobileViTConfig as MobileViTConfig
     from .pvt import PVT as PVT
     from .pvt import PVTConfig as PVTConfig
     from .swin import Swin as Swin
@@ -24,6 +26,7 @@ class Member(NamedTuple):
 
 
 MEMBERS = {
+    "MobileViT": Member("minivit.family.mobilevit", "MobileViTConfig", "minivit.weights.mobilevit.load_mobilevit"),
     "PVT": Member("minivit.family.pvt", "PVTConfig", "minivit.weights.pvt.load_pvt"),
     "Swin": Member("minivit.family.swin", "SwinConfig", "minivit.weights.swin.load_swin_timm"),
 }

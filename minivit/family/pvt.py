@@ -18,8 +18,7 @@ import numpy as np
 
 from ..layers import Chain, Layer, Let, Op, Parameter, Residual
 from ..layers.parts import branch_end, dense, drop, norm
-from ..model import Classifier
-from ..model.checks import check_eyes, check_rates, positive_floats, positive_int, put, put_float, stages, truth
+from ..model import Classifier, checks
 from ..model.sizes import size_by_name
 from .pvt_sizes import SIZES
 
@@ -104,20 +103,17 @@ class PVTConfig:
         return cls(**size_by_name(name, SIZES) | changes)
 
     def __post_init__(self) -> None:
-        check_eyes(self)
-        check_rates(self)
+        checks.check_eyes(self)
+        checks.check_rates(self)
         for name in ("qkv_bias", "linear"):
-            truth(name, getattr(self, name))
-        put(self, positive_int, "version")
+            checks.truth(name, getattr(self, name))
+        checks.put(self, checks.positive_int, "version")
         expected = "a number for each stage, such as (8, 4, 2, 1)"
         names = "widths", "depths", "heads", "strides", "patch_sizes", "reductions"
-        put(self, lambda name, value: stages(name, value, expected), *names)
-        put(self, positive_floats, "mlp_ratios")
-        put_float(self, "a positive number", lambda eps: eps > 0, "norm_eps", "embed_eps")
-        counts = {name: len(getattr(self, name)) for name in (*names, "mlp_ratios")}
-        if not self.depths or len(set(counts.values())) > 1:
-            told = ", ".join(f"{name} {count}" for name, count in counts.items())
-            raise ValueError(f"expected a number of each for every stage, at least one, there are: {told}")
+        checks.put(self, lambda name, value: checks.stages(name, value, expected), *names)
+        checks.put(self, checks.positive_floats, "mlp_ratios")
+        checks.put_float(self, "a positive number", lambda eps: eps > 0, "norm_eps", "embed_eps")
+        checks.one_a_stage(self, *names, "mlp_ratios")
         self._check_version()
         self._check_fit()
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..family.mobilevit import MobileViT, MobileViTConfig
 from ..family.pvt import PVT, PVTConfig
 from ..family.swin import Swin, SwinConfig
 from ..model import Classifier
@@ -17,6 +18,13 @@ def _pvt(**options: object) -> PVTConfig:
     """Two stages of version 2. A narrow LayerNorm bends sharply, so there is a large ε in the embeddings."""
     sizes = dict(channels=1, classes=4, widths=(4, 6), depths=(1, 1), heads=(1, 2), strides=(2, 2), patch_sizes=(3, 3))
     return PVTConfig(**sizes | dict(reductions=(2, 1), mlp_ratios=(1, 0.5), embed_eps=0.3) | options)
+
+
+def _mobilevit(**options: object) -> MobileViTConfig:
+    """Two stages, of which the second has tokens."""
+    sizes = dict(channels=1, classes=4, stem_width=2, widths=(2, 3), strides=(1, 2), units=(1, 1), expansions=(2, 2))
+    sizes |= dict(token_widths=(0, 4), depths=(0, 1), last_width=3, heads=2, mlp_ratio=1)
+    return MobileViTConfig(**sizes | options)
 
 
 # Small models of the family, each with its class.
@@ -42,4 +50,14 @@ FAMILY: dict[str, tuple[type[Classifier], Any]] = {
     # 7 x 7 keys of maps of 4 x 5 and 2 x 3: their bins overlap.
     "PVT, linear": (PVT, _pvt(image_size=(8, 10), linear=True, reductions=(1, 1), qkv_bias=False)),
     "PVT, no head": (PVT, _pvt(image_size=(4, 6), classes=0)),
+    # A map of 2 x 2 in patches of 1 x 2.
+    "MobileViT": (MobileViT, _mobilevit(image_size=(6, 8), channels=2, patch_size=(1, 2))),
+    # A map of 3 x 2, resized to 4 x 2 and back.
+    "MobileViT, resized, no head": (MobileViT, _mobilevit(image_size=(11, 8), qkv_bias=False, classes=0, bgr=True)),
+    "MobileViT, dropout": (
+        MobileViT,
+        _mobilevit(image_size=8, depths=(0, 2), dropout=0.1, attention_dropout=0.3, drop_path=0.4),
+    ),
 }
+# Gradients that are exactly zero in training: a shift that the next BatchNorm takes back.
+ZEROS = {"MobileViT": ("stages.0.0.conv3_1x1.bn.bias", "stages.1.1.norm.bias")}

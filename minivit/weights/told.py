@@ -39,6 +39,11 @@ def read_hugging_face(folder: Path) -> tuple[dict[str, Any], dict[str, Any], tup
     return config, told, _pair(config.get("image_size")) or size
 
 
+def flips_channels(folder: Path) -> bool | None:
+    """Whether preprocessor_config.json has the channels turned round, blue first; None where it does not say."""
+    return _read_json(folder / "preprocessor_config.json").get("do_flip_channel_order")
+
+
 def _hugging_face(config: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
     told = {}
     for theirs, ours in (("num_attention_heads", "heads"), ("layer_norm_eps", "norm_eps")):
