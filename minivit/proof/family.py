@@ -49,7 +49,7 @@ FAMILY: dict[str, tuple[type[Classifier], Any]] = {
     "PVT, version 2, dropout": (PVT, _pvt(image_size=8, dropout=0.1, attention_dropout=0.3, drop_path=0.4)),
     # 7 x 7 keys of maps of 4 x 5 and 2 x 3: their bins overlap.
     "PVT, linear": (PVT, _pvt(image_size=(8, 10), linear=True, reductions=(1, 1), qkv_bias=False)),
-    "PVT, no head": (PVT, _pvt(image_size=(4, 6), classes=0)),
+    "PVT, no head": (PVT, _pvt(image_size=(8, 4), classes=0)),
     # A map of 2 x 2 in patches of 1 x 2.
     "MobileViT": (MobileViT, _mobilevit(image_size=(6, 8), channels=2, patch_size=(1, 2))),
     # A map of 3 x 2, resized to 4 x 2 and back.

@@ -23,7 +23,7 @@ from .models import CONFIGS
 from .operations import OPS, noise
 
 KINK_STEP = 1e-7
-BATCH_STEP = 1e-4  # BatchNorm of few images bends sharply
+BATCH_STEP = 5e-5  # BatchNorm of few images bends sharply
 KINKED = "relu", "max_pool"
 
 

@@ -121,12 +121,12 @@ def _options(names: Names, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def _expansion(units: list[tuple[int, int]]) -> float:
-    """The ratio that makes of each unit's input its inner channels: a half or a whole number where one does."""
-    n_in, inside = units[0]
-    usual = (k / 2 for k in range(1, 33))
-    for candidate in (*usual, inside / n_in):
+    """The ratio that makes of each unit's input its inner channels: that of one of them where it fits all, for they are
+    rounded; else a half or a whole number."""
+    for candidate in (*(inside / n_in for n_in, inside in units), *(k / 2 for k in range(1, 33))):
         if all(expanded(n_in, candidate) == inside for n_in, inside in units):
             return candidate
+    n_in, inside = units[0]
     raise ValueError(f"no ratio makes {n_in} channels to {inside}, rounded to a multiple of 8")
 
 
