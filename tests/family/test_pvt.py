@@ -69,7 +69,7 @@ def test_what_gives_no_whole_patch_is_lost():
 
 
 def test_without_the_filters_version_2_would_not_know_where_a_token_is():
-    """Its blocks have no positions: where a filter is its middle number alone, tokens that change places change these."""
+    """Its blocks have no positions: where a filter is one number, tokens that change places change these."""
     config = PVTConfig(**SMALL["PVT, version 2"].to_dict() | {"reductions": (1, 1)})
     params, ops = order_one_parameters(config, kind=PVT), model().device.ops
     x, shuffled = np.random.default_rng(0).standard_normal((1, 30, 4)), np.random.default_rng(1).permutation(30)
