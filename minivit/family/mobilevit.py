@@ -21,6 +21,7 @@ from ..layers.maps import batch_norm
 from ..layers.parts import attention, branch_end, dense, drop, norm
 from ..model import Classifier, checks
 from ..model.sizes import size_by_name
+from .resampling import resampled
 
 Pair = tuple[int, int]
 
@@ -244,7 +245,9 @@ def unfolded(config: MobileViTConfig, s: int, name: str) -> list[Layer]:
     patches do not divide is resized for them."""
     stage, (ph, pw) = config.stages[s], config.patch_size
     size = tuple(-(-side // p) * p for side, p in zip(stage.map, (ph, pw), strict=True))
-    there, back = ([Op("resize_map", size=to)] if size != stage.map else [] for to in (size, stage.map))
+    there, back = (
+        [resampled("bilinear", *way)] if size != stage.map else [] for way in ((stage.map, size), (size, stage.map))
+    )
     return [
         *there,
         Op("unfold", patch=(ph, pw)),  # (B·P·P, N, d)

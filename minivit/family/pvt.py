@@ -21,6 +21,7 @@ from ..layers.parts import branch_end, dense, drop, norm
 from ..model import Classifier, checks
 from ..model.sizes import size_by_name
 from .pvt_sizes import SIZES
+from .resampling import resampled
 
 Pair = tuple[int, int]
 KEYS = 7, 7  # a linear attention's, whatever the size of the map
@@ -251,7 +252,7 @@ def reduction(config: PVTConfig, stage: Stage, name: str) -> list[Layer]:
     """(B, N, D) -> (B, N/R², D): patches again, and a norm; nothing where R is 1. Linear: the mean of 7 x 7 parts."""
     R, D = stage.reduction, stage.width
     if config.linear:
-        mean = [Op("to_map", grid=stage.grid), Op("adaptive_pool", size=KEYS), Op("to_tokens")]
+        mean = [Op("to_map", grid=stage.grid), resampled("pool", stage.grid, KEYS), Op("to_tokens")]
         return [*mean, dense(f"{name}.sr", D, D), norm(f"{name}.norm", D, config.embed_eps), Op("gelu")]
     if R == 1:
         return []

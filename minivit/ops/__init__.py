@@ -51,12 +51,7 @@ from .positions import (
     relative_table_size,
 )
 from .registers import registers_backward, registers_forward
-from .resample import (
-    adaptive_pool_backward,
-    adaptive_pool_forward,
-    resize_map_backward,
-    resize_map_forward,
-)
+from .resample import pool_matrix, resample_backward, resample_forward
 from .resize import resize_positions_backward, resize_positions_forward
 from .self_attention import (
     merge_heads,
@@ -91,8 +86,6 @@ from .windows import (
 )
 
 __all__ = [
-    "adaptive_pool_backward",
-    "adaptive_pool_forward",
     "add_mask_backward",
     "add_mask_forward",
     "add_position_backward",
@@ -147,6 +140,7 @@ __all__ = [
     "patchify_forward",
     "pool_backward",
     "pool_forward",
+    "pool_matrix",
     "position_2d_backward",
     "position_2d_forward",
     "position_sincos_2d",
@@ -160,8 +154,8 @@ __all__ = [
     "relative_table_size",
     "relu_backward",
     "relu_forward",
-    "resize_map_backward",
-    "resize_map_forward",
+    "resample_backward",
+    "resample_forward",
     "resize_positions_backward",
     "resize_positions_forward",
     "self_attention_backward",

@@ -2,10 +2,27 @@
 
 from collections.abc import Callable, Mapping
 
+import numpy as np
+
 from .. import ops
+from ..ops.resize import resize_matrix
 
 PICTURE = {"x": (2, 5, 4, 3)}  # (B, height, width, C)
 FILTERS = PICTURE | {"weight": (3, 3, 3)}
+
+
+def _bilinear(old: int, new: int) -> np.ndarray:
+    return resize_matrix(old, new, "bilinear")
+
+
+def _resample(matrix: Callable[[int, int], np.ndarray], size: tuple[int, int]) -> Callable:
+    """The forward for one size and one kind of matrices."""
+
+    def forward(x: np.ndarray) -> tuple:
+        return ops.resample_forward(x, *(matrix(n, m).astype(x.dtype) for n, m in zip(x.shape[1:3], size, strict=True)))
+
+    return forward
+
 
 # As in operations.py: forward, backward, and the shapes of the arguments that are differentiated.
 MAPS: dict[str, tuple[Callable, Callable, Mapping[str, tuple[int, ...]]]] = {
@@ -33,18 +50,8 @@ MAPS: dict[str, tuple[Callable, Callable, Mapping[str, tuple[int, ...]]]] = {
         ops.depthwise_convolution_backward,
         FILTERS,
     ),
-    "adaptive_pool, smaller": (
-        lambda x: ops.adaptive_pool_forward(x, (3, 2)),
-        ops.adaptive_pool_backward,
-        {"x": (2, 5, 3, 2)},
-    ),
-    "adaptive_pool, larger": (
-        lambda x: ops.adaptive_pool_forward(x, (7, 5)),
-        ops.adaptive_pool_backward,
-        {"x": (2, 3, 4, 2)},
-    ),
-    "resize_map, larger": (lambda x: ops.resize_map_forward(x, (6, 8)), ops.resize_map_backward, PICTURE),
-    "resize_map, smaller": (lambda x: ops.resize_map_forward(x, (3, 2)), ops.resize_map_backward, PICTURE),
+    "resample, pool": (_resample(ops.pool_matrix, (3, 7)), ops.resample_backward, PICTURE),
+    "resample, bilinear": (_resample(_bilinear, (8, 3)), ops.resample_backward, PICTURE),
     "silu": (ops.silu_forward, ops.silu_backward, {"x": (2, 5, 6)}),
     "unfold": (lambda x: ops.unfold_forward(x, (2, 3)), ops.unfold_backward, {"x": (2, 4, 9, 2)}),
     "fold": (lambda x: ops.fold_forward(x, (2, 3), (4, 9)), ops.fold_backward, {"x": (12, 6, 2)}),

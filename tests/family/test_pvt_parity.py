@@ -51,7 +51,7 @@ def test_every_stage_and_block_gives_their_features(name):
     config, x, seen = model.config, fixture["images"].astype(np.float64), set()
 
     def run(layers, x, *names):
-        y = layers(ops, model.params, x)
+        y = layers(ops, model.arrays(layers), x)
         for key in {f"feature.{feature}" for feature in names} & set(fixture.files):
             assert_close(y, fixture[key].reshape(y.shape), 1e-6, key)  # timm's are maps
             seen.add(key)
