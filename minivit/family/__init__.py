@@ -26,8 +26,8 @@ class Member(NamedTuple):
 
 
 MEMBERS = {
-    "MobileViT": Member("minivit.family.mobilevit", "MobileViTConfig", "minivit.weights.mobilevit.load_mobilevit"),
-    "PVT": Member("minivit.family.pvt", "PVTConfig", "minivit.weights.pvt.load_pvt"),
+    "MobileViT": Member("minivit.family.mobilevit", "MobileViTConfig", "minivit.weights.mobilevit.load"),
+    "PVT": Member("minivit.family.pvt", "PVTConfig", "minivit.weights.pvt.load"),
     "Swin": Member("minivit.family.swin", "SwinConfig", "minivit.weights.swin.load_swin_timm"),
 }
 _HOMES = {name: member.module for kind, member in MEMBERS.items() for name in (kind, member.config)}

@@ -1,6 +1,6 @@
 """Files of MobileViTs: timm's, whose names are ours, and Hugging Face's; both in PyTorch's layouts.
 
-What no tensor tells (strides, heads, the patch's side, ε) stands in the metadata of a file that `export_mobilevit`
+What no tensor tells (strides, heads, the patch's side, ε) stands in the metadata of a file that `export`
 wrote, or in the config.json beside it, or is what published models have.
 """
 
@@ -20,22 +20,22 @@ from .moved import exported_options, parameters, ratio, write_exported
 from .tensor import Tensor
 from .told import flips_channels, read_hugging_face, read_timm
 
+SOURCES = ("timm", "Hugging Face")
 COUNTER = "num_batches_tracked"
 # How a source makes a photograph its input: its pixels as they are, in [0, 1].
 INPUT = {
     "timm": dict(resize_filter="bicubic", squeeze=False, crop=0.9, bgr=False),
-    "huggingface": dict(resize_filter="bilinear", squeeze=False, crop=256 / 288, bgr=True),
+    "Hugging Face": dict(resize_filter="bilinear", squeeze=False, crop=256 / 288, bgr=True),
 }
 
 
-def is_mobilevit(tensors: Mapping[str, Tensor]) -> bool:
-    """Whether a file's names are those of a MobileViT, whoever wrote it."""
-    return whose(tensors) is not None
+def recognise(tensors: Mapping[str, Tensor]) -> str | None:
+    """The source whose names these are, None for another model's."""
+    names = whose(tensors)
+    return names and names.source
 
 
-def load_mobilevit(
-    path: str | os.PathLike, *, dtype: type = np.float32, device: str = "cpu", **config: Any
-) -> MobileViT:
+def load(path: str | os.PathLike, *, dtype: type = np.float32, device: str = "cpu", **config: Any) -> MobileViT:
     """A MobileViT with the weights and running statistics of a .safetensors file, or of the one in a folder, which may
     have a config.json. BatchNorm's counters (num_batches_tracked) are left out: nothing is computed from them.
 
@@ -67,8 +67,8 @@ def load_mobilevit(
     return MobileViT(target, params=parameters(moves, layers, tensors, dtype, fresh), device=device)
 
 
-def export_mobilevit(model: MobileViT, path: str | os.PathLike, source: str) -> None:
-    """Write the model to `path` (.safetensors) in a source's names, "timm" or "huggingface". `load_mobilevit` gives
+def export(model: MobileViT, path: str | os.PathLike, source: str) -> None:
+    """Write the model to `path` (.safetensors) in a source's names, "timm" or "Hugging Face". `load` gives
     back the same bits of every parameter and running statistic, and the configuration, which lies in the metadata.
 
     BatchNorm's counters (num_batches_tracked) are left out: PyTorch makes them anew. Raises TypeError for another
@@ -76,8 +76,8 @@ def export_mobilevit(model: MobileViT, path: str | os.PathLike, source: str) -> 
     """
     if not isinstance(model, MobileViT):
         raise TypeError(f"model is a {type(model).__name__}, expected a MobileViT")
-    if source not in INPUT:
-        raise ValueError(f"source is {source!r}, expected one of {', '.join(map(repr, INPUT))}")
+    if source not in SOURCES:
+        raise ValueError(f"source is {source!r}, expected one of {', '.join(map(repr, SOURCES))}")
     moves = layout(model.config, Names(source))
     write_exported(path, moves, model.numpy_arrays(), model.config.to_dict())
 

@@ -86,7 +86,7 @@ class Names:
 
 def whose(tensors: Mapping[str, Tensor]) -> Names | None:
     """The source whose names a file has; None for those of no MobileViT."""
-    for names in (Names("timm"), Names("huggingface"), Names("huggingface", "")):
+    for names in (Names("timm"), Names("Hugging Face"), Names("Hugging Face", "")):
         wanted = ("stem.conv.weight", "final_conv.conv.weight")
         units = [names.of("stages.0.0.conv2_kxk.conv.weight", has_block)[0] for has_block in (False, True)]
         if all(names.of(name)[0] in tensors for name in wanted) and any(name in tensors for name in units):
@@ -97,7 +97,7 @@ def whose(tensors: Mapping[str, Tensor]) -> Names | None:
 def layout(config: MobileViTConfig, names: Names) -> Moves:
     """Where each parameter and running statistic lies in such a file. Raises ValueError where it has no name there."""
     stages, moves = config.stages, {}
-    if names.source == "huggingface":
+    if names.source == "Hugging Face":
         for s, stage in enumerate(stages):
             if stage.d and stage.units != 1:
                 raise ValueError(

@@ -37,10 +37,10 @@ class Moved:
         """As stored -> as we have it."""
         return array.transpose(self.axes).reshape(self.ours)
 
-    def restore(self, parameter: np.ndarray) -> np.ndarray:
-        """One of our parameters -> the tensor as it is stored."""
+    def restore(self, part: np.ndarray) -> np.ndarray:
+        """The part of our parameter -> the tensor as it is stored."""
         there = tuple(self.shape[axis] for axis in self.axes)
-        return parameter[self.at].reshape(there).transpose(np.argsort(self.axes))
+        return part.reshape(there).transpose(np.argsort(self.axes))
 
 
 Moves = dict[str, list[Moved]]  # by our names
@@ -74,7 +74,7 @@ def write_exported(path: str | os.PathLike, layout: Moves, arrays: Arrays, optio
     metadata, which others pass over. Raises ValueError for another ending."""
     if Path(path).suffix != ".safetensors":
         raise ValueError(f"{path} is to be a .safetensors file: give it that ending")
-    tensors = {piece.name: piece.restore(arrays[ours]) for ours, pieces in layout.items() for piece in pieces}
+    tensors = {piece.name: piece.restore(arrays[ours][piece.at]) for ours, pieces in layout.items() for piece in pieces}
     write_safetensors(path, tensors, {"format": "pt", EXPORTED: json.dumps(dict(options))})
 
 

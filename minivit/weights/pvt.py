@@ -1,7 +1,7 @@
 """Files of Pyramid Vision Transformers: the authors' (both versions), Hugging Face's (both), timm's (version 2).
 
 pvt_names.py has their names. What no tensor tells (heads, ε, strides) stands in the metadata of a file that
-`export_pvt` wrote, or in the config.json beside it, or is what the source and published models have.
+`export` wrote, or in the config.json beside it, or is what the source and published models have.
 """
 
 import math
@@ -17,26 +17,28 @@ from ..layers import Arrays
 from .layout import check_layout, shape_of
 from .load import find_weights, read_weights
 from .moved import exported_options, parameters, ratio, write_exported
-from .pvt_names import SOURCES, Names, layout, whose
+from .pvt_names import NAMES, Names, layout, whose
 from .tensor import Tensor
 from .told import read_hugging_face, read_timm
 from .torch_names import IMAGENET, normalisation
 
+SOURCES = ("authors", "Hugging Face", "timm")
 PUBLISHED_HEADS = {(64, 128, 320, 512): (1, 2, 5, 8), (32, 64, 160, 256): (1, 2, 5, 8)}
 # How a source makes a photograph its input.
 INPUT = {
     "timm": dict(resize_filter="bicubic", squeeze=False, crop=0.9),
     "authors": dict(resize_filter="bicubic", squeeze=False, crop=0.875),
-    "huggingface": dict(resize_filter="bilinear", squeeze=True, crop=1.0),
+    "Hugging Face": dict(resize_filter="bilinear", squeeze=True, crop=1.0),
 }
 
 
-def is_pvt(tensors: Mapping[str, Tensor]) -> bool:
-    """Whether a file's names are those of a Pyramid Vision Transformer, whoever wrote it."""
-    return whose(tensors) is not None
+def recognise(tensors: Mapping[str, Tensor]) -> str | None:
+    """The source whose names these are, None for another model's."""
+    names = whose(tensors)
+    return names and names.source
 
 
-def load_pvt(path: str | os.PathLike, *, dtype: type = np.float32, device: str = "cpu", **config: Any) -> PVT:
+def load(path: str | os.PathLike, *, dtype: type = np.float32, device: str = "cpu", **config: Any) -> PVT:
     """A Pyramid Vision Transformer with the weights of a .safetensors file, or of the one in a folder, which may have a
     config.json.
 
@@ -68,16 +70,16 @@ def load_pvt(path: str | os.PathLike, *, dtype: type = np.float32, device: str =
     return PVT(target, params=_parameters(names, moves, stored, target, tensors, dtype), device=device)
 
 
-def export_pvt(model: PVT, path: str | os.PathLike, source: str) -> None:
-    """Write the model to `path` (.safetensors) in a source's names: "timm" (version 2), "authors" or "huggingface".
-    `load_pvt` gives back the same bits of every parameter, and the configuration, which lies in the file's metadata.
+def export(model: PVT, path: str | os.PathLike, source: str) -> None:
+    """Write the model to `path` (.safetensors) in a source's names: "timm" (version 2), "authors" or "Hugging Face".
+    `load` gives back the same bits of every parameter, and the configuration, which lies in the file's metadata.
 
     Hugging Face's models have one ε, which they take from their config.json: where norm_eps and embed_eps differ, they
     compute a little else. Raises TypeError for another model, ValueError for names that there are none of.
     """
     if not isinstance(model, PVT):
         raise TypeError(f"model is a {type(model).__name__}, expected a PVT")
-    known = [name for name, version in SOURCES if version == model.config.version]
+    known = [name for name in SOURCES if (name, model.config.version) in NAMES]
     if source not in known:
         raise ValueError(
             f"source is {source!r}, expected one of {', '.join(map(repr, known))} for version {model.config.version}"
@@ -107,7 +109,7 @@ def _options(names: Names, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     reduced = [f"stages.{s}.blocks.0.attn.sr.weight" for s in numbers]
     sides = [shape(name, 4)[2] if has(name) else None for name in reduced]
     patch_sizes = tuple(embed[2] for embed in embeds)
-    eps = 1e-6 if names.source == "huggingface" else 1e-5
+    eps = 1e-6 if names.source == "Hugging Face" else 1e-5
     return dict(
         version=names.version,
         channels=embeds[0][1],
@@ -132,7 +134,7 @@ def _told(names: Names, folder: Any, options: dict[str, Any]) -> dict[str, Any]:
     if names.source == "timm":
         told, size = read_timm(folder)
         return told | ({"image_size": size} if size else {})
-    if names.source != "huggingface":
+    if names.source != "Hugging Face":
         return {}
     config, told, size = read_hugging_face(folder)
     if "hidden_sizes" not in config:
@@ -183,7 +185,7 @@ def _parameters(
     headless = PVTConfig(**stored.to_dict() | {"classes": 0})
     kept = pvt(stored if stored.classes == target.classes else headless)
     params = parameters(moves, kept, tensors, dtype)
-    params = at_resolution(params, stored, target, as_is=names.source == "huggingface")
+    params = at_resolution(params, stored, target, as_is=names.source == "Hugging Face")
     if stored.classes == target.classes or not target.classes:
         return params
     K, F = target.classes, target.widths[-1]

@@ -55,12 +55,12 @@ HF2_LAYERS = HF_BLOCK | {
     "mlp.dwconv": "mlp.dwconv.dwconv",
 }
 # Source and version: the parts, and the layers.
-SOURCES: dict[tuple[str, int], tuple[dict, dict]] = {
+NAMES: dict[tuple[str, int], tuple[dict, dict]] = {
     ("timm", 2): (TIMM, {}),
     ("authors", 1): (AUTHORS, {}),
     ("authors", 2): (AUTHORS, {"mlp.dwconv": "mlp.dwconv.dwconv"}),
-    ("huggingface", 1): (HF1, HF1_LAYERS),
-    ("huggingface", 2): (HF2, HF2_LAYERS),
+    ("Hugging Face", 1): (HF1, HF1_LAYERS),
+    ("Hugging Face", 2): (HF2, HF2_LAYERS),
 }
 PREFIXES = {1: "pvt.", 2: "pvt_v2."}  # Hugging Face's, before all but the head, of a model that has one
 
@@ -75,7 +75,7 @@ class Names:
 
     def of(self, ours: str, stages: int = 4) -> tuple[str, ...]:
         """Our name -> theirs; two where keys and values lie apart. stages: the class token lies in the last."""
-        places, layers = SOURCES[self.source, self.version]
+        places, layers = NAMES[self.source, self.version]
         before = (PREFIXES[self.version] if self.prefix is None else self.prefix) if places in (HF1, HF2) else ""
         if places in (HF1, HF2):
             if ours.startswith("head."):
@@ -108,8 +108,8 @@ def _taken_apart(ours: str) -> tuple[str | None, int, int, str]:
 
 def whose(tensors: Mapping[str, Tensor]) -> Names | None:
     """The source and the version whose names a file has; None for those of no PVT."""
-    for source, version in SOURCES:
-        prefixes = (PREFIXES[version], "") if source == "huggingface" else (None,)
+    for source, version in NAMES:
+        prefixes = (PREFIXES[version], "") if source == "Hugging Face" else (None,)
         for prefix in prefixes:
             names = Names(source, version, prefix)
             ours = ["patch_embed.proj.weight", "stages.0.blocks.0.attn.q.weight"]

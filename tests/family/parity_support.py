@@ -34,7 +34,7 @@ def assert_parity(model, fixture, moves, training=False):
     assert_close(np.asarray(loss), fixture["loss"], bound, "loss")
     grads, dimages = model.backward(ops.cross_entropy_backward(1.0, loss_cache), cache)
     assert_close(dimages, fixture["grad_images"], bound, "images")
-    theirs = {piece.name: piece.restore(grads[ours]) for ours in model.params for piece in moves[ours]}
+    theirs = {piece.name: piece.restore(grads[ours][piece.at]) for ours in model.params for piece in moves[ours]}
     assert {f"grad.{name}" for name in theirs} == {key for key in fixture if key.startswith("grad.")}
     for name, grad in theirs.items():
         assert grad.dtype == model.dtype

@@ -12,7 +12,7 @@ from minivit import ops
 from minivit.family import MobileViT
 from minivit.model.attention_maps import noting
 from minivit.weights import read_weights
-from minivit.weights.mobilevit import load_mobilevit
+from minivit.weights.mobilevit import load as load_mobilevit
 from minivit.weights.mobilevit_names import layout, whose
 
 TIMM, TRAINING, HF = "mobilevit_timm", "mobilevit_timm_train", "mobilevit_hf"

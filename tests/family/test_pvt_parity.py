@@ -16,7 +16,7 @@ from minivit.family.pvt import block, embedding
 from minivit.layers import Chain
 from minivit.layers.parts import norm
 from minivit.weights import read_weights
-from minivit.weights.pvt import load_pvt
+from minivit.weights.pvt import load as load_pvt
 from minivit.weights.pvt_names import layout, whose
 
 # What no file of theirs tells.

@@ -10,12 +10,13 @@ import pytest
 from minivit import family
 from minivit.family import MobileViT, MobileViTConfig
 from minivit.weights import read_weights
-from minivit.weights.mobilevit import export_mobilevit, is_mobilevit, load_mobilevit
+from minivit.weights.mobilevit import export, recognise
+from minivit.weights.mobilevit import load as load_mobilevit
 from minivit.weights.safetensors import write_safetensors
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "family"
 TIMM, HF = FIXTURES / "mobilevit_timm.safetensors", FIXTURES / "mobilevit_hf"
-SOURCES = {TIMM: "timm", HF: "huggingface"}
+SOURCES = {TIMM: "timm", HF: "Hugging Face"}
 SIZES = {TIMM: {"image_size": 32}, HF: {}}
 
 
@@ -51,13 +52,13 @@ def test_what_is_exported_is_read_again_to_the_same_bits(path, tmp_path):
     model = load_mobilevit(path, **SIZES[path])
     theirs = {name: array for name, array in read_all(path).items() if not name.endswith("num_batches_tracked")}
     for source in SOURCES.values():
-        export_mobilevit(model, tmp_path / "m.safetensors", source)
+        export(model, tmp_path / "m.safetensors", source)
         again = load_mobilevit(tmp_path / "m.safetensors")
         assert again.config == model.config
         for name, array in (model.params | model.buffers).items():
             np.testing.assert_array_equal((again.params | again.buffers)[name], array, strict=True)
         written = read_all(tmp_path / "m.safetensors")
-        assert is_mobilevit(written)
+        assert recognise(written) == source
         if source == SOURCES[path]:
             assert written.keys() == theirs.keys()
             for name, array in theirs.items():
@@ -65,8 +66,8 @@ def test_what_is_exported_is_read_again_to_the_same_bits(path, tmp_path):
 
 
 def test_a_files_names_tell_whose_it_is():
-    assert all(is_mobilevit(read_weights(weights_in(path))) for path in SOURCES)
-    assert not is_mobilevit(read_weights(FIXTURES / "pvt2_timm.safetensors"))
+    assert {path: recognise(read_weights(weights_in(path))) for path in SOURCES} == SOURCES
+    assert not recognise(read_weights(FIXTURES / "pvt2_timm.safetensors"))
 
 
 def test_another_number_of_classes_starts_with_a_head_of_zeros():
@@ -145,10 +146,10 @@ def test_what_does_not_fit_is_refused(path, options, error, message):
 def test_what_cannot_be_exported_is_refused(tmp_path):
     sizes = dict(image_size=8, classes=2, widths=(8,), strides=(1,), expansions=(1,), token_widths=(8,), depths=(1,))
     model = MobileViT(MobileViTConfig(**sizes, units=(2,), last_width=4))
-    export_mobilevit(model, tmp_path / "m.safetensors", "timm")
+    export(model, tmp_path / "m.safetensors", "timm")
     with pytest.raises(ValueError, match="Hugging Face has no names for the 2 units of stage 0 before its tokens"):
-        export_mobilevit(model, tmp_path / "m.safetensors", "huggingface")
-    with pytest.raises(ValueError, match="source is 'apple', expected one of 'timm', 'huggingface'"):
-        export_mobilevit(model, tmp_path / "m.safetensors", "apple")
+        export(model, tmp_path / "m.safetensors", "Hugging Face")
+    with pytest.raises(ValueError, match="source is 'apple', expected one of 'timm', 'Hugging Face'"):
+        export(model, tmp_path / "m.safetensors", "apple")
     with pytest.raises(TypeError, match="model is a str, expected a MobileViT"):
-        export_mobilevit("model", tmp_path / "m.safetensors", "timm")
+        export("model", tmp_path / "m.safetensors", "timm")

@@ -10,7 +10,8 @@ import pytest
 from minivit import family
 from minivit.family import PVT, PVTConfig, Swin, SwinConfig
 from minivit.weights import read_weights
-from minivit.weights.pvt import export_pvt, is_pvt, load_pvt
+from minivit.weights.pvt import export, recognise
+from minivit.weights.pvt import load as load_pvt
 from minivit.weights.pvt_names import Names, layout
 from minivit.weights.safetensors import write_safetensors
 
@@ -18,7 +19,7 @@ FIXTURES = Path(__file__).parents[1] / "fixtures" / "family"
 ORIGINAL, TIMM = FIXTURES / "pvt_original.safetensors", FIXTURES / "pvt2_timm.safetensors"
 HF1, HF2, LINEAR = FIXTURES / "pvt_hf", FIXTURES / "pvt2_hf", FIXTURES / "pvt2_linear_timm.safetensors"
 HEADS = {ORIGINAL: (1, 2, 4, 3), TIMM: (1, 2, 4, 3), LINEAR: (2, 3), HF1: (1, 2, 4, 3), HF2: (1, 2, 3)}
-SOURCES = {ORIGINAL: "authors", TIMM: "timm", LINEAR: "timm", HF1: "huggingface", HF2: "huggingface"}
+SOURCES = {ORIGINAL: "authors", TIMM: "timm", LINEAR: "timm", HF1: "Hugging Face", HF2: "Hugging Face"}
 
 
 def load(path, **options):
@@ -63,16 +64,16 @@ def test_what_is_exported_is_read_again_to_the_same_bits(path, tmp_path):
     """In every source's names that there are, under the names of which it was read, and with nothing told beside it."""
     model = load(path)
     theirs = {name: tensor.read() for name, tensor in read_weights(weights_in(path)).items()}
-    sources = ("authors", "huggingface") + (("timm",) if model.config.version == 2 else ())
+    sources = ("authors", "Hugging Face") + (("timm",) if model.config.version == 2 else ())
     assert SOURCES[path] in sources
     for source in sources:
-        export_pvt(model, tmp_path / "pvt.safetensors", source)
+        export(model, tmp_path / "pvt.safetensors", source)
         again = load_pvt(tmp_path / "pvt.safetensors")
         assert again.config == model.config
         for name, array in model.params.items():
             np.testing.assert_array_equal(again.params[name], array, strict=True)
         written = {name: tensor.read() for name, tensor in read_weights(tmp_path / "pvt.safetensors").items()}
-        assert is_pvt(written)
+        assert recognise(written) == source
         if source == SOURCES[path]:
             assert written.keys() == theirs.keys()
             for name, array in theirs.items():
@@ -80,9 +81,9 @@ def test_what_is_exported_is_read_again_to_the_same_bits(path, tmp_path):
 
 
 def test_a_files_names_tell_whose_it_is():
-    assert all(is_pvt(read_weights(weights_in(path))) for path in SOURCES)
-    assert not is_pvt(read_weights(FIXTURES / "swin_timm.safetensors"))
-    assert not is_pvt(read_weights(FIXTURES / "mobilevit_timm.safetensors"))
+    assert {path: recognise(read_weights(weights_in(path))) for path in SOURCES} == SOURCES
+    assert not recognise(read_weights(FIXTURES / "swin_timm.safetensors"))
+    assert not recognise(read_weights(FIXTURES / "mobilevit_timm.safetensors"))
 
 
 def test_a_backbone_has_no_prefix_and_no_head(tmp_path):
@@ -115,8 +116,8 @@ def test_hugging_face_takes_positions_of_another_map_of_as_many_tokens_as_they_a
     sizes |= dict(patch_sizes=(2, 2), reductions=(2, 1), mlp_ratios=(1, 1), classes=2)
     model, path = PVT(PVTConfig(**sizes)), tmp_path / "pvt.safetensors"
     table = model.params["stages.0.pos_embed"]
-    for source, same in (("huggingface", True), ("authors", False)):
-        export_pvt(model, path, source)
+    for source, same in (("Hugging Face", True), ("authors", False)):
+        export(model, path, source)
         turned = load_pvt(path, image_size=8)
         assert [stage.grid for stage in turned.config.stages] == [(4, 4), (2, 2)]
         assert np.array_equal(turned.params["stages.0.pos_embed"], table) == same
@@ -194,10 +195,10 @@ def test_what_does_not_fit_is_refused(path, options, error, message):
 
 
 def test_what_cannot_be_exported_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="source is 'timm', expected one of 'authors', 'huggingface' for version 1"):
-        export_pvt(load(ORIGINAL), tmp_path / "pvt.safetensors", "timm")
+    with pytest.raises(ValueError, match="source is 'timm', expected one of 'authors', 'Hugging Face' for version 1"):
+        export(load(ORIGINAL), tmp_path / "pvt.safetensors", "timm")
     with pytest.raises(ValueError, match=r"pvt\.npz is to be a \.safetensors file"):
-        export_pvt(load(ORIGINAL), tmp_path / "pvt.npz", "authors")
+        export(load(ORIGINAL), tmp_path / "pvt.npz", "authors")
     swin = Swin(SwinConfig(image_size=8, classes=2, width=4, depths=(1,), heads=(1,), window=2))
     with pytest.raises(TypeError, match="model is a Swin, expected a PVT"):
-        export_pvt(swin, tmp_path / "pvt.safetensors", "timm")
+        export(swin, tmp_path / "pvt.safetensors", "timm")
