@@ -29,7 +29,7 @@ IN_PYRAMIDS = [
      'norm(f"stages.{s}.norm", stage.width, config.norm_eps)',
      'norm(f"stages.{s}.norm", stage.width, config.embed_eps)'),
     ("PVT: Hugging Face's one ε is taken for the authors' two", "weights/pvt.py",
-     "weights/test_pvt_files.py::test_the_file_tells_the_configuration[pvt_original.safetensors-expected0]",
+     "weights/test_pvt_files.py::test_the_file_tells_the_configuration[authors]",
      'eps = 1e-6 if names.source == "Hugging Face" else 1e-5', "eps = 1e-6"),
     ("PVTv2-B5's MLPs are as wide as the others'", "family/pvt_sizes.py",
      "family/test_pvt.py::test_parameter_counts_are_the_published_ones[PVTv2-B5]",

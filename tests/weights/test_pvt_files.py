@@ -51,7 +51,7 @@ def rewrite(source, path, change):
         (LINEAR, dict(linear=True, reductions=(1, 1), depths=(1, 1), mlp_ratios=(4, 2))),
         (HF2, dict(version=2, image_size=28, strides=(4, 2, 2), depths=(1, 2, 1), embed_eps=1e-6, norm_eps=1e-6)),
     ],
-    ids=lambda value: value.name if isinstance(value, Path) else "",
+    ids=["authors", "huggingface", "timm", "timm, linear", "huggingface, version 2"],
 )  # fmt: skip
 def test_the_file_tells_the_configuration(path, expected):
     config = load(path).config
