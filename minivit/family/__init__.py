@@ -26,6 +26,10 @@ from ..model.files import model_name, parse_model
 if TYPE_CHECKING:  # what type checkers and editors see; Python itself looks in the table below
     from .bit import BiT as BiT
     from .bit import BiTConfig as BiTConfig
+    from .mobilevit import MobileViT as MobileViT
+    from .mobilevit import MobileViTConfig as MobileViTConfig
+    from .pvt import PVT as PVT
+    from .pvt import PVTConfig as PVTConfig
     from .resnet import ResNet as ResNet
     from .resnet import ResNetConfig as ResNetConfig
     from .swin import Swin as Swin
@@ -42,9 +46,11 @@ class Member(NamedTuple):
 
 # Whose a file of weights is, is asked from top to bottom: the ViT's readers look at the fewest names, and come last.
 MEMBERS = {
-    "Swin": Member("minivit.family.swin", "SwinConfig", "minivit.weights.swin"),
-    "ResNet": Member("minivit.family.resnet", "ResNetConfig", "minivit.weights.resnet"),
     "BiT": Member("minivit.family.bit", "BiTConfig", "minivit.weights.bit"),
+    "MobileViT": Member("minivit.family.mobilevit", "MobileViTConfig", "minivit.weights.mobilevit"),
+    "PVT": Member("minivit.family.pvt", "PVTConfig", "minivit.weights.pvt"),
+    "ResNet": Member("minivit.family.resnet", "ResNetConfig", "minivit.weights.resnet"),
+    "Swin": Member("minivit.family.swin", "SwinConfig", "minivit.weights.swin"),
     "ViT": Member("minivit.model", "ViTConfig", "minivit.weights.vit"),
 }
 _HOMES = {name: member.module for kind, member in MEMBERS.items() for name in (kind, member.config)}

@@ -28,7 +28,8 @@ def noting(ops: Any, **notes: Callable[..., object]) -> SimpleNamespace:
 
 
 def attention_maps(ops: Any, p: Arrays, layers: Layer, images: np.ndarray) -> list[np.ndarray]:
-    """Where the heads of each self-attention look, (B, H, N, N): along the lines of a grid with 0 off the line."""
+    """Where the heads of each attention look, in the order in which they come: a self-attention's (B, H, N, N), along
+    the lines of a grid with 0 off the line; a cross attention's (B, H, Nq, Nk)."""
     maps: list[np.ndarray] = []
     around: dict[str, Any] = {}  # the lines that come next, if any
 
@@ -36,10 +37,16 @@ def attention_maps(ops: Any, p: Arrays, layers: Layer, images: np.ndarray) -> li
         weights = ops.self_attention_weights(qkv, bias, heads)
         maps.append(off_lines(weights, **around) if around else weights)
 
+    def cross_attention(
+        q: np.ndarray, kv: np.ndarray, bias: np.ndarray | None = None, heads: int = 1, **_: object
+    ) -> None:
+        maps.append(ops.cross_attention_weights(q, kv, bias, heads))
+
     def lines(x: np.ndarray, **where: object) -> None:
         around.update(where)
 
-    layers(noting(ops, self_attention_forward=attention, lines_forward=lines), p, images)
+    notes = dict(self_attention_forward=attention, cross_attention_forward=cross_attention, lines_forward=lines)
+    layers(noting(ops, **notes), p, images)
     return maps
 
 

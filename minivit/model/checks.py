@@ -84,13 +84,28 @@ def as_pair(name: str, value: object) -> tuple[int, int]:
     return height, width
 
 
-def stages(name: str, value: object, expected: str) -> tuple[int, ...]:
-    """A whole number of at least 1 for each stage of a model. expected: what the error asks for, in words."""
+def stages(name: str, value: object, expected: str, least: int = 1) -> tuple[int, ...]:
+    """A whole number of at least `least` for each stage of a model. expected: what the error asks for, in words."""
     if not isinstance(value, tuple | list):
         raise TypeError(f"{name} is {value!r}, expected {expected}")
     if len(value) > MOST_STAGES:
         raise ValueError(f"{name} has {len(value)} stages, expected at most {MOST_STAGES}")
-    return tuple(positive_int(name, number) for number in value)
+    return tuple(whole_number(name, number, least) for number in value)
+
+
+def positive_floats(name: str, value: object) -> tuple[float, ...]:
+    """A positive number for each stage of a model."""
+    if not isinstance(value, tuple | list):
+        raise TypeError(f"{name} is {value!r}, expected a number for each stage, such as (8, 8, 4, 4)")
+    return tuple(finite_float(name, number, "positive numbers", lambda number: number > 0) for number in value)
+
+
+def one_a_stage(config: Any, *names: str) -> None:
+    """Raise ValueError unless these fields have a number for each stage, of which there is at least one."""
+    counts = {name: len(getattr(config, name)) for name in names}
+    if min(counts.values()) < 1 or len(set(counts.values())) > 1:
+        told = ", ".join(f"{name} has {count}" for name, count in counts.items())
+        raise ValueError(f"expected a number of each for every stage, at least one, but {told}")
 
 
 def check_eyes(config: Any) -> None:

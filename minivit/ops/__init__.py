@@ -11,8 +11,9 @@ from .attention import attention_backward, attention_forward, attention_weights
 from .axial import lines_backward, lines_forward, unlines_backward, unlines_forward
 from .batchnorm import batchnorm_backward, batchnorm_forward
 from .convolution import convolution_backward, convolution_forward
-from .cross_attention import cross_attention_backward, cross_attention_forward
+from .cross_attention import cross_attention_backward, cross_attention_forward, cross_attention_weights
 from .cross_entropy import cross_entropy_backward, cross_entropy_forward
+from .depthwise_convolution import depthwise_convolution_backward, depthwise_convolution_forward
 from .distillation import (
     hard_distillation_backward,
     hard_distillation_forward,
@@ -28,7 +29,16 @@ from .layernorm import layernorm_backward, layernorm_forward
 from .layerscale import layerscale_backward, layerscale_forward
 from .linear import linear_backward, linear_forward
 from .linear_columns import linear_columns_backward, linear_columns_forward
+from .maps import (
+    crop_backward,
+    crop_forward,
+    to_map_backward,
+    to_map_forward,
+    to_tokens_backward,
+    to_tokens_forward,
+)
 from .max_pool import max_pool_backward, max_pool_forward
+from .overlapping_patches import overlapping_patches_backward, overlapping_patches_forward
 from .patches import patchify_backward, patchify_forward, unpatchify
 from .positions import (
     add_position_backward,
@@ -42,6 +52,7 @@ from .positions import (
     relative_table_size,
 )
 from .registers import registers_backward, registers_forward
+from .resample import pool_matrix, resample_backward, resample_forward
 from .resize import resize_positions_backward, resize_positions_forward
 from .self_attention import (
     merge_heads,
@@ -50,6 +61,7 @@ from .self_attention import (
     self_attention_weights,
     split_heads,
 )
+from .silu import silu_backward, silu_forward
 from .softmax import softmax_backward, softmax_forward
 from .swiglu import swiglu_backward, swiglu_forward
 from .tokens import (
@@ -60,6 +72,7 @@ from .tokens import (
     tokens_backward,
     tokens_forward,
 )
+from .unfold import fold_backward, fold_forward, unfold_backward, unfold_forward
 from .weight_standardisation import weight_standardisation_backward, weight_standardisation_forward
 from .windows import (
     add_mask_backward,
@@ -85,15 +98,22 @@ __all__ = [
     "batchnorm_forward",
     "convolution_backward",
     "convolution_forward",
+    "crop_backward",
+    "crop_forward",
     "cross_attention_backward",
     "cross_attention_forward",
+    "cross_attention_weights",
     "cross_entropy_backward",
     "cross_entropy_forward",
+    "depthwise_convolution_backward",
+    "depthwise_convolution_forward",
     "drop_path_backward",
     "drop_path_forward",
     "dropout_backward",
     "dropout_forward",
     "erf",
+    "fold_backward",
+    "fold_forward",
     "gelu_backward",
     "gelu_forward",
     "global_average_backward",
@@ -117,10 +137,13 @@ __all__ = [
     "merge_heads",
     "merge_patches_backward",
     "merge_patches_forward",
+    "overlapping_patches_backward",
+    "overlapping_patches_forward",
     "patchify_backward",
     "patchify_forward",
     "pool_backward",
     "pool_forward",
+    "pool_matrix",
     "position_2d_backward",
     "position_2d_forward",
     "position_sincos_2d",
@@ -134,11 +157,15 @@ __all__ = [
     "relative_table_size",
     "relu_backward",
     "relu_forward",
+    "resample_backward",
+    "resample_forward",
     "resize_positions_backward",
     "resize_positions_forward",
     "self_attention_backward",
     "self_attention_forward",
     "self_attention_weights",
+    "silu_backward",
+    "silu_forward",
     "soft_distillation_backward",
     "soft_distillation_forward",
     "softmax_backward",
@@ -148,8 +175,14 @@ __all__ = [
     "swiglu_forward",
     "tanh_backward",
     "tanh_forward",
+    "to_map_backward",
+    "to_map_forward",
+    "to_tokens_backward",
+    "to_tokens_forward",
     "tokens_backward",
     "tokens_forward",
+    "unfold_backward",
+    "unfold_forward",
     "unlines_backward",
     "unlines_forward",
     "unpatchify",

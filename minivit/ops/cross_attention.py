@@ -5,7 +5,7 @@ Read self_attention.py first.
 
 import numpy as np
 
-from .attention import attention_backward, attention_forward
+from .attention import attention_backward, attention_forward, attention_weights
 from .self_attention import merge_heads, merge_parts, split_heads
 
 
@@ -32,3 +32,11 @@ def cross_attention_backward(dy: np.ndarray, cache: tuple) -> tuple[np.ndarray, 
     (dout,) = split_heads(dy, 1, heads)
     dq, dk, dv, dbias = attention_backward(dout, cache)
     return merge_heads(dq), merge_parts([dk, dv]), dbias
+
+
+def cross_attention_weights(
+    q: np.ndarray, kv: np.ndarray, bias: np.ndarray | None = None, heads: int = 1
+) -> np.ndarray:
+    """Where the heads look: (..., H, Nq, Nk), rows sum to 1. A kernel never stores it."""
+    (q,), (k, _) = split_heads(q, 1, heads), split_heads(kv, 2, heads)
+    return attention_weights(q, k, bias)

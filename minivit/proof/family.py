@@ -3,6 +3,8 @@
 from typing import Any
 
 from ..family.bit import BiT, BiTConfig
+from ..family.mobilevit import MobileViT, MobileViTConfig
+from ..family.pvt import PVT, PVTConfig
 from ..family.resnet import ResNet, ResNetConfig
 from ..family.swin import Swin, SwinConfig
 from ..model import Classifier
@@ -24,6 +26,19 @@ def _bit(**options: object) -> BiTConfig:
     """Two stages. Narrow groups of GroupNorm bend sharply, so its ε is large."""
     sizes = dict(image_size=(9, 12), channels=2, classes=4, stem_width=4, depths=(2, 1), widths=(8, 12), inner=(4, 6))
     return BiTConfig(**sizes | dict(groups=2, norm_eps=0.1) | options)
+
+
+def _pvt(**options: object) -> PVTConfig:
+    """Two stages of version 2. A narrow LayerNorm bends sharply, so there is a large ε in the embeddings."""
+    sizes = dict(channels=1, classes=4, widths=(4, 6), depths=(1, 1), heads=(1, 2), strides=(2, 2), patch_sizes=(3, 3))
+    return PVTConfig(**sizes | dict(reductions=(2, 1), mlp_ratios=(1, 0.5), embed_eps=0.3) | options)
+
+
+def _mobilevit(**options: object) -> MobileViTConfig:
+    """Two stages, of which the second has tokens."""
+    sizes = dict(channels=1, classes=4, stem_width=2, widths=(2, 3), strides=(1, 2), units=(1, 1), expansions=(2, 2))
+    sizes |= dict(token_widths=(0, 4), depths=(0, 1), last_width=3, heads=2, mlp_ratio=1)
+    return MobileViTConfig(**sizes | options)
 
 
 # Small models of the family, each with its class.
@@ -50,4 +65,26 @@ FAMILY: dict[str, tuple[type[Classifier], Any]] = {
     "ResNet, no shortcuts, no head": (ResNet, _resnet(shortcuts=False, classes=0, momentum=0.3, depths=(1, 1))),
     "BiT": (BiT, _bit()),
     "BiT, no head": (BiT, _bit(image_size=4, stem_kernel=3, stem_stride=1, stem_pool=False, weight_eps=0.1, classes=0)),
+    # Maps of 5 x 7 under a reduction of 2, which loses a row and a column; then 2 x 3, and a class token.
+    "PVT": (PVT, _pvt(image_size=(11, 15), version=1, channels=2, patch_sizes=(2, 2), depths=(2, 1))),
+    "PVT, dropout": (
+        PVT,
+        _pvt(image_size=8, version=1, patch_sizes=(2, 2), qkv_bias=False, dropout=0.1, attention_dropout=0.3),
+    ),
+    # Patches that overlap: maps of 5 x 6 and 3 x 3.
+    "PVT, version 2": (PVT, _pvt(image_size=(10, 12), norm_eps=0.05)),
+    "PVT, version 2, dropout": (PVT, _pvt(image_size=8, dropout=0.1, attention_dropout=0.3, drop_path=0.4)),
+    # 7 x 7 keys of maps of 4 x 5 and 2 x 3: their bins overlap.
+    "PVT, linear": (PVT, _pvt(image_size=(8, 10), linear=True, reductions=(1, 1), qkv_bias=False)),
+    "PVT, no head": (PVT, _pvt(image_size=(8, 4), classes=0)),
+    # A map of 2 x 2 in patches of 1 x 2.
+    "MobileViT": (MobileViT, _mobilevit(image_size=(6, 8), channels=2, patch_size=(1, 2))),
+    # A map of 3 x 2, resized to 4 x 2 and back.
+    "MobileViT, resized, no head": (MobileViT, _mobilevit(image_size=(11, 8), qkv_bias=False, classes=0, bgr=True)),
+    "MobileViT, dropout": (
+        MobileViT,
+        _mobilevit(image_size=8, depths=(0, 2), dropout=0.1, attention_dropout=0.3, drop_path=0.4),
+    ),
 }
+# Gradients that are exactly zero in training: a shift that the next BatchNorm takes back.
+ZEROS = {"MobileViT": ("stages.0.0.conv3_1x1.bn.bias", "stages.1.1.norm.bias")}

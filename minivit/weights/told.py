@@ -31,6 +31,19 @@ def read_told(folder: Path, options: dict[str, Any]) -> tuple[dict[str, Any], An
     return _hugging_face(config, options) | told, pair(config.get("image_size")), size
 
 
+def read_hugging_face(folder: Path) -> tuple[dict[str, Any], dict[str, Any], tuple[int, int] | None]:
+    """Hugging Face's config.json as it stands, {} where there is none; and what preprocessor_config.json says: options.
+    The image_size is the model's, else that of the preprocessing."""
+    config = read_json(folder / "config.json")
+    told, size = preprocessing(read_json(folder / "preprocessor_config.json"))
+    return config, told, pair(config.get("image_size")) or size
+
+
+def flips_channels(folder: Path) -> bool | None:
+    """Whether preprocessor_config.json has the channels turned round, blue first; None where it does not say."""
+    return read_json(folder / "preprocessor_config.json").get("do_flip_channel_order")
+
+
 def _hugging_face(config: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
     told = {}
     for theirs, ours in (("num_attention_heads", "heads"), ("layer_norm_eps", "norm_eps")):

@@ -82,6 +82,18 @@ def layernorm_cases(dtype):
                 yield from cases(table.layernorm_backward(rows, width, dtype, version), shapes, **given)
 
 
+def layernorm_narrow_cases(dtype):
+    """More rows than a block takes at once; rows of one vector, and of one more than a power of two of them."""
+    for rows, width in ((65, 20), (1, 4), (33, 12), (3, 32)):
+        shapes = dict.fromkeys(("y", "x", "dx", "dy"), (rows, width)) | dict.fromkeys(("mean", "rstd"), rows)
+        shapes |= dict.fromkeys(("gamma", "beta", "dgamma", "dbeta"), width)
+        P = table.partial_rows(rows)
+        shapes |= dict.fromkeys(("dgamma_partial", "dbeta_partial"), (P, width))
+        given = {"rows": rows, "width": width, "eps": 1e-6, "partials": P}
+        yield from cases([table.layernorm_forward(rows, width, dtype)], shapes, **given)
+        yield from cases(table.layernorm_backward(rows, width, dtype)[:1], shapes, **given)
+
+
 def attention_cases(dtype):
     """Heads of 24: of 8 lanes with 16 bytes each, two have none. 72 doubles take smaller tiles."""
     for ladder in (table.attention_forward, table.attention_backward):
@@ -122,7 +134,7 @@ def every_case():
     """Cases by the names of their kernels."""
     found = defaultdict(list)
     for dtype in (F32, F64):
-        rows = patchify_cases, cross_entropy_cases, layernorm_cases, relative_bias_cases
+        rows = patchify_cases, cross_entropy_cases, layernorm_cases, layernorm_narrow_cases, relative_bias_cases
         for some in (elementwise_cases, *rows, attention_cases, cross_attention_cases):
             for case in some(dtype):
                 found[case.launch.kernel.split("<")[0]].append(case)

@@ -1,6 +1,6 @@
 """The launch table: for given sizes, dtype and version, which kernel runs on which grid. Both back ends read it."""
 
-from . import attention, cross_attention, elementwise, layernorm, relative_bias
+from . import attention, cross_attention, elementwise, layernorm, layernorm_narrow, relative_bias
 from .attention import attention_backward, attention_forward, attention_shapes
 from .cross_attention import cross_attention_backward, cross_attention_forward, cross_attention_shapes
 from .elementwise import (
@@ -15,7 +15,14 @@ from .elementwise import (
 from .layernorm import layernorm_backward, layernorm_forward, partial_rows
 from .relative_bias import relative_bias_backward
 
-FILES = (attention, cross_attention, elementwise, layernorm, relative_bias)  # each has an every_launch()
+FILES = (
+    attention,
+    cross_attention,
+    elementwise,
+    layernorm,
+    layernorm_narrow,
+    relative_bias,
+)  # each has an every_launch()
 LADDERS = {ladder: versions for file in FILES for ladder, versions in getattr(file, "VERSIONS", {}).items()}
 
 __all__ = [

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..launch import CTYPES, SHARED, Launch, at_least_one, blocks, ctype
+from . import layernorm_narrow as narrow
 from .versions import check_version
 
 VERSIONS = {"layernorm_forward": (1, 2, 3, 4), "layernorm_backward": (1, 2, 3)}
@@ -22,10 +23,13 @@ PARTIAL_OUT = ("out dgamma_partial", "out dbeta_partial")
 
 
 def layernorm_forward(rows: int, width: int, dtype: type, version: int | None = None) -> Launch:
-    """y, mean and rstd of x (rows, width). version None: v4 where the width allows it, else v3."""
+    """y, mean and rstd of x (rows, width). version None: v4 where the width allows it, else v3; narrow rows have a
+    kernel of their own."""
     dtype = np.dtype(dtype)
     at_least_one("columns", width)
     version = check_version("layernorm_forward", version, VERSIONS["layernorm_forward"])
+    if version is None and narrow.lanes(width, dtype):
+        return narrow.forward(rows, width, dtype)
     vectors = _vectors(width, dtype)
     fits = vectors is not None and vectors <= FORWARD_VECTORS
     version = version or (4 if fits else 3)
@@ -58,13 +62,15 @@ def partial_rows(rows: int) -> int:
 def layernorm_backward(rows: int, width: int, dtype: type, version: int | None = None) -> list[Launch]:
     """dx, dgamma and dbeta, in two launches or (v1) three, with two scratch arrays of (partial_rows(rows), width).
 
-    version None: v3 where the width allows it, else v2, else v1.
+    version None: v3 where the width allows it, else v2, else v1; narrow rows have a kernel of their own.
     """
     dtype = np.dtype(dtype)
     at_least_one("columns", width)
     version = check_version("layernorm_backward", version, VERSIONS["layernorm_backward"])
     P = partial_rows(rows)
     total = _sum(width, dtype)
+    if version is None and narrow.lanes(width, dtype):
+        return [narrow.backward(width, dtype, P), total]
     if version == 3 or version is None:
         vectors, most = _vectors(width, dtype), BACKWARD_VECTORS[ctype(dtype)]
         if vectors is not None and vectors <= most:
@@ -121,8 +127,8 @@ def every_launch() -> list[Launch]:
     """One of each kernel that this file can launch, at the widths of the models people train."""
     launches = []
     for dtype in CTYPES:
-        launches += [layernorm_forward(8, 64, dtype, version) for version in (1, 2, 3)]
-        launches += [layernorm_forward(8, width, dtype) for width in (64, 192, 384, 768, 1024, 1280, 1536, 2048)]
+        launches += [layernorm_forward(8, 64, dtype, version) for version in (1, 2, 3, 4)]
+        launches += [layernorm_forward(8, width, dtype) for width in (192, 384, 768, 1024, 1280, 1536, 2048)]
         for version in VERSIONS["layernorm_backward"]:
             launches += layernorm_backward(8, 64, dtype, version)
         launches += [layernorm_backward(8, width, dtype)[0] for width in (192, 384, 512, 768, 1024, 1280, 1536)]
