@@ -9,6 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:  # what type checkers and editors see; Python itself looks in the table below
+    from .bert import BERTConfig as BERTConfig
+    from .bert_face import BERT as BERT
+    from .mae import MAEConfig as MAEConfig
+    from .mae_face import MAE as MAE
     from .swin import Swin as Swin
     from .swin import SwinConfig as SwinConfig
 
@@ -22,6 +26,8 @@ class Member(NamedTuple):
 
 
 MEMBERS = {
+    "BERT": Member("minivit.family.bert_face", "BERTConfig", "minivit.weights.bert.load_bert"),
+    "MAE": Member("minivit.family.mae_face", "MAEConfig", "minivit.weights.mae.load_mae"),
     "Swin": Member("minivit.family.swin", "SwinConfig", "minivit.weights.swin.load_swin_timm"),
 }
 _HOMES = {name: member.module for kind, member in MEMBERS.items() for name in (kind, member.config)}

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from .. import ops
+from .masked import MASKED
 
 
 def noise() -> np.random.Generator:
@@ -189,4 +190,5 @@ OPS: dict[str, tuple[Callable, Callable, Mapping[str, tuple[int, ...]]]] = {
         ops.relative_bias_backward,
         {"table": (ops.relative_table_size(GRID, class_token=True), 2)},
     ),
+    **MASKED,
 }
