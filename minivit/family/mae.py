@@ -17,7 +17,8 @@ from typing import ClassVar
 from .. import ops
 from ..layers import Chain, Op, Parameter, Residual
 from ..layers.parts import attention, dense, mlp, norm
-from ..model.checks import check_eyes, positive_int, put, put_float, truth
+from ..model.checks import check_eyes, one_of, positive_int, put, put_float, truth
+from ..model.config import GELUS
 from ..model.sizes import IMAGENET, WIDTHS, size_by_name
 
 ORDER, RESTORE = "order", "restore"  # what the noise makes, beside the parameters: see ops.shuffle
@@ -45,6 +46,7 @@ class MAEConfig:
     decoder_mlp_ratio  numbers a token inside the decoder's MLP, by its width
     mask_ratio         part of the N patches that is hidden, between 0 and 1: int(N · (1 − mask_ratio)) are kept
     normalize_pixels   True: the target is each patch with mean 0 and variance 1 (the paper's "norm_pix_loss")
+    gelu               "erf", exact, or "tanh", the approximation
     norm_eps           ε of LayerNorm, added to the variance
     qkv_bias           True: queries, keys and values have a bias
 
@@ -70,6 +72,7 @@ class MAEConfig:
     decoder_mlp_ratio: float = 4.0
     mask_ratio: float = 0.75
     normalize_pixels: bool = False
+    gelu: str = "erf"
     norm_eps: float = 1e-6
     qkv_bias: bool = True
     resize_filter: str = "bicubic"
@@ -90,6 +93,7 @@ class MAEConfig:
         put(self, positive_int, "width", "depth", "heads", "decoder_width", "decoder_depth", "decoder_heads")
         truth("normalize_pixels", self.normalize_pixels)
         truth("qkv_bias", self.qkv_bias)
+        one_of("gelu", self.gelu, GELUS)
         put_float(self, "a positive number", lambda eps: eps > 0, "norm_eps")
         put_float(self, "a part between 0 and 1", lambda ratio: 0 < ratio < 1, "mask_ratio")
         for part in ("", "decoder_"):
@@ -198,7 +202,7 @@ def block(config: MAEConfig, name: str, D: int, H: int, ratio: float) -> Chain:
     eps = config.norm_eps
     return Chain(
         Residual(norm(f"{name}.norm1", D, eps), attention(f"{name}.attn", D, H, config.qkv_bias)),
-        Residual(norm(f"{name}.norm2", D, eps), mlp(f"{name}.mlp", D, int(D * ratio))),
+        Residual(norm(f"{name}.norm2", D, eps), mlp(f"{name}.mlp", D, int(D * ratio), config.gelu)),
     )
 
 

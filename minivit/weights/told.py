@@ -19,7 +19,7 @@ def read_told(folder: Path, options: dict[str, Any]) -> tuple[dict[str, Any], An
     Returns options that are surer, the image_size of its positions, and that of its preprocessing; None where not told.
     Raises ValueError for files that cannot be read or belong to another model.
     """
-    config, preprocessor = (_read_json(folder / name) for name in ("config.json", "preprocessor_config.json"))
+    config, preprocessor = (read_json(folder / name) for name in ("config.json", "preprocessor_config.json"))
     if "pretrained_cfg" in config:
         return read_timm(folder)[0], None, None
     if "hidden_size" not in config:
@@ -69,7 +69,7 @@ def _part(cut: int, resized: int) -> float:
 
 def read_timm(folder: Path) -> tuple[dict[str, Any], tuple[int, int] | None]:
     """What timm's config.json in this folder says: options, and the image_size; nothing where there is none."""
-    config = _read_json(folder / "config.json").get("pretrained_cfg", {})
+    config = read_json(folder / "config.json").get("pretrained_cfg", {})
     names = {"mean": "image_mean", "std": "image_std", "interpolation": "resize_filter", "crop_pct": "crop"}
     told = {ours: config[theirs] for theirs, ours in names.items() if theirs in config}
     if "crop_mode" in config:
@@ -87,7 +87,7 @@ def _pair(size: Any) -> tuple[int, int] | None:
     return tuple(sides) if len(sides) == 2 and all(type(side) is int and side > 0 for side in sides) else None
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
     """The file's contents, {} where there is none."""
     try:
         if os.path.getsize(path) > LIMIT:
