@@ -11,9 +11,10 @@ import numpy as np  # noqa: F401  everything here needs it: say so at once where
 
 __version__ = "0.1.0"
 __all__ = [
-    "TrainConfig", "Trainer", "ViT", "ViTConfig", "__version__", "check", "count_parameters", "data", "devices", "draw",
-    "emulator", "evaluate", "export_timm", "family", "finetune", "fit", "gradcheck", "inspect", "layers", "load_mnist",
-    "load_pretrained", "model", "ops", "proof", "resume", "save_checkpoint", "train", "train_mnist", "weights",
+    "BERT", "BERTConfig", "TrainConfig", "Trainer", "ViT", "ViTConfig", "__version__", "check", "count_parameters",
+    "data", "devices", "draw", "emulator", "evaluate", "export_timm", "family", "finetune", "fit", "gradcheck",
+    "inspect", "layers", "load_mnist", "load_pretrained", "model", "ops", "pretrain_mae", "proof", "resume",
+    "save_checkpoint", "train", "train_mnist", "weights",
 ]  # fmt: skip
 
 if TYPE_CHECKING:  # what type checkers and editors see; Python itself goes on below
@@ -34,14 +35,17 @@ if TYPE_CHECKING:  # what type checkers and editors see; Python itself goes on b
         weights,
     )
     from .data import load_mnist
+    from .family import BERT, BERTConfig
     from .model import ViT, ViTConfig, count_parameters
-    from .train import TrainConfig, Trainer, evaluate, finetune, fit, resume, save_checkpoint, train_mnist
+    from .train import TrainConfig, Trainer, evaluate, finetune, fit, pretrain_mae, resume, save_checkpoint, train_mnist
     from .weights import export_timm, load_pretrained
 else:
     _HOMES = {
         "data": {"load_mnist"},
         "model": {"ViT", "ViTConfig", "count_parameters"},
-        "train": {"TrainConfig", "Trainer", "evaluate", "finetune", "fit", "resume", "save_checkpoint", "train_mnist"},
+        "family": {"BERT", "BERTConfig"},
+        "train": {"TrainConfig", "Trainer", "evaluate", "finetune", "fit", "pretrain_mae"}
+        | {"resume", "save_checkpoint", "train_mnist"},
         "weights": {"export_timm", "load_pretrained"},
     }
 

@@ -25,7 +25,7 @@ WALLS = {
     "devices": {"ops", "emulator"},
     "model": {"ops", "layers", "devices", "files"},
     "family": {"ops", "layers", "model"},
-    "train": {"ops", "layers", "devices", "files", "model", "data", "inspect"},
+    "train": {"ops", "layers", "devices", "files", "model", "family", "data", "inspect"},
     "weights": {"layers", "files", "model", "family"},
     "inspect": {"ops", "devices", "files", "model"},
     "draw": {"emulator", "model", "inspect"},

@@ -1,6 +1,7 @@
 """What one asks of a masked autoencoder: its predictions, its loss, its encoder as a ViT. mae.py describes it."""
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,25 @@ class MAE(Classifier[MAEConfig]):
     def attention(self, images: np.ndarray) -> np.ndarray:
         """Where the encoder's heads look when nothing is hidden: -> (L, B, H, 1 + N, 1 + N), rows sum to 1."""
         return np.stack(self.attention_of(encoder(self.config), images))
+
+    def fill_in(
+        self, images: np.ndarray, rng: np.random.Generator | None = None, noise: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Raw images -> what the model makes of every patch, raw floats in [0, 1], and the pixels that were hidden,
+        True (B, height, width, 1). To look at: NumPy arrays. With normalize_pixels a patch is given its true mean and
+        variance, as the paper's pictures are."""
+        config, to_numpy = self.config, self.device.to_numpy
+        normalised = self.normalize(images)
+        prediction, mask = map(to_numpy, self(normalised, rng, noise))
+        if config.normalize_pixels:
+            patches, _ = ops.patchify_forward(to_numpy(normalised), config.patch_size)
+            std = np.sqrt(patches.var(axis=-1, ddof=1, keepdims=True) + 1e-6)
+            prediction = prediction * std + patches.mean(axis=-1, keepdims=True)
+        pixels = ops.unpatchify(prediction, config.image_size, config.patch_size)
+        squares = mask[:, :, None].repeat(math.prod(config.patch_size), axis=2)
+        hidden = ops.unpatchify(squares, config.image_size, config.patch_size)
+        mean, std = to_numpy(self._image_mean), to_numpy(self._image_std)
+        return np.clip(pixels * std + mean, 0, 1), hidden == 1
 
     def vit(self, classes: int, pool: str = "gap", **changes: Any) -> ViT:
         """The encoder as a ViT with a head of zeros, to be fine-tuned, or probed with pool="cls" or "norm_gap".

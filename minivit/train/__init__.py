@@ -5,6 +5,7 @@ from .config import TrainConfig
 from .finetuning import FINETUNE, finetune
 from .loop import fit
 from .mnist import TrainResult, train_mnist
+from .pretraining import PretrainResult, pretrain_mae
 from .probe import PROBE
 from .shards import evaluate
 from .trainer import Trainer
@@ -12,12 +13,14 @@ from .trainer import Trainer
 __all__ = [
     "FINETUNE",
     "PROBE",
+    "PretrainResult",
     "TrainConfig",
     "TrainResult",
     "Trainer",
     "evaluate",
     "finetune",
     "fit",
+    "pretrain_mae",
     "resume",
     "save_checkpoint",
     "train_mnist",

@@ -10,15 +10,16 @@ import numpy as np
 from ..devices.workers import worker_pool
 from .checkpoint import save_checkpoint
 from .interrupt import deferred_interrupt
+from .measuring import measure
 from .progress import Progress
-from .shards import check_dataset, evaluate
+from .shards import check_dataset
 from .trainer import Trainer
 
 
 def fit(
     trainer: Trainer,
     test_images: np.ndarray,
-    test_labels: np.ndarray,
+    test_labels: np.ndarray | None,
     *,
     workers: int | None = None,
     checkpoint: str | os.PathLike | None = None,
@@ -44,10 +45,8 @@ def fit(
                     if interrupted():
                         _stop(trainer, checkpoint, show)
             seconds = time.perf_counter() - started
-            loss, accuracy, _ = evaluate(trainer.model, test_images, test_labels, workers)
-            trainer.end_epoch(
-                test_loss=loss, test_accuracy=accuracy, seconds=seconds, images_per_second=images / seconds
-            )
+            measured = measure(trainer.model, test_images, test_labels, workers)
+            trainer.end_epoch(**measured, seconds=seconds, images_per_second=images / seconds)
             show.epoch(trainer.history[-1], trainer.config.epochs)
             if checkpoint:
                 save_checkpoint(trainer, checkpoint)

@@ -22,14 +22,14 @@ def batch_gradients(
     model: Classifier,
     flatten: Callable[[dict[str, np.ndarray]], np.ndarray],
     images: np.ndarray,
-    labels: np.ndarray,
+    labels: np.ndarray | None,
     config: TrainConfig,
     seed: tuple[int, ...],
     teacher: Teacher | None = None,
 ) -> tuple[float, np.ndarray, Arrays]:
     """The mean loss of a batch of raw images (uint8 or in [0, 1]), augmented and with dropout, and its gradient, which
     `flatten` makes one array (P,) of; and new values of the model's buffers, the mean over the shards, if it has any.
-    With a teacher, the loss is the recipe's distillation loss.
+    With a teacher, the loss is the recipe's distillation loss; without labels it is the model's own, of images alone.
     Shard i draws from SeedSequence((*seed, i)), whichever thread it runs on.
     """
     size = len(images) if model.device.whole_batches else config.shard_size
@@ -38,7 +38,9 @@ def batch_gradients(
         part = slice(shard * size, (shard + 1) * size)
         rng = model.device.generator(np.random.SeedSequence((*seed, shard)))
         pixels = random_affine(as_pixels(images[part], model.dtype), rng, config.shift, config.rotation, config.scale)
-        if teacher is None:
+        if labels is None:
+            loss, grads = model.loss_and_grads(model.normalize(pixels), rng)
+        elif teacher is None:
             loss, grads = model.loss_and_grads(model.normalize(pixels), labels[part], rng, config.label_smoothing)
         else:
             loss, grads = distillation_loss_and_grads(model, teacher, pixels, labels[part], config, rng)
@@ -61,7 +63,7 @@ def evaluate(
     return float(loss), float(np.mean(logits.argmax(axis=1) == labels)), probabilities
 
 
-def check_dataset(model: Classifier, images: np.ndarray, labels: np.ndarray) -> None:
+def check_dataset(model: Classifier, images: np.ndarray, labels: np.ndarray | None) -> None:
     """Raise, before any work is done, ValueError or TypeError for raw images or labels that the model cannot take."""
     check_pixels(images)
     check_shape(images, model.config)  # all of them, so that the error names the shape that was given
