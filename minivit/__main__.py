@@ -42,24 +42,21 @@ def main(arguments: list[str] | None = None) -> int:
 
 def train(args: argparse.Namespace) -> int:
     """Train a ViT on handwritten digits, from those that ship with minivit."""
-    from .train import train_mnist
+    from .train import pretrain_mae, train_mnist
 
-    teacher = _load(args.teacher, args.device) if args.teacher else None
-    out = args.out or (Path(args.resume).parent if args.resume else _new_folder(args.preset, args.data))
-    result = train_mnist(
-        args.preset,
-        data=args.data,
-        seed=args.seed,
-        epochs=args.epochs,
-        workers=args.workers,
-        out=out,
-        resume=args.resume,
-        download=args.download,
-        device=args.device,
-        teacher=teacher,
-        distillation=args.distillation,
-    )
-    print(f"accuracy on images it has not seen: {result.accuracy:.2%}")
+    recipe = args.pretrain or args.preset
+    folder = args.out or (Path(args.resume).parent if args.resume else _new_folder(recipe, args.data))
+    names = "data", "seed", "epochs", "workers", "resume", "download", "device"
+    options = {name: getattr(args, name) for name in names} | {"out": folder}
+    if args.pretrain:
+        if given := [name for name in ("preset", "teacher", "distillation") if getattr(args, name)]:
+            raise ValueError(f"pre-training has a recipe of its own, without labels: leave out {', '.join(given)}")
+        result = pretrain_mae(**options)
+        print(f"mean squared error of hidden patches, in images it has not seen: {result.loss:.4f}")
+    else:
+        teacher = _load(args.teacher, args.device) if args.teacher else None
+        result = train_mnist(args.preset, **options, teacher=teacher, distillation=args.distillation)
+        print(f"accuracy on images it has not seen: {result.accuracy:.2%}")
     print("\n".join(f"wrote {path}" for path in result.files))
     return 0
 
@@ -237,6 +234,9 @@ def _parser() -> argparse.ArgumentParser:
     sets = ("digits", "full", "fashion")
     sub = add("train", train)
     sub.add_argument("preset", nargs="?", choices=("quick", "default", "full"), help="the recipe")
+    sub.add_argument(
+        "--pretrain", choices=("mae",), help="without labels: a masked autoencoder fills in what is hidden"
+    )
     sub.add_argument("--data", choices=sets, help="the 10,000 digits that ship (if not given), or a full set")
     sub.add_argument(
         "--download", action="store_true", help="fetch a full set from the public mirrors if it is missing"

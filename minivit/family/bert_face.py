@@ -95,10 +95,12 @@ class BERT(Described[BERTConfig]):
         tokens = Chain(*self.layers.parts[:2])
         return tokens(self.device.ops, self.arrays(tokens) | named, ids)
 
-    def sentences(self, ids: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
+    def sentences(
+        self, ids: np.ndarray, mask: np.ndarray | None = None, segments: np.ndarray | None = None
+    ) -> np.ndarray:
         """A vector a sentence, as Sentence-BERT's MiniLM makes them (arXiv 1908.10084): the mean of its words' tokens,
         of length 1, so that a product of two is their similarity. (B, N) -> (B, D)"""
-        tokens = self.device.to_numpy(self.features(ids, mask))
+        tokens = self.device.to_numpy(self.features(ids, mask, segments))
         there = np.ones(np.shape(ids), self.dtype) if mask is None else np.asarray(mask, self.dtype)
         mean = (tokens * there[:, :, None]).sum(axis=1) / there.sum(axis=1, keepdims=True)
         return mean / np.linalg.norm(mean, axis=1, keepdims=True)
