@@ -131,11 +131,12 @@ def data(args: argparse.Namespace) -> int:
 def check(args: argparse.Namespace) -> int:
     """Check every gradient: operations', joints', and those of whole small models, against central differences."""
     from .gradcheck import TOLERANCE
-    from .proof import check_joints, check_models, check_ops
+    from .proof import check_joints, check_masked_models, check_models, check_ops
 
     print(f"Analytic gradients against central differences in float64; relative errors up to {TOLERANCE:.0e} pass.")
     wrong = []
-    for title, checks in (("operation", check_ops), ("joint", check_joints), ("whole model", check_models)):
+    models = ("whole model", check_models), ("masked model", check_masked_models)
+    for title, checks in (("operation", check_ops), ("joint", check_joints), *models):
         print(f"\n{title:<36}{'gradients':>10}{'elements':>10}{'largest error':>15}")
         for name, report in checks():
             elements = sum(math.prod(check.shape) for check in report.checks)

@@ -28,7 +28,7 @@ class BERT(Described[BERTConfig]):
         self, ids: np.ndarray, mask: np.ndarray | None = None, segments: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray | None] | np.ndarray:
         """What the heads say, in evaluation."""
-        ids, named = self._given(ids, mask, segments)
+        ids, named = self.given(ids, mask, segments)
         return self._answer(self.layers(self.device.ops, self.arrays(self.layers) | named, ids))
 
     def forward(
@@ -39,7 +39,7 @@ class BERT(Described[BERTConfig]):
         rng: np.random.Generator | None = None,
     ) -> tuple[Any, Any]:
         """The same, and the cache for one `backward`. rng: the source of dropout in training."""
-        ids, named = self._given(ids, mask, segments)
+        ids, named = self.given(ids, mask, segments)
         first, rest = self._halves()
         x, cache = first.forward(self.device.ops, self.arrays(self.layers) | named, ids)
         out, rest_cache = rest.forward(self.device.ops, self.arrays(self.layers) | named, x, rng)
@@ -91,7 +91,7 @@ class BERT(Described[BERTConfig]):
         self, ids: np.ndarray, mask: np.ndarray | None = None, segments: np.ndarray | None = None
     ) -> np.ndarray:
         """The last block's tokens, whatever heads there are: (B, N) -> (B, N, D)."""
-        ids, named = self._given(ids, mask, segments)
+        ids, named = self.given(ids, mask, segments)
         tokens = Chain(*self.layers.parts[:2])
         return tokens(self.device.ops, self.arrays(tokens) | named, ids)
 
@@ -109,7 +109,7 @@ class BERT(Described[BERTConfig]):
         self, ids: np.ndarray, mask: np.ndarray | None = None, segments: np.ndarray | None = None
     ) -> np.ndarray:
         """Which word looks at which: -> (L, B, H, N, N), rows sum to 1, and what fills up is looked at by none."""
-        ids, named = self._given(ids, mask, segments)
+        ids, named = self.given(ids, mask, segments)
         layers = Chain(self.layers.parts[0], encoder(self.config))
         maps = attention_maps(self.device.ops, self.arrays(layers) | named, layers, ids)
         return np.stack([self.device.to_numpy(weights) for weights in maps])
@@ -121,7 +121,7 @@ class BERT(Described[BERTConfig]):
     def _answer(self, out: Any) -> Any:
         return (out, None) if self.config.head == "none" and not self.config.pooler else out
 
-    def _given(
+    def given(
         self, ids: np.ndarray, mask: np.ndarray | None, segments: np.ndarray | None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """The words, checked, and what the layers read besides parameters. Raises ValueError or TypeError."""

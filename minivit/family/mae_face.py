@@ -66,8 +66,11 @@ class MAE(Classifier[MAEConfig]):
     ) -> float:
         """The loss alone."""
         prediction, mask = self(images, rng, noise)
-        patches = self.run(target(self.config), self.checked(images))
-        return float(self.device.ops.masked_mse_forward(prediction, patches, mask)[0])
+        return float(self.device.ops.masked_mse_forward(prediction, self.target(images), mask)[0])
+
+    def target(self, images: np.ndarray) -> np.ndarray:
+        """What the decoder is to say of normalised images: (B, height, width, C) -> (B, N, P·P·C)."""
+        return self.run(target(self.config), self.checked(images))
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """The class token when nothing is hidden, normalised: images (B, height, width, C), normalised -> (B, D)."""

@@ -94,7 +94,7 @@ def check_models(seed: int = 0) -> Iterator[tuple[str, Report]]:
 def _check_pair(forward: Callable, backward: Callable, shapes: dict[str, tuple[int, ...]], seed: int) -> Report:
     rng = np.random.default_rng(seed)
     arguments = {name: rng.uniform(-1, 1, shape) for name, shape in shapes.items()}
-    return _report(both_gradients(forward, backward, arguments, seed), compare)
+    return report(both_gradients(forward, backward, arguments, seed), compare)
 
 
 def _check(model: Classifier, seed: int, comparison: Callable[..., Check], step: float) -> Report:
@@ -115,11 +115,11 @@ def _check(model: Classifier, seed: int, comparison: Callable[..., Check], step:
     checks: tuple[Check, ...] = ()
     for names, h, by in ((stem, KINK_STEP, compare_scaled), (rest, step, comparison)):
         gradients = ((name, analytic[name], numerical_gradient(loss, places[name], h)) for name in names)
-        checks += _report(gradients, by).checks
+        checks += report(gradients, by).checks
     return Report(checks)
 
 
-def _report(gradients: Iterable[tuple[str, np.ndarray, np.ndarray]], comparison: Callable[..., Check]) -> Report:
+def report(gradients: Iterable[tuple[str, np.ndarray, np.ndarray]], comparison: Callable[..., Check]) -> Report:
     """Analytic against numeric, the keys' bias by itself: it adds q·b to a whole row of scores, and softmax does not
     see what is added to a whole row. Its gradient is exactly zero."""
     checks = []

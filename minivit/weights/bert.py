@@ -101,7 +101,7 @@ def export_bert(model: BERT, path: str | os.PathLike) -> None:
 
     `load_bert` gives back the same bits, in the model's dtype; the configuration lies in the file's metadata.
     """
-    layout = _layout(model.config, "" if model.config.head == "none" else "bert.")
+    layout = layout_of(model.config)
     metadata = {"format": "pt", EXPORTED: json.dumps(model.config.to_dict())}
     write_safetensors(path, unlay(layout, model.numpy_arrays()), metadata)
 
@@ -175,6 +175,11 @@ def _with_heads(options: dict[str, Any]) -> dict[str, Any]:
 def _renamer(prefix: str) -> Callable[[str], Any]:
     names = {ours: prefix + theirs for ours, theirs in EMBEDDINGS.items()} | TOP
     return renamer(names, prefix + "encoder.layer.{i}.", LAYER)
+
+
+def layout_of(config: BERTConfig) -> Layout:
+    """Where each of our parameters lies in a file of Hugging Face's."""
+    return _layout(config, "" if config.head == "none" else "bert.")
 
 
 def _layout(config: BERTConfig, prefix: str) -> Layout:

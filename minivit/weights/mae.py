@@ -92,7 +92,7 @@ def export_mae(model: MAE, path: str | os.PathLike, source: str = "authors") -> 
     """
     if source not in SOURCES:
         raise ValueError(f"source is {source!r}, expected one of {', '.join(map(repr, SOURCES))}")
-    layout = _layout(model.config, _renamer(source, PUBLISHED))
+    layout = layout_of(model.config, source)
     metadata = {"format": "pt", EXPORTED: json.dumps(model.config.to_dict())}
     write_safetensors(path, unlay(layout, model.numpy_arrays()), metadata)
 
@@ -160,6 +160,11 @@ def _heads(options: dict[str, Any]) -> dict[str, Any]:
                 raise ValueError(f"nothing tells the number of heads: give {name}=…")
             options = options | {name: number}
     return options
+
+
+def layout_of(config: MAEConfig, source: str) -> Layout:
+    """Where each of our parameters lies in a file of "authors" or "Hugging Face" (as published)."""
+    return _layout(config, _renamer(source, PUBLISHED))
 
 
 def _layout(config: MAEConfig, rename: Callable[[str], Any]) -> Layout:
