@@ -106,9 +106,7 @@ class BERTConfig:
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of {self.heads} heads")
         if (self.head == "classifier") != bool(self.classes):
-            raise ValueError(
-                f"head is {self.head!r} and classes {self.classes}: a classifier has classes, no other head"
-            )
+            raise ValueError(f"head is {self.head!r} and classes {self.classes}: only a classifier has classes")
         if self.head in ("classifier", "pretraining") and not self.pooler:
             raise ValueError(f"head {self.head!r} reads the pooler, but pooler is False")
         if self.head == "masked words" and self.pooler:

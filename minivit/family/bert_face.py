@@ -166,13 +166,13 @@ def check_numbers(
     if value.dtype == bool:
         value = value.astype(np.int64)
     if not np.issubdtype(value.dtype, np.integer):
-        raise TypeError(f"{name} are {value.dtype}, expected whole numbers")
+        raise TypeError(f"{name}: {value.dtype}, expected whole numbers")
     if value.ndim != 2 or not value.size if shape is None else value.shape != shape:
-        raise ValueError(f"{name} have shape {value.shape}, expected {'(B, N)' if shape is None else shape}")
+        raise ValueError(f"{name}: shape {value.shape}, expected {'(B, N)' if shape is None else shape}")
     allowed = (value >= 0) & (value < end)
     if also is not None:
         allowed |= value == also
     if (wrong := value[~allowed]).size:
         besides = "" if also is None else f", or {also}"
-        raise ValueError(f"{name} hold {wrong[0]}, expected 0 … {end - 1}{besides}")
+        raise ValueError(f"{name}: {wrong[0]} among them, expected 0 … {end - 1}{besides}")
     return value
