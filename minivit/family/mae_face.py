@@ -91,8 +91,8 @@ class MAE(Classifier[MAEConfig]):
         prediction, mask = map(to_numpy, self(normalised, rng, noise))
         if config.normalize_pixels:
             patches, _ = ops.patchify_forward(to_numpy(normalised), config.patch_size)
-            std = np.sqrt(patches.var(axis=-1, ddof=1, keepdims=True) + 1e-6)
-            prediction = prediction * std + patches.mean(axis=-1, keepdims=True)
+            deviation = np.sqrt(patches.var(axis=-1, ddof=1, keepdims=True) + 1e-6)
+            prediction = prediction * deviation + patches.mean(axis=-1, keepdims=True)
         pixels = ops.unpatchify(prediction, config.image_size, config.patch_size)
         squares = mask[:, :, None].repeat(math.prod(config.patch_size), axis=2)
         hidden = ops.unpatchify(squares, config.image_size, config.patch_size)
