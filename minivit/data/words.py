@@ -41,6 +41,19 @@ class Words:
         ids, mask, segments = ([getattr(one, name) for one in found] for name in ("ids", "attention_mask", "type_ids"))
         return np.array(ids), np.array(mask), np.array(segments)
 
+    def hide(self, ids: np.ndarray, rng: np.random.Generator, part: float = 0.15) -> tuple[np.ndarray, np.ndarray]:
+        """BERT's exercise: ids (B, N) with some words hidden, and labels (B, N), those words, −100 where none is asked.
+
+        Of the words ([CLS], [SEP] and padding are none) that `part` says are asked, 80 % become [MASK], 10 % any other
+        word, and 10 % stay as they are, so that the model cannot rely on what it sees (arXiv 1810.04805, 3.1).
+        """
+        special = [i for i, token in self._tokenizer.get_added_tokens_decoder().items() if token.special]
+        asked = (rng.random(ids.shape) < part) & ~np.isin(ids, special)
+        how = rng.random(ids.shape)
+        other = rng.integers(0, self._tokenizer.get_vocab_size(), ids.shape)
+        seen = np.where(how < 0.8, self._tokenizer.token_to_id("[MASK]"), np.where(how < 0.9, other, ids))
+        return np.where(asked, seen, ids), np.where(asked, ids, -100)
+
     def pieces(self, ids: np.ndarray) -> list[str]:
         """The words of one sentence, (N,), as they stand in the vocabulary."""
         return [self._tokenizer.id_to_token(int(i)) for i in ids]

@@ -70,6 +70,7 @@ def load_bert(path: str | os.PathLike, *, dtype: type = np.float32, device: str 
 
     config: BERTConfig's options in place of what the file tells, or does not: heads (the published models' are known).
     head="none" leaves out the heads that are there, pooler=False the pooler; with masked words alone nobody reads it.
+    head="classifier" with classes that the file has not starts with a classifier of zeros, to be fine-tuned.
     Passed over are position_ids, and the tied copies of the word table and its bias.
     Raises FileNotFoundError, TypeError for an option that BERTConfig has not, and ValueError that names what is wrong.
     """
@@ -85,14 +86,18 @@ def load_bert(path: str | os.PathLike, *, dtype: type = np.float32, device: str 
         told = _told(file.parent) if exported is None else json.loads(exported)
         wanted = BERTConfig(**_with_heads(_options(tensors, prefix) | told | config))
         layout = _layout(wanted, prefix)
+        fresh = _fresh(wanted, tensors)
+        layout = {ours: pieces for ours, pieces in layout.items() if ours not in fresh}
         check_layout(layout, tensors, lambda name: _passed_over(name, prefix, wanted))
     except TypeError as error:
         raise TypeError(f"{file}: {error}") from error
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from error
     shapes = {name: parameter.shape for name, parameter in declared(bert(wanted)).items()}
-    params = fill(layout, shapes, lambda name: tensors[name].floats(dtype), np.dtype(dtype))
-    return BERT(wanted, params=params, device=device)
+    kept = {name: shape for name, shape in shapes.items() if name not in fresh}
+    params = fill(layout, kept, lambda name: tensors[name].floats(dtype), np.dtype(dtype))
+    params |= {name: np.zeros(shapes[name], dtype) for name in fresh}
+    return BERT(wanted, params={name: params[name] for name in shapes}, device=device)
 
 
 def export_bert(model: BERT, path: str | os.PathLike) -> None:
@@ -118,9 +123,15 @@ def _passed_over(name: str, prefix: str, config: BERTConfig) -> bool:
     """What a model does without: what is made anew, and what the configuration leaves out."""
     without = {f"{prefix}embeddings.position_ids", *TIED}
     left_out = () if config.pooler else (f"{prefix}pooler.",)
-    left_out += ("cls.", "classifier.") if config.head == "none" else ()
+    left_out += ("cls.", "classifier.") if config.head in ("none", "classifier") else ()
     left_out += ("cls.seq_relationship.",) if config.head == "masked words" else ()
     return name in without or name.startswith(left_out)
+
+
+def _fresh(config: BERTConfig, tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """The parameters of a classifier that the file has not."""
+    stored = tensors["classifier.weight"].shape[:1] if "classifier.weight" in tensors else None
+    return ("head.weight", "head.bias") if config.head == "classifier" and stored != (config.classes,) else ()
 
 
 def _options(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Any]:

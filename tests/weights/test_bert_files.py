@@ -92,6 +92,15 @@ def test_what_is_not_wanted_is_left_out(tmp_path):
     np.testing.assert_array_equal(headless(ids % 40)[0], load_bert(CLASSIFIER).features(ids % 40))
 
 
+@pytest.mark.parametrize("path", [MODEL, BOTH, CLASSIFIER], ids=lambda path: path.name)
+def test_other_classes_start_with_a_classifier_of_zeros(path):
+    stored, fresh = load_bert(path), load_bert(path, head="classifier", classes=5)
+    ids = np.random.default_rng(0).integers(0, 40, (2, 7))
+    np.testing.assert_array_equal(fresh(ids), np.zeros((2, 5)))
+    np.testing.assert_array_equal(fresh.features(ids), stored.features(ids))
+    np.testing.assert_array_equal(fresh.params["pooler.weight"], stored.params["pooler.weight"])
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", BERTS)
 def test_what_is_written_is_read_again_to_the_same_bits(tmp_path, name, dtype):
@@ -135,7 +144,7 @@ def test_a_file_that_does_not_hold_together_is_refused(tmp_path, change, message
 @pytest.mark.parametrize(
     ("path", "options", "error", "message"),
     [
-        (MODEL / "model.safetensors", dict(head="classifier", classes=2), ValueError, "it lacks 2 tensors: classifier"),
+        (MODEL, dict(head="pretraining"), ValueError, "it lacks 7 tensors: "),
         (MODEL, dict(heads=5), ValueError, "width 24 is not a multiple of 5 heads"),
         (MODEL, dict(colour="red"), TypeError, "colour"),
         (MODEL, dict(dtype=np.float16), ValueError, "dtype is float16, expected float32 or float64"),

@@ -80,3 +80,15 @@ def test_a_long_text_is_cut_off_and_a_short_one_is_not(words):
     ids, mask, _ = words(["cat " * 300, "cat"])
     assert ids.shape == (2, 256) and mask.sum(axis=1).tolist() == [256, 3]
     assert ids[0, -1] == ids[1, 2] == 102  # [SEP]
+
+
+def test_hidden_words_are_asked(words, reference):
+    ids, rng = reference["input_ids"], np.random.default_rng(0)
+    seen, labels = words.hide(np.tile(ids, (500, 1)), rng)
+    true, asked = np.tile(ids, (500, 1)), labels != -100
+    np.testing.assert_array_equal(labels[asked], true[asked])
+    np.testing.assert_array_equal(seen[~asked], true[~asked])
+    assert not asked[np.isin(true, (0, 101, 102))].any()
+    assert asked[true > 102].mean() == pytest.approx(0.15, abs=0.01)
+    parts = (seen[asked] == 103).mean(), (seen[asked] == true[asked]).mean()
+    assert parts == pytest.approx((0.8, 0.1), abs=0.02)
