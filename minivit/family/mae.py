@@ -5,7 +5,7 @@
     pixels = LN(small ViT blocks([cls | z and mask tokens] + waves)) W + b       decoder, thrown away after training
     loss   = mean over the hidden patches of (pixels − patch)²
 
-Noise decides what is kept (ops/masking.py); the loss is ops/pixel_loss.py. The names are the authors' and
+Noise decides what is kept (ops/masking.py); the loss is ops/pixel_loss.py. The names are the authors', which are
 timm's. Next: mae_face.py, what one asks of it.
 """
 
@@ -23,8 +23,10 @@ from ..model.sizes import IMAGENET, WIDTHS, size_by_name
 
 ORDER, RESTORE = "order", "restore"  # what the noise makes, beside the parameters: see ops.shuffle
 
-SIZES = {f"MAE-{size}/{patch}": IMAGENET | WIDTHS[size] | dict(patch_size=patch) for size, patch in
-         (("B", 16), ("L", 16), ("H", 14))}  # fmt: skip
+SIZES = {
+    f"MAE-{size}/{patch}": IMAGENET | WIDTHS[size] | dict(patch_size=patch)
+    for size, patch in (("B", 16), ("L", 16), ("H", 14))
+}
 
 
 @dataclass(frozen=True)
