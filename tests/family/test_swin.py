@@ -228,7 +228,7 @@ def test_the_table_of_the_family_finds_everything():
         assert callable(family.loader(name))
     with pytest.raises(AttributeError, match=r"minivit\.family' has no attribute 'Swine'"):
         family.Swine  # noqa: B018  to look it up is the test
-    with pytest.raises(ValueError, match="the family has no 'Swine', expected one of .*Swin"):
+    with pytest.raises(ValueError, match=r"the family has no 'Swine', expected one of .*Swin"):
         family.loader("Swine")
 
 
