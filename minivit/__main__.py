@@ -42,27 +42,24 @@ def main(arguments: list[str] | None = None) -> int:
 
 def train(args: argparse.Namespace) -> int:
     """Train a small model, a ViT unless told otherwise, on handwritten digits, from those that ship with minivit."""
-    from .train import train_mnist
+    from .train import pretrain_mae, train_mnist
 
-    teacher = _load(args.teacher, args.device) if args.teacher else None
-    out = args.out or (Path(args.resume).parent if args.resume else _new_folder(args))
-    result = train_mnist(
-        args.preset,
-        architecture=args.architecture,
-        data=args.data,
-        seed=args.seed,
-        epochs=args.epochs,
-        workers=args.workers,
-        parallel=args.parallel,
-        out=out,
-        resume=args.resume,
-        download=args.download,
-        device=args.device,
-        teacher=teacher,
-        distillation=args.distillation,
-    )
+    names = "data", "seed", "epochs", "workers", "parallel", "resume", "download", "device"
+    options = {name: getattr(args, name) for name in names}
+    options["out"] = args.out or (Path(args.resume).parent if args.resume else _new_folder(args))
+    if args.pretrain:
+        others = "preset", "architecture", "teacher", "distillation"
+        if given := [name for name in others if getattr(args, name)]:
+            raise ValueError(f"pre-training has a recipe of its own, without labels: leave out {', '.join(given)}")
+        result = pretrain_mae(**options)
+        told = f"mean squared error of hidden patches, in images it has not seen: {result.loss:.4f}"
+    else:
+        teacher = _load(args.teacher, args.device) if args.teacher else None
+        own = {"architecture": args.architecture, "teacher": teacher, "distillation": args.distillation}
+        result = train_mnist(args.preset, **options, **own)
+        told = f"accuracy on images it has not seen: {result.accuracy:.2%}"
     if result.files:  # of several ranks, the first one has written
-        print(f"accuracy on images it has not seen: {result.accuracy:.2%}")
+        print(told)
         print("\n".join(f"wrote {path}" for path in result.files))
     return 0
 
@@ -142,11 +139,12 @@ def data(args: argparse.Namespace) -> int:
 def check(args: argparse.Namespace) -> int:
     """Check every gradient: operations', joints', and those of whole small models, against central differences."""
     from .gradcheck import TOLERANCE
-    from .proof import check_joints, check_models, check_ops
+    from .proof import check_joints, check_masked_models, check_models, check_ops
 
     print(f"Analytic gradients against central differences in float64; relative errors up to {TOLERANCE:.0e} pass.")
     wrong = []
-    for title, checks in (("operation", check_ops), ("joint", check_joints), ("whole model", check_models)):
+    models = ("whole model", check_models), ("masked model", check_masked_models)
+    for title, checks in (("operation", check_ops), ("joint", check_joints), *models):
         print(f"\n{title:<36}{'gradients':>10}{'elements':>10}{'largest error':>15}")
         for name, report in checks():
             elements = sum(math.prod(check.shape) for check in report.checks)
@@ -190,7 +188,7 @@ def _new_folder(args: argparse.Namespace) -> Path:
     """runs/NAME, or runs/NAME-2 and so on: an earlier run is never overwritten."""
     architecture = None if args.architecture == "vit" else args.architecture
     data = None if args.data == "digits" else args.data
-    name = "-".join(filter(None, (architecture, data, args.preset))) or "default"
+    name = "-".join(filter(None, (args.pretrain, architecture, data, args.preset))) or "default"
     number, folder = 1, Path("runs") / name
     while folder.exists():
         number += 1
@@ -246,6 +244,9 @@ def _parser() -> argparse.ArgumentParser:
     sub = add("train", train)
     sub.add_argument("preset", nargs="?", choices=("quick", "default", "full"), help="a vit's recipe")
     sub.add_argument("--architecture", choices=("vit", "hybrid", "swin"), help="the model, a vit if not given")
+    sub.add_argument(
+        "--pretrain", choices=("mae",), help="without labels: a masked autoencoder fills in what is hidden"
+    )
     sub.add_argument("--data", choices=sets, help="the 10,000 digits that ship (if not given), or a full set")
     sub.add_argument(
         "--download", action="store_true", help="fetch a full set from the public mirrors if it is missing"

@@ -28,6 +28,7 @@ SLOW = (
     "test_layernorm_kernels.py",
     "test_static.py",
     "test_swin_gradients.py",  # thousands of numbers, each by four forwards
+    "test_masked_gradients.py",
 )
 
 

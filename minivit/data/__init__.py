@@ -1,8 +1,8 @@
 """MNIST: the digits that ship with minivit, the full sets and their download, and the IDX format; pictures of your own.
 
 Start with mnist.py; it reads files that find.py finds and idx.py decodes. picture.py reads a digit of your own,
-preprocess.py any picture as a published model wants it, and imagenet.py names what that model then says. shipped.py
-says where a small model lies that has been trained already.
+preprocess.py any picture as a published model wants it, and imagenet.py names what that model then says. words.py cuts
+sentences for BERT. shipped.py says where a small model lies that has been trained already.
 """
 
 from .find import find_mnist
@@ -11,6 +11,7 @@ from .imagenet import class_names, imagenet_classes, top_classes
 from .mnist import MNIST_MEAN, MNIST_STD, Dataset, load_mnist
 from .preprocess import preprocess
 from .shipped import TRAINED_DIGITS, TRAINED_RESULTS
+from .words import Words
 
 __all__ = [
     "MNIST_MEAN",
@@ -18,6 +19,7 @@ __all__ = [
     "TRAINED_DIGITS",
     "TRAINED_RESULTS",
     "Dataset",
+    "Words",
     "class_names",
     "find_mnist",
     "imagenet_classes",

@@ -24,8 +24,12 @@ from ..files import read_npz
 from ..model.files import model_name, parse_model
 
 if TYPE_CHECKING:  # what type checkers and editors see; Python itself looks in the table below
+    from .bert import BERTConfig as BERTConfig
+    from .bert_face import BERT as BERT
     from .bit import BiT as BiT
     from .bit import BiTConfig as BiTConfig
+    from .mae import MAEConfig as MAEConfig
+    from .mae_face import MAE as MAE
     from .mobilevit import MobileViT as MobileViT
     from .mobilevit import MobileViTConfig as MobileViTConfig
     from .pvt import PVT as PVT
@@ -46,7 +50,9 @@ class Member(NamedTuple):
 
 # Whose a file of weights is, is asked from top to bottom: the ViT's readers look at the fewest names, and come last.
 MEMBERS = {
+    "BERT": Member("minivit.family.bert_face", "BERTConfig", "minivit.weights.bert"),
     "BiT": Member("minivit.family.bit", "BiTConfig", "minivit.weights.bit"),
+    "MAE": Member("minivit.family.mae_face", "MAEConfig", "minivit.weights.mae"),
     "MobileViT": Member("minivit.family.mobilevit", "MobileViTConfig", "minivit.weights.mobilevit"),
     "PVT": Member("minivit.family.pvt", "PVTConfig", "minivit.weights.pvt"),
     "ResNet": Member("minivit.family.resnet", "ResNetConfig", "minivit.weights.resnet"),

@@ -27,6 +27,7 @@ from .embedding import (
     position_table,
     principal_components,
 )
+from .filled_in import plot_filled_in
 from .maps import (
     plot_attention_distance,
     plot_attention_layers,
@@ -66,6 +67,7 @@ __all__ = [
     "plot_attention",
     "plot_attention_distance",
     "plot_attention_layers",
+    "plot_filled_in",
     "plot_history",
     "plot_page",
     "plot_patch_filter_components",

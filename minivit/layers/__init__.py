@@ -2,7 +2,20 @@
 of convolutions), let.py (several inputs), peek.py (a look in the middle)."""
 
 from .layer import STILL, Arrays, Chain, Layer, Op, Parameter, Residual
-from .let import Fork, Let, Value
+from .let import Fork, Let, Together, Value
 from .peek import Peek
 
-__all__ = ["STILL", "Arrays", "Chain", "Fork", "Layer", "Let", "Op", "Parameter", "Peek", "Residual", "Value"]
+__all__ = [
+    "STILL",
+    "Arrays",
+    "Chain",
+    "Fork",
+    "Layer",
+    "Let",
+    "Op",
+    "Parameter",
+    "Peek",
+    "Residual",
+    "Together",
+    "Value",
+]

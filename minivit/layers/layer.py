@@ -30,8 +30,8 @@ class Parameter:
     std: float = 0.0
     mean: float = 0.0
     dense: bool = False  # with init="fan_in" the standard deviation is 1/√in
-    fixed: Callable[[], np.ndarray] | None = None  # makes a constant, which no training changes
-    buffer: bool = False  # training changes it, but no gradient: in the backward its new value stands in that place
+    fixed: Callable[[], np.ndarray] | None = None  # makes a constant, which no training changes; a buffer starts so
+    buffer: bool = False  # in files, but no gradient changes it: where one would come back stands its new value, if any
 
 
 class Op:

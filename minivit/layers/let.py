@@ -44,9 +44,11 @@ class Let(Shown):
 
 class Value:
     """A parameter, or what Let has named, where a layer's input is wanted: y = p[name], whatever x is. Its dx is None:
-    it has looked at nothing. Let and Fork know that; a Residual, and what stands before it in a chain, do not."""
+    it has looked at nothing. Let and Fork know that; a Residual, and what stands before it in a chain, do not.
+    held: no gradient goes to it, either; it is given, as a mask is."""
 
-    def __init__(self, what: Parameter | str) -> None:
+    def __init__(self, what: Parameter | str, held: bool = False) -> None:
+        self.held = held
         self.reads = (what if isinstance(what, str) else what.name,)
         self.parameters = () if isinstance(what, str) else (what,)
         self.parts = ()
@@ -55,7 +57,7 @@ class Value:
         return p[self.reads[0]], None
 
     def backward(self, ops: Any, dy: np.ndarray, cache: None) -> tuple[None, Arrays]:
-        return None, {self.reads[0]: dy}
+        return None, {} if self.held else {self.reads[0]: dy}
 
     def __call__(self, ops: Any, p: Arrays, x: np.ndarray) -> np.ndarray:
         return p[self.reads[0]]
@@ -86,6 +88,28 @@ class Fork(Shown):
 
     def __call__(self, ops: Any, p: Arrays, x: np.ndarray) -> np.ndarray:
         return np.concatenate([branch(ops, p, x) for branch in self.parts], axis=self.axis)
+
+
+class Together(Shown):
+    """Several answers, whatever their shapes: y = (a(x), b(x), …), and dy as many; dx is the sum of what comes back."""
+
+    def __init__(self, *branches: Layer) -> None:
+        self.parts = branches
+        self.parameters = tuple(parameter for branch in branches for parameter in branch.parameters)
+
+    def forward(self, ops: Any, p: Arrays, x: np.ndarray, rng: Rng = None) -> tuple[tuple, tuple]:
+        ys, caches = zip(*(branch.forward(ops, p, x, rng) for branch in self.parts), strict=True)
+        return ys, caches
+
+    def backward(self, ops: Any, dy: tuple, caches: tuple) -> tuple[np.ndarray, Arrays]:
+        dx, grads = None, {}
+        for branch, part, cache in zip(self.parts, dy, caches, strict=True):
+            more, branch_grads = branch.backward(ops, part, cache)
+            dx, grads = both(dx, more), add(grads, branch_grads)
+        return dx, grads
+
+    def __call__(self, ops: Any, p: Arrays, x: np.ndarray) -> tuple:
+        return tuple(branch(ops, p, x) for branch in self.parts)
 
 
 def both(a: np.ndarray | None, b: np.ndarray | None) -> np.ndarray | None:

@@ -57,9 +57,9 @@ def _rows(layer: Any, depth: int, seen: set[str]) -> Iterator[Row]:
     elif layer.parts:
         yield f"{indent}{kind}", "", 0
         for part in layer.parts:
-            if kind == "Fork":
+            if kind in ("Fork", "Together"):
                 yield f"{indent}  branch", "", 0
-            yield from _rows(part, depth + 1 + (kind == "Fork"), seen)
+            yield from _rows(part, depth + 1 + (kind in ("Fork", "Together")), seen)
     else:
         yield f"{indent}{_title(layer)}", *_reads(layer, seen)
 

@@ -12,8 +12,18 @@ FILTERS = ("bicubic", "bilinear")
 MOST_STAGES = 8  # of a ResNet or a pyramid; each doubles the channels
 
 
-class Configuration(Protocol):
-    """What the rest of the house asks of a model's configuration, whichever architecture it is of."""
+class Description(Protocol):
+    """What files and their checks ask of any model's configuration."""
+
+    @property
+    def parts(self) -> int: ...  # at most so many as the model has parameters: else a file is not what it says
+    @property
+    def summary(self) -> str: ...  # for people
+    def to_dict(self) -> dict: ...  # for JSON
+
+
+class Configuration(Description, Protocol):
+    """What the rest of the house asks of the configuration of a model of images, whichever architecture it is of."""
 
     @classmethod
     def from_name(cls, name: str, **changes: Any) -> Self: ...  # a published model's
@@ -27,11 +37,6 @@ class Configuration(Protocol):
     def image_std(self) -> float | tuple[float, ...]: ...
     @property
     def tokens(self) -> int: ...  # of one image, where they are most: how many images a thread takes follows from it
-    @property
-    def parts(self) -> int: ...  # at most so many as the model has parameters: else a file is not what it says
-    @property
-    def summary(self) -> str: ...  # for people
-    def to_dict(self) -> dict: ...  # for JSON
 
 
 def positive_int(name: str, value: object) -> int:

@@ -3,11 +3,8 @@
 `Classifier` is what all of them have, `ViT` what a Vision Transformer has besides: tokens, attention maps, two heads.
 """
 
-import functools
-import math
-import os
 from collections.abc import Callable
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,10 +14,8 @@ from ..ops import softmax_forward
 from .attention_maps import attention_maps
 from .checks import Configuration
 from .config import ViTConfig
-from .files import check_arrays, load_model, save_model
+from .described import Described
 from .images import check_images, check_labels, check_pixels, check_shape, normalize
-from .model import Model
-from .parameters import start
 from .vit import encoder, final_norm, vit
 
 # In evaluation a CPU's thread takes as many images as have these: products and array calls are large, memory is small.
@@ -32,13 +27,11 @@ DEVICE_BATCH = 100  # images at a time to a GPU, so that its memory need not gro
 C = TypeVar("C", bound=Configuration)  # a model's
 
 
-class Classifier(Model, Generic[C]):
+class Classifier(Described[C]):
     """logits = model(images). A model's own class says which Config it takes, and `describe` what layers that makes:
 
     the chain of what leads to the last map or tokens, what makes features of these, and the head, if there is one.
     """
-
-    Config: type[C]
 
     def __init__(
         self,
@@ -49,17 +42,9 @@ class Classifier(Model, Generic[C]):
         params: Arrays | None = None,
         device: str = "cpu",
     ) -> None:
-        if not isinstance(config, self.Config):
-            raise TypeError(f"config is a {type(config).__name__}, expected a {self.Config.__name__}")
-        layers = self.describe(config)
-        if params is None:
-            if np.dtype(dtype) not in (np.float32, np.float64):
-                raise ValueError(f"dtype is {np.dtype(dtype)}, expected float32 or float64")
-            params = start(layers, seed, dtype, init)
-        check_arrays("the dict of params", layers, params)
-        super().__init__(layers, params, device)
-        self._config = config
-        widest = max((p.shape[0] for p in layers.parts[0].parameters if len(p.shape) == 1), default=1)  # biases, norms
+        super().__init__(config, seed, dtype, init, params, device)
+        layers = self.layers.parts[0]  # to the last map or tokens
+        widest = max((p.shape[0] for p in layers.parameters if len(p.shape) == 1), default=1)  # biases, norms
         self._shard = max(1, max(SHARD_TOKENS, SHARD_NUMBERS // widest) // config.tokens)
         self._image_mean, self._image_std = (
             self.constant(np.asarray(value, self.dtype)) for value in (config.image_mean, config.image_std)
@@ -69,11 +54,6 @@ class Classifier(Model, Generic[C]):
     def describe(config: Any) -> Chain:
         """A configuration -> the layers: images (B, height, width, C) -> logits (B, K), without a head the features."""
         raise NotImplementedError  # each model's own class says it
-
-    @property
-    def config(self) -> C:
-        """The architecture. The layers follow from it once, when the model is made: for another, make another."""
-        return self._config
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """logits = model(images), in evaluation: images (B, height, width, C), normalised -> (B, K)."""
@@ -158,39 +138,6 @@ class Classifier(Model, Generic[C]):
     def checked(self, images: np.ndarray) -> np.ndarray:
         """Normalised images, as the model computes with them. Raises ValueError or TypeError for others."""
         return self.device.asarray(check_images(images, self.config, self.dtype))
-
-    def save(self, path: str | os.PathLike) -> None:
-        """Write configuration and parameters to a .npz (no pickle; a temporary file, then renamed)."""
-        save_model(path, type(self), self.config, self.numpy_arrays())
-
-    @classmethod
-    def load(cls, path: str | os.PathLike, device: str = "cpu") -> Self:
-        """Read a model that `save` wrote, or the model in a training checkpoint. Raises ValueError for other files."""
-        config, params = load_model(path, cls)
-        return cls(config, params=params, device=device)
-
-    def __reduce__(self) -> tuple:
-        """A process of its own gets the numbers, and makes the layers anew."""
-        return functools.partial(type(self), params=self.numpy_arrays(), device=self.device.name), (self.config,)
-
-    @classmethod
-    def from_name(
-        cls,
-        name: str,
-        *,
-        seed: int = 0,
-        dtype: type = np.float32,
-        init: str = "timm",
-        device: str = "cpu",
-        **changes: Any,
-    ) -> Self:
-        """A published model's architecture with fresh parameters: its configuration's from_name, with `changes`. (Its
-        trained weights must be had from their publisher: minivit.load_pretrained.)"""
-        return cls(cls.Config.from_name(name, **changes), seed, dtype, init, device=device)
-
-    def __repr__(self) -> str:
-        count = sum(math.prod(array.shape) for array in self.params.values())
-        return f"{type(self).__name__}({self.config.summary}, {count:,} parameters, {self.dtype})"
 
 
 class ViT(Classifier[ViTConfig]):

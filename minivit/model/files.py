@@ -8,7 +8,7 @@ import numpy as np
 
 from ..files import read_npz, write_npz
 from ..layers import Arrays, Chain, Layer
-from .checks import Configuration
+from .checks import Description
 from .parameters import declared
 
 CONFIG = "minivit.config"  # entries that are no parameter start with "minivit."
@@ -25,7 +25,7 @@ class Kind(Protocol):
     def describe(config: Any) -> Chain: ...
 
 
-def save_model(path: str | os.PathLike, kind: Kind, config: Configuration, params: Arrays, **extra: np.ndarray) -> None:
+def save_model(path: str | os.PathLike, kind: Kind, config: Description, params: Arrays, **extra: np.ndarray) -> None:
     """Write a model of a class, `kind`; `extra` entries (a checkpoint's) are stored beside it under "minivit.<name>".
 
     params: its buffers, too. Raises ValueError, before anything is written, where `load_model` would refuse the file.
@@ -70,7 +70,7 @@ def parse_model(path: str | os.PathLike, arrays: Arrays, kind: Kind) -> tuple[An
     return config, params
 
 
-def _check(what: str | os.PathLike, kind: Kind, config: Configuration, params: Arrays) -> None:
+def _check(what: str | os.PathLike, kind: Kind, config: Description, params: Arrays) -> None:
     """Raise ValueError, which begins with `what`, unless `params` are a model of this configuration."""
     if config.parts > len(params):  # else 10⁹ blocks in a stranger's file would fill the memory with names
         raise ValueError(

@@ -23,8 +23,11 @@ def check_images(images: np.ndarray, config: Configuration, dtype: np.dtype) -> 
     return images
 
 
-def check_labels(labels: np.ndarray, batch: int, config: Configuration) -> np.ndarray:
-    """Labels (B,) integers in 0 … K−1, or (B, K) probabilities that sum to 1. Raises TypeError or ValueError else."""
+def check_labels(labels: np.ndarray | None, batch: int, config: Configuration) -> np.ndarray | None:
+    """Labels (B,) integers in 0 … K−1, or (B, K) probabilities that sum to 1; None where there is no head. Raises
+    TypeError or ValueError else."""
+    if labels is None and config.classes == 0:
+        return None
     labels, K = _as_array(labels, "labels"), config.classes
     if K == 0:
         raise ValueError("the model has no head (classes is 0), so labels have no loss: use model.features(images)")

@@ -56,7 +56,7 @@ class Model:
     def arrays(self, layers: Layer) -> Arrays:
         """All that these layers read by name. Constants are made when first asked for, and kept."""
         for parameter in layers.parameters:
-            if parameter.fixed and parameter.name not in self._constants:
+            if parameter.fixed and parameter.name not in self._constants | self.buffers:
                 # Threads share a model: two may make the same one at once, and all then have the one that was first.
                 self._constants.setdefault(parameter.name, self.constant(parameter.fixed()))
         return self.params | self.buffers | self._constants

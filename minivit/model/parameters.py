@@ -26,7 +26,7 @@ def count_parameters(config: ViTConfig) -> int:
 
 def declared(layers: Layer) -> dict[str, Parameter]:
     """What a file must hold: parameters and buffers by name, in the order of the forward."""
-    return {parameter.name: parameter for parameter in layers.parameters if not parameter.fixed}
+    return {parameter.name: parameter for parameter in layers.parameters if parameter.buffer or not parameter.fixed}
 
 
 def start(layers: Layer, seed: int = 0, dtype: type = np.float32, init: str = "timm") -> Arrays:
@@ -46,5 +46,5 @@ def start(layers: Layer, seed: int = 0, dtype: type = np.float32, init: str = "t
     for name, parameter in declared(layers).items():
         std = 1 / math.sqrt(parameter.shape[0]) if parameter.dense and init == "fan_in" else parameter.std
         array = rng.normal(parameter.mean, std, parameter.shape) if std else np.full(parameter.shape, parameter.mean)
-        arrays[name] = array.astype(dtype)
+        arrays[name] = (parameter.fixed() if parameter.fixed else array).astype(dtype)
     return arrays

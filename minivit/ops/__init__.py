@@ -7,6 +7,7 @@ One operation a file, a forward with its backward right under it; read linear.py
 """
 
 from .activations import relu_backward, relu_forward, tanh_backward, tanh_forward
+from .asked_cross_entropy import asked_cross_entropy_backward, asked_cross_entropy_forward
 from .attention import attention_backward, attention_forward, attention_weights
 from .axial import lines_backward, lines_forward, unlines_backward, unlines_forward
 from .batchnorm import batchnorm_backward, batchnorm_forward
@@ -21,10 +22,22 @@ from .distillation import (
     soft_distillation_forward,
 )
 from .dropout import drop_path_backward, drop_path_forward, dropout_backward, dropout_forward
+from .embedding import (
+    add_embedding_backward,
+    add_embedding_forward,
+    add_first_rows_backward,
+    add_first_rows_forward,
+    embedding_backward,
+    embedding_forward,
+    unembed_backward,
+    unembed_forward,
+)
 from .erf import erf
+from .fixed_positions import add_fixed_position_backward, add_fixed_position_forward, position_mae
 from .gelu import gelu_backward, gelu_forward
 from .global_average import global_average_backward, global_average_forward
 from .groupnorm import groupnorm_backward, groupnorm_forward
+from .key_mask import key_mask
 from .layernorm import layernorm_backward, layernorm_forward
 from .layerscale import layerscale_backward, layerscale_forward
 from .linear import linear_backward, linear_forward
@@ -37,9 +50,16 @@ from .maps import (
     to_tokens_backward,
     to_tokens_forward,
 )
+from .masking import keep_tokens_backward, keep_tokens_forward, restore_tokens_backward, restore_tokens_forward, shuffle
 from .max_pool import max_pool_backward, max_pool_forward
 from .overlapping_patches import overlapping_patches_backward, overlapping_patches_forward
 from .patches import patchify_backward, patchify_forward, unpatchify
+from .pixel_loss import (
+    masked_mse_backward,
+    masked_mse_forward,
+    standardise_patches_backward,
+    standardise_patches_forward,
+)
 from .positions import (
     add_position_backward,
     add_position_forward,
@@ -87,10 +107,18 @@ from .windows import (
 )
 
 __all__ = [
+    "add_embedding_backward",
+    "add_embedding_forward",
+    "add_first_rows_backward",
+    "add_first_rows_forward",
+    "add_fixed_position_backward",
+    "add_fixed_position_forward",
     "add_mask_backward",
     "add_mask_forward",
     "add_position_backward",
     "add_position_forward",
+    "asked_cross_entropy_backward",
+    "asked_cross_entropy_forward",
     "attention_backward",
     "attention_forward",
     "attention_weights",
@@ -111,6 +139,8 @@ __all__ = [
     "drop_path_forward",
     "dropout_backward",
     "dropout_forward",
+    "embedding_backward",
+    "embedding_forward",
     "erf",
     "fold_backward",
     "fold_forward",
@@ -122,6 +152,9 @@ __all__ = [
     "groupnorm_forward",
     "hard_distillation_backward",
     "hard_distillation_forward",
+    "keep_tokens_backward",
+    "keep_tokens_forward",
+    "key_mask",
     "layernorm_backward",
     "layernorm_forward",
     "layerscale_backward",
@@ -132,6 +165,8 @@ __all__ = [
     "linear_forward",
     "lines_backward",
     "lines_forward",
+    "masked_mse_backward",
+    "masked_mse_forward",
     "max_pool_backward",
     "max_pool_forward",
     "merge_heads",
@@ -146,6 +181,7 @@ __all__ = [
     "pool_matrix",
     "position_2d_backward",
     "position_2d_forward",
+    "position_mae",
     "position_sincos_2d",
     "prepend_backward",
     "prepend_forward",
@@ -161,9 +197,12 @@ __all__ = [
     "resample_forward",
     "resize_positions_backward",
     "resize_positions_forward",
+    "restore_tokens_backward",
+    "restore_tokens_forward",
     "self_attention_backward",
     "self_attention_forward",
     "self_attention_weights",
+    "shuffle",
     "silu_backward",
     "silu_forward",
     "soft_distillation_backward",
@@ -171,6 +210,8 @@ __all__ = [
     "softmax_backward",
     "softmax_forward",
     "split_heads",
+    "standardise_patches_backward",
+    "standardise_patches_forward",
     "swiglu_backward",
     "swiglu_forward",
     "tanh_backward",
@@ -181,6 +222,8 @@ __all__ = [
     "to_tokens_forward",
     "tokens_backward",
     "tokens_forward",
+    "unembed_backward",
+    "unembed_forward",
     "unfold_backward",
     "unfold_forward",
     "unlines_backward",

@@ -3,6 +3,7 @@ small models; proof.py holds each against differences."""
 
 from .family import FAMILY
 from .joints import JOINTS
+from .masked_models import BERTS, MAES, check_bert, check_mae, check_masked_models, small_bert, small_mae
 from .models import CONFIGS
 from .operations import OPS, noise
 from .proof import (
@@ -17,12 +18,17 @@ from .proof import (
 )
 
 __all__ = [
+    "BERTS",
     "CONFIGS",
     "FAMILY",
     "JOINTS",
+    "MAES",
     "OPS",
+    "check_bert",
     "check_joint",
     "check_joints",
+    "check_mae",
+    "check_masked_models",
     "check_model",
     "check_model_at_init",
     "check_models",
@@ -30,4 +36,6 @@ __all__ = [
     "check_ops",
     "noise",
     "order_one_parameters",
+    "small_bert",
+    "small_mae",
 ]

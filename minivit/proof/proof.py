@@ -101,7 +101,7 @@ def check_models(seed: int = 0) -> Iterator[tuple[str, Report]]:
 def _check_pair(forward: Callable, backward: Callable, shapes: dict[str, tuple[int, ...]], seed: int) -> Report:
     rng = np.random.default_rng(seed)
     arguments = {name: rng.uniform(-1, 1, shape) for name, shape in shapes.items()}
-    return _report(both_gradients(forward, backward, arguments, seed), compare)
+    return report(both_gradients(forward, backward, arguments, seed), compare)
 
 
 def _check(model: Classifier, seed: int, comparison: Callable[..., Check], step: float) -> Report:
@@ -124,7 +124,7 @@ def _check(model: Classifier, seed: int, comparison: Callable[..., Check], step:
     checks: tuple[Check, ...] = ()
     for names, h, by in ((before, KINK_STEP, compare_scaled), (rest, step, comparison)):
         gradients = ((name, analytic[name], numerical_gradient(loss, places[name], h)) for name in names)
-        checks += _report(gradients, by, zeros).checks
+        checks += report(gradients, by, zeros).checks
     return Report(checks)
 
 
@@ -146,7 +146,7 @@ def _leaves(layer: Layer) -> Iterator[Layer]:
         yield layer
 
 
-def _report(
+def report(
     gradients: Iterable[tuple[str, np.ndarray, np.ndarray]],
     comparison: Callable[..., Check],
     zeros: tuple[str, ...] = (),

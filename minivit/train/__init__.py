@@ -6,18 +6,21 @@ from .evaluation import evaluate
 from .finetuning import FINETUNE, finetune
 from .loop import fit
 from .mnist import TrainResult, train_mnist
+from .pretraining import PretrainResult, pretrain_mae
 from .probe import PROBE
 from .trainer import Trainer
 
 __all__ = [
     "FINETUNE",
     "PROBE",
+    "PretrainResult",
     "TrainConfig",
     "TrainResult",
     "Trainer",
     "evaluate",
     "finetune",
     "fit",
+    "pretrain_mae",
     "resume",
     "save_checkpoint",
     "train_mnist",

@@ -42,7 +42,7 @@ def save_checkpoint(trainer: Trainer, path: str | os.PathLike) -> None:
 def resume(
     path: str | os.PathLike,
     images: np.ndarray,
-    labels: np.ndarray,
+    labels: np.ndarray | None,
     device: str = "cpu",
     teacher: Teacher | None = None,
     kind: type[Classifier] | None = None,
@@ -115,5 +115,6 @@ def _check_array(name: str, array: np.ndarray, shape: tuple[int, ...], dtype: np
         raise ValueError(f"{name} is {array.dtype} {array.shape}, expected {dtype} {shape}")
 
 
-def _fingerprint(images: np.ndarray, labels: np.ndarray) -> list[int]:
-    return [len(images), zlib.crc32(np.ascontiguousarray(images)), zlib.crc32(np.ascontiguousarray(labels))]
+def _fingerprint(images: np.ndarray, labels: np.ndarray | None) -> list[int]:
+    given = [images] if labels is None else [images, labels]
+    return [len(images), *(zlib.crc32(np.ascontiguousarray(array)) for array in given)]

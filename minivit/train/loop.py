@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from .checkpoint import save_checkpoint
-from .evaluation import check_dataset, evaluate
+from .evaluation import check_dataset, measure
 from .interrupt import deferred_interrupt
 from .pools import shard_pools
 from .processes import WorkerError
@@ -19,7 +19,7 @@ from .trainer import Trainer
 def fit(
     trainer: Trainer,
     test_images: np.ndarray,
-    test_labels: np.ndarray,
+    test_labels: np.ndarray | None,
     *,
     workers: int | None = None,
     parallel: str | None = None,
@@ -63,10 +63,8 @@ def fit(
                             stop_if_interrupted()
                     seconds = time.perf_counter() - started
                     ranks.check_same("parameters", trainer.model.numpy_arrays().values())
-                    loss, accuracy, _ = ranks.once(lambda: evaluate(trainer.model, test_images, test_labels, workers))
-                    trainer.end_epoch(
-                        test_loss=loss, test_accuracy=accuracy, seconds=seconds, images_per_second=images / seconds
-                    )
+                    measured = ranks.once(lambda: measure(trainer.model, test_images, test_labels, workers))
+                    trainer.end_epoch(**measured, seconds=seconds, images_per_second=images / seconds)
                     show.epoch(trainer.history[-1], trainer.config.epochs)
                     if checkpoint:
                         save_checkpoint(trainer, checkpoint)

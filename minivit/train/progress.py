@@ -38,10 +38,10 @@ class Progress:
     def epoch(self, record: dict[str, float], epochs: int) -> None:
         """The line that stays: what `history` holds of this epoch."""
         rate = f"{record['images_per_second']:,.0f} images/s  " if "images_per_second" in record else ""
+        accuracy = f"accuracy {record['test_accuracy']:.2%}  " if "test_accuracy" in record else ""
         text = (
             f"epoch {record['epoch']:>{len(str(epochs))}}/{epochs}  train loss {record['train_loss']:.4f}  "
-            f"test loss {record['test_loss']:.4f}  accuracy {record['test_accuracy']:.2%}  "
-            f"{rate}{self._left(record['steps'])} left"
+            f"test loss {record['test_loss']:.4f}  {accuracy}{rate}{self._left(record['steps'])} left"
         )
         self.line(text)
 

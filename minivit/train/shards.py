@@ -22,7 +22,7 @@ class Shard(NamedTuple):
     which is how large a part it is."""
 
     images: np.ndarray
-    labels: np.ndarray
+    labels: np.ndarray | None
     seed: tuple[int, ...]
     weight: float
 
@@ -38,7 +38,8 @@ class Gradient(NamedTuple):
 class ShardGradient:
     """What is done with a shard: augmentation, forward with dropout, backward; all of it times the shard's weight.
 
-    With a teacher, the loss is the recipe's distillation loss. Pickled, it takes the model's numbers along.
+    With a teacher, the loss is the recipe's distillation loss; without labels it is the model's own, of images alone.
+    Pickled, it takes the model's numbers along.
     """
 
     def __init__(self, model: Classifier, config: TrainConfig, teacher: Teacher | None = None) -> None:
@@ -51,7 +52,9 @@ class ShardGradient:
         rng = model.device.generator(np.random.SeedSequence(shard.seed))
         pixels = as_pixels(shard.images, model.dtype)
         pixels = random_affine(pixels, rng, config.shift, config.rotation, config.scale)
-        if self.teacher is None:
+        if shard.labels is None:
+            loss, grads = model.loss_and_grads(model.normalize(pixels), rng)
+        elif self.teacher is None:
             loss, grads = model.loss_and_grads(model.normalize(pixels), shard.labels, rng, config.label_smoothing)
         else:
             loss, grads = distillation_loss_and_grads(model, self.teacher, pixels, shard.labels, config, rng)
@@ -72,7 +75,7 @@ class Pool(Protocol):
 
 
 def batch_gradient(
-    pool: Pool, task: ShardGradient, images: np.ndarray, labels: np.ndarray, seed: tuple[int, ...]
+    pool: Pool, task: ShardGradient, images: np.ndarray, labels: np.ndarray | None, seed: tuple[int, ...]
 ) -> Gradient:
     """The gradient of a whole batch, whose mean is the weighted mean over the shards: the sum in the shards' order.
 
@@ -82,7 +85,13 @@ def batch_gradient(
     size = count if device.whole_batches else task.config.shard_size
     parts = [slice(start, min(start + size, count)) for start in range(0, count, size)]
     shards = (
-        Shard(images[part], labels[part], (*seed, i), (part.stop - part.start) / count) for i, part in enumerate(parts)
+        Shard(
+            images[part],
+            None if labels is None else labels[part],
+            (*seed, i),
+            (part.stop - part.start) / count,
+        )
+        for i, part in enumerate(parts)
     )
     # A GPU is fed from the calling thread, whose device and stream CuPy uses; they are each thread's own.
     gradients = iter((map if device.threads == 1 else pool.map)(task, shards))

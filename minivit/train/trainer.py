@@ -19,8 +19,9 @@ from .shards import Pool, ShardGradient, batch_gradient
 class Trainer:
     """Everything that a run needs to go on: the model, the optimiser's averages, the step and the history.
 
-    images (n, height, width, C) raw (uint8 or in [0, 1]), labels (n,). What happens in a step depends on the seed and
-    the step alone, so a run that is saved and resumed gives the same bits as one that was never stopped.
+    images (n, height, width, C) raw (uint8 or in [0, 1]), labels (n,), or None where a model needs none (family.MAE).
+    What happens in a step depends on the seed and the step alone, so a run that is saved and resumed gives the same
+    bits as one that was never stopped.
     data: what the images are called, kept in checkpoints for whoever resumes.
     teacher: whom a recipe with distillation learns from, see distillation.py.
     """
@@ -29,15 +30,16 @@ class Trainer:
         self,
         model: Classifier,
         images: np.ndarray,
-        labels: np.ndarray,
+        labels: np.ndarray | None,
         config: TrainConfig,
         seed: int = 0,
         data: str = "",
         teacher: Teacher | None = None,
     ) -> None:
-        if len(images) != len(labels) or len(images) < config.batch_size:
+        count = len(images if labels is None else labels)
+        if len(images) != count or len(images) < config.batch_size:
             raise ValueError(
-                f"{len(images)} images and {len(labels)} labels, expected as many of each, "
+                f"{len(images)} images and {count} labels, expected as many of each, "
                 f"and at least one batch of {config.batch_size}"
             )
         check_dataset(model, images, labels)
@@ -52,7 +54,8 @@ class Trainer:
             update = model.device.adamw_update or adamw_update
             self.optimizer = AdamW(self.params, config.betas, decay=config.weight_decay, update=update)
         # All images go to a GPU once, and stay there.
-        self._images, self._labels = model.device.asarray(images), model.device.asarray(labels)
+        self._images = model.device.asarray(images)
+        self._labels = None if labels is None else model.device.asarray(labels)
         self.history: list[dict[str, float]] = []
         self.epoch_losses: list[float] = []  # of the steps since the last entry of the history
         self._order_epoch, self._order = -1, np.empty(0, int)  # the shuffle of the epoch in hand, kept for its steps
@@ -75,7 +78,7 @@ class Trainer:
         """One batch, one update. Returns the batch's loss; raises FloatingPointError where it is not finite."""
         step = self.step_count + 1
         batch = self._batch(step)
-        images, labels = self._images[batch], self._labels[batch]
+        images, labels = self._images[batch], None if self._labels is None else self._labels[batch]
         loss, grads, buffers = batch_gradient(pool, self.task, images, labels, (self.seed, step))
         length = clip_by_norm(grads, self.config.clip_norm)
         if not (np.isfinite(loss) and np.isfinite(length)):

@@ -42,6 +42,9 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):
         raise TypeError("Implicit conversion to a NumPy array is not allowed.")  # as CuPy says it
 
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        if method == "reduceat" and ufunc is np.add and kwargs.keys() == {"axis"}:  # which CuPy has for add
+            _refuse_host_arrays(inputs)
+            return _device(ufunc.reduceat(*map(_host, inputs), **kwargs))
         if method != "__call__" or not hasattr(cupy, ufunc.__name__):
             return NotImplemented
         out = kwargs.pop("out", ())

@@ -1,0 +1,126 @@
+"""The mistakes that test_planted_mistakes.py plants in masked autoencoders and in BERT."""
+
+from planted_mistakes import GRADIENTS
+
+MAE = "family/test_mae_parity.py::test_predictions_losses_and_every_gradient"
+FRESH = "family/test_mae_parity.py::test_fresh_positions_are_the_published_ones"
+FACE = "family/test_mae.py::test_{}".format
+SEEN = FACE("the_mask_says_what_was_hidden_and_the_encoder_does_not_see_it")
+MASKING = "ops/test_masking.py::test_{}".format
+FILES = "weights/test_mae_files.py::test_{}".format
+BERT = "family/test_bert_parity.py::test_answers_losses_and_every_gradient"
+SAYS = "family/test_bert.py::test_{}".format
+WORDS = "ops/test_embedding.py::test_{}".format
+BERT_FILES = "weights/test_bert_files.py::test_{}".format
+TRAINING = "train/test_pretraining.py::test_{}".format
+
+# As in planted_mistakes.py: what is wrong, the file, the test that must fail, what stands there, and the mistake.
+# fmt: off
+IN_MASKED = [
+    ("the first half of a wave is the row's", "ops/fixed_positions.py", FRESH,
+     "y, x = (place", "x, y = (place"),
+    ("big_vision's frequencies for MAE's", "ops/fixed_positions.py", FRESH,
+     "(np.arange(width // 4) / (width // 4))", "(np.arange(width // 4) / max(1, width // 4 - 1))"),
+    ("the class token has a wave, too", "ops/fixed_positions.py", FRESH,
+     "np.zeros((1, width)), waves", "waves[:1], waves"),
+    ("a patch's variance is divided by all of its numbers", "ops/pixel_loss.py",
+     MASKING("a_standardised_patch_has_the_unbiased_variance"),
+     "/ (patches.shape[-1] - 1)", "/ patches.shape[-1]"),
+    ("a patch's ε outside the root", "ops/pixel_loss.py", MASKING("a_standardised_patch_has_the_unbiased_variance"),
+     "1 / np.sqrt(variance + eps)", "1 / (np.sqrt(variance) + eps)"),
+    ("a standardised patch's gradient is a LayerNorm's", "ops/pixel_loss.py", GRADIENTS("standardise_patches"),
+     "along = (dy * y).sum(axis=-1, keepdims=True) / (y.shape[-1] - 1)",
+     "along = (dy * y).sum(axis=-1, keepdims=True) / y.shape[-1]"),
+    ("patches that were seen count in the loss", "ops/pixel_loss.py",
+     MASKING("only_hidden_patches_count_and_each_as_much_as_another"),
+     "return (mask * errors).sum() / mask.sum(),", "return errors.mean(),"),
+    ("the loss is divided by all patches", "ops/pixel_loss.py", MAE,
+     "return (mask * errors).sum() / mask.sum(),", "return (mask * errors).sum() / mask.size,"),
+    ("the target has no gradient", "ops/pixel_loss.py", GRADIENTS("masked_mse"),
+     "return dprediction, -dprediction", "return dprediction, 0 * dprediction"),
+    ("kept are the tokens of the largest noise", "ops/masking.py",
+     MASKING("kept_are_those_of_the_smallest_noise_in_its_order"),
+     "order[:, :count])", "order[:, ::-1][:, :count])"),
+    ("kept tokens come in the order of the picture", "ops/masking.py",
+     MASKING("kept_are_those_of_the_smallest_noise_in_its_order"),
+     "order[:, :count])", "np.sort(order[:, :count], axis=1))"),
+    ("what was kept goes back by the order, not by its inverse", "ops/masking.py", GRADIENTS("keep_tokens"),
+     "axis=1), (restore, prefix)", "axis=1), (order, prefix)"),
+    ("tokens are restored by the order, not by its inverse", "ops/masking.py",
+     MASKING("what_was_left_out_is_one_token_at_its_own_place"),
+     "return _fill(x, token, restore, prefix), (order,", "return _fill(x, token, order, prefix), (order,"),
+    ("the mask token's gradient is the mean over its places", "ops/masking.py", GRADIENTS("restore_tokens"),
+     ".sum(axis=(0, 1))[None, None]", ".mean(axis=(0, 1))[None, None]"),
+    ("the class token can be hidden", "family/mae.py", MAE,
+     "count=config.kept, prefix=1)", "count=1 + config.kept, prefix=0)"),
+    ("positions are trained", "family/mae.py", FACE("positions_are_no_parameters_and_lie_in_files"),
+     "fixed=lambda: ops.position_mae(grid, D), buffer=True)", "std=0.02)"),
+    ("the number kept is rounded to the nearest", "family/mae.py",
+     FACE("what_is_kept_is_rounded_as_the_authors_round"),
+     "return int(self.patches * (1 - self.mask_ratio))", "return round(self.patches * (1 - self.mask_ratio))"),
+    ("the mask says what was kept", "family/mae_face.py", SEEN,
+     "(restore >= self.config.kept)", "(restore < self.config.kept)"),
+    ("the images' gradient forgets the target", "family/mae_face.py", MAE,
+     "return held, held + through_target", "return held, held"),
+    ("the target is always the plain pixels", "family/mae.py", MAE,
+     "if config.normalize_pixels else []\n    return", "if not config else []\n    return"),
+    ("the encoder's norm is taken for the new one after the mean", "family/mae_face.py",
+     FACE("the_encoder_goes_on_as_a_vit"),
+     "return ViT(config, params=fresh | known | heads,",
+     'known |= {n: self.numpy_params()[n[3:]] for n in fresh if n.startswith("fc_norm")}\n'
+     "        return ViT(config, params=fresh | known | heads,"),
+    ("what is filled in keeps mean 0 and variance 1", "family/mae_face.py", FACE("what_is_filled_in_is_a_picture"),
+     "prediction = prediction * deviation +", "prediction = prediction +"),
+    ("Hugging Face's ε for the authors' files", "weights/mae.py", FILES("the_files_tell_the_configurations"),
+     "norm_eps=1e-6 if", "norm_eps=1e-12 if"),
+    ("the files' patches run down before across", "weights/layout.py", MAE,
+     "lambda array: array.transpose(2, 3, 1, 0).reshape(-1, width)",
+     "lambda array: array.transpose(3, 2, 1, 0).reshape(-1, width)"),
+    ("all shards hide the same", "train/shards.py", TRAINING("a_batchs_gradient_is_the_weighted_sum_of_its_shards"),
+     "model.loss_and_grads(model.normalize(pixels), rng)\n",
+     "model.loss_and_grads(model.normalize(pixels), np.random.default_rng(0))\n"),
+    ("BERT's first norm comes before, as a ViT's", "family/bert.py", BERT,
+     'Residual(attend, *end),\n        norm(f"{name}.norm1", D, eps),',
+     'Residual(norm(f"{name}.norm1", D, eps), attend, *end),'),
+    ("the two norms of a layer change places", "weights/bert.py", BERT,
+     '"attention.output.LayerNorm",  # the first norm, after attention; "output" has the second\n'
+     '    "mlp.fc1": "intermediate.dense",\n    "mlp.fc2": "output.dense",\n    "norm2": "output.LayerNorm"',
+     '"output.LayerNorm",\n'
+     '    "mlp.fc1": "intermediate.dense",\n    "mlp.fc2": "output.dense",\n    "norm2": "attention.output.LayerNorm"'),
+    ("queries and keys change places in files", "weights/bert.py", BERT,
+     'for part in ("query", "key", "value"))', 'for part in ("key", "query", "value"))'),
+    ("gamma is read as the bias", "weights/bert.py", BERT_FILES("old_files_are_read"),
+     '(("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias"))',
+     '(("LayerNorm.gamma", "LayerNorm.bias"), ("LayerNorm.beta", "LayerNorm.weight"))'),
+    ("a ViT's ε for BERT", "family/bert.py", BERT_FILES("the_files_tell_the_configurations"),
+     "norm_eps: float = 1e-12", "norm_eps: float = 1e-6"),
+    ("the padding word learns", "ops/embedding.py", BERT,
+     "        dtable[padding] = 0\n", "        pass\n"),
+    ("the table of words forgets that it is read where they come out", "family/bert_face.py", BERT,
+     "grads[name] = grads[name] + grad if name in grads else grad", "grads[name] = grad"),
+    ("runs of words are found before they are sorted", "ops/embedding.py", WORDS("sum_by_row"),
+     "np.diff(sorted_ids)", "np.diff(ids)"),
+    ("positions beyond the sentence are trained", "ops/embedding.py",
+     WORDS("short_sentences_take_the_first_positions"),
+     "dtable = np.zeros_like(dy, shape=(cache, dy.shape[2]))", "dtable = np.ones_like(dy, shape=(cache, dy.shape[2]))"),
+    ("the mask hides queries, not keys", "ops/key_mask.py", WORDS("nobody_looks_at_what_fills_up"),
+     "[:, None, None]", "[:, None, :, None]"),
+    ("a mask with a word in it is none", "family/bert_face.py", SAYS("what_fills_up_is_looked_at_by_nobody"),
+     "None if mask.all() else", "None if mask.any() else"),
+    ("a sentence's vector is the mean of padding, too", "family/bert_face.py",
+     SAYS("a_sentence_is_the_mean_of_its_words_of_length_1"),
+     "if mask is None else np.asarray(mask, self.dtype)", "if True else mask"),
+    ("the mean is over all words, asked or not", "ops/asked_cross_entropy.py",
+     WORDS("the_loss_is_the_mean_over_what_is_asked"),
+     "divisor = len(places) if divisor is None else divisor", "divisor = labels.size if divisor is None else divisor"),
+    ("a shard's mean is its own", "ops/asked_cross_entropy.py",
+     WORDS("shards_add_up_where_the_divisor_is_the_whole_batchs"),
+     "divisor = len(places) if divisor is None else divisor", "divisor = max(1, len(places))"),
+    ("the pair's loss stands for both", "family/bert_face.py", BERT,
+     "loss += float(one)", "loss = float(one)"),
+    ("the pooler has no tanh", "family/bert.py", BERT,
+     'dense("pooler", D, D), Op("tanh"))', 'dense("pooler", D, D))'),
+    ("the pooler takes the mean of all words", "family/bert.py", BERT,
+     'Op("pool", kind="cls"), dense("pooler"', 'Op("pool", kind="gap"), dense("pooler"'),
+]
+# fmt: on
