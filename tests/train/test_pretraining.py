@@ -11,6 +11,7 @@ from minivit.devices.workers import worker_pool
 from minivit.family import MAE, MAEConfig
 from minivit.train import pretraining, resume, save_checkpoint
 from minivit.train.evaluation import measure
+from minivit.train.shards import batch_gradient
 
 CONFIG = MAEConfig(
     image_size=28, patch_size=7, channels=1, width=16, depth=1, heads=2, decoder_width=8, decoder_depth=1,
