@@ -27,8 +27,8 @@ class Member(NamedTuple):
 
 MEMBERS = {
     "Swin": Member("minivit.family.swin", "SwinConfig", "minivit.weights.swin.load_swin_timm"),
-    "ResNet": Member("minivit.family.resnet", "ResNetConfig", "minivit.weights.resnet.load_resnet"),
-    "BiT": Member("minivit.family.bit", "BiTConfig", "minivit.weights.bit.load_bit"),
+    "ResNet": Member("minivit.family.resnet", "ResNetConfig", "minivit.weights.resnet.load"),
+    "BiT": Member("minivit.family.bit", "BiTConfig", "minivit.weights.bit.load"),
 }
 _HOMES = {name: member.module for kind, member in MEMBERS.items() for name in (kind, member.config)}
 __all__ = ["MEMBERS", "loader", *_HOMES]
