@@ -60,6 +60,11 @@ class BiTConfig(ConvolutionalConfig):
 
     groups: int = 32
     weight_eps: float = 1e-8
+    resize_filter: str = "bilinear"
+    squeeze: bool = False
+    crop: float = 0.875
+    image_mean: float | tuple[float, ...] = 0.5
+    image_std: float | tuple[float, ...] = 0.5
 
     @classmethod
     def from_name(cls, name: str, **changes: object) -> "BiTConfig":

@@ -17,7 +17,7 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class ConvolutionalConfig:
-    """The sizes of a convolutional model; ResNetConfig and BiTConfig explain them."""
+    """The sizes of a convolutional model. ResNetConfig and BiTConfig explain them, and say how a photograph comes in."""
 
     image_size: int | Pair = 224
     channels: int = 3
@@ -31,11 +31,6 @@ class ConvolutionalConfig:
     inner: tuple[int, ...] | None = (64, 128, 256, 512)
     halve_first: bool = False
     norm_eps: float = 1e-5
-    resize_filter: str = "bilinear"
-    squeeze: bool = False
-    crop: float = 0.875
-    image_mean: float | tuple[float, ...] = 0.5
-    image_std: float | tuple[float, ...] = 0.5
 
     def __post_init__(self) -> None:
         check_eyes(self)

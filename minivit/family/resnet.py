@@ -62,6 +62,11 @@ class ResNetConfig(ConvolutionalConfig):
     stride_first: bool = False
     shortcuts: bool = True
     zero_init: bool = False
+    resize_filter: str = "bilinear"
+    squeeze: bool = False
+    crop: float = 0.875
+    image_mean: float | tuple[float, ...] = 0.5
+    image_std: float | tuple[float, ...] = 0.5
 
     @classmethod
     def from_name(cls, name: str, **changes: object) -> "ResNetConfig":

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..family.bit import BiT
-from .convolutional import Dialect, export, find_dialect, load, renamer
+from .convolutional import Dialect, export_in, find_dialect, load_in, renamer
 from .resnet import read_hugging_face_pixels
 from .tensor import Tensor
 from .told import read_json, read_timm
@@ -63,7 +63,7 @@ def recognise(tensors: Mapping[str, Tensor]) -> str | None:
     return dialect and dialect.source
 
 
-def load_bit(path: str | os.PathLike, *, dtype: type = np.float32, device: str = "cpu", **config: Any) -> BiT:
+def load(path: str | os.PathLike, *, dtype: type = np.float32, device: str = "cpu", **config: Any) -> BiT:
     """A BiT with the weights of Google's .npz, or a .safetensors file of timm or Hugging Face, or of the one in a
     folder with its config.json.
 
@@ -75,21 +75,21 @@ def load_bit(path: str | os.PathLike, *, dtype: type = np.float32, device: str =
     damaged file, a tensor that is missing, unknown to the model or of another shape, a config.json of something that is
     not computed here.
     """
-    return load(path, BiT, DIALECTS, _tell, dtype, device, config)
+    return load_in(path, BiT, DIALECTS, _tell, dtype, device, config)
 
 
-def export_bit(model: BiT, path: str | os.PathLike, source: str = "timm") -> None:
+def export(model: BiT, path: str | os.PathLike, source: str = "timm") -> None:
     """Write the model to `path` in the names and layout of a source: "timm" or "Hugging Face" (.safetensors), "Google"
     (.npz, which holds nothing but the tensors: whoever reads it gives groups and image_size where they are others).
 
-    `load_bit` gives back the same bits of every parameter (in its dtype).
+    `load` gives back the same bits of every parameter (in its dtype).
     Raises TypeError for another model than a BiT, ValueError for another source or ending.
     """
     if not isinstance(model, BiT):
         raise TypeError(f"model is a {type(model).__name__}, expected a BiT")
     if source not in SOURCES:
         raise ValueError(f"source is {source!r}, expected one of {', '.join(map(repr, SOURCES))}")
-    export(model, path, SOURCES[source])
+    export_in(model, path, SOURCES[source])
 
 
 def _tell(folder: Path, options: dict[str, Any], dialect: Dialect) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What the readers of ResNet and BiT have in common: a dialect says how a source calls and lays out what we have.
 
 The sizes of a model are read off its tensors by the names that the dialect gives ours; the rest is in JSON files beside
-the weights, in the metadata of what `export` wrote, or the source's convention.
+the weights, in the metadata of what an export wrote, or the source's convention.
 """
 
 import json
@@ -122,7 +122,7 @@ def find_dialect(tensors: Mapping[str, Tensor], dialects: tuple[Dialect, ...]) -
     return next((dialect for dialect in dialects if dialect.knows(tensors)), None)
 
 
-def load(
+def load_in(
     path: str | os.PathLike,
     kind: type[Convolutional],
     dialects: tuple[Dialect, ...],
@@ -131,7 +131,7 @@ def load(
     device: str,
     config: dict[str, Any],
 ) -> Convolutional:
-    """A model of this kind with the weights of `path`. Errors as of `load_resnet`."""
+    """A model of this kind with the weights of `path`, in one of these dialects. Errors as of resnet.load."""
     if np.dtype(dtype) not in (np.float32, np.float64):
         raise ValueError(f"dtype is {np.dtype(dtype)}, expected float32 or float64")
     file = find_weights(path)
@@ -159,7 +159,7 @@ def load(
     return kind(target, params=params, device=device)
 
 
-def export(model: Convolutional, path: str | os.PathLike, dialect: Dialect) -> None:
+def export_in(model: Convolutional, path: str | os.PathLike, dialect: Dialect) -> None:
     """Write the model in a dialect: a .safetensors file, in whose metadata the configuration is, or Google's .npz."""
     suffix = ".npz" if dialect.hwio else ".safetensors"
     if Path(path).suffix != suffix:
@@ -176,7 +176,7 @@ def _shapes(kind: type[Convolutional], config: ConvolutionalConfig) -> dict[str,
 
 
 def _exported(file: Path) -> dict[str, Any]:
-    """What `export` wrote beside the tensors, but for what these tell themselves."""
+    """What `export_in` wrote beside the tensors, but for what these tell themselves."""
     text = read_safetensors(file)[1].get(EXPORTED) if file.suffix.lower() == ".safetensors" else None
     if text is None:
         return {}

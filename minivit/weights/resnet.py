@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..family.resnet import ResNet
-from .convolutional import Dialect, export, find_dialect, load, renamer
+from .convolutional import Dialect, export_in, find_dialect, load_in, renamer
 from .tensor import Tensor
 from .told import preprocessing, read_json, read_timm
 from .torch_names import HALF, IMAGENET
@@ -45,7 +45,7 @@ def recognise(tensors: Mapping[str, Tensor]) -> str | None:
     return dialect and dialect.source
 
 
-def load_resnet(path: str | os.PathLike, *, dtype: type = np.float32, device: str = "cpu", **config: Any) -> ResNet:
+def load(path: str | os.PathLike, *, dtype: type = np.float32, device: str = "cpu", **config: Any) -> ResNet:
     """A ResNet with the weights of a .safetensors file of torchvision, timm or Hugging Face, or of the one in a folder
     with its config.json.
 
@@ -56,13 +56,13 @@ def load_resnet(path: str | os.PathLike, *, dtype: type = np.float32, device: st
     wrong: a damaged file, a tensor that is missing, unknown to the model or of another shape, a config.json of
     something that is not computed here.
     """
-    return load(path, ResNet, DIALECTS, _tell, dtype, device, config)
+    return load_in(path, ResNet, DIALECTS, _tell, dtype, device, config)
 
 
-def export_resnet(model: ResNet, path: str | os.PathLike, source: str = "torchvision") -> None:
+def export(model: ResNet, path: str | os.PathLike, source: str = "torchvision") -> None:
     """Write the model to `path` (.safetensors) in the names of a source: "torchvision", "timm" or "Hugging Face".
 
-    `load_resnet` gives back the same bits of every parameter and running statistic (in its dtype). A BatchNorm's
+    `load` gives back the same bits of every parameter and running statistic (in its dtype). A BatchNorm's
     num_batches_tracked is left out; PyTorch, which reads a file without it, begins to count anew.
     Raises TypeError for another model than a ResNet, ValueError for another source or ending.
     """
@@ -70,7 +70,7 @@ def export_resnet(model: ResNet, path: str | os.PathLike, source: str = "torchvi
         raise TypeError(f"model is a {type(model).__name__}, expected a ResNet")
     if source not in SOURCES:
         raise ValueError(f"source is {source!r}, expected one of {', '.join(map(repr, SOURCES))}")
-    export(model, path, SOURCES[source])
+    export_in(model, path, SOURCES[source])
 
 
 def _tell(folder: Path, options: dict[str, Any], dialect: Dialect) -> dict[str, Any]:

@@ -11,8 +11,10 @@ import pytest
 from minivit.family import BiT, BiTConfig, ResNet, ResNetConfig, loader
 from minivit.proof import FAMILY, order_one_parameters
 from minivit.weights import bit, read_weights, resnet
-from minivit.weights.bit import export_bit, load_bit
-from minivit.weights.resnet import export_resnet, load_resnet
+from minivit.weights.bit import export as export_bit
+from minivit.weights.bit import load as load_bit
+from minivit.weights.resnet import export as export_resnet
+from minivit.weights.resnet import load as load_resnet
 from minivit.weights.safetensors import write_safetensors
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "family"
