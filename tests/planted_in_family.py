@@ -2,19 +2,19 @@
 
 from planted_mistakes import GRADIENTS
 
-PARITY = "family/test_swin_parity.py::test_parity_with_timm"
+PARITY = "family/test_swin_parity.py::test_parity"
+FILES = "weights/test_swin_files.py::"
 LOOP = "ops/test_windows.py::test_windows_are_the_loop_over_tokens"
 
 # As in planted_mistakes.py: what is wrong, the file, the test that must fail, what stands there, and the mistake.
 # fmt: off
 IN_FAMILY = [
     ("windows are rolled down instead of up", "ops/windows.py", LOOP,
-     "_roll(x.reshape(B, gh, gw, D), (-shift[0], -shift[1]))", "_roll(x.reshape(B, gh, gw, D), shift)"),
+     "x.reshape(B, gh, gw, D), (-shift[0], -shift[1])", "x.reshape(B, gh, gw, D), shift"),
     ("windows are not rolled back", "ops/windows.py", "ops/test_windows.py::test_tokens_come_back_from_their_windows",
-     "return _roll(picture[:, :gh, :gw], shift).reshape", "return picture[:, :gh, :gw].reshape"),
+     "else _roll(picture[:, :gh, :gw], shift)", "else picture[:, :gh, :gw]"),
     ("the map is continued by zeros before it is rolled", "ops/windows.py", LOOP,
-     "_pad(_roll(x.reshape(B, gh, gw, D), (-shift[0], -shift[1])), window)",
-     "_roll(_pad(x.reshape(B, gh, gw, D), window), (-shift[0], -shift[1]))"),
+     "else _pad(_roll(picture, back), window)", "else _roll(_pad(picture, window), back)"),
     ("the windows of a map run down before across", "ops/windows.py", LOOP,
      "mw, D).swapaxes(2, 3)\n    return cut", "mw, D).transpose(0, 3, 1, 2, 4, 5)\n    return cut"),
     ("the backward of windows forgets the shift", "ops/windows.py", GRADIENTS("windows"),
@@ -33,6 +33,43 @@ IN_FAMILY = [
     ("the first block of a stage shifts its windows", "family/swin.py", PARITY,
      "shift = stage.shift if i % 2 else (0, 0)", "shift = (0, 0) if i % 2 else stage.shift"),
     ("a ViT's ε", "family/swin.py", PARITY, "norm_eps: float = 1e-5", "norm_eps: float = 1e-6"),
+    ("Hugging Face's ε reaches the embedding's norm and merging's, too", "weights/swin.py",
+     FILES + "test_hugging_faces_eps_reaches_some_norms_only",
+     '{"norm_eps": config["layer_norm_eps"], "embed_eps": 1e-5}', '{"norm_eps": config["layer_norm_eps"]}'),
+    ("merging's norm has the blocks' ε", "family/swin.py", FILES + "test_hugging_faces_eps_reaches_some_norms_only",
+     'norm(f"{name}.norm", 4 * D, embed_eps(config))', 'norm(f"{name}.norm", 4 * D, config.norm_eps)'),
+    ("Hugging Face's maps are padded after the roll, as timm's", "family/swin.py", PARITY,
+     'place |= dict(pad_first=True) if config.padding == "huggingface" else {}', "place |= {}"),
+    ("what is padded first is cut off before it is rolled back", "ops/windows.py",
+     "ops/test_windows.py::test_tokens_come_back_from_their_windows",
+     "_roll(picture, shift)[:, :gh, :gw] if", "_roll(picture[:, :gh, :gw], shift) if"),
+    ("padded tokens are kept apart from the others", "ops/windows.py", PARITY,
+     "region = (2 * rows[:, None] + columns)", "region = (2 * rows[:, None] + columns) + 4 * ("
+     "(np.arange(sides[0]) >= grid[0])[:, None] | (np.arange(sides[1]) >= grid[1]))"),
+    ("Hugging Face's window is a map's side for each axis by itself, as timm's", "family/swin.py",
+     "family/test_swin.py::test_hugging_faces_window_is_the_maps_smaller_side_both_ways",
+     'if self.padding == "huggingface" and min(sides)', "if False and min(sides)"),
+    ("timm's window is the map's smaller side, both ways", "family/swin.py", PARITY,
+     "return tuple(map(min, sides, self.window)), shift", "return (min(*sides, *self.window),) * 2, shift"),
+    ("Microsoft's merging is read as timm's, a stage later", "weights/swin.py", PARITY,
+     'return f"{folder}.{int(stage) - 1}.{rest}"', 'return f"{folder}.{int(stage)}.{rest}"'),
+    ("keys and values change places in Hugging Face's files", "weights/swin.py", PARITY,
+     '("query", "key", "value")', '("query", "value", "key")'),
+    ("a table for another window keeps its corner, not its picture", "weights/swin.py",
+     FILES + "test_another_window_resizes_the_tables_as_pictures",
+     "return array if old == new else resize_offsets(array, old, new, RESIZE)",
+     "return array if old == new else np.resize(array, (np.prod([2 * m - 1 for m in new]), array.shape[1]))"),
+    ("a table is resized corner to corner", "weights/swin.py",
+     FILES + "test_another_window_resizes_the_tables_as_pictures",
+     'RESIZE = "bicubic"', 'RESIZE = "bicubic_align_corners"'),
+    ("an odd map is merged without its last row", "ops/windows.py",
+     "family/test_swin_parity.py::test_an_odd_map_is_merged_as_published",
+     "picture = _pad(x.reshape(B, gh, gw, D), (2, 2))", "picture = _pad(x.reshape(B, gh, gw, D), (2, 2))\n"
+     "    picture = picture * (np.arange(picture.shape[1]) < gh // 2 * 2)[:, None, None]"),
+    ("windows' heads come back as other windows'", "devices/attention.py",
+     "devices/test_swin_on_devices.py::test_logits_and_every_gradient_are_numpys",
+     "x.reshape(B, N, parts, W, heads // W, d).transpose(0, 3, 1, 2, 4, 5)",
+     "x.reshape(B, N, parts, heads // W, W, d).transpose(0, 4, 1, 2, 3, 5)"),
     ("the mean is normalised, not the mean of the normalised", "family/swin.py", PARITY,
      'Chain(norm("norm", config.stages[-1].width, config.norm_eps), Op("pool", kind="gap"))',
      'Chain(Op("pool", kind="gap"), norm("norm", config.stages[-1].width, config.norm_eps))'),

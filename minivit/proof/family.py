@@ -51,6 +51,11 @@ FAMILY: dict[str, tuple[type[Classifier], Any]] = {
         Swin,
         _swin(image_size=8, window=(2, 3), depths=(1, 2), dropout=0.1, attention_dropout=0.3, drop_path=0.4),
     ),
+    # A map of 5 x 5, continued by zeros and then shifted, then one of 3 x 3, which is one window.
+    "Swin, padded first": (
+        Swin,
+        _swin(image_size=10, window=3, padding="huggingface", absolute_position=True, norm_eps=0.1, embed_eps=0.01),
+    ),
     "Swin, no head": (Swin, _swin(image_size=4, classes=0, window=2, depths=(1,), heads=(3,))),
     "ResNet": (ResNet, _resnet()),
     # The stem of published models leaves 3 x 3 of 9 x 12 pixels; then 2 x 2.

@@ -78,6 +78,16 @@ OPS: dict[str, tuple[Callable, Callable, Mapping[str, tuple[int, ...]]]] = {
     "unlines, column": (lambda x: ops.unlines_forward(x, GRID, "column"), ops.unlines_backward, {"x": (6, 2, 4)}),
     "windows": (lambda x: ops.windows_forward(x, *WINDOWS), ops.windows_backward, {"x": (2, 15, 4)}),
     "unwindows": (lambda x: ops.unwindows_forward(x, *WINDOWS), ops.unwindows_backward, {"x": (2, 6, 4, 3)}),
+    "windows, padded first": (
+        lambda x: ops.windows_forward(x, *WINDOWS, pad_first=True),
+        ops.windows_backward,
+        {"x": (2, 15, 4)},
+    ),
+    "unwindows, padded first": (
+        lambda x: ops.unwindows_forward(x, *WINDOWS, pad_first=True),
+        ops.unwindows_backward,
+        {"x": (2, 6, 4, 3)},
+    ),
     "add_mask": (
         lambda bias: ops.add_mask_forward(bias, ops.window_mask(*WINDOWS).astype(bias.dtype)),
         ops.add_mask_backward,

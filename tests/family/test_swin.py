@@ -64,6 +64,17 @@ def test_a_window_is_no_larger_than_its_map_and_then_not_shifted_for_each_axis()
     assert {(s.grid, s.window, s.shift) for s in tiny} == {((1, 1), (1, 1), (0, 0))}
 
 
+def test_hugging_faces_window_is_the_maps_smaller_side_both_ways():
+    """Where either side is no larger than the window; then nothing is shifted. An odd side is rounded up."""
+    options = dict(depths=(2, 2), heads=(1, 1), window=4, padding="huggingface")
+    stages = SwinConfig(image_size=(24, 40), **options).stages
+    assert [(s.grid, s.window, s.shift) for s in stages] == [((6, 10), (4, 4), (2, 2)), ((3, 5), (3, 3), (0, 0))]
+    odd = SwinConfig(image_size=(36, 36), **options).stages[1]
+    assert (odd.grid, odd.window, odd.shift) == ((5, 5), (4, 4), (2, 2))
+    one_way = SwinConfig(image_size=(16, 64), **options).stages[0]
+    assert (one_way.grid, one_way.window, one_way.shift) == ((4, 16), (4, 4), (0, 0))
+
+
 def attend(grid, window, shift, D=6, H=2):
     """W-MSA of some tokens as the model has it, and its parameters, inputs and output."""
     stage = Stage(grid, D, H, 1, window, shift)

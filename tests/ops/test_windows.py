@@ -30,25 +30,29 @@ def places(grid, window):
             yield (r // mh * (columns // mw) + c // mw, r % mh * mw + c % mw), (r, c)
 
 
+@pytest.mark.parametrize("pad_first", [False, True])
 @pytest.mark.parametrize(("grid", "window", "shift"), CASES)
-def test_windows_are_the_loop_over_tokens(grid, window, shift):
+def test_windows_are_the_loop_over_tokens(grid, window, shift, pad_first):
     x = np.random.default_rng(0).standard_normal((2, grid[0] * grid[1], 3))
-    y, _ = ops.windows_forward(x, grid, window, shift)
+    y, _ = ops.windows_forward(x, grid, window, shift, pad_first)
     picture = x.reshape(2, *grid, 3)
+    around = padded(grid, window) if pad_first else grid  # what is rolled
     seen = 0
     for (w, i), (r, c) in places(grid, window):
-        there = r < grid[0] and c < grid[1]  # else one of the zeros that continue the rolled grid
-        expected = picture[:, (r + shift[0]) % grid[0], (c + shift[1]) % grid[1]] if there else 0
+        row, column = (r + shift[0]) % around[0], (c + shift[1]) % around[1]
+        there = (row < grid[0] and column < grid[1]) if pad_first else (r < grid[0] and c < grid[1])  # else a zero
+        expected = picture[:, row, column] if there else 0
         np.testing.assert_array_equal(y[:, w, i], expected)
         seen += 1
     assert y.shape == (2, seen // (window[0] * window[1]), window[0] * window[1], 3)
 
 
+@pytest.mark.parametrize("pad_first", [False, True])
 @pytest.mark.parametrize(("grid", "window", "shift"), CASES)
-def test_tokens_come_back_from_their_windows(grid, window, shift):
+def test_tokens_come_back_from_their_windows(grid, window, shift, pad_first):
     x = np.random.default_rng(0).standard_normal((2, grid[0] * grid[1], 3))
-    windows, _ = ops.windows_forward(x, grid, window, shift)
-    np.testing.assert_array_equal(ops.unwindows_forward(windows, grid, window, shift)[0], x)
+    windows, _ = ops.windows_forward(x, grid, window, shift, pad_first)
+    np.testing.assert_array_equal(ops.unwindows_forward(windows, grid, window, shift, pad_first)[0], x)
 
 
 def region(place, side, m, shift):
