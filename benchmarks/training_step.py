@@ -21,10 +21,9 @@ import numpy as np
 from sides import Side, proportional_memory, serve
 
 from minivit import TrainConfig, Trainer, ViT, ViTConfig
-from minivit.devices.memory import keep_freed_memory
 from minivit.devices.workers import cores, worker_pool
 from minivit.train.mnist import PRESETS
-from minivit.train.processes import process_pool
+from minivit.train.pools import shard_pools
 
 _, DIGITS = PRESETS["default"]
 CASES = {name: (config, DIGITS.batch_size, DIGITS.shard_size) for name, (config, _) in PRESETS.items()} | {
@@ -56,9 +55,7 @@ def serve_side(name: str, case: str) -> None:
     else:
         imports = proportional_memory(os.getpid())
         trainer = Trainer(model, images, labels, config)
-        keep_freed_memory()
-        workers = min(cores(), -(-batch // shard))
-        with worker_pool(workers) if name == "threads" else process_pool(trainer.task, workers) as pool:
+        with shard_pools(trainer.task, steps=0, workers=None, parallel=name) as open_pool, open_pool() as pool:
             serve(lambda: trainer.step(pool), loss=trainer.step(pool), imports=imports)
 
 
