@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from multiprocessing import Pipe
@@ -46,7 +45,7 @@ class ProcessPool:
     """
 
     def __init__(self, task: ShardGradient, count: int) -> None:
-        self._task, self._workers, self._busy = task, [], deque()
+        self._task, self._workers = task, []
         message = _pickled(task)
         with _nameless_file() as file:
             file.truncate(count * task.params.buffer.nbytes)
@@ -65,19 +64,18 @@ class ProcessPool:
     def map(self, task: ShardGradient, shards: Iterable[Shard]) -> Iterator[Gradient]:
         if task is not self._task:
             raise ValueError("these processes were started for another task")
-        while self._busy:  # an exception ended the last call, and nobody waits for the other answers any more
-            with contextlib.suppress(Exception):
-                self._busy.popleft().receive()
+        for worker in self._workers:
+            if worker.busy:  # an exception ended the last call, and nobody waits for this answer any more
+                with contextlib.suppress(Exception):
+                    worker.receive()
         self._params[:] = task.params.buffer
         shards = iter(shards)
         while group := list(islice(shards, 1 + len(self._workers))):
             mine, *others = group
             for worker, shard in zip(self._workers, others, strict=False):
-                self._busy.append(worker)
                 worker.send(pickle.dumps((shard, task.model.buffers), pickle.HIGHEST_PROTOCOL))
             yield task(mine)
-            while self._busy:
-                worker = self._busy.popleft()
+            for worker in self._workers[: len(others)]:
                 loss, buffers = worker.receive()
                 yield Gradient(loss, worker.grads, buffers)
 
@@ -90,14 +88,14 @@ class ProcessPool:
     def close(self) -> None:
         """End the workers: at once those that are still at work."""
         for worker in self._workers:
-            worker.end(kill=worker in self._busy)
+            worker.end(kill=worker.busy)
 
 
 class _Worker:
     """This side of a worker: the pipe to it, and its row of the shared memory, where it leaves its gradients."""
 
     def __init__(self, memory: int, row: int, rows: int, grads: np.ndarray) -> None:
-        self.grads = grads
+        self.grads, self.busy = grads, False  # busy: it owes an answer
         self._pipe, theirs = Pipe()
         with theirs:
             numbers = theirs.fileno(), memory, row, rows
@@ -113,6 +111,7 @@ class _Worker:
                 raise WorkerError(f"a worker process cannot start ({error}): {CURE}") from error
 
     def send(self, message: bytes) -> None:
+        self.busy = True
         with self._naming_death():
             self._pipe.send_bytes(message)
 
@@ -120,6 +119,7 @@ class _Worker:
         """Its answer; an exception of its own is raised here."""
         with self._naming_death():
             answer = self._pipe.recv()
+        self.busy = False
         if isinstance(answer, Exception):
             raise answer
         return answer

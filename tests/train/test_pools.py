@@ -1,4 +1,4 @@
-"""Threads or processes: who chooses, what happens to a run of processes from outside, and that nothing is left of it."""
+"""Threads or processes: who chooses, what a run of processes meets from outside, and that nothing is left of it."""
 
 import dataclasses
 import os
@@ -126,12 +126,12 @@ def test_only_a_run_tells_malloc_to_keep_memory(make_trainer, digits, monkeypatc
 
 @pytest.mark.skipif(not LINUX, reason="asks glibc's malloc")
 def test_freed_memory_is_kept_only_after_the_call():
-    """In a process of its own: how many pages does an array of 16 MB fault in, when it is made again and again?"""
+    """In a process of its own: how often do six arrays of 8 MB fault pages in, when they are made again and again?"""
     program = """
 import resource, numpy, minivit.devices.memory as memory
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(20): numpy.full(2**21, 1.0)
+    for _ in range(5): [numpy.full(2**20, 1.0) for _ in range(6)]
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 import minivit; minivit.Trainer, minivit.fit
 faults(); first = faults(); memory.keep_freed_memory(); faults(); print(first, faults())
@@ -174,9 +174,9 @@ def run_of_processes(tmp_path):
         command + options, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
         try:
-            assert "images to train" in process.stdout.readline()
-            while process.poll() is None and not children(process.pid):
-                time.sleep(0.02)
+            assert "images to train" in process.stdout.readline(), process.stderr.read()
+            while process.poll() is None and not [w for w in children(process.pid) if os.getpgid(w) == w]:
+                time.sleep(0.02)  # until a worker stands in a session of its own
             yield process, children(process.pid), tmp_path / "checkpoint.npz"
         finally:
             process.kill()
@@ -229,7 +229,7 @@ digits = minivit.load_mnist()
 config = minivit.ViTConfig(image_size=28, patch_size=7, channels=1, classes=10, width=96, depth=1, heads=2)
 recipe = minivit.TrainConfig(epochs=1, batch_size=64, shard_size=32)
 trainer = minivit.Trainer(minivit.ViT(config), digits.train_images[:128], digits.train_labels[:128], recipe)
-minivit.fit(trainer, *(a[:40] for a in digits[2:]), workers=2, parallel=sys.argv[1], progress=False)
+minivit.fit(trainer, digits.test_images[:40], digits.test_labels[:40], workers=2, parallel=sys.argv[1], progress=False)
 from threadpoolctl import threadpool_info
 blas = max(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
 print(trainer.params.buffer.tobytes().hex()[:4000], trainer.history[0]["test_loss"], blas)

@@ -260,7 +260,7 @@ def test_closing_ends_the_idle_and_kills_the_busy(make_trainer):
     workers = pids(pool)
     assert len(workers) == 2 and all(map(is_alive, workers))
     os.kill(workers[0], signal.SIGSTOP)
-    pool._busy.append(pool._workers[0])  # as an interrupt leaves it, in the middle of a shard
+    pool._workers[0].busy = True  # as an interrupt leaves it, in the middle of a shard
     started = time.monotonic()
     pool.close()
     assert not any(map(is_alive, workers)) and time.monotonic() - started < processes.SECONDS
