@@ -51,7 +51,7 @@ def fit(
         def stop_if_interrupted() -> None:
             if ranks.any(interrupted()):
                 show.line(f"stopped after step {trainer.step_count} of {trainer.steps}")
-                _save(trainer, checkpoint, show)
+                ranks.once(lambda: _save(trainer, checkpoint, show))  # nobody leaves before that
                 raise KeyboardInterrupt
 
         try:

@@ -55,11 +55,12 @@ def job(device: str = "cpu") -> Job:
     Enter it early: what fails before that on one rank alone is not heard by the others, who wait for it for ever.
     Raises DeviceError where mpi4py is missing, ValueError for another device: a GPU takes a batch whole.
     """
-    if next((int(os.environ[name]) for name in SIZE if name in os.environ), 1) == 1:
+    size = next((int(os.environ[name]) for name in SIZE if name in os.environ), 1)
+    if size == 1:
         return Alone()
     if device != "cpu":
         raise ValueError(f"several ranks need device='cpu', not {device!r}")
-    return _ranks()
+    return _ranks(size)
 
 
 class Alone:
@@ -104,6 +105,7 @@ class Ranks:
             print(f"minivit: rank {self.world.rank} of {self.world.size} ends the job:", *form(error), file=sys.stderr)
             sys.stderr.flush()
             self.world.Abort(1)
+            os._exit(1)  # MPICH comes back from it, and is ended a moment later
 
     def any(self, flag: bool) -> bool:
         self._stopping = any(self.world.allgather(flag))
@@ -145,12 +147,15 @@ class RankPool:
 
 
 @cache
-def _ranks() -> Ranks:
+def _ranks(size: int) -> Ranks:
     """One for all who enter: what is agreed in the loop holds outside it, too."""
     try:
         from mpi4py import MPI
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:  # not there, or without an MPI
         raise DeviceError(f'several ranks need mpi4py ({error}): pip install "minivit[mpi]"') from error
+    if MPI.COMM_WORLD.size != size:  # each would take itself for the only one
+        library = " ".join(MPI.Get_library_version().splitlines()[0].partition(",")[0].split())
+        raise DeviceError(f"mpiexec has started {size} ranks, but mpi4py knows of 1: it needs the mpiexec of {library}")
     return Ranks(MPI.COMM_WORLD)
 
 
