@@ -20,12 +20,12 @@ needs_mpi = pytest.mark.skipif(not MPI, reason="no mpiexec or no mpi4py here: pi
 EPOCHS, STEPS = 2, 6  # of on_ranks.py
 
 
-def start(ranks, folder, *, command=None, **options):
+def start(ranks, folder, *, mpiexec=(MPIEXEC,), command=None, **options):
     folder.mkdir(exist_ok=True)
     program = command or [sys.executable, "-u", str(PROGRAM), json.dumps({"out": str(folder)} | options)]
-    mpi = [MPIEXEC, "-n", str(ranks)] if ranks > 1 else []
-    paths = [str(PROGRAM.parent), str(PROGRAM.parents[2]), os.environ.get("PYTHONPATH", "")]
-    env = os.environ | {"PYTHONPATH": os.pathsep.join(paths[:1] + paths[2:] + paths[1:2])}
+    mpi = [*mpiexec, "-n", str(ranks)] if ranks > 1 else []
+    paths = os.environ.get("PYTHONPATH"), str(PROGRAM.parent), str(PROGRAM.parents[2])
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen([*mpi, *program], env=env, **streams)
 
