@@ -144,8 +144,10 @@ faults(); first = faults(); memory.keep_freed_memory(); faults(); print(first, f
 # ---- a run of processes, from outside --------------------------------------------------------------------------------
 
 
-def children(pid):
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+def workers_of(pid):
+    """Those of a run that have become programs of their own."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(pid) for pid in children if b"train.processes" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def is_there(pid):
@@ -175,9 +177,9 @@ def run_of_processes(tmp_path):
     ) as process:
         try:
             assert "images to train" in process.stdout.readline(), process.stderr.read()
-            while process.poll() is None and not [w for w in children(process.pid) if os.getpgid(w) == w]:
-                time.sleep(0.02)  # until a worker stands in a session of its own
-            yield process, children(process.pid), tmp_path / "checkpoint.npz"
+            while process.poll() is None and not (workers := workers_of(process.pid)):
+                time.sleep(0.02)
+            yield process, workers, tmp_path / "checkpoint.npz"
         finally:
             process.kill()
 
