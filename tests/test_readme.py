@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from planted_in_family import IN_FAMILY
 from planted_in_layers import IN_LAYERS
+from planted_in_training import IN_TRAINING
 from planted_mistakes import MISTAKES
 
 from minivit import ViT, ViTConfig, ops
@@ -230,7 +231,7 @@ def test_planted_mistakes_are_counted(monkeypatch):
     import kernel_mistakes as kernels
     import zoo_mistakes as zoo
 
-    planted = len(MISTAKES + IN_LAYERS + IN_FAMILY)
+    planted = len(MISTAKES + IN_LAYERS + IN_FAMILY + IN_TRAINING)
     named = [zoo.MISTAKES, zoo.SLOW]
     named += [getattr(of, kind) for of in (kernels, cross) for kind in ("MISTAKES", "LAUNCHED_WRONGLY", "SLOW")]
     for page in (README, PAGES["proof.md"]):

@@ -50,14 +50,12 @@ def step_that_fails(self, pool):
             os.kill(os.getpid(), 9)
         if options.get("wrong") == "interrupt" and mine:
             os.kill(os.getpid(), 2)
-    if options.get("wrong") == "forever":
-        self.optimizer.steps = 0  # it never comes to an end
     return step(self, pool)
 
 
 Trainer.step = step_that_fails
 settings = {"workers": options.get("workers"), "parallel": options.get("parallel")}
-fit(trainer, *test, **settings, checkpoint=out / "checkpoint.npz" if not options.get("no_file") else None)
+fit(trainer, *test, **settings, checkpoint=out / f"checkpoint{RANK or ''}.npz")
 losses = [[record["train_loss"], record["test_loss"]] for record in trainer.history]
 arrays = trainer.model.numpy_arrays() | {"mean": trainer.optimizer.mean, "losses": np.array(losses)}
 np.savez(out / f"rank{RANK}.npz", **arrays)
