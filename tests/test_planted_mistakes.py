@@ -2,7 +2,7 @@
 
 Most of them train all the same: the loss goes down, and the model is a little worse than it should be. Each is one
 textual replacement in a copy of the package, on which the test that should notice is then run. They are listed in
-planted_mistakes.py, planted_in_layers.py, planted_in_family.py and planted_in_devices.py.
+planted_mistakes.py, and of layers, devices, training and the family in files beside it.
 """
 
 import os
@@ -13,17 +13,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from planted_in_devices import IN_DEVICES
-from planted_in_family import IN_FAMILY
-from planted_in_layers import IN_LAYERS
-from planted_mistakes import MISTAKES, TIMM
+from planted import PLANTED
+from planted_mistakes import TIMM
 
 import minivit
 from minivit.devices.launch import KERNELS
 
 TESTS = Path(__file__).parent
 PACKAGE = Path(minivit.__file__).parent
-PLANTED = MISTAKES + IN_LAYERS + IN_FAMILY + IN_DEVICES
 
 # pytest loads this before any test: what is tested must be the copy.
 GUARD = """

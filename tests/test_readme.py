@@ -12,10 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from planted_in_devices import IN_DEVICES
-from planted_in_family import IN_FAMILY
-from planted_in_layers import IN_LAYERS
-from planted_mistakes import MISTAKES
+from planted import PLANTED
 
 from minivit import ViT, ViTConfig, ops
 from minivit.__main__ import main
@@ -233,7 +230,7 @@ def test_planted_mistakes_are_counted(monkeypatch):
     import kernel_mistakes as kernels
     import zoo_mistakes as zoo
 
-    planted = len(MISTAKES + IN_LAYERS + IN_FAMILY + IN_DEVICES)
+    planted = len(PLANTED)
     named = [zoo.MISTAKES, zoo.SLOW]
     named += [getattr(of, kind) for of in (kernels, cross) for kind in ("MISTAKES", "LAUNCHED_WRONGLY", "SLOW")]
     for page in (README, PAGES["proof.md"]):
