@@ -10,7 +10,6 @@ from .shards import Pool, ShardGradient
 
 PARALLEL = ("threads", "processes")
 WORTH = 200  # steps: fewer are over before processes have made up for their start, a quarter of a second
-LARGE = 2_000_000  # parameters: from about here on a step is mostly large products, and threads are as fast
 
 
 @contextmanager
@@ -26,8 +25,8 @@ def shard_pools(
     "processes"  are faster by a tenth to a third where a step is many small operations, as in minivit's own presets.
                  Each costs about 30 MB, the parameters and their gradient, and a quarter of a second in the beginning;
     None         processes where they are likely to win: on a CPU where two or more share a batch, for 200 steps or
-                 more, with fewer than two million parameters, unless there is a teacher, who may know what no other
-                 process can; and threads where the model cannot be sent, or no process can start.
+                 more, unless there is a teacher, who may know what no other process can; and threads where the model
+                 cannot be sent, or no process can start.
 
     On a CPU, malloc keeps what is freed from now on (devices/memory.py), in this process, too.
     Raises ValueError for another name, or where processes are asked for and cannot be had.
@@ -44,8 +43,7 @@ def shard_pools(
         raise ValueError("parallel is 'processes', which need device='cpu', and Linux or macOS: use 'threads'")
     if device.name == "cpu":
         keep_freed_memory()
-    likely = parallel is None and possible and count > 1 and steps >= WORTH
-    likely = likely and task.params.buffer.size < LARGE and task.teacher is None
+    likely = parallel is None and possible and count > 1 and steps >= WORTH and task.teacher is None
     if asked or likely:
         try:
             pool = ProcessPool(task, count)
