@@ -17,7 +17,7 @@ from sides import proportional_memory, serve
 from minivit import Trainer, ViT, evaluate
 from minivit.devices.memory import keep_freed_memory
 from minivit.devices.workers import cores, worker_pool
-from minivit.train.processes import process_pool
+from minivit.train.processes import ProcessPool
 
 RIVALS = ("torch", "threads", "processes", "products", "compiled")
 
@@ -54,7 +54,7 @@ def minivit_work(model: ViT, case: Case, parallel: str, stack: contextlib.ExitSt
     trainer = Trainer(model, images, labels, case.recipe)
     workers = min(case.workers or cores(), -(-case.batch // case.shard))
     if parallel == "processes":
-        pool = stack.enter_context(process_pool(trainer.task, workers))
+        pool = stack.enter_context(stack.enter_context(contextlib.closing(ProcessPool(trainer.task, workers))).open())
     else:
         pool = stack.enter_context(worker_pool(workers))
     if case.work == "step":

@@ -34,10 +34,12 @@ def serve(work: Callable[[], object], **facts: object) -> None:
 class Side:
     """A script with its arguments, running. `facts` are what it served; `peak` the most memory that it had in a turn,
     `idle` what it has between turns: bytes, a page that several processes share counted in parts (PSS), of all its
-    processes together."""
+    processes together. prefix: of its command, such as mpiexec's."""
 
-    def __init__(self, script: str, *arguments: str, environment: dict[str, str] | None = None) -> None:
-        command = [sys.executable, str(Path(__file__).with_name(script)), *arguments]
+    def __init__(
+        self, script: str, *arguments: str, environment: dict[str, str] | None = None, prefix: tuple[str, ...] = ()
+    ) -> None:
+        command = [*prefix, sys.executable, str(Path(__file__).with_name(script)), *arguments]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | (environment or {})
         )

@@ -8,7 +8,7 @@ import contextlib
 import ctypes
 
 TRIM_THRESHOLD, MMAP_THRESHOLD, ARENA_MAX = -1, -3, -8  # the names of mallopt's settings in malloc.h
-NEVER = 2**31 - 1
+NEVER = -1
 LARGEST = 2**25  # bytes: glibc takes larger arrays from the system, whatever it is told
 
 

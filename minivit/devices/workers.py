@@ -5,7 +5,7 @@ with one BLAS thread (Apple's Accelerate cannot be told so). Shards are fixed, s
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import cache
 from threading import Lock
 
@@ -31,7 +31,7 @@ def worker_pool(workers: int | None = None) -> Iterator[ThreadPoolExecutor]:
             yield pool
         return
     try:
-        with one_blas_thread(), ThreadPoolExecutor(workers or cores()) as pool:
+        with _libraries().limit(limits=1, user_api="blas"), ThreadPoolExecutor(workers or cores()) as pool:
             yield pool
     finally:
         _POOL_IS_OPEN.release()
@@ -51,11 +51,6 @@ def in_shards(
         return np.concatenate([function(shard) for shard in shards])
     with worker_pool(workers) as pool:
         return np.concatenate(list(pool.map(function, shards)))
-
-
-def one_blas_thread() -> AbstractContextManager:
-    """Within, every BLAS call of this process uses one thread."""
-    return _libraries().limit(limits=1, user_api="blas")
 
 
 def cores() -> int:

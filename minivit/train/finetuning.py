@@ -38,6 +38,7 @@ def finetune(
     teacher: Teacher | None = None,
     seed: int = 0,
     workers: int | None = None,
+    parallel: str | None = None,
     checkpoint: str | os.PathLike | None = None,
     progress: bool = True,
 ) -> tuple[ViT, list[dict[str, float]]]:
@@ -51,7 +52,8 @@ def finetune(
                      freeze="backbone". To change one: dataclasses.replace(minivit.train.PROBE, epochs=5)
     position_resize  a rule of ops/resize.py instead of the model's
     teacher          for a recipe with distillation: see distillation.py
-    seed, workers, checkpoint, progress   as for Trainer and fit; a frozen backbone needs no checkpoint
+    seed, workers, parallel, checkpoint, progress   as for Trainer and fit; a frozen backbone needs no checkpoint, and
+                     its head is trained in threads, by each rank for itself
 
     Raises ValueError or TypeError for what does not fit together; the errors of Trainer and fit.
     """
@@ -74,7 +76,7 @@ def finetune(
         shard_size=max(1, min(FINETUNE.shard_size, SHARD_TOKENS // model.config.tokens)),
     )
     trainer = Trainer(model, *train, recipe, seed, teacher=teacher)
-    return model, fit(trainer, *test, workers=workers, checkpoint=checkpoint, progress=progress)
+    return model, fit(trainer, *test, workers=workers, parallel=parallel, checkpoint=checkpoint, progress=progress)
 
 
 def for_task(

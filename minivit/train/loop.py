@@ -36,21 +36,27 @@ def fit(
     and on what they do to this process's memory. Started by mpiexec, a run goes over several machines: see ranks.py.
     The result is the same for all of them, to the bit.
     """
-    check_dataset(trainer.model, test_images, test_labels)
-    with job(trainer.model.device) as ranks, deferred_interrupt() as interrupted:
-        ranks.check_same("images or labels", [trainer.images, trainer.labels])
+
+    def numbers() -> list[np.ndarray]:
+        return [trainer.params.buffer, *trainer.model.buffers.values()]
+
+    with job(trainer.model.device.name) as ranks, deferred_interrupt() as interrupted:
+        check_dataset(trainer.model, test_images, test_labels)
+        workers = ranks.workers if workers is None else workers
+        settings = trainer.config, trainer.seed, trainer.step_count, len(trainer.history), workers
+        labels = [] if trainer.labels is None else [trainer.labels]
+        ranks.check_same(images=[trainer.images], labels=labels, settings=settings, numbers=numbers())
         checkpoint = checkpoint if ranks.first else None
         show = Progress(trainer.steps, trainer.step_count, None if progress and ranks.first else io.StringIO())
-        workers, left = workers or ranks.workers, trainer.steps - trainer.step_count
 
         def stop_if_interrupted() -> None:
             if ranks.any(interrupted()):
                 show.line(f"stopped after step {trainer.step_count} of {trainer.steps}")
-                _save(trainer, checkpoint, show)
+                ranks.once(lambda: _save(trainer, checkpoint, show))  # nobody leaves before that
                 raise KeyboardInterrupt
 
         try:
-            with shard_pools(trainer.task, left, workers, parallel) as open_pool:
+            with shard_pools(trainer.task, trainer.steps - trainer.step_count, workers, parallel) as open_pool:
                 for epoch in range(len(trainer.history) + 1, trainer.config.epochs + 1):
                     started, images = time.perf_counter(), 0
                     with open_pool() as pool:
@@ -62,7 +68,7 @@ def fit(
                             show.moving(trainer.step_count, epoch, trainer.config.epochs, loss, rate)
                             stop_if_interrupted()
                     seconds = time.perf_counter() - started
-                    ranks.check_same("parameters", trainer.model.numpy_arrays().values())
+                    ranks.check_same(numbers=numbers())
                     measured = ranks.once(lambda: measure(trainer.model, test_images, test_labels, workers))
                     trainer.end_epoch(**measured, seconds=seconds, images_per_second=images / seconds)
                     show.epoch(trainer.history[-1], trainer.config.epochs)

@@ -19,7 +19,8 @@ from .config import TrainConfig
 from .distillation import Teacher
 from .evaluation import evaluate
 from .loop import fit
-from .ranks import is_first
+from .processes import WorkerError
+from .ranks import job
 from .recipes import PRESETS as PRESETS
 from .recipes import recipe
 from .trainer import Trainer
@@ -61,7 +62,7 @@ def train_mnist(
     data      "digits", the 10,000 that ship (8,000 to train, 2,000 to test); "full", all 70,000; "fashion"
     seed      of the parameters, the order and the augmentation, 0 if not given
     epochs    instead of the preset's
-    workers   how many share a batch, one a core if not given; the result does not depend on it
+    workers   how many share a batch, one a core if not given (one, of several ranks); the result is the same for any
     parallel  "threads" or "processes", what is likely to be faster if not given (see pools.py)
     out       a folder for model.npz, history.json, checkpoint.npz (after every epoch) and pictures
     resume    a checkpoint to go on from, which knows its preset, data, seed and epochs
@@ -75,39 +76,33 @@ def train_mnist(
     OSError where `out` cannot be written or holds another run (before the training, not after it), FloatingPointError
     where the loss stops being a number.
     """
-    if resume:
-        options = {"preset": preset, "architecture": architecture, "data": data, "seed": seed, "epochs": epochs}
-        options["distillation"] = distillation
-        trainer, digits = _resumed(resume, options, download, device, teacher)
-    else:
-        if distillation is not None and teacher is None:
-            raise ValueError(f"distillation is {distillation!r}, which needs a teacher")
-        data, architecture = data or "digits", architecture or "vit"
-        config, how = recipe(architecture, preset, data)
-        if epochs is not None:
-            how = dataclasses.replace(how, epochs=epochs)
-        if teacher is not None:
-            config, how = _distilled(config, how, distillation or "hard", architecture)
-        trainer, digits = _started(config, how, data, seed or 0, download, device, teacher)
-    if not is_first():  # of several ranks (ranks.py), the first one writes and prints
-        out, progress = None, False
-    checkpoint = Path(out) / "checkpoint.npz" if out else resume
-    if out:
-        _refuse_to_overwrite(checkpoint, resume)
-        save_checkpoint(trainer, checkpoint)  # now, so that a folder that cannot be written costs no training
-    if progress:
-        print(f"{trainer.model}, {len(digits.train_images):,} images to train, {len(digits.test_images):,} to test")
-    test = digits.test_images, digits.test_labels
-    try:
-        fit(trainer, *test, workers=workers, parallel=parallel, checkpoint=checkpoint, progress=progress)
-    except KeyboardInterrupt:
-        if progress and checkpoint:
-            again = " --teacher MODEL" if trainer.teacher else ""
-            print(f"to go on: python -m minivit train --resume {shlex.quote(str(checkpoint))}{again}")
-        raise
-    _, accuracy, probabilities = evaluate(trainer.model, *test, workers)
-    files = _write(Path(out), trainer, digits, probabilities) if out else []
-    return TrainResult(trainer.model, trainer.history, accuracy, probabilities, files)
+    options = {"preset": preset, "architecture": architecture, "data": data, "seed": seed, "epochs": epochs}
+    options["distillation"] = distillation
+    with job(device) as ranks:  # of several ranks (ranks.py), the first one writes and prints
+        if resume:
+            trainer, digits = _resumed(resume, options, download, device, teacher)
+        else:
+            trainer, digits = _started(**options, download=download, device=device, teacher=teacher)
+        if not ranks.first:
+            out, progress = None, False
+        checkpoint = Path(out) / "checkpoint.npz" if out else resume
+        if out:
+            _refuse_to_overwrite(checkpoint, resume)
+            save_checkpoint(trainer, checkpoint)  # now, so that a folder that cannot be written costs no training
+        if progress:
+            train, test = len(digits.train_images), len(digits.test_images)
+            print(f"{trainer.model}, {train:,} images to train, {test:,} to test", flush=True)
+        test = digits.test_images, digits.test_labels
+        try:
+            fit(trainer, *test, workers=workers, parallel=parallel, checkpoint=checkpoint, progress=progress)
+        except (KeyboardInterrupt, WorkerError):
+            if progress and checkpoint:
+                again = " --teacher MODEL" if trainer.teacher else ""
+                print(f"to go on: python -m minivit train --resume {shlex.quote(str(checkpoint))}{again}", flush=True)
+            raise
+        _, accuracy, probabilities = ranks.once(lambda: evaluate(trainer.model, *test, workers))
+        files = _write(Path(out), trainer, digits, probabilities) if out else []
+        return TrainResult(trainer.model, trainer.history, accuracy, probabilities, files)
 
 
 def _distilled(config: Any, recipe: TrainConfig, distillation: str, architecture: str) -> tuple[Any, TrainConfig]:
@@ -117,17 +112,27 @@ def _distilled(config: Any, recipe: TrainConfig, distillation: str, architecture
 
 
 def _started(
-    config: Any,
-    recipe: TrainConfig,
-    data: str,
-    seed: int,
+    preset: str | None,
+    architecture: str | None,
+    data: str | None,
+    seed: int | None,
+    epochs: int | None,
+    distillation: str | None,
     download: bool,
     device: str,
     teacher: Teacher | None,
 ) -> tuple[Trainer, Dataset]:
+    if distillation is not None and teacher is None:
+        raise ValueError(f"distillation is {distillation!r}, which needs a teacher")
+    architecture, data, seed = architecture or "vit", data or "digits", seed or 0
+    config, how = recipe(architecture, preset, data)
+    if epochs is not None:
+        how = dataclasses.replace(how, epochs=epochs)
+    if teacher is not None:
+        config, how = _distilled(config, how, distillation or "hard", architecture)
     digits = load_mnist(data, download=download)
     model = family.kind_of(config)(config, seed=seed, init="fan_in", device=device)
-    return Trainer(model, digits.train_images, digits.train_labels, recipe, seed, data, teacher), digits
+    return Trainer(model, digits.train_images, digits.train_labels, how, seed, data, teacher), digits
 
 
 def _resumed(

@@ -1,11 +1,11 @@
 """Threads or processes: which of them take a run's shards. The result is the same, to the bit."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager
 
 from ..devices.memory import keep_freed_memory
 from ..devices.workers import cores, worker_pool
-from .processes import AVAILABLE, process_pool
+from .processes import AVAILABLE, ProcessPool, WorkerError
 from .shards import Pool, ShardGradient
 
 PARALLEL = ("threads", "processes")
@@ -24,8 +24,9 @@ def shard_pools(
     "threads"    of this process, which start at once and share all memory, but wait for each other in Python;
     "processes"  are faster by a tenth to a third where a step is many small operations, as in minivit's own presets.
                  Each costs about 30 MB, the parameters and their gradient, and a quarter of a second in the beginning;
-    None         processes where they are likely to win: on a CPU with a worker a shard or more, for 200 steps or more,
-                 and unless there is a teacher, who may know what no other process can.
+    None         processes where they are likely to win: on a CPU where two or more share a batch, for 200 steps or
+                 more, unless there is a teacher, who may know what no other process can; and threads where the model
+                 cannot be sent, or no process can start.
 
     On a CPU, malloc keeps what is freed from now on (devices/memory.py), in this process, too.
     Raises ValueError for another name, or where processes are asked for and cannot be had.
@@ -36,15 +37,21 @@ def shard_pools(
         raise ValueError(f"workers is {workers}, expected at least 1")
     device, config = task.model.device, task.config
     shards = 1 if device.whole_batches else -(-config.batch_size // config.shard_size)
-    count = min(workers or cores(), shards)
-    if parallel == "processes" and not (AVAILABLE and device.name == "cpu"):
+    count, asked = min(workers or cores(), shards), parallel == "processes"
+    possible = AVAILABLE and device.name == "cpu"
+    if asked and not possible:
         raise ValueError("parallel is 'processes', which need device='cpu', and Linux or macOS: use 'threads'")
-    if parallel is None and AVAILABLE and device.name == "cpu" and task.teacher is None:
-        parallel = "processes" if count > 1 and steps >= WORTH else None
     if device.name == "cpu":
         keep_freed_memory()
-    if parallel == "processes":
-        with process_pool(task, count) as pool:
-            yield lambda: nullcontext(pool)
-    else:
-        yield lambda: worker_pool(count)
+    likely = parallel is None and possible and count > 1 and steps >= WORTH and task.teacher is None
+    if asked or likely:
+        try:
+            pool = ProcessPool(task, count)
+        except (ValueError, WorkerError):
+            if asked:
+                raise
+        else:
+            with closing(pool):
+                yield pool.open
+            return
+    yield lambda: worker_pool(count)

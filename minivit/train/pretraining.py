@@ -17,7 +17,8 @@ from .checkpoint import read_checkpoint, save_checkpoint
 from .checkpoint import resume as resume_training
 from .config import TrainConfig
 from .loop import fit
-from .ranks import is_first
+from .processes import WorkerError
+from .ranks import job
 from .trainer import Trainer
 
 # 49 patches of 4 x 4, of which the encoder sees 12.
@@ -68,30 +69,32 @@ def pretrain_mae(
 
     What comes next: `finetune(result.model.vit(classes=10), images, labels, …)`. The errors are train_mnist's.
     """
-    if resume:
-        options = {"data": data, "seed": seed, "epochs": epochs, "mask_ratio": mask_ratio}
-        trainer, digits = _resumed(resume, options, download, device)
-    else:
-        digits = load_mnist(data or "digits", download=download)
-        trainer = _started(digits, data or "digits", seed or 0, epochs, mask_ratio, device)
-    if not is_first():  # of several ranks (ranks.py), the first one writes and prints
-        out, progress = None, False
-    checkpoint = Path(out) / "checkpoint.npz" if out else resume
-    if out:
-        if checkpoint.exists() and not (resume and checkpoint.samefile(resume)):
-            raise FileExistsError(f"{checkpoint} is an earlier run's: resume it, or choose another folder")
-        save_checkpoint(trainer, checkpoint)  # now, so that a folder that cannot be written costs no training
-    if progress:
-        print(f"{trainer.model}, {len(digits.train_images):,} images to train, {len(digits.test_images):,} to test")
-    try:
-        options = {"workers": workers, "parallel": parallel, "checkpoint": checkpoint, "progress": progress}
-        fit(trainer, digits.test_images, None, **options)
-    except KeyboardInterrupt:
-        if progress and checkpoint:
-            print(f"to go on: python -m minivit train --pretrain mae --resume {shlex.quote(str(checkpoint))}")
-        raise
-    files = _write(Path(out), trainer, digits) if out else []
-    return PretrainResult(trainer.model, trainer.history, trainer.history[-1]["test_loss"], files)
+    with job(device) as ranks:  # of several ranks (ranks.py), the first one writes and prints
+        if resume:
+            options = {"data": data, "seed": seed, "epochs": epochs, "mask_ratio": mask_ratio}
+            trainer, digits = _resumed(resume, options, download, device)
+        else:
+            digits = load_mnist(data or "digits", download=download)
+            trainer = _started(digits, data or "digits", seed or 0, epochs, mask_ratio, device)
+        if not ranks.first:
+            out, progress = None, False
+        checkpoint = Path(out) / "checkpoint.npz" if out else resume
+        if out:
+            if checkpoint.exists() and not (resume and checkpoint.samefile(resume)):
+                raise FileExistsError(f"{checkpoint} is an earlier run's: resume it, or choose another folder")
+            save_checkpoint(trainer, checkpoint)  # now, so that a folder that cannot be written costs no training
+        if progress:
+            train, test = len(digits.train_images), len(digits.test_images)
+            print(f"{trainer.model}, {train:,} images to train, {test:,} to test", flush=True)
+        how = {"workers": workers, "parallel": parallel, "checkpoint": checkpoint, "progress": progress}
+        try:
+            fit(trainer, digits.test_images, None, **how)
+        except (KeyboardInterrupt, WorkerError):
+            if progress and checkpoint:
+                print(f"to go on: python -m minivit train --pretrain mae --resume {shlex.quote(str(checkpoint))}")
+            raise
+        files = _write(Path(out), trainer, digits) if out else []
+        return PretrainResult(trainer.model, trainer.history, trainer.history[-1]["test_loss"], files)
 
 
 def _started(

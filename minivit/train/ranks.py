@@ -9,25 +9,21 @@ happen once (evaluate, print, write) is rank 0's.
 
 import os
 import sys
+import traceback
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from itertools import islice
-from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from ..devices.device import Device
+from ..devices import DeviceError
 from .shards import Gradient, Pool, Shard, ShardGradient
 
 T = TypeVar("T")
-RANK = ("PMI_RANK", "OMPI_COMM_WORLD_RANK")  # of MPICH and Intel's, and of Open MPI
-SIZE = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
-
-
-def is_first() -> bool:
-    """Is this process rank 0, or alone? MPI need not run yet: whoever starts a job tells each process its number."""
-    return _number(RANK, 0) == 0
+SIZE = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")  # what MPICH's (and Intel's) and Open MPI's mpiexec tell a process
+MISTAKES = (ValueError, OSError, FloatingPointError, DeviceError)  # whose message says all
 
 
 class Job(Protocol):
@@ -46,25 +42,25 @@ class Job(Protocol):
     def once(self, function: Callable[[], T]) -> T:
         """What the first one's function gives, to all."""
 
-    def check_same(self, what: str, numbers: Iterable[np.ndarray]) -> None:
-        """Raise RuntimeError where one of them has other numbers than the first."""
+    def check_same(self, **things: tuple | Iterable[np.ndarray]) -> None:
+        """Raise ValueError, with the name, where one of them has other arrays, or another tuple of settings."""
 
     def pool(self, pool: Pool, workers: int | None) -> Pool:
         """Each one's own pool, of so many workers -> the one of all."""
 
 
-def job(device: Device) -> Job:
-    """The MPI job that this process is part of, or the process alone. Raises ImportError where mpi4py is missing, and
-    ValueError for a GPU."""
-    if _number(SIZE, 1) == 1:
+def job(device: str = "cpu") -> Job:
+    """The MPI job that this process is part of, or the process alone.
+
+    Enter it early: what fails before that on one rank alone is not heard by the others, who wait for it for ever.
+    Raises DeviceError where mpi4py is missing, ValueError for another device: a GPU takes a batch whole.
+    """
+    size = next((int(os.environ[name]) for name in SIZE if name in os.environ), 1)
+    if size == 1:
         return Alone()
-    if device.name == "cuda":
-        raise ValueError("several ranks need device='cpu' or 'emulator': a GPU takes a batch whole")
-    try:
-        from mpi4py import MPI
-    except ImportError as error:
-        raise ImportError(f'several ranks need mpi4py ({error}): pip install "minivit[mpi]"') from error
-    return Ranks(MPI.COMM_WORLD)
+    if device != "cpu":
+        raise ValueError(f"several ranks need device='cpu', not {device!r}")
+    return _ranks(size)
 
 
 class Alone:
@@ -84,7 +80,7 @@ class Alone:
     def once(self, function: Callable[[], T]) -> T:
         return function()
 
-    def check_same(self, what: str, numbers: Iterable[np.ndarray]) -> None: ...
+    def check_same(self, **things: tuple | Iterable[np.ndarray]) -> None: ...
 
     def pool(self, pool: Pool, workers: int | None) -> Pool:
         return pool
@@ -102,12 +98,14 @@ class Ranks:
     def __enter__(self) -> "Ranks":
         return self
 
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if error is not None and not self._stopping:
+            form = traceback.format_exception_only if isinstance(error, MISTAKES) else traceback.format_exception
             sys.stdout.flush()
-            print(f"minivit: rank {self.world.rank} of {self.world.size}: {kind.__name__}: {error}", file=sys.stderr)
+            print(f"minivit: rank {self.world.rank} of {self.world.size} ends the job:", *form(error), file=sys.stderr)
             sys.stderr.flush()
             self.world.Abort(1)
+            os._exit(1)  # MPICH comes back from it, and is ended a moment later
 
     def any(self, flag: bool) -> bool:
         self._stopping = any(self.world.allgather(flag))
@@ -116,10 +114,11 @@ class Ranks:
     def once(self, function: Callable[[], T]) -> T:
         return self.world.bcast(function() if self.first else None)
 
-    def check_same(self, what: str, numbers: Iterable[np.ndarray]) -> None:
-        digests = self.world.allgather([zlib.crc32(np.ascontiguousarray(array)) for array in numbers])
-        if others := [str(rank) for rank, digest in enumerate(digests) if digest != digests[0]]:
-            raise RuntimeError(f"rank {', '.join(others)} has other {what} than rank 0")
+    def check_same(self, **things: tuple | Iterable[np.ndarray]) -> None:
+        digests = self.world.allgather({name: _digest(thing) for name, thing in things.items()})
+        for rank, digest in enumerate(digests):
+            if others := [name for name in things if digest[name] != digests[0][name]]:
+                raise ValueError(f"rank {rank} has other {' and '.join(others)} than rank 0: all must start alike")
 
     def pool(self, pool: Pool, workers: int | None) -> Pool:
         return RankPool(self.world, pool, workers or 1)
@@ -133,22 +132,34 @@ class RankPool:
 
     def map(self, task: ShardGradient, shards: Iterable[Shard]) -> Iterator[Gradient]:
         """As shards.Pool says, on every rank: all must call it with the same shards."""
-        shards, params = iter(shards), task.params.buffer
-        start = self._world.rank * self._width
-        while group := list(islice(shards, self._world.size * self._width)):
-            mine = np.zeros((self._width, len(params)), params.dtype)
-            told = []  # all that is no gradient
-            for row, (loss, grads, buffers) in zip(
-                mine, self._pool.map(task, group[start : start + self._width]), strict=False
-            ):
+        world, params, shards = self._world, task.params.buffer, iter(shards)
+        while group := list(islice(shards, world.size * self._width)):
+            parts = [group[rank * self._width :][: self._width] for rank in range(world.size)]  # the last may be empty
+            mine, told = np.empty((len(parts[world.rank]), len(params)), params.dtype), []
+            for row, (loss, grads, buffers) in zip(mine, self._pool.map(task, parts[world.rank]), strict=True):
                 row[:] = grads
                 told.append((loss, buffers))
-            everyones = np.empty((self._world.size * self._width, len(params)), params.dtype)
-            self._world.Allgather(mine, everyones)
-            losses_and_buffers = [pair for of_one in self._world.allgather(told) for pair in of_one]
-            for (loss, buffers), grads in zip(losses_and_buffers, everyones, strict=False):
+            everyones = np.empty((len(group), len(params)), params.dtype)
+            world.Allgatherv(mine, (everyones, [len(part) * len(params) for part in parts]))
+            all_told = [pair for of_one in world.allgather(told) for pair in of_one]
+            for (loss, buffers), grads in zip(all_told, everyones, strict=True):
                 yield Gradient(loss, grads, buffers)
 
 
-def _number(names: tuple[str, ...], otherwise: int) -> int:
-    return next((int(os.environ[name]) for name in names if name in os.environ), otherwise)
+@cache
+def _ranks(size: int) -> Ranks:
+    """One for all who enter: what is agreed in the loop holds outside it, too."""
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:  # not there, or without an MPI
+        raise DeviceError(f'several ranks need mpi4py ({error}): pip install "minivit[mpi]"') from error
+    if MPI.COMM_WORLD.size != size:  # each would take itself for the only one
+        library = " ".join(MPI.Get_library_version().splitlines()[0].partition(",")[0].split())
+        raise DeviceError(f"mpiexec has started {size} ranks, but mpi4py knows of 1: it needs the mpiexec of {library}")
+    return Ranks(MPI.COMM_WORLD)
+
+
+def _digest(things: tuple | Iterable[np.ndarray]) -> list[int]:
+    if isinstance(things, tuple):
+        return [zlib.crc32(repr(things).encode())]
+    return [zlib.crc32(np.ascontiguousarray(array)) for array in things]

@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
+from centred import CONFIG, MEAN, Centred, describe, running_mean_backward, running_mean_forward
 
 from minivit import TrainConfig, Trainer, ViT, ViTConfig, fit, ops
 from minivit.devices.workers import worker_pool
-from minivit.layers import Chain, Op, Parameter
 from minivit.layers.parts import dense
-from minivit.model import Classifier
 from minivit.model.model import Model
 from minivit.model.parameters import start
 from minivit.train import resume, save_checkpoint
@@ -15,44 +14,13 @@ from minivit.train.evaluation import evaluate
 from minivit.train.finetuning import for_task
 from minivit.train.shards import batch_gradient
 
-CONFIG = ViTConfig(
-    image_size=28, patch_size=14, channels=1, classes=10, width=6, depth=1, heads=2, image_mean=0.13, image_std=0.31
-)
 RECIPE = TrainConfig(epochs=2, batch_size=40, shard_size=16, learning_rate=0.01)  # the third shard has 8 images
-MEAN, MOMENTUM = "centre.mean", 0.25
-
-
-def running_mean_forward(x, mean, momentum, rng=None):
-    """y = x − μ: in training the mean of these tokens, and the new running mean is cached; in evaluation that mean."""
-    if rng is None:
-        return x - mean, None
-    own = x.mean(axis=(0, 1))
-    return x - own, (1 - momentum) * mean + momentum * own
-
-
-def running_mean_backward(dy, cache):
-    """dx, and in the mean's place its new value, where the forward was one of training."""
-    return (dy, None) if cache is None else (dy - dy.mean(axis=(0, 1)), cache)
 
 
 @pytest.fixture(autouse=True)
 def operation(monkeypatch):
     monkeypatch.setattr(ops, "running_mean_forward", running_mean_forward, raising=False)
     monkeypatch.setattr(ops, "running_mean_backward", running_mean_backward, raising=False)
-
-
-def describe(config):
-    mean = Parameter(MEAN, (config.width,), buffer=True, mean=0.5)
-    tokens = Chain(Op("patchify", patch_size=config.patch_size), dense("embed", 196, config.width))
-    features = Chain(Op("running_mean", mean, momentum=MOMENTUM, noise=True), Op("gelu"), Op("pool", kind="gap"))
-    return Chain(tokens, features, dense("head", config.width, config.classes))
-
-
-class Centred(Classifier):
-    """A classifier with a buffer."""
-
-    Config = ViTConfig
-    describe = staticmethod(describe)
 
 
 class CentredViT(ViT):
