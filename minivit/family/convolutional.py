@@ -17,7 +17,7 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class ConvolutionalConfig:
-    """The sizes of a convolutional model. ResNetConfig and BiTConfig explain them, and say how a photograph comes in."""
+    """The sizes of a convolutional model. ResNetConfig and BiTConfig explain them, and how a photograph comes in."""
 
     image_size: int | Pair = 224
     channels: int = 3

@@ -48,10 +48,15 @@ def export_timm(model: Model, path: str | os.PathLike) -> None:
 def write_exported(path: str | os.PathLike, layout: Layout, model: Any) -> None:
     """The tensors that a layout makes of a model's numbers, and its configuration. Raises ValueError for a path of
     another ending."""
-    if Path(path).suffix != ".safetensors":
-        raise ValueError(f"{path} is to be a .safetensors file: give it that ending")
+    check_ending(path, ".safetensors")
     arrays = unfill(layout, model.numpy_arrays())
     write_safetensors(path, arrays, {"format": "pt", EXPORTED: json.dumps(model.config.to_dict())})
+
+
+def check_ending(path: str | os.PathLike, ending: str) -> None:
+    """Raise ValueError for a path of another ending."""
+    if Path(path).suffix != ending:
+        raise ValueError(f"{path} is to be a {ending} file: give it that ending")
 
 
 def read_exported(beside: Any) -> dict[str, Any] | None:
