@@ -281,7 +281,7 @@ def head(config: MobileViTConfig) -> list[Layer]:
 
 
 class MobileViT(Classifier[MobileViTConfig]):
-    """A MobileViT: `logits = model(images)`. Its arguments are a ViT's."""
+    """A MobileViT: `logits = model(images)`, convolutions with transformers between them. Its arguments are a ViT's."""
 
     Config = MobileViTConfig
     describe = staticmethod(mobilevit)

@@ -9,7 +9,7 @@ import numpy as np
 from ..files import read_npz, write_npz
 from ..layers import Arrays, Chain, Layer
 from .checks import Description
-from .parameters import declared
+from .parameters import declared_shapes
 
 CONFIG = "minivit.config"  # entries that are no parameter start with "minivit."
 MODEL = "minivit.model"  # the name of the class; files from before there were several have none, and are ViTs
@@ -82,7 +82,7 @@ def _check(what: str | os.PathLike, kind: Kind, config: Description, params: Arr
 def check_arrays(what: str | os.PathLike, layers: Layer, params: Arrays) -> None:
     """Raise ValueError, which begins with `what`, unless `params` are the parameters and buffers of these layers: their
     names, their shapes, one dtype."""
-    shapes = {name: parameter.shape for name, parameter in declared(layers).items()}
+    shapes = declared_shapes(layers)
     if missing := sorted(shapes.keys() - params.keys()):
         raise ValueError(f"{what} lacks {len(missing)} parameters of its configuration: {', '.join(missing[:5])}")
     if extra := sorted(params.keys() - shapes.keys()):

@@ -29,6 +29,11 @@ def declared(layers: Layer) -> dict[str, Parameter]:
     return {parameter.name: parameter for parameter in layers.parameters if parameter.buffer or not parameter.fixed}
 
 
+def declared_shapes(layers: Layer) -> dict[str, tuple[int, ...]]:
+    """The shape of each."""
+    return {name: parameter.shape for name, parameter in declared(layers).items()}
+
+
 def start(layers: Layer, seed: int = 0, dtype: type = np.float32, init: str = "timm") -> Arrays:
     """How the numbers start, as each parameter says of itself: small random weights, so that every token is different,
     biases 0, and norms that do nothing yet.

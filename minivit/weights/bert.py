@@ -4,7 +4,6 @@ masked words, with both heads of its pre-training.
 What the tensors do not tell (heads, ε, dropout) stands in config.json beside them; else it is the published models'.
 """
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,17 +13,15 @@ import numpy as np
 
 from ..family.bert import SIZES, BERTConfig, bert
 from ..family.bert_face import BERT
-from ..layers import Parameter
-from ..model.parameters import declared
-from .layout import Layout, check_layout, count_blocks, fill, mlp_options, same, shape_of, third, transposed
-from .load import find_weights, read_weights
-from .safetensors import read_safetensors, write_safetensors
+from ..model.parameters import declared_shapes
+from .exporting import read_exported, write_exported
+from .layout import Layout, check_layout, count_blocks, fill, mlp_options, same, shape_of, torch_pieces
+from .opened import check_options, naming, open_weights
 from .tensor import Tensor
-from .told import GELUS, read_json
+from .told import GELUS, check_told, read_json
 from .torch_names import renamer
-from .unlay import unlay
 
-EXPORTED = "minivit.config"  # the entry of a file's metadata that holds the configuration
+SOURCES = ("Hugging Face",)
 HEADS = {(size["width"], size["depth"]): size["heads"] for size in SIZES.values()}
 WORDS = "embeddings.word_embeddings.weight"
 EMBEDDINGS = {
@@ -60,12 +57,12 @@ TOLD = {
 }
 
 
-def is_bert(names: Mapping[str, object]) -> bool:
-    """Whether these are a BERT's names."""
-    return any(name in names for name in (WORDS, f"bert.{WORDS}"))
+def recognise(tensors: Mapping[str, Tensor]) -> str | None:
+    """The source whose names these are, None for another model's."""
+    return "Hugging Face" if WORDS in tensors or f"bert.{WORDS}" in tensors else None
 
 
-def load_bert(path: str | os.PathLike, *, dtype: type = np.float32, device: str = "cpu", **config: Any) -> BERT:
+def load(path: str | os.PathLike, *, dtype: type = np.float32, device: str = "cpu", **config: Any) -> BERT:
     """A BERT with the weights of a .safetensors file, or of the one in a folder with its config.json.
 
     config: BERTConfig's options in place of what the file tells, or does not: heads (the published models' are known).
@@ -74,41 +71,25 @@ def load_bert(path: str | os.PathLike, *, dtype: type = np.float32, device: str 
     Passed over are position_ids, and the tied copies of the word table and its bias.
     Raises FileNotFoundError, TypeError for an option that BERTConfig has not, and ValueError that names what is wrong.
     """
-    if np.dtype(dtype) not in (np.float32, np.float64):
-        raise ValueError(f"dtype is {np.dtype(dtype)}, expected float32 or float64")
-    file = find_weights(path)
-    tensors = {_modern(name): tensor for name, tensor in read_weights(file).items()}
-    try:
-        if not is_bert(tensors):
-            raise ValueError(f"its names are not BERT's: it lacks {WORDS}")
-        prefix = "" if WORDS in tensors else "bert."
-        exported = read_safetensors(file)[1].get(EXPORTED)
-        told = _told(file.parent) if exported is None else json.loads(exported)
+    opened = open_weights(path, "BERT")
+    check_options(config, BERTConfig, dtype)
+    tensors = {_modern(name): tensor for name, tensor in opened.tensors.items()}
+    prefix = "" if WORDS in tensors else "bert."
+    with naming(opened.file):
+        exported = read_exported(opened.beside)
+        told = _told(opened.file.parent) if exported is None else exported
         wanted = BERTConfig(**_with_heads(_options(tensors, prefix) | told | config))
         layout = _layout(wanted, prefix)
         fresh = _fresh(wanted, tensors)
         layout = {ours: pieces for ours, pieces in layout.items() if ours not in fresh}
         check_layout(layout, tensors, lambda name: _passed_over(name, prefix, wanted))
-    except TypeError as error:
-        raise TypeError(f"{file}: {error}") from error
-    except ValueError as error:
-        raise ValueError(f"{file}: {error}") from error
-    shapes = {name: parameter.shape for name, parameter in declared(bert(wanted)).items()}
-    kept = {name: shape for name, shape in shapes.items() if name not in fresh}
-    params = fill(layout, kept, lambda name: tensors[name].floats(dtype), np.dtype(dtype))
-    params |= {name: np.zeros(shapes[name], dtype) for name in fresh}
-    return BERT(wanted, params={name: params[name] for name in shapes}, device=device)
+    return BERT(wanted, params=fill(layout, declared_shapes(bert(wanted)), tensors, dtype), device=device)
 
 
-def export_bert(model: BERT, path: str | os.PathLike) -> None:
-    """Write the model to `path` (.safetensors), in Hugging Face's names: without "bert." where there is no head, and
-    without position_ids and the tied copies, which it makes anew.
-
-    `load_bert` gives back the same bits, in the model's dtype; the configuration lies in the file's metadata.
-    """
-    layout = layout_of(model.config)
-    metadata = {"format": "pt", EXPORTED: json.dumps(model.config.to_dict())}
-    write_safetensors(path, unlay(layout, model.numpy_arrays()), metadata)
+def export(model: BERT, path: str | os.PathLike, source: str) -> None:
+    """Write a BERT in Hugging Face's names, the only ones: see minivit.export. They begin with "bert." where there is a
+    head; position_ids and the tied copies, which it makes anew, are left out."""
+    write_exported(path, _layout(model.config, "" if model.config.head == "none" else "bert."), model)
 
 
 def _modern(name: str) -> str:
@@ -164,8 +145,7 @@ def _told(folder: Path) -> dict[str, Any]:
     activation = config.get("hidden_act", "gelu")
     if activation not in GELUS:
         raise ValueError(f"config.json has hidden_act {activation!r}, expected one of {', '.join(GELUS)}")
-    if config.get("position_embedding_type", "absolute") != "absolute":
-        raise ValueError(f"config.json has position_embedding_type {config['position_embedding_type']!r}, not absolute")
+    check_told(config, {"position_embedding_type": "absolute"})
     dropout = config.get("classifier_dropout")
     told["head_dropout"] = told.get("dropout", 0.1) if dropout is None else dropout
     return told | {"gelu": GELUS[activation]}
@@ -188,21 +168,10 @@ def _renamer(prefix: str) -> Callable[[str], Any]:
     return renamer(names, prefix + "encoder.layer.{i}.", LAYER)
 
 
-def layout_of(config: BERTConfig) -> Layout:
-    """Where each of our parameters lies in a file of Hugging Face's."""
-    return _layout(config, "" if config.head == "none" else "bert.")
-
-
 def _layout(config: BERTConfig, prefix: str) -> Layout:
-    """Each of our parameters in PyTorch's layout; three tensors for q, k and v."""
-    rename = _renamer(prefix)
-
-    def pieces(ours: str, parameter: Parameter) -> list:
-        theirs, shape = rename(ours), parameter.shape
-        piece = transposed if len(shape) == 2 and ours.partition(".")[0] not in LOOK_UP else same
-        if isinstance(theirs, str):
-            return [piece(theirs, shape)]
-        D = config.width
-        return [piece(name, (*shape[:-1], D), third(i, D)) for i, name in enumerate(theirs)]
-
-    return {ours: pieces(ours, parameter) for ours, parameter in declared(bert(config)).items()}
+    """Each of our parameters in PyTorch's layout."""
+    rename, layout = _renamer(prefix), {}
+    for ours, shape in declared_shapes(bert(config)).items():
+        table = ours.partition(".")[0] in LOOK_UP
+        layout[ours] = [same(rename(ours), shape)] if table else torch_pieces(rename(ours), shape)
+    return layout

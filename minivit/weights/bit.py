@@ -10,9 +10,8 @@ import numpy as np
 
 from ..family.bit import BiT
 from .convolutional import Dialect, export_in, find_dialect, load_in, renamer
-from .resnet import read_hugging_face_pixels
 from .tensor import Tensor
-from .told import read_json, read_timm
+from .told import check_told, read_hugging_face, read_timm
 
 OURS = dict(first="stem.conv.weight", unit="stages.{s}.blocks.{u}", head="head.fc")
 UNIT = r"stages\.(\d+)\.blocks\.(\d+)\."
@@ -78,17 +77,9 @@ def load(path: str | os.PathLike, *, dtype: type = np.float32, device: str = "cp
     return load_in(path, BiT, DIALECTS, _tell, dtype, device, config)
 
 
-def export(model: BiT, path: str | os.PathLike, source: str = "timm") -> None:
-    """Write the model to `path` in the names and layout of a source: "timm" or "Hugging Face" (.safetensors), "Google"
-    (.npz, which holds nothing but the tensors: whoever reads it gives groups and image_size where they are others).
-
-    `load` gives back the same bits of every parameter (in its dtype).
-    Raises TypeError for another model than a BiT, ValueError for another source or ending.
-    """
-    if not isinstance(model, BiT):
-        raise TypeError(f"model is a {type(model).__name__}, expected a BiT")
-    if source not in SOURCES:
-        raise ValueError(f"source is {source!r}, expected one of {', '.join(map(repr, SOURCES))}")
+def export(model: BiT, path: str | os.PathLike, source: str) -> None:
+    """Write a BiT as one of SOURCES has it: see minivit.export. Google's .npz holds nothing but the tensors: whoever
+    reads it gives groups and image_size where they are others."""
     export_in(model, path, SOURCES[source])
 
 
@@ -97,11 +88,7 @@ def _tell(folder: Path, options: dict[str, Any], dialect: Dialect) -> dict[str, 
     if dialect is GOOGLE:
         return {}
     if dialect is TIMM:
-        beside, image_size = read_timm(folder)
-        return beside | ({"image_size": image_size} if image_size else {})
-    config = read_json(folder / "config.json")
-    for name, expected in COMPUTED.items():
-        if config.get(name, expected) != expected:
-            raise ValueError(f"config.json has {name} {config[name]!r}, expected {expected!r}")
-    groups = {"groups": config["num_groups"]} if "num_groups" in config else {}
-    return groups | read_hugging_face_pixels(folder)
+        return read_timm(folder)
+    config, told = read_hugging_face(folder)
+    check_told(config, COMPUTED)
+    return told | ({"groups": config["num_groups"]} if "num_groups" in config else {})

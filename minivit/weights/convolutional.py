@@ -4,7 +4,7 @@ The sizes of a model are read off its tensors by the names that the dialect give
 the weights, in the metadata of what an export wrote, or the source's convention.
 """
 
-import json
+import dataclasses
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -12,16 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ..family.convolutional import Convolutional, ConvolutionalConfig
+from ..family.convolutional import Convolutional
 from ..files import write_npz
-from ..layers import Arrays
-from ..model.parameters import declared
-from .export import EXPORTED
-from .layout import Layout, Piece, check_layout, fill, reshaped, same
-from .load import find_weights, read_weights
-from .safetensors import read_safetensors, write_safetensors
+from ..layers import Layer
+from ..model.parameters import declared_shapes
+from .exporting import check_ending, read_exported, write_exported
+from .layout import Layout, Piece, check_layout, convolved, fill, reshaped, same, torch_pieces, unfill
+from .opened import check_options, naming, open_weights
 from .tensor import Tensor
 
 COUNTERS = ".num_batches_tracked"  # PyTorch's, of a BatchNorm: an int64 that nothing here reads
@@ -75,31 +72,20 @@ class Dialect:
             inner=tuple(shape(self._weight(s, 0, 1))[3] for s in stages) if bottleneck else None,
         )
 
-    def layout(self, shapes: Mapping[str, tuple[int, ...]]) -> Layout:
-        """Where each of our parameters lies."""
-        return {name: [self._piece(name, shape)] for name, shape in shapes.items()}
-
-    def theirs(self, arrays: Arrays) -> Arrays:
-        """`layout` in reverse: our arrays in this source's names and layout."""
-        return {self.rename(name): self._lay_out(name, array) for name, array in arrays.items()}
+    def layout(self, layers: Layer) -> Layout:
+        """Where each of our parameters and running statistics lies."""
+        return {name: self._pieces(name, shape) for name, shape in declared_shapes(layers).items()}
 
     def _weight(self, s: int, u: int, i: int) -> str:
         return f"{self.unit.format(s=s, u=u)}.conv{i}.weight"
 
-    def _piece(self, ours: str, shape: tuple[int, ...]) -> Piece:
+    def _pieces(self, ours: str, shape: tuple[int, ...]) -> list[Piece]:
         name = self.rename(ours)
-        if len(shape) == 1 or (self.hwio and len(shape) == 4):
-            return same(name, shape)
         if self.hwio:
-            return reshaped(name, (1, 1, *shape), shape)
-        if len(shape) == 4:
-            return Piece(name, tuple(shape[axis] for axis in (3, 2, 0, 1)), lambda array: array.transpose(2, 3, 1, 0))
-        return Piece(name, (*shape[::-1], *(1,) * (self.head_axes - 2)), lambda array: array.reshape(shape[::-1]).T)
-
-    def _lay_out(self, ours: str, array: np.ndarray) -> np.ndarray:
-        if array.ndim == 2:
-            return array[None, None] if self.hwio else array.T.reshape(*array.shape[::-1], *(1,) * (self.head_axes - 2))
-        return array.transpose(3, 2, 0, 1) if array.ndim == 4 and not self.hwio else array
+            return [reshaped(name, (1, 1, *shape), shape) if len(shape) == 2 else same(name, shape)]
+        if len(shape) == 2 and self.head_axes == 4:
+            return [convolved(name, (1, 1), shape)]
+        return torch_pieces(name, shape)
 
 
 def renamer(*rules: tuple[str, str | Callable[[re.Match], str]]) -> Callable[[str], str]:
@@ -132,58 +118,29 @@ def load_in(
     config: dict[str, Any],
 ) -> Convolutional:
     """A model of this kind with the weights of `path`, in one of these dialects. Errors as of resnet.load."""
-    if np.dtype(dtype) not in (np.float32, np.float64):
-        raise ValueError(f"dtype is {np.dtype(dtype)}, expected float32 or float64")
-    file = find_weights(path)
-    tensors = read_weights(file)
-    try:
-        dialect = find_dialect(tensors, dialects)
-        if dialect is None:
-            names = ", ".join(list(tensors)[:5])
-            sources = ", ".join(dict.fromkeys(dialect.source for dialect in dialects))
-            raise ValueError(f"its names are those of no {kind.__name__} ({sources}): it has {names} …")
+    opened = open_weights(path, kind.__name__)
+    check_options(config, kind.Config, dtype)
+    tensors, dialect = opened.tensors, find_dialect(opened.tensors, dialects)
+    with naming(opened.file):
         options = dialect.options(tensors)
-        options |= tell(file.parent, options, dialect) | _exported(file)
+        exported = read_exported(opened.beside) or {}
+        options |= tell(opened.file.parent, options, dialect)
+        options |= {name: value for name, value in exported.items() if name not in READ_OFF}
         stored = kind.Config(**options | {name: value for name, value in config.items() if name != "classes"})
-        layout = dialect.layout(_shapes(kind, stored))
+        layout = dialect.layout(kind.describe(stored))
         check_layout(layout, tensors, lambda name: name.endswith(COUNTERS))
-        target = kind.Config(**stored.to_dict() | {"classes": config.get("classes", stored.classes)})
-    except TypeError as error:
-        raise TypeError(f"{file}: {error}") from error
-    except ValueError as error:
-        raise ValueError(f"{file}: {error}") from error
-    shapes = _shapes(kind, target)
-    kept = {n: s for n, s in shapes.items() if stored.classes == target.classes or not n.startswith(f"{dialect.head}.")}
-    params = fill(layout, kept, lambda name: tensors[name].floats(dtype), np.dtype(dtype))
-    params = {name: params[name] if name in params else np.zeros(shape, dtype) for name, shape in shapes.items()}
+        target = dataclasses.replace(stored, classes=config.get("classes", stored.classes))
+    if target.classes != stored.classes:
+        layout = {name: pieces for name, pieces in layout.items() if not name.startswith(f"{dialect.head}.")}
+    params = fill(layout, declared_shapes(kind.describe(target)), tensors, dtype)
     return kind(target, params=params, device=device)
 
 
 def export_in(model: Convolutional, path: str | os.PathLike, dialect: Dialect) -> None:
     """Write the model in a dialect: a .safetensors file, in whose metadata the configuration is, or Google's .npz."""
-    suffix = ".npz" if dialect.hwio else ".safetensors"
-    if Path(path).suffix != suffix:
-        raise ValueError(f"{path} is to be {dialect.source}'s {suffix} file: give it that ending")
-    arrays = dialect.theirs(model.numpy_arrays())
+    layout = dialect.layout(model.layers)
     if dialect.hwio:
-        write_npz(path, arrays)
+        check_ending(path, ".npz")
+        write_npz(path, unfill(layout, model.numpy_arrays()))
     else:
-        write_safetensors(path, arrays, {"format": "pt", EXPORTED: json.dumps(model.config.to_dict())})
-
-
-def _shapes(kind: type[Convolutional], config: ConvolutionalConfig) -> dict[str, tuple[int, ...]]:
-    return {name: parameter.shape for name, parameter in declared(kind.describe(config)).items()}
-
-
-def _exported(file: Path) -> dict[str, Any]:
-    """What `export_in` wrote beside the tensors, but for what these tell themselves."""
-    text = read_safetensors(file)[1].get(EXPORTED) if file.suffix.lower() == ".safetensors" else None
-    if text is None:
-        return {}
-    try:
-        config = json.loads(text)
-        if not isinstance(config, dict):
-            raise ValueError(f"it is a {type(config).__name__}, expected a dict")
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"its configuration, {EXPORTED}, cannot be read: {error}") from error
-    return {name: value for name, value in config.items() if name not in READ_OFF}
+        write_exported(path, layout, model)

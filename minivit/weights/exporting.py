@@ -20,13 +20,22 @@ def export(model: Model, path: str | os.PathLike, source: str | None = None) -> 
     """Write a model's parameters and buffers to `path` (.safetensors) in the names and layouts of `source`, so that
     `load_pretrained` gives back the same bits (in its dtype). If not given, the first that the model has:
 
-    ViT    "timm"
-    Swin   "timm", "Microsoft", "Hugging Face"
+    BERT        "Hugging Face"
+    BiT         "timm", "Hugging Face", "Google"    the last as .npz
+    MAE         "authors", "Hugging Face"
+    MobileViT   "timm", "Hugging Face"
+    PVT         "authors", "Hugging Face", "timm"   the last has version 2 alone
+    ResNet      "torchvision", "timm", "Hugging Face"
+    Swin        "timm", "Microsoft", "Hugging Face"
+    ViT         "timm"
 
-    What is computed from sizes alone is left out, and made anew by whoever reads the file: Swin's
-    relative_position_index and attn_mask. The file carries the configuration along, in its metadata.
-    Raises TypeError for a model that is none of minivit's, ValueError for a source that does not have it, and for what
-    the source has no names for: of a ViT in timm, axial attention, and positions other than "1d".
+    What follows from something else is left out, and made anew by whoever reads the file: Swin's
+    relative_position_index and attn_mask, BERT's position_ids and tied copies of the word table and its bias, and
+    BatchNorm's num_batches_tracked, which counts again. The file carries the configuration along, in its metadata; an
+    .npz has none, so that groups and image_size must be given where they are not the usual ones.
+    Raises TypeError for a model that is none of minivit's, ValueError for a source that does not have it, for another
+    ending of `path`, and for what the source has no names for: of a ViT in timm, axial attention, and positions other
+    than "1d"; of a MobileViT in Hugging Face, several units before a stage's tokens.
     """
     name = type(model).__name__
     if name not in family.MEMBERS or type(model) is not family.kind(name):
@@ -48,10 +57,15 @@ def export_timm(model: Model, path: str | os.PathLike) -> None:
 def write_exported(path: str | os.PathLike, layout: Layout, model: Any) -> None:
     """The tensors that a layout makes of a model's numbers, and its configuration. Raises ValueError for a path of
     another ending."""
-    if Path(path).suffix != ".safetensors":
-        raise ValueError(f"{path} is to be a .safetensors file: give it that ending")
+    check_ending(path, ".safetensors")
     arrays = unfill(layout, model.numpy_arrays())
     write_safetensors(path, arrays, {"format": "pt", EXPORTED: json.dumps(model.config.to_dict())})
+
+
+def check_ending(path: str | os.PathLike, ending: str) -> None:
+    """Raise ValueError for a path of another ending."""
+    if Path(path).suffix != ending:
+        raise ValueError(f"{path} is to be a {ending} file: give it that ending")
 
 
 def read_exported(beside: Any) -> dict[str, Any] | None:

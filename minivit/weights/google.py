@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..model import ViTConfig, parameter_shapes
-from .layout import Layout, Piece, Source, count_blocks, mlp_options, reshaped, same, shape_of, third
+from .layout import Layout, Piece, Source, beside, count_blocks, mlp_options, reshaped, same, shape_of
 from .tensor import Tensor
 
 PATCH = "embedding/kernel"
@@ -140,7 +140,7 @@ def _block_pieces(
     if layer == "qkv":
         theirs, ours = ((D, H, D // H), (D, D)) if kind == "weight" else ((H, D // H), (D,))
         parts = enumerate(("query", "key", "value"))
-        return [reshaped(f"{names['attn']}/{part}/{KINDS[kind]}", theirs, ours, third(i, D)) for i, part in parts]
+        return [reshaped(f"{names['attn']}/{part}/{KINDS[kind]}", theirs, ours, beside(i, D)) for i, part in parts]
     if layer == "proj":
         return [reshaped(f"{names['attn']}/out/{KINDS[kind]}", (H, D // H, D) if kind == "weight" else shape, shape)]
     return [same(f"{names['mlp']}/{ {'fc1': 'Dense_0', 'fc2': 'Dense_1'}[layer] }/{KINDS[kind]}", shape)]

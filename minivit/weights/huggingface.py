@@ -30,7 +30,7 @@ UNUSED = ("embeddings.mask_token", "pooler.dense.weight", "pooler.dense.bias")
 
 def recognise(tensors: Mapping[str, Tensor]) -> Source | None:
     prefix = next((name.removesuffix(PATCH) for name in tensors if name.endswith(PATCH)), None)
-    if prefix is None:
+    if prefix is None or not any(name.startswith(f"{prefix}encoder.layer.") for name in tensors):
         return None
     distilled = f"{prefix}embeddings.distillation_token" in tensors
     rename = _renamer(prefix, distilled, _block_names(tensors, f"{prefix}encoder.layer.0."))

@@ -62,8 +62,10 @@ def filters(name: str, shape: Shape, at: tuple = ALL) -> Piece:
     return Piece(name, theirs, lambda array: array.transpose(2, 3, 1, 0), at, lambda part: part.transpose(3, 2, 0, 1))
 
 
-def convolved(name: str, patch_size: Shape, channels: int, width: int) -> Piece:
-    """PyTorch's patch projection is a convolution (D, C, row, column). A patch of ours is (row, column, channel)."""
+def convolved(name: str, patch_size: Shape, shape: Shape) -> Piece:
+    """A dense layer of patches is a convolution of PyTorch's, (D, C, row, column), 1 x 1 where a patch is one place.
+    A patch of ours is (row, column, channel), and `shape` is ours, (P·P·C, D)."""
+    channels, width = shape[0] // math.prod(patch_size), shape[1]
     return Piece(
         name,
         (width, channels, *patch_size),
@@ -72,12 +74,27 @@ def convolved(name: str, patch_size: Shape, channels: int, width: int) -> Piece:
     )
 
 
-def torch_piece(name: str, shape: Shape, at: tuple = ALL) -> Piece:
-    """What PyTorch makes of a layer's numbers, by their axes; `shape` is ours."""
-    return {2: transposed, 4: filters}.get(len(shape), same)(name, shape, at)
+def depthwise(name: str, shape: Shape) -> Piece:
+    """PyTorch's depthwise convolution is (C, 1, row, column), ours (row, column, C): `shape` is ours."""
+    return Piece(
+        name,
+        (shape[2], 1, *shape[:2]),
+        lambda array: array[:, 0].transpose(1, 2, 0),
+        restore=lambda part: part.transpose(2, 0, 1)[:, None],
+    )
 
 
-def third(i: int, width: int) -> tuple:
+def torch_pieces(theirs: str | tuple[str, ...], shape: Shape) -> list[Piece]:
+    """What PyTorch makes of a layer's numbers, by their axes; `shape` is ours. Several tensors, where queries, keys and
+    values lie apart there, and side by side here."""
+    piece = {2: transposed, 4: filters}.get(len(shape), same)
+    if isinstance(theirs, str):
+        return [piece(theirs, shape)]
+    width = shape[-1] // len(theirs)
+    return [piece(name, (*shape[:-1], width), beside(i, width)) for i, name in enumerate(theirs)]
+
+
+def beside(i: int, width: int) -> tuple:
     """Where the queries (0), the keys (1) or the values (2) lie in qkv: (…, 3D)."""
     return (..., slice(i * width, (i + 1) * width))
 
@@ -97,19 +114,19 @@ def check_layout(layout: Layout, tensors: Mapping[str, Tensor], ignored: Callabl
 
 
 def fill(
-    layout: Layout, shapes: Mapping[str, Shape], read: Callable[[str], np.ndarray], dtype: type
+    layout: Layout, shapes: Mapping[str, Shape], tensors: Mapping[str, Tensor], dtype: type
 ) -> dict[str, np.ndarray]:
     """Our parameters of these shapes. Each tensor is read once, and let go before the next one is.
 
-    A part that no piece fills is zero: a position that the source does not have.
+    What no piece fills is zero: a position that the source does not have, a new head.
     """
     uses: dict[str, list[tuple[str, Piece]]] = {}
     for ours in shapes:
-        for piece in layout[ours]:
+        for piece in layout.get(ours, ()):
             uses.setdefault(piece.name, []).append((ours, piece))
     params: dict[str, np.ndarray] = {}
     for name, pieces in uses.items():
-        array = read(name)
+        array = tensors[name].floats(dtype)
         for ours, piece in pieces:
             part = piece.arrange(array)
             if part.shape == shapes[ours] and part.dtype == dtype and part.flags.c_contiguous and part.flags.writeable:
@@ -119,7 +136,7 @@ def fill(
                 params[ours] = np.zeros(shapes[ours], dtype)
             params[ours][piece.at] = part
         del array, part
-    return {ours: params[ours] for ours in shapes}
+    return {ours: params[ours] if ours in params else np.zeros(shape, dtype) for ours, shape in shapes.items()}
 
 
 def unfill(layout: Layout, params: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -153,13 +170,13 @@ def count_blocks(names: Iterable[str], before: str, after: str) -> int:
 def mlp_options(width: int, first: int, second: int) -> dict[str, Any]:
     """The MLP's kind and ratio: `first` numbers come out of its first dense layer, `second` go into its second."""
     if first != 2 * second:
-        return {"mlp": "gelu", "mlp_ratio": _ratio(width, first)}
+        return {"mlp": "gelu", "mlp_ratio": ratio(width, first)}
     # SwiGLU: M is rounded up to a multiple of 8 from 2/3 of the usual, so that several ratios give it.
-    usual = 4.0 if (int(width * 4 * 2 / 3) + 7) // 8 * 8 == second else _ratio(width, math.ceil(second * 3 / 2))
+    usual = 4.0 if (int(width * 4 * 2 / 3) + 7) // 8 * 8 == second else ratio(width, math.ceil(second * 3 / 2))
     return {"mlp": "swiglu", "mlp_ratio": usual}
 
 
-def _ratio(width: int, mlp_width: int) -> float:
-    """The ratio with int(width · ratio) == mlp_width, whichever way the division was rounded."""
-    ratio = mlp_width / width
-    return ratio if int(width * ratio) == mlp_width else math.nextafter(ratio, math.inf)
+def ratio(width: int, mlp_width: int) -> float:
+    """An MLP's, with int(width · ratio) == mlp_width whichever way the division was rounded."""
+    quotient = mlp_width / width
+    return quotient if int(width * quotient) == mlp_width else math.nextafter(quotient, math.inf)

@@ -27,12 +27,19 @@ def load_pretrained(
     device: str = "cpu",
     **config: Any,
 ) -> Any:
-    """The model (a ViT, a Swin, …) with the weights of `path`, a file, or the folder of one with its config.json:
+    """The model with the weights of `path`, a file (.safetensors, unless told), or the folder of one with its JSON:
 
-    ViT    Google's .npz (ViT, augreg, big_vision, hybrids), .safetensors of timm, DeiT, torchvision or Hugging Face
-           (ViT, DeiT, Dinov2), an .onnx of Dinov2 (the backbone; whatever else such a file holds is left out)
-    Swin   .safetensors of timm, of Microsoft and of Hugging Face: see minivit.weights.swin.load
+    BERT        Hugging Face: the encoder alone, or with the heads of its pre-training, or with a classifier
+    BiT         timm, Hugging Face, Google's .npz
+    MAE         the authors', Hugging Face; an encoder alone is a ViT
+    MobileViT   timm, Hugging Face
+    PVT         the authors' and Hugging Face, both versions; timm, version 2
+    ResNet      torchvision, timm, Hugging Face
+    Swin        timm, Microsoft, Hugging Face
+    ViT         Google's .npz (ViT, augreg, big_vision, hybrids), timm, DeiT, torchvision, Hugging Face (ViT, DeiT,
+                Dinov2), an .onnx of Dinov2 (the backbone; whatever else such a file holds is left out)
 
+    What each takes besides is told by the `load` of its module, minivit.weights.bert and so on.
     heads: of a ViT, where the file does not tell, the published size's number is taken (64 numbers a head, 80 in ViT-H:
     give it where yours differ, and a warning names both); for other sizes it must be given. config: options of the
     model's configuration, in place of the source's own: image_size resizes the positions by the source's rule (a ViT's

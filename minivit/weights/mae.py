@@ -3,7 +3,6 @@
 Files that hold the encoder alone (the authors' mae_pretrain_…, timm's) are ViTs: `load_pretrained` reads them.
 """
 
-import json
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -13,18 +12,16 @@ import numpy as np
 
 from ..family.mae import MAEConfig, mae
 from ..family.mae_face import MAE
-from ..layers import Parameter
-from ..model.parameters import declared
-from .layout import Layout, check_layout, convolved, count_blocks, fill, mlp_options, same, shape_of, third, transposed
-from .load import HEADS, find_weights, read_weights
-from .safetensors import read_safetensors, write_safetensors
+from ..model.parameters import declared_shapes
+from .exporting import read_exported, write_exported
+from .layout import Layout, check_layout, convolved, count_blocks, fill, mlp_options, shape_of, torch_pieces
+from .opened import check_options, naming, open_weights
 from .tensor import Tensor
 from .told import read_json, read_told
 from .torch_names import IMAGENET, normalisation, renamer
-from .unlay import unlay
+from .vit import DECODERS, HEADS
 
-EXPORTED = "minivit.config"  # the entry of a file's metadata that holds the configuration
-SOURCES = ("authors", "Hugging Face")
+SOURCES = tuple(DECODERS)
 DECODER_HEADS = {512: 16}  # by its width, of all published models
 LAYER = {
     "attn.qkv": tuple(f"attention.attention.{part}" for part in ("query", "key", "value")),
@@ -43,58 +40,38 @@ NAMES = {
 PUBLISHED, SAVED = "decoder.decoder_layers.", "decoder.decoder_encoder.layer."  # the latter by transformers 5.24
 
 
-def source_of(names: Mapping[str, object]) -> str | None:
-    """Whose names these are: "authors" or "Hugging Face"; None where they are not a whole masked autoencoder's."""
-    if "decoder_pred.weight" in names and "mask_token" in names:
-        return "authors"
-    return "Hugging Face" if "decoder.decoder_pred.weight" in names else None
+def recognise(tensors: Mapping[str, Tensor]) -> str | None:
+    """The source whose names these are, None for another model's, an encoder alone among them."""
+    return next((source for source, name in DECODERS.items() if name in tensors), None)
 
 
-def load_mae(path: str | os.PathLike, *, dtype: type = np.float32, device: str = "cpu", **config: Any) -> MAE:
+def load(path: str | os.PathLike, *, dtype: type = np.float32, device: str = "cpu", **config: Any) -> MAE:
     """A masked autoencoder with the weights of a .safetensors file, or of the one in a folder with its config.json.
 
     config: MAEConfig's options in place of what the file tells, or does not: heads and decoder_heads of the authors'
     (the published models' are known), image_size where it is no square, mask_ratio, normalize_pixels.
     Raises FileNotFoundError, TypeError for an option that MAEConfig has not, and ValueError that names what is wrong.
     """
-    if np.dtype(dtype) not in (np.float32, np.float64):
-        raise ValueError(f"dtype is {np.dtype(dtype)}, expected float32 or float64")
-    file = find_weights(path)
-    tensors = read_weights(file)
-    try:
-        source = source_of(tensors)
-        if source is None:
-            raise ValueError("its names are not those of a whole masked autoencoder: an encoder alone is a ViT")
+    opened = open_weights(path, "MAE")
+    check_options(config, MAEConfig, dtype)
+    tensors, source = opened.tensors, opened.source
+    with naming(opened.file):
         rename = _renamer(source, SAVED if any(name.startswith(SAVED) for name in tensors) else PUBLISHED)
         options = _options(tensors, rename)
-        exported = read_safetensors(file)[1].get(EXPORTED)
-        if exported is not None:
-            options = json.loads(exported)
+        if (exported := read_exported(opened.beside)) is not None:
+            options = exported
         elif source == "Hugging Face":
-            options |= _told(file.parent, options)
-        options = _heads(options | config)
-        wanted = MAEConfig(**options)
+            options |= _told(opened.file.parent, options)
+        wanted = MAEConfig(**_heads(options | config))
         layout = _layout(wanted, rename)
         check_layout(layout, tensors, lambda name: False)
-    except TypeError as error:
-        raise TypeError(f"{file}: {error}") from error
-    except ValueError as error:
-        raise ValueError(f"{file}: {error}") from error
-    shapes = {name: parameter.shape for name, parameter in declared(mae(wanted)).items()}
-    params = fill(layout, shapes, lambda name: tensors[name].floats(dtype), np.dtype(dtype))
+    params = fill(layout, declared_shapes(mae(wanted)), tensors, dtype)
     return MAE(wanted, params=params, device=device)
 
 
-def export_mae(model: MAE, path: str | os.PathLike, source: str = "authors") -> None:
-    """Write the model to `path` (.safetensors), in the names of "authors" or "Hugging Face" (its published files').
-
-    `load_mae` gives back the same bits, in the model's dtype; the configuration lies in the file's metadata.
-    """
-    if source not in SOURCES:
-        raise ValueError(f"source is {source!r}, expected one of {', '.join(map(repr, SOURCES))}")
-    layout = layout_of(model.config, source)
-    metadata = {"format": "pt", EXPORTED: json.dumps(model.config.to_dict())}
-    write_safetensors(path, unlay(layout, model.numpy_arrays()), metadata)
+def export(model: MAE, path: str | os.PathLike, source: str) -> None:
+    """Write a masked autoencoder as one of SOURCES has it (Hugging Face's published files): see minivit.export."""
+    write_exported(path, _layout(model.config, _renamer(source, PUBLISHED)), model)
 
 
 def _renamer(source: str, decoder: str) -> Callable[[str], str | tuple]:
@@ -162,22 +139,9 @@ def _heads(options: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
-def layout_of(config: MAEConfig, source: str) -> Layout:
-    """Where each of our parameters lies in a file of "authors" or "Hugging Face" (as published)."""
-    return _layout(config, _renamer(source, PUBLISHED))
-
-
 def _layout(config: MAEConfig, rename: Callable[[str], Any]) -> Layout:
-    """Each of our parameters in PyTorch's layout, as `rename` calls it; three tensors where q, k and v lie apart."""
-
-    def pieces(ours: str, parameter: Parameter) -> list:
-        theirs, shape = rename(ours), parameter.shape
-        if ours == "patch_embed.proj.weight":
-            return [convolved(theirs, config.patch_size, config.channels, config.width)]
-        piece = transposed if len(shape) == 2 else same
-        if isinstance(theirs, str):
-            return [piece(theirs, shape)]
-        D = shape[-1] // 3
-        return [piece(name, (*shape[:-1], D), third(i, D)) for i, name in enumerate(theirs)]
-
-    return {ours: pieces(ours, parameter) for ours, parameter in declared(mae(config)).items()}
+    """Each of our parameters in PyTorch's layout, as `rename` calls it."""
+    shapes = declared_shapes(mae(config))
+    layout = {ours: torch_pieces(rename(ours), shape) for ours, shape in shapes.items()}
+    patches = "patch_embed.proj.weight"
+    return layout | {patches: [convolved(rename(patches), config.patch_size, shapes[patches])]}

@@ -4,6 +4,7 @@ What no tensor tells (strides, heads, the patch's side, ε) stands in the metada
 wrote, or in the config.json beside it, or is what published models have.
 """
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from ..family.mobilevit import MobileViT, MobileViTConfig, expanded, mobilevit
-from ..model.parameters import declared
-from .layout import check_layout, shape_of
-from .load import find_weights, read_weights
+from ..model.parameters import declared_shapes
+from .exporting import read_exported, write_exported
+from .layout import check_layout, fill, ratio, shape_of
 from .mobilevit_names import Names, layout, whose
-from .moved import exported_options, parameters, ratio, write_exported
+from .opened import check_options, naming, open_weights
 from .tensor import Tensor
-from .told import flips_channels, read_hugging_face, read_timm
+from .told import check_told, read_hugging_face, read_json, read_timm
 
 SOURCES = ("timm", "Hugging Face")
 COUNTER = "num_batches_tracked"
@@ -44,42 +45,29 @@ def load(path: str | os.PathLike, *, dtype: type = np.float32, device: str = "cp
     Raises FileNotFoundError, TypeError for an option that MobileViTConfig has not, and ValueError that names what is
     wrong.
     """
-    if np.dtype(dtype) not in (np.float32, np.float64):
-        raise ValueError(f"dtype is {np.dtype(dtype)}, expected float32 or float64")
-    file = find_weights(path)
-    tensors = read_weights(file)
-    try:
-        names = whose(tensors)
-        if names is None:
-            raise ValueError(f"its names are those of no MobileViT: it has {', '.join(list(tensors)[:5])} …")
+    opened = open_weights(path, "MobileViT")
+    check_options(config, MobileViTConfig, dtype)
+    tensors, names = opened.tensors, whose(opened.tensors)
+    with naming(opened.file):
         options = _options(names, tensors)
-        options |= exported_options(file) or _told(names, file.parent)
+        options |= read_exported(opened.beside) or _told(names, opened.file.parent)
         stored = MobileViTConfig(**options | {name: value for name, value in config.items() if name != "classes"})
-        moves = layout(stored, names)
-        check_layout(moves, tensors, lambda name: name.endswith(COUNTER))
-        target = MobileViTConfig(**stored.to_dict() | {"classes": config.get("classes", stored.classes)})
-    except TypeError as error:
-        raise TypeError(f"{file}: {error}") from error
-    except ValueError as error:
-        raise ValueError(f"{file}: {error}") from error
-    layers = mobilevit(target)
-    fresh = [name for name in declared(layers) if name.startswith("head.") and target.classes != stored.classes]
-    return MobileViT(target, params=parameters(moves, layers, tensors, dtype, fresh), device=device)
+        places = layout(stored, names)
+        check_layout(places, tensors, lambda name: name.endswith(COUNTER))
+        target = dataclasses.replace(stored, classes=config.get("classes", stored.classes))
+    if target.classes != stored.classes:
+        places = {name: pieces for name, pieces in places.items() if not name.startswith("head.")}
+    params = fill(places, declared_shapes(mobilevit(target)), tensors, dtype)
+    return MobileViT(target, params=params, device=device)
 
 
 def export(model: MobileViT, path: str | os.PathLike, source: str) -> None:
-    """Write the model to `path` (.safetensors) in a source's names, "timm" or "Hugging Face". `load` gives
-    back the same bits of every parameter and running statistic, and the configuration, which lies in the metadata.
+    """Write a MobileViT as one of SOURCES has it: see minivit.export.
 
-    BatchNorm's counters (num_batches_tracked) are left out: PyTorch makes them anew. Raises TypeError for another
-    model, ValueError for names that there are none of: Hugging Face's of several units before a stage's tokens.
+    BatchNorm's counters (num_batches_tracked) are left out: PyTorch makes them anew. Raises ValueError for names that
+    there are none of: Hugging Face's of several units before a stage's tokens.
     """
-    if not isinstance(model, MobileViT):
-        raise TypeError(f"model is a {type(model).__name__}, expected a MobileViT")
-    if source not in SOURCES:
-        raise ValueError(f"source is {source!r}, expected one of {', '.join(map(repr, SOURCES))}")
-    moves = layout(model.config, Names(source))
-    write_exported(path, moves, model.numpy_arrays(), model.config.to_dict())
+    write_exported(path, layout(model.config, Names(source)), model)
 
 
 def _options(names: Names, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
@@ -133,13 +121,10 @@ def _expansion(units: list[tuple[int, int]]) -> float:
 def _told(names: Names, folder: Path) -> dict[str, Any]:
     """What a config.json beside the file says."""
     if names.source == "timm":
-        told, size = read_timm(folder)
-        return told | ({"image_size": size} if size else {})
-    config, told, size = read_hugging_face(folder)
-    flips = flips_channels(folder)
-    told |= ({} if flips is None else {"bgr": flips}) | ({"image_size": size} if size else {})
-    for theirs, expected in (("hidden_act", "silu"), ("output_stride", 32)):
-        if config.get(theirs, expected) != expected:
-            raise ValueError(f"config.json has {theirs} {config[theirs]!r}, expected {expected!r}")
+        return read_timm(folder)
+    config, told = read_hugging_face(folder)
+    flips = read_json(folder / "preprocessor_config.json").get("do_flip_channel_order")
+    told |= {} if flips is None else {"bgr": flips}
+    check_told(config, {"hidden_act": "silu", "output_stride": 32})
     renamed = {"num_attention_heads": "heads", "layer_norm_eps": "norm_eps", "patch_size": "patch_size"}
     return told | {ours: config[theirs] for theirs, ours in renamed.items() if theirs in config}

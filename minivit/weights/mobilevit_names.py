@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..family.mobilevit import MobileViTConfig, mobilevit
-from ..model.parameters import declared
-from .layout import count_blocks
-from .moved import Moves, stored_as
+from ..model.parameters import declared_shapes
+from .layout import Layout, convolved, count_blocks, depthwise, torch_pieces
 from .tensor import Tensor
 
 STEM = {"stem": "conv_stem", "final_conv": "conv_1x1_exp"}
@@ -94,27 +93,22 @@ def whose(tensors: Mapping[str, Tensor]) -> Names | None:
     return None
 
 
-def layout(config: MobileViTConfig, names: Names) -> Moves:
+def layout(config: MobileViTConfig, names: Names) -> Layout:
     """Where each parameter and running statistic lies in such a file. Raises ValueError where it has no name there."""
-    stages, moves = config.stages, {}
+    stages, places = config.stages, {}
     if names.source == "Hugging Face":
         for s, stage in enumerate(stages):
             if stage.d and stage.units != 1:
                 raise ValueError(
                     f"Hugging Face has no names for the {stage.units} units of stage {s} before its tokens"
                 )
-    for ours, parameter in declared(mobilevit(config)).items():
-        shape = parameter.shape
+    for ours, shape in declared_shapes(mobilevit(config)).items():
         has_block = ours.startswith("stages.") and bool(stages[int(ours.split(".")[1])].d)
         theirs = names.of(ours, has_block)
         if ours.endswith("conv2_kxk.conv.weight"):
-            moves[ours] = [stored_as(theirs[0], (shape[2], 1, *shape[:2]), shape)]
-        elif len(shape) == 4:
-            moves[ours] = [stored_as(theirs[0], (shape[3], shape[2], *shape[:2]))]
-        elif ours.endswith((".conv.weight", "conv_1x1.weight")):  # 1 x 1, a dense layer of ours
-            moves[ours] = [stored_as(theirs[0], (*shape[::-1], 1, 1), shape)]
+            places[ours] = [depthwise(theirs[0], shape)]
+        elif len(shape) == 2 and ours.endswith((".conv.weight", "conv_1x1.weight")):
+            places[ours] = [convolved(theirs[0], (1, 1), shape)]
         else:
-            part = (*shape[:-1], shape[-1] // len(theirs))
-            places = [(..., slice(k * part[-1], (k + 1) * part[-1])) for k in range(len(theirs))]
-            moves[ours] = [stored_as(name, part[::-1], part, at) for name, at in zip(theirs, places, strict=True)]
-    return moves
+            places[ours] = torch_pieces(theirs, shape)
+    return places

@@ -3,7 +3,8 @@
 import dataclasses
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,14 +47,22 @@ def open_weights(path: str | os.PathLike, expected: str | None = None) -> Opened
         return path
     file = find_weights(path)
     tensors, beside = _read(file)
-    try:
+    with naming(file):
         model, source = whose(tensors)
         if expected not in (None, model):
             names = f"its names are those of a {model} ({source})"
             raise ValueError(f"{names}, expected a {expected}: minivit.load_pretrained reads either")
-    except ValueError as error:
-        raise ValueError(f"{file}: {error}") from error
     return Opened(file, tensors, beside, model, source)
+
+
+@contextmanager
+def naming(file: Path) -> Iterator[None]:
+    """What is wrong with a file, and raised within, begins with its name."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{file}: {error}") from error
 
 
 def whose(tensors: Mapping[str, Tensor]) -> tuple[str, str]:

@@ -4,6 +4,7 @@ pvt_names.py has their names. What no tensor tells (heads, ε, strides) stands i
 `export` wrote, or in the config.json beside it, or is what the source and published models have.
 """
 
+import dataclasses
 import math
 import os
 from collections.abc import Mapping
@@ -13,13 +14,13 @@ import numpy as np
 
 from ..family.pvt import PVT, PVTConfig, pvt
 from ..family.pvt_resolution import at_resolution
-from ..layers import Arrays
-from .layout import check_layout, shape_of
-from .load import find_weights, read_weights
-from .moved import exported_options, parameters, ratio, write_exported
+from ..model.parameters import declared_shapes
+from .exporting import read_exported, write_exported
+from .layout import check_layout, fill, ratio, shape_of
+from .opened import check_options, naming, open_weights
 from .pvt_names import NAMES, Names, layout, whose
 from .tensor import Tensor
-from .told import read_hugging_face, read_timm
+from .told import check_told, read_hugging_face, read_timm
 from .torch_names import IMAGENET, normalisation
 
 SOURCES = ("authors", "Hugging Face", "timm")
@@ -47,45 +48,37 @@ def load(path: str | os.PathLike, *, dtype: type = np.float32, device: str = "cp
     none, and takes 224 unless told. Another number of classes replaces the head by zeros (0: no head).
     Raises FileNotFoundError, TypeError for an option that PVTConfig has not, and ValueError that names what is wrong.
     """
-    if np.dtype(dtype) not in (np.float32, np.float64):
-        raise ValueError(f"dtype is {np.dtype(dtype)}, expected float32 or float64")
-    file = find_weights(path)
-    tensors = read_weights(file)
-    try:
-        names = whose(tensors)
-        if names is None:
-            raise ValueError(f"its names are those of no PVT: it has {', '.join(list(tensors)[:5])} …")
+    opened = open_weights(path, "PVT")
+    check_options(config, PVTConfig, dtype)
+    tensors, names = opened.tensors, whose(opened.tensors)
+    with naming(opened.file):
         options = _options(names, tensors)
-        options |= exported_options(file) or _told(names, file.parent, options)
+        options |= read_exported(opened.beside) or _told(names, opened.file.parent, options)
         options |= {name: value for name, value in config.items() if name not in ("classes", "image_size")}
         stored = _stored(names, options, config.get("image_size"), tensors)
-        moves = layout(stored, names)
-        check_layout(moves, tensors, lambda name: False)
+        places = layout(stored, names)
+        check_layout(places, tensors, lambda name: False)
         wanted = {name: config[name] for name in ("classes", "image_size") if name in config}
-        target = PVTConfig(**stored.to_dict() | wanted)
-    except TypeError as error:
-        raise TypeError(f"{file}: {error}") from error
-    except ValueError as error:
-        raise ValueError(f"{file}: {error}") from error
-    return PVT(target, params=_parameters(names, moves, stored, target, tensors, dtype), device=device)
+        target = dataclasses.replace(stored, **wanted)
+    if target.classes != stored.classes:
+        places = {name: pieces for name, pieces in places.items() if not name.startswith("head.")}
+    shapes = declared_shapes(pvt(dataclasses.replace(stored, classes=target.classes)))
+    params = fill(places, shapes, tensors, dtype)
+    params = at_resolution(params, stored, target, as_is=names.source == "Hugging Face")
+    return PVT(target, params=params, device=device)
 
 
 def export(model: PVT, path: str | os.PathLike, source: str) -> None:
-    """Write the model to `path` (.safetensors) in a source's names: "timm" (version 2), "authors" or "Hugging Face".
-    `load` gives back the same bits of every parameter, and the configuration, which lies in the file's metadata.
+    """Write a PVT as one of SOURCES has it: see minivit.export.
 
     Hugging Face's models have one ε, which they take from their config.json: where norm_eps and embed_eps differ, they
-    compute a little else. Raises TypeError for another model, ValueError for names that there are none of.
+    compute a little else. Raises ValueError for version 1 in timm's names: there are none.
     """
-    if not isinstance(model, PVT):
-        raise TypeError(f"model is a {type(model).__name__}, expected a PVT")
-    known = [name for name in SOURCES if (name, model.config.version) in NAMES]
+    version = model.config.version
+    known = [name for name in SOURCES if (name, version) in NAMES]
     if source not in known:
-        raise ValueError(
-            f"source is {source!r}, expected one of {', '.join(map(repr, known))} for version {model.config.version}"
-        )
-    moves = layout(model.config, Names(source, model.config.version))
-    write_exported(path, moves, model.numpy_params(), model.config.to_dict())
+        raise ValueError(f"source is {source!r}, expected one of {', '.join(map(repr, known))} for version {version}")
+    write_exported(path, layout(model.config, Names(source, version)), model)
 
 
 def _options(names: Names, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
@@ -132,19 +125,13 @@ def _options(names: Names, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
 def _told(names: Names, folder: Any, options: dict[str, Any]) -> dict[str, Any]:
     """What a config.json beside the file says."""
     if names.source == "timm":
-        told, size = read_timm(folder)
-        return told | ({"image_size": size} if size else {})
+        return read_timm(folder)
     if names.source != "Hugging Face":
         return {}
-    config, told, size = read_hugging_face(folder)
-    if "hidden_sizes" not in config:
-        return told
-    if tuple(config["hidden_sizes"]) != options["widths"]:
-        raise ValueError(
-            f"config.json has hidden_sizes {config['hidden_sizes']}, the tensors have {list(options['widths'])}"
-        )
-    if config.get("hidden_act", "gelu") not in ("gelu", "gelu_python"):
-        raise ValueError(f"config.json has hidden_act {config['hidden_act']!r}, expected 'gelu'")
+    config, told = read_hugging_face(folder)
+    check_told(config, {"hidden_sizes": options["widths"]}, "the tensors have")
+    if config.get("hidden_act") != "gelu_python":  # the same
+        check_told(config, {"hidden_act": "gelu"})
     if "num_attention_heads" in config:
         told["heads"] = tuple(config["num_attention_heads"])
     if "layer_norm_eps" in config:
@@ -153,8 +140,6 @@ def _told(names: Names, folder: Any, options: dict[str, Any]) -> dict[str, Any]:
     stride = config.get("patch_sizes" if names.version == 1 else "strides")
     if stride:
         told["strides"] = tuple(stride)
-    if size:
-        told["image_size"] = size
     return told
 
 
@@ -176,17 +161,3 @@ def _stored(names: Names, options: dict[str, Any], wanted: Any, tensors: Mapping
                 raise ValueError(f"its {rows} positions are no square grid: give image_size=(height, width)")
         options = options | {"image_size": 224 if size is None else size}
     return PVTConfig(**options)
-
-
-def _parameters(
-    names: Names, moves: dict, stored: PVTConfig, target: PVTConfig, tensors: Mapping[str, Tensor], dtype: type
-) -> Arrays:
-    """The parameters at the target's resolution, with a head of zeros where its classes are others than the file's."""
-    headless = PVTConfig(**stored.to_dict() | {"classes": 0})
-    kept = pvt(stored if stored.classes == target.classes else headless)
-    params = parameters(moves, kept, tensors, dtype)
-    params = at_resolution(params, stored, target, as_is=names.source == "Hugging Face")
-    if stored.classes == target.classes or not target.classes:
-        return params
-    K, F = target.classes, target.widths[-1]
-    return params | {"head.weight": np.zeros((F, K), dtype), "head.bias": np.zeros(K, dtype)}

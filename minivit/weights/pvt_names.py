@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..family.pvt import PVTConfig, pvt
-from ..model.parameters import declared
-from .moved import Moves, stored_as
+from ..model.parameters import declared_shapes
+from .layout import Layout, convolved, depthwise, torch_pieces
 from .tensor import Tensor
 
 # Where each part stands: {s} the stage, {n} the same counted from 1, {i} the block.
@@ -119,22 +119,18 @@ def whose(tensors: Mapping[str, Tensor]) -> Names | None:
     return None
 
 
-def layout(config: PVTConfig, names: Names) -> Moves:
+def layout(config: PVTConfig, names: Names) -> Layout:
     """Where each parameter lies in such a file."""
-    moves: Moves = {}
-    for ours, parameter in declared(pvt(config)).items():
-        shape, theirs = parameter.shape, names.of(ours, len(config.depths))
-        side = _side(config, ours)
-        if side:  # a convolution
-            moves[ours] = [stored_as(theirs[0], (shape[1], shape[0] // side**2, side, side), shape)]
+    places: Layout = {}
+    for ours, shape in declared_shapes(pvt(config)).items():
+        theirs = names.of(ours, len(config.depths))
+        if side := _side(config, ours):
+            places[ours] = [convolved(theirs[0], (side, side), shape)]
         elif ours.endswith("dwconv.weight"):
-            moves[ours] = [stored_as(theirs[0], (shape[2], 1, *shape[:2]), shape)]
+            places[ours] = [depthwise(theirs[0], shape)]
         else:
-            part = (*shape[:-1], shape[-1] // len(theirs))
-            stored = part[::-1] if len(part) == 2 else part
-            places = [(..., slice(k * part[-1], (k + 1) * part[-1])) for k in range(len(theirs))]
-            moves[ours] = [stored_as(name, stored, part, at) for name, at in zip(theirs, places, strict=True)]
-    return moves
+            places[ours] = torch_pieces(theirs, shape)
+    return places
 
 
 def _side(config: PVTConfig, ours: str) -> int:

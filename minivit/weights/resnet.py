@@ -10,7 +10,7 @@ import numpy as np
 from ..family.resnet import ResNet
 from .convolutional import Dialect, export_in, find_dialect, load_in, renamer
 from .tensor import Tensor
-from .told import preprocessing, read_json, read_timm
+from .told import check_told, read_hugging_face, read_timm
 from .torch_names import HALF, IMAGENET
 
 OURS = dict(first="conv1.weight", unit="layer{s}.{u}", head="fc", first_stage=1)
@@ -59,17 +59,9 @@ def load(path: str | os.PathLike, *, dtype: type = np.float32, device: str = "cp
     return load_in(path, ResNet, DIALECTS, _tell, dtype, device, config)
 
 
-def export(model: ResNet, path: str | os.PathLike, source: str = "torchvision") -> None:
-    """Write the model to `path` (.safetensors) in the names of a source: "torchvision", "timm" or "Hugging Face".
-
-    `load` gives back the same bits of every parameter and running statistic (in its dtype). A BatchNorm's
-    num_batches_tracked is left out; PyTorch, which reads a file without it, begins to count anew.
-    Raises TypeError for another model than a ResNet, ValueError for another source or ending.
-    """
-    if not isinstance(model, ResNet):
-        raise TypeError(f"model is a {type(model).__name__}, expected a ResNet")
-    if source not in SOURCES:
-        raise ValueError(f"source is {source!r}, expected one of {', '.join(map(repr, SOURCES))}")
+def export(model: ResNet, path: str | os.PathLike, source: str) -> None:
+    """Write a ResNet as one of SOURCES has it: see minivit.export. A BatchNorm's num_batches_tracked is left out;
+    PyTorch, which reads a file without it, begins to count anew."""
     export_in(model, path, SOURCES[source])
 
 
@@ -77,24 +69,12 @@ def _tell(folder: Path, options: dict[str, Any], dialect: Dialect) -> dict[str, 
     """What the tensors do not tell."""
     told = IMAGENET if options["channels"] == 3 else HALF
     if dialect is TORCHVISION:
-        beside, image_size = read_timm(folder)
-        return told | beside | ({"image_size": image_size} if image_size else {})
-    config = read_json(folder / "config.json")
-    for name, expected in (("embedding_size", options["stem_width"]), ("hidden_sizes", list(options["widths"]))):
-        if config.get(name, expected) != expected:
-            raise ValueError(f"config.json has {name} {config[name]!r}, the tensors have {expected}")
-    if config.get("hidden_act", "relu") != "relu":
-        raise ValueError(f"config.json has hidden_act {config['hidden_act']!r}, expected 'relu'")
-    told = told | read_hugging_face_pixels(folder)
+        return told | read_timm(folder)
+    config, beside = read_hugging_face(folder)
+    sizes = {"embedding_size": options["stem_width"], "hidden_sizes": options["widths"]}
+    check_told(config, sizes, "the tensors have")
+    check_told(config, {"hidden_act": "relu"})
+    told = told | beside
     told["stride_first"] = config.get("downsample_in_bottleneck", False)
     told["halve_first"] = config.get("downsample_in_first_stage", False)
     return told
-
-
-def read_hugging_face_pixels(folder: Path) -> dict[str, Any]:
-    """What preprocessor_config.json in this folder says: options, nothing where there is none."""
-    preprocessor = read_json(folder / "preprocessor_config.json")
-    options, size = preprocessing(preprocessor)
-    if isinstance(preprocessor.get("crop_pct"), float):
-        options["crop"] = preprocessor["crop_pct"]
-    return options | ({"image_size": size} if size else {})

@@ -15,14 +15,14 @@ import numpy as np
 
 from ..family.swin import Swin, SwinConfig, swin
 from ..layers import Arrays
-from ..model.parameters import declared
+from ..model.parameters import declared_shapes
 from ..model.resolution import resize_offsets
 from ..ops import resize_positions_forward
 from .exporting import read_exported, write_exported
-from .layout import Layout, check_layout, convolved, count_blocks, fill, mlp_options, same, shape_of, third, torch_piece
-from .opened import Opened, check_options, open_weights
+from .layout import Layout, check_layout, convolved, count_blocks, fill, mlp_options, same, shape_of, torch_pieces
+from .opened import Opened, check_options, naming, open_weights
 from .tensor import Tensor
-from .told import pair, preprocessing, read_json, read_timm
+from .told import check_told, read_hugging_face, read_timm
 from .torch_names import IMAGENET, normalisation
 
 SOURCES = ("timm", "Microsoft", "Hugging Face")
@@ -70,16 +70,12 @@ def load(path: str | os.PathLike, *, dtype: type = np.float32, device: str = "cp
     """
     opened = open_weights(path, "Swin")
     check_options(config, SwinConfig, dtype)
-    file, tensors = opened.file, opened.tensors
-    try:
+    tensors = opened.tensors
+    with naming(opened.file):
         rename = _renamer(opened.source, "swin." if any(name.startswith("swin.") for name in tensors) else "")
         stored, target = _configurations(_told(opened, rename), config, tensors, rename)
         layout = _layout(stored, rename)
         check_layout(layout, tensors, lambda name: name.endswith(BUFFERS))
-    except TypeError as error:
-        raise TypeError(f"{file}: {error}") from error
-    except ValueError as error:
-        raise ValueError(f"{file}: {error}") from error
     return Swin(target, params=_parameters(layout, stored, target, tensors, dtype), device=device)
 
 
@@ -124,12 +120,8 @@ def _told(opened: Opened, rename: Callable) -> dict[str, Any]:
     if (own := read_exported(opened.beside)) is not None:
         return options | {name: value for name, value in own.items() if name not in options or name in CHOICES}
     if opened.source != "Hugging Face":
-        told, image_size = read_timm(opened.file.parent)
-        return options | told | ({} if image_size is None else {"image_size": image_size})
-    config, preprocessor = (
-        read_json(opened.file.parent / f"{name}.json") for name in ("config", "preprocessor_config")
-    )
-    return options | _hugging_face(config, options) | preprocessing(preprocessor)[0]
+        return options | read_timm(opened.file.parent)
+    return options | _hugging_face(*read_hugging_face(opened.file.parent), options)
 
 
 # Of these an exported file's own configuration knows more than the tensors.
@@ -161,18 +153,13 @@ def _shapes(tensors: Mapping[str, Tensor], rename: Callable) -> dict[str, Any]:
     )
 
 
-def _hugging_face(config: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
-    """What config.json tells. Raises ValueError where it is another model's."""
-    for theirs, ours in (("embed_dim", "width"), ("depths", "depths"), ("num_heads", "heads")):
-        value = config.get(theirs, options[ours])
-        if (tuple(value) if isinstance(value, list) else value) != options[ours]:
-            raise ValueError(f"config.json has {theirs} {value!r}, the tensors have {options[ours]}")
-    activation = config.get("hidden_act", "gelu")
-    if activation not in ("gelu", "gelu_python"):
-        raise ValueError(f"config.json has hidden_act {activation!r}, expected 'gelu'")
-    told = {ours: config[theirs] for theirs, ours in (("window_size", "window"),) if theirs in config}
-    if (size := pair(config.get("image_size"))) is not None:
-        told["image_size"] = size
+def _hugging_face(config: dict[str, Any], told: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """What config.json tells, too. Raises ValueError where it is another model's."""
+    names = {"embed_dim": "width", "depths": "depths", "num_heads": "heads"}
+    check_told(config, {theirs: options[ours] for theirs, ours in names.items()}, "the tensors have")
+    if config.get("hidden_act") != "gelu_python":  # the same
+        check_told(config, {"hidden_act": "gelu"})
+    told = told | ({"window": config["window_size"]} if "window_size" in config else {})
     if config.get("layer_norm_eps", 1e-5) != 1e-5:
         told |= {"norm_eps": config["layer_norm_eps"], "embed_eps": 1e-5}
     return told
@@ -218,15 +205,12 @@ def _published(options: dict[str, Any], rows: int) -> SwinConfig | None:
 def _layout(config: SwinConfig, rename: Callable) -> Layout:
     """Each of our parameters in PyTorch's layout, as `rename` calls it."""
     layout: Layout = {}
-    for name, parameter in declared(swin(config)).items():
-        theirs, shape = rename(name), parameter.shape
+    for name, shape in declared_shapes(swin(config)).items():
+        theirs = rename(name)
         if name == "patch_embed.proj.weight":
-            layout[name] = [convolved(theirs, config.patch_size, config.channels, config.width)]
-        elif isinstance(theirs, tuple):
-            width = shape[-1] // 3
-            layout[name] = [torch_piece(part, (*shape[:-1], width), third(i, width)) for i, part in enumerate(theirs)]
+            layout[name] = [convolved(theirs, config.patch_size, shape)]
         else:
-            layout[name] = [same(theirs, shape) if name.endswith(TABLE) else torch_piece(theirs, shape)]
+            layout[name] = [same(theirs, shape)] if name.endswith(TABLE) else torch_pieces(theirs, shape)
     return layout
 
 
@@ -235,15 +219,11 @@ def _parameters(
 ) -> Arrays:
     """The parameters, resized, with a head of zeros where the target has other classes than the file: so fine-tuning
     starts."""
-    shapes = {name: parameter.shape for name, parameter in declared(swin(stored)).items()}
     if target.classes != stored.classes:
-        shapes = {name: shape for name, shape in shapes.items() if not name.startswith(HEAD)}
-    params = fill(layout, shapes, lambda name: tensors[name].floats(dtype), np.dtype(dtype))
-    wanted = {name: parameter.shape for name, parameter in declared(swin(target)).items()}
-    return {
-        name: _resized(name, params[name], stored, target) if name in params else np.zeros(shape, dtype)
-        for name, shape in wanted.items()
-    }
+        layout = {name: pieces for name, pieces in layout.items() if not name.startswith(HEAD)}
+    shapes = declared_shapes(swin(dataclasses.replace(stored, classes=target.classes)))
+    params = fill(layout, shapes, tensors, dtype)
+    return {name: _resized(name, array, stored, target) for name, array in params.items()}
 
 
 def _resized(name: str, array: np.ndarray, stored: SwinConfig, target: SwinConfig) -> np.ndarray:

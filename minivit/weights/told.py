@@ -21,27 +21,29 @@ def read_told(folder: Path, options: dict[str, Any]) -> tuple[dict[str, Any], An
     """
     config, preprocessor = (read_json(folder / name) for name in ("config.json", "preprocessor_config.json"))
     if "pretrained_cfg" in config:
-        return read_timm(folder)[0], None, None
+        return {name: value for name, value in read_timm(folder).items() if name != "image_size"}, None, None
     if "hidden_size" not in config:
         return {}, None, None
-    for theirs, ours in SIZES.items():
-        if theirs in config and config[theirs] != options[ours]:
-            raise ValueError(f"config.json has {theirs} {config[theirs]!r}, the tensors have {options[ours]}")
+    check_told(config, {theirs: options[ours] for theirs, ours in SIZES.items()}, "the tensors have")
     told, size = preprocessing(preprocessor)
     return _hugging_face(config, options) | told, pair(config.get("image_size")), size
 
 
-def read_hugging_face(folder: Path) -> tuple[dict[str, Any], dict[str, Any], tuple[int, int] | None]:
-    """Hugging Face's config.json as it stands, {} where there is none; and what preprocessor_config.json says: options.
-    The image_size is the model's, else that of the preprocessing."""
+def read_hugging_face(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Hugging Face's config.json as it stands, {} where there is none; and options: what preprocessor_config.json says,
+    and the image_size, the model's, else that of the preprocessing."""
     config = read_json(folder / "config.json")
     told, size = preprocessing(read_json(folder / "preprocessor_config.json"))
-    return config, told, pair(config.get("image_size")) or size
+    size = pair(config.get("image_size")) or size
+    return config, told | ({"image_size": size} if size else {})
 
 
-def flips_channels(folder: Path) -> bool | None:
-    """Whether preprocessor_config.json has the channels turned round, blue first; None where it does not say."""
-    return read_json(folder / "preprocessor_config.json").get("do_flip_channel_order")
+def check_told(config: dict[str, Any], expected: dict[str, Any], whose: str = "expected") -> None:
+    """Raise ValueError where config.json has something else than this under these names. Lists are tuples here."""
+    for name, value in expected.items():
+        told = config.get(name, value)
+        if (tuple(told) if isinstance(told, list) else told) != value:
+            raise ValueError(f"config.json has {name} {told!r}, {whose} {value!r}")
 
 
 def _hugging_face(config: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
@@ -67,6 +69,8 @@ def preprocessing(told: dict[str, Any]) -> tuple[dict[str, Any], Any]:
     if told.get("resample") in FILTERS:
         options["resize_filter"] = FILTERS[told["resample"]]
     resized, cut = pair(told.get("size")), pair(told.get("crop_size"))
+    if isinstance(told.get("crop_pct"), float):  # of what is resized to more than its size
+        return options | {"crop": told["crop_pct"], "squeeze": False}, resized
     if resized:
         options["squeeze"] = not (isinstance(told["size"], dict) and "shortest_edge" in told["size"])
     if resized and cut and told.get("do_center_crop", True):
@@ -80,8 +84,8 @@ def _part(cut: int, resized: int) -> float:
     return part if math.floor(cut / part) == resized else math.nextafter(part, 0)
 
 
-def read_timm(folder: Path) -> tuple[dict[str, Any], tuple[int, int] | None]:
-    """What timm's config.json in this folder says: options, and the image_size; nothing where there is none."""
+def read_timm(folder: Path) -> dict[str, Any]:
+    """The options that timm's config.json in this folder tells, image_size among them; {} where there is none."""
     config = read_json(folder / "config.json").get("pretrained_cfg", {})
     names = {"mean": "image_mean", "std": "image_std", "interpolation": "resize_filter", "crop_pct": "crop"}
     told = {ours: config[theirs] for theirs, ours in names.items() if theirs in config}
@@ -89,7 +93,8 @@ def read_timm(folder: Path) -> tuple[dict[str, Any], tuple[int, int] | None]:
         told["squeeze"] = config["crop_mode"] == "squash"
     size = config.get("input_size")  # channels, height, width
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
-    return options, pair(size[1:] if isinstance(size, list) else None)
+    size = pair(size[1:] if isinstance(size, list) else None)
+    return options | ({"image_size": size} if size else {})
 
 
 def pair(size: Any) -> tuple[int, int] | None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from ..model import ViTConfig, parameter_shapes
-from .layout import Layout, convolved, same, third, torch_piece
+from .layout import Layout, convolved, same, torch_pieces
 
 IMAGENET = {"image_mean": (0.485, 0.456, 0.406), "image_std": (0.229, 0.224, 0.225)}
 HALF = {"image_mean": 0.5, "image_std": 0.5}
@@ -19,16 +19,13 @@ def torch_layout(config: ViTConfig, prefix_rows: bool, rename: Callable[[str], s
     layout: Layout = {}
     for ours, shape in parameter_shapes(config).items():
         theirs = rename(ours)
-        if isinstance(theirs, tuple):
-            part = (*shape[:-1], config.width)
-            layout[ours] = [torch_piece(name, part, third(i, config.width)) for i, name in enumerate(theirs)]
-        elif ours == "patch_embed.proj.weight":
-            layout[ours] = [convolved(theirs, config.patch_size, config.map_shape[2], config.width)]
+        if ours == "patch_embed.proj.weight":
+            layout[ours] = [convolved(theirs, config.patch_size, shape)]
         elif ours == "pos_embed" and not prefix_rows:
             rows = (1, shape[1] - config.position_prefix, config.width)
             layout[ours] = [same(theirs, rows, (slice(None), slice(config.position_prefix, None)))]
         else:
-            layout[ours] = [torch_piece(theirs, shape)]
+            layout[ours] = torch_pieces(theirs, shape)
     return layout
 
 

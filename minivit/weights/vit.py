@@ -17,7 +17,7 @@ from ..model.vit import head_names
 from . import google, huggingface, timm, torchvision
 from .exporting import read_exported, write_exported
 from .layout import Layout, check_layout, fill
-from .opened import check_options, open_weights
+from .opened import check_options, naming, open_weights
 from .tensor import Tensor
 from .told import read_told
 from .torch_names import torch_layout
@@ -27,6 +27,8 @@ IMPORTERS = {"Google": google, "timm": timm, "torchvision": torchvision, "Huggin
 # with rare exceptions: MoCo v3's ViT-S has 12.
 HEADS = {(192, 12): 3, (384, 12): 6, (768, 12): 12, (1024, 24): 16, (1280, 32): 16, (1536, 40): 24}
 SOURCES = ("timm",)  # whose files can be written
+# What only whole masked autoencoders have, by their source: mae.py.
+DECODERS = {"authors": "decoder_pred.weight", "Hugging Face": "decoder.decoder_pred.weight"}
 # What the tensors of an exported file do not tell.
 CHOICES = (
     "heads", "mlp_ratio", "pool", "class_token", "gelu", "norm_eps", "layer_scale", "dropout", "attention_dropout",
@@ -37,6 +39,8 @@ AFTERWARDS = ("image_size", "classes", "representation_size")  # changed when th
 
 def recognise(tensors: Mapping[str, Tensor]) -> str | None:
     """The source whose names these are, None for another model's. Raises ValueError for a damaged ViT."""
+    if any(name in tensors for name in DECODERS.values()):
+        return None
     return next((name for name, importer in IMPORTERS.items() if importer.recognise(tensors)), None)
 
 
@@ -52,7 +56,7 @@ def load(
     opened = open_weights(path, "ViT")
     check_options(config, ViTConfig, dtype)
     file, tensors = opened.file, opened.tensors
-    try:
+    with naming(file):
         source = IMPORTERS[opened.source].recognise(tensors)
         options = dict(source.options)
         told, stored_size, input_size = _told(file, opened.beside, options)
@@ -63,10 +67,6 @@ def load(
         layout = source.layout(stored, prefix_rows)
         check_layout(layout, tensors, source.ignored)
         target = _with_head(stored, config)
-    except TypeError as error:
-        raise TypeError(f"{file}: {error}") from error
-    except ValueError as error:
-        raise ValueError(f"{file}: {error}") from error
     params = _parameters(layout, stored, target, tensors, dtype)
     target, params = at_resolution(target, params, stored.image_size if image_size is None else image_size)
     return ViT(target, params=params, device=device)
@@ -155,10 +155,7 @@ def _parameters(
     layout: Layout, stored: ViTConfig, target: ViTConfig, tensors: Mapping[str, Tensor], dtype: type
 ) -> dict[str, np.ndarray]:
     """The parameters, with heads of zeros where the target has others than are stored: so fine-tuning starts."""
-    shapes = parameter_shapes(target)
-    wanted = dict(shapes)
     if (target.classes, target.representation_size) != (stored.classes, stored.representation_size):
-        for name in head_names(target):
-            del wanted[f"{name}.weight"], wanted[f"{name}.bias"]
-    params = fill(layout, wanted, lambda name: tensors[name].floats(dtype), np.dtype(dtype))
-    return {name: params[name] if name in params else np.zeros(shape, dtype) for name, shape in shapes.items()}
+        heads = head_names(target)
+        layout = {name: pieces for name, pieces in layout.items() if name.rpartition(".")[0] not in heads}
+    return fill(layout, parameter_shapes(target), tensors, dtype)

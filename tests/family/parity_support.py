@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from minivit import ops
+from minivit.weights.layout import unfill
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "family"
 BOUNDS = {np.float64: 1e-8, np.float32: 1e-4}
@@ -22,10 +23,10 @@ def assert_close(got, expected, bound, what):
     np.testing.assert_allclose(got, expected, rtol=0, atol=bound * max(1, np.abs(expected).max()), err_msg=what)
 
 
-def assert_parity(model, fixture, moves, training=False):
+def assert_parity(model, fixture, layout, training=False):
     """Logits, loss, and the gradients of all that the file names, in its own layouts; of the images, too. Returns ours.
 
-    moves: where each parameter lies in the file.
+    layout: where each parameter lies in the file.
     """
     bound = BOUNDS[model.dtype.type]
     logits, cache = model.forward(fixture["images"], training=training)
@@ -34,7 +35,7 @@ def assert_parity(model, fixture, moves, training=False):
     assert_close(np.asarray(loss), fixture["loss"], bound, "loss")
     grads, dimages = model.backward(ops.cross_entropy_backward(1.0, loss_cache), cache)
     assert_close(dimages, fixture["grad_images"], bound, "images")
-    theirs = {piece.name: piece.restore(grads[ours][piece.at]) for ours in model.params for piece in moves[ours]}
+    theirs = unfill({ours: layout[ours] for ours in model.params}, grads)
     assert {f"grad.{name}" for name in theirs} == {key for key in fixture if key.startswith("grad.")}
     for name, grad in theirs.items():
         assert grad.dtype == model.dtype

@@ -117,7 +117,7 @@ def test_save_and_load_give_the_same_bits(tmp_path):
         assert (loaded.config, loaded.dtype) == (model.config, dtype)
         for one, other in zip(loaded(IDS, MASK), model(IDS, MASK), strict=True):
             np.testing.assert_array_equal(one, other)
-    with pytest.raises(ValueError, match=r"holds a BERT, expected a ViT: load it with BERT\.load"):
+    with pytest.raises(ValueError, match=r"holds a BERT, expected a ViT: read it with minivit\.load"):
         minivit.ViT.load(tmp_path / "bert.npz")
     assert "Together" in str(model.layers)
     assert repr(model) == "BERT(6 wide, 1 blocks, 2 heads, 9 words, 548 parameters, float64)"

@@ -8,7 +8,7 @@ import pytest
 from minivit import ops
 from minivit.layers import Chain
 from minivit.weights import bert as files
-from minivit.weights.unlay import unlay
+from minivit.weights.layout import unfill
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "family"
 ANSWERS = {
@@ -42,7 +42,7 @@ def loss_and_douts(name, fixture, out):
 @pytest.mark.parametrize("name", ANSWERS)
 def test_answers_losses_and_every_gradient(name, dtype, bound):
     fixture = np.load(FIXTURES / f"{name}.npz")
-    model = files.load_bert(FIXTURES / name, dtype=dtype)
+    model = files.load(FIXTURES / name, dtype=dtype)
     out, cache = model.forward(*given(fixture))
     parts = out if isinstance(out, tuple) else (out,)
     for answer, part, called in zip(
@@ -57,7 +57,7 @@ def test_answers_losses_and_every_gradient(name, dtype, bound):
     near(dembeddings, fixture["grad_embeddings"], bound)
     assert list(grads) == list(model.params)
     assert {grad.dtype for grad in grads.values()} == {np.dtype(dtype)}
-    theirs = unlay(files.layout_of(model.config), grads)
+    theirs = unfill(files._layout(model.config, "" if model.config.head == "none" else "bert."), grads)
     assert {f"grad.{key}" for key in theirs} == {key for key in fixture if key.startswith("grad.")}
     for key, grad in theirs.items():
         near(grad, fixture[f"grad.{key}"], bound, key)
@@ -73,7 +73,7 @@ def test_answers_losses_and_every_gradient(name, dtype, bound):
 @pytest.mark.parametrize("name", ANSWERS)
 def test_the_tokens_on_the_way(name):
     fixture = np.load(FIXTURES / f"{name}.npz")
-    model = files.load_bert(FIXTURES / name, dtype=np.float64)
+    model = files.load(FIXTURES / name, dtype=np.float64)
     ids, named = model.given(*given(fixture))
     named |= model.arrays(model.layers)
     embeddings, encoder, _ = model.layers.parts
@@ -92,7 +92,7 @@ def test_the_padding_words_row_learns_nothing_from_where_it_goes_in():
     assert (fixture["input_ids"] == 0).any()
     assert not fixture["grad.embeddings.word_embeddings.weight"][0].any()
     assert np.load(FIXTURES / "bert_hf_pretraining.npz")["grad.bert.embeddings.word_embeddings.weight"][0].any()
-    model = files.load_bert(FIXTURES / "bert_hf", dtype=np.float64, padding=None)
+    model = files.load(FIXTURES / "bert_hf", dtype=np.float64, padding=None)
     out, cache = model.forward(*given(fixture))
     grads, _ = model.backward(loss_and_douts("bert_hf", fixture, out)[1], cache)
     assert grads["word_embed.weight"][0].any()

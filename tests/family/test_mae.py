@@ -101,7 +101,7 @@ def test_positions_are_no_parameters_and_lie_in_files(tmp_path):
     for name, array in (model.params | model.buffers).items():
         np.testing.assert_array_equal((loaded.params | loaded.buffers)[name], array)
     np.testing.assert_array_equal(loaded(IMAGES, noise=NOISE)[0], model(IMAGES, noise=NOISE)[0])
-    with pytest.raises(ValueError, match=r"holds a MAE, expected a ViT: load it with MAE\.load"):
+    with pytest.raises(ValueError, match=r"holds a MAE, expected a ViT: read it with minivit\.load"):
         ViT.load(tmp_path / "mae.npz")
 
 

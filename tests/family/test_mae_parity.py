@@ -11,7 +11,7 @@ import pytest
 from minivit import ops
 from minivit.layers import Chain
 from minivit.weights import mae as files
-from minivit.weights.unlay import unlay
+from minivit.weights.layout import unfill
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "family"
 SOURCES = {
@@ -34,7 +34,7 @@ def name(request):
 def test_predictions_losses_and_every_gradient(name, dtype, bound, normalised):
     source, file, options = SOURCES[name]
     fixture, end = np.load(FIXTURES / f"{name}.npz"), "_norm_pix" * normalised
-    model = files.load_mae(FIXTURES / file, dtype=dtype, normalize_pixels=normalised, **options)
+    model = files.load(FIXTURES / file, dtype=dtype, normalize_pixels=normalised, **options)
     images, noise = fixture["images"], fixture["noise"]
     prediction, mask = model(images, noise=noise)
     assert (model.dtype, prediction.dtype, mask.dtype) == (dtype, dtype, dtype)
@@ -45,7 +45,7 @@ def test_predictions_losses_and_every_gradient(name, dtype, bound, normalised):
     assert loss == model.loss(images, noise=noise)
     assert list(grads) == list(model.params)
     assert {grad.dtype for grad in grads.values()} == {np.dtype(dtype)}
-    theirs = unlay(files.layout_of(model.config, source), grads | model.buffers)
+    theirs = unfill(files._layout(model.config, files._renamer(source, files.PUBLISHED)), grads | model.buffers)
     keys = [key for key in fixture if key.startswith(f"grad{end}.")]
     assert len(keys) == len(theirs) - 2  # all but the two tables of positions
     for key in keys:
@@ -65,7 +65,7 @@ def test_the_parts_of_the_forward(name):
     np.testing.assert_array_equal(order, fixture["ids_shuffle"])
     np.testing.assert_array_equal(restore, fixture["ids_restore"])
     for normalised, end in ((False, ""), (True, "_norm_pix")):
-        model = files.load_mae(FIXTURES / file, dtype=np.float64, normalize_pixels=normalised, **options)
+        model = files.load(FIXTURES / file, dtype=np.float64, normalize_pixels=normalised, **options)
         near(model.target(fixture["images"]), fixture[f"target{end}"], 1e-8)
     np.testing.assert_array_equal(order[:, : model.config.kept], fixture["ids_keep"])
     if name == "mae_original":
@@ -88,7 +88,7 @@ def test_the_parts_of_the_forward(name):
 def test_fresh_positions_are_the_published_ones():
     """The tables in both files are the authors' waves: what a new model starts with."""
     for _, file, options in SOURCES.values():
-        model = files.load_mae(FIXTURES / file, **options)
+        model = files.load(FIXTURES / file, **options)
         fresh = type(model)(model.config)
         for name, table in model.buffers.items():
             np.testing.assert_allclose(fresh.buffers[name], table, atol=1e-6)

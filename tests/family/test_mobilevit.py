@@ -57,7 +57,7 @@ def test_it_has_the_face_of_a_vit(name, tmp_path):
         one.config, list(one.params), list(one.buffers),
     )  # fmt: skip
     np.testing.assert_array_equal(loaded(images), logits)
-    with pytest.raises(ValueError, match=r"holds a MobileViT, expected a ViT: load it with MobileViT\.load"):
+    with pytest.raises(ValueError, match=r"holds a MobileViT, expected a ViT: read it with minivit\.load"):
         ViT.load(tmp_path / "mobilevit.npz")
 
 

@@ -100,7 +100,7 @@ def test_it_has_the_face_of_a_vit(name, tmp_path):
     loaded = PVT.load(tmp_path / "pvt.npz")
     assert (loaded.config, list(loaded.params)) == (one.config, list(one.params))
     np.testing.assert_array_equal(loaded(images), logits)
-    with pytest.raises(ValueError, match=r"holds a PVT, expected a ViT: load it with PVT\.load"):
+    with pytest.raises(ValueError, match=r"holds a PVT, expected a ViT: read it with minivit\.load"):
         ViT.load(tmp_path / "pvt.npz")
 
 

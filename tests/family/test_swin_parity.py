@@ -5,6 +5,7 @@ The fixtures are timm 1.0.31's and transformers 5.24.0's, in float64; swin_origi
 Microsoft's names, and swin_hf_merging is a merging of an odd map.
 """
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from minivit.layers import Chain
 from minivit.weights.layout import fill
 from minivit.weights.opened import open_weights
 from minivit.weights.swin import _layout, _renamer
+from minivit.weights.tensor import Tensor
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "family"
 # The file of weights, the fixture, and what the file does not tell.
@@ -59,7 +61,8 @@ def test_parity(name, dtype, bound):
     theirs = {key.removeprefix("grad."): fixture[key] for key in fixture if key.startswith("grad.")}
     layout = _layout(model.config, _renamer(source, prefix))
     assert {piece.name for pieces in layout.values() for piece in pieces} == theirs.keys()
-    expected = fill(layout, {key: grad.shape for key, grad in grads.items()}, theirs.get, np.float64)
+    tensors = {key: Tensor(grad.shape, "float64", partial(theirs.get, key)) for key, grad in theirs.items()}
+    expected = fill(layout, {key: grad.shape for key, grad in grads.items()}, tensors, np.float64)
     for key, grad in grads.items():
         assert grad.dtype == dtype
         close(grad, expected[key], bound, key)

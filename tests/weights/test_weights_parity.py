@@ -1,5 +1,6 @@
 """Published implementations' own files give their logits and, through the importer's layout, all their gradients."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from minivit.model import parameter_shapes
 from minivit.weights import huggingface, read_weights, torchvision
 from minivit.weights.layout import fill
 from minivit.weights.opened import find_weights
+from minivit.weights.tensor import Tensor
 from minivit.weights.torch_names import torch_layout
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -48,7 +50,9 @@ def gradients(name, path, fixture, config):
             theirs = theirs.replace(old, new)
         return fixture[f"grad.{theirs}"]
 
-    return fill(layout, parameter_shapes(config), read, np.float64)
+    names = {piece.name for pieces in layout.values() for piece in pieces}
+    tensors = {name: Tensor((), "float64", partial(read, name)) for name in names}
+    return fill(layout, parameter_shapes(config), tensors, np.float64)
 
 
 @pytest.mark.parametrize(("dtype", "bound"), [(np.float64, 1e-8), (np.float32, 1e-4)])
