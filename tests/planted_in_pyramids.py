@@ -12,7 +12,7 @@ def mobilevit(name):
     return f"family/test_mobilevit_parity.py::test_parity[{name}-float64]"
 
 
-MAPS = "ops/test_maps.py"
+MAPS = "ops/test_map_operations.py"
 RESIZED = "family/test_pvt_parity.py::test_at_another_size_the_positions_are_resized[float64]"
 TRAINING = mobilevit("mobilevit_timm_train")
 
