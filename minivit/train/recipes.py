@@ -55,7 +55,7 @@ RECIPES: dict[str, Recipe] = {
     # Maps of 7 x 7 and 4 x 4 tokens in windows of 4 x 4: zeros continue the first to 8 x 8, and it is shifted by 2.
     "swin": Recipe(
         "Swin",
-        dict(patch_size=4, width=24, depths=(2, 2), heads=(3, 6), window=4, mlp_ratio=2),
+        dict(patch_size=4, width=24, depths=(2, 2), heads=(3, 6), window=4, mlp_ratio=2.5),
         TrainConfig(epochs=40, learning_rate=8e-3),
     ),
     # Version 2: patches of 7 x 7 that overlap, 4 apart, whose tokens look at a map of half the side; then 4 x 4 tokens.
