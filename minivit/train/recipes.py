@@ -63,7 +63,7 @@ RECIPES: dict[str, Recipe] = {
         "PVT",
         dict(version=2, widths=(24, 48), depths=(1, 2), heads=(1, 2), strides=(4, 2), patch_sizes=(7, 3))
         | dict(reductions=(2, 1), mlp_ratios=(2, 2)),
-        TrainConfig(epochs=20, learning_rate=5e-3),
+        TrainConfig(epochs=40, learning_rate=5e-3),
     ),
     # Inverted residuals on 14 x 14 places, then on 7 x 7, whose tokens are resized to 8 x 8 for their patches of 2 x 2.
     "mobilevit": Recipe(
