@@ -1,6 +1,7 @@
 """The command line: python -m minivit train | eval | predict | look | data | check | kernel | kernels.
 
 Each command is a function: the first six are below, those of the kernels in emulator/command.py and devices/command.py.
+What can be said to train is in train/command.py.
 """
 
 import argparse
@@ -12,10 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import __version__
+from .data.mnist_files import SOURCES
 from .devices import DEVICES, DeviceError
 from .devices import command as kernels_command
 from .emulator import EmulatorError
 from .emulator import command as kernel_command
+from .train import command as train_command
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +49,7 @@ def train(args: argparse.Namespace) -> int:
 
     names = "data", "seed", "epochs", "workers", "parallel", "resume", "download", "device"
     options = {name: getattr(args, name) for name in names}
-    options["out"] = args.out or (Path(args.resume).parent if args.resume else _new_folder(args))
+    options["out"] = args.out or (Path(args.resume).parent if args.resume else train_command.new_folder(args))
     if args.pretrain:
         others = "preset", "architecture", "teacher", "distillation"
         if given := [name for name in others if getattr(args, name)]:
@@ -184,28 +187,6 @@ def _load(path: str, device: str, heads: int | None = None, image_size: list[int
     return load_pretrained(path, heads, device=device, **({} if image_size is None else {"image_size": image_size}))
 
 
-def _new_folder(args: argparse.Namespace) -> Path:
-    """runs/NAME, or runs/NAME-2 and so on: an earlier run is never overwritten."""
-    architecture = None if args.architecture == "vit" else args.architecture
-    data = None if args.data == "digits" else args.data
-    name = "-".join(filter(None, (args.pretrain, architecture, data, args.preset))) or "default"
-    number, folder = 1, Path("runs") / name
-    while folder.exists():
-        number += 1
-        folder = Path("runs") / f"{name}-{number}"
-    return folder
-
-
-def _at_least(least: int) -> Callable[[str], int]:
-    def whole_number(text: str) -> int:
-        if int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text}, expected at least {least}")
-        return int(text)
-
-    whole_number.__name__ = "whole number"  # what argparse calls it
-    return whole_number
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="minivit", description="A Vision Transformer in NumPy, every gradient proved."
@@ -233,56 +214,28 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument(
             "--image-size",
             nargs="+",
-            type=_at_least(1),
+            type=train_command.at_least(1),
             metavar="PIXELS",
             help="resize a published model to this side, or height and width: larger shows more",
         )
-        sub.add_argument("--heads", type=_at_least(1), help="of a published model, where its file does not tell")
+        sub.add_argument(
+            "--heads", type=train_command.at_least(1), help="of a published model, where its file does not tell"
+        )
         add_device(sub)
 
-    sets = ("digits", "full", "fashion")
     sub = add("train", train)
-    sub.add_argument("preset", nargs="?", choices=("quick", "default", "full"), help="a vit's recipe")
-    sub.add_argument("--architecture", choices=("vit", "hybrid", "swin"), help="the model, a vit if not given")
-    sub.add_argument(
-        "--pretrain", choices=("mae",), help="without labels: a masked autoencoder fills in what is hidden"
-    )
-    sub.add_argument("--data", choices=sets, help="the 10,000 digits that ship (if not given), or a full set")
-    sub.add_argument(
-        "--download", action="store_true", help="fetch a full set from the public mirrors if it is missing"
-    )
+    train_command.add_arguments(sub)
     add_device(sub)
-    sub.add_argument("--epochs", type=_at_least(1), help="instead of the recipe's")
-    sub.add_argument("--seed", type=_at_least(0), help="0 if not given")
-    sub.add_argument(
-        "--workers",
-        type=_at_least(1),
-        help="how many share a batch, one a core if not given; the result is the same for any number",
-    )
-    sub.add_argument(
-        "--parallel", choices=("threads", "processes"), help="what the workers are: the faster if not given"
-    )
-    sub.add_argument(
-        "--out", help="folder for the model, the history, the checkpoint and the pictures; a new one in runs/"
-    )
-    sub.add_argument(
-        "--resume", metavar="CHECKPOINT", help="go on from here, with the checkpoint's recipe, data and seed"
-    )
-
-    sub.add_argument("--teacher", metavar="MODEL", help="a model.npz to learn from, beside the labels (DeiT)")
-    sub.add_argument(
-        "--distillation", choices=("hard", "soft"), help="the teacher's best guess (if not given), or all it says"
-    )
 
     sub = add("eval", evaluate)
     sub.add_argument("--model", required=True, help="a model.npz, or a checkpoint.npz")
-    sub.add_argument("--data", choices=sets, default="digits")
+    sub.add_argument("--data", choices=tuple(SOURCES), default="digits")
     add_device(sub)
-    sub.add_argument("--workers", type=_at_least(1), help="threads, one a core if not given")
+    sub.add_argument("--workers", type=train_command.at_least(1), help="threads, one a core if not given")
 
     sub = add("predict", predict)
     add_picture(sub)
-    sub.add_argument("--top", type=_at_least(1), metavar="N", help="name the N likeliest classes")
+    sub.add_argument("--top", type=train_command.at_least(1), metavar="N", help="name the N likeliest classes")
     sub.add_argument("--out", help="write the picture with the attention over it here")
 
     sub = add("look", look)

@@ -75,11 +75,11 @@ IN_RESNET = [
     ("Hugging Face's groups are passed over", "weights/bit.py",
      FILES + "test_what_hugging_face_has_and_we_have_not_is_refused",
      '{"groups": config["num_groups"]}', "{}"),
-    ("running statistics are exported as zeros", "weights/convolutional.py",
+    ("running statistics are exported as zeros", "weights/exporting.py",
      FILES + "test_what_is_exported_is_read_again_to_the_same_bits",
-     "dialect.theirs(model.numpy_arrays())",
-     "dialect.theirs({name: array * (name in model.params) for name, array in model.numpy_arrays().items()})"),
-    ("PyTorch's kernels are read with rows for columns", "weights/convolutional.py", PARITY,
-     "lambda array: array.transpose(2, 3, 1, 0)", "lambda array: array.transpose(3, 2, 1, 0)"),
+     "unfill(layout, model.numpy_arrays())",
+     "unfill(layout, {name: array * (name in model.params) for name, array in model.numpy_arrays().items()})"),
+    ("PyTorch's kernels are read with rows for columns", "weights/layout.py", PARITY,
+     "lambda array: array.transpose(2, 3, 1, 0), at", "lambda array: array.transpose(3, 2, 1, 0), at"),
 ]
 # fmt: on

@@ -1,6 +1,5 @@
 """What ResNet and BiT have in common: a stem, stages of residual units, and what their configurations say of these."""
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -11,13 +10,14 @@ from ..layers import Layer
 from ..layers.parts import dense
 from ..model import Classifier
 from ..model.checks import check_eyes, positive_int, put, put_float, stages, truth
+from .staged import Staged
 
 Pair = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class ConvolutionalConfig:
-    """The sizes of a convolutional model. ResNetConfig and BiTConfig explain them, and add those of a photograph."""
+class ConvolutionalConfig(Staged):
+    """The sizes of a convolutional model. ResNetConfig and BiTConfig explain them, and how a photograph comes in."""
 
     image_size: int | Pair = 224
     channels: int = 3
@@ -53,19 +53,9 @@ class ConvolutionalConfig:
         return tuple(-(-side // factor) for side in self.image_size)
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(height, width, C) of one image."""
-        return (*self.image_size, self.channels)
-
-    @property
     def tokens(self) -> int:
         """Places of the first stage's map, which has most of them."""
         return math.prod(self.stem_shape)
-
-    @property
-    def parts(self) -> int:
-        """Units: each has parameters of its own."""
-        return sum(self.depths)
 
     @property
     def summary(self) -> str:
@@ -84,10 +74,6 @@ class ConvolutionalConfig:
                 made[s].append(dict(n_in=n_in, inner=inner, n_out=n_out, stride=stride))
                 n_in = n_out
         return made
-
-    def to_dict(self) -> dict:
-        """For JSON; `type(config)(**d)` is the way back."""
-        return dataclasses.asdict(self)
 
 
 def head(name: str, config: ConvolutionalConfig) -> list[Layer]:

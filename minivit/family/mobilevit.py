@@ -9,7 +9,6 @@ A conv is a convolution without a bias, BatchNorm and SiLU. Training and evaluat
 (ops/batchnorm.py). ops/unfold.py has what is new. The names are timm's.
 """
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +21,7 @@ from ..layers.parts import attention, branch_end, dense, drop, norm
 from ..model import Classifier, checks
 from ..model.sizes import size_by_name
 from .resampling import resampled
+from .staged import Staged
 
 Pair = tuple[int, int]
 
@@ -49,7 +49,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class MobileViTConfig:
+class MobileViTConfig(Staged):
     """The architecture of a MobileViT. What is a tuple has a number for each stage.
 
     NumPy numbers become Python's. Raises ValueError where values do not fit together, TypeError where a number is none.
@@ -151,11 +151,6 @@ class MobileViTConfig:
         return tuple(made)
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(height, width, C) of one image."""
-        return (*self.image_size, self.channels)
-
-    @property
     def tokens(self) -> int:
         """Places of the first map, which has most."""
         return math.prod(-(-side // 2) for side in self.image_size)
@@ -165,18 +160,10 @@ class MobileViTConfig:
         """Units and blocks: each has parameters of its own."""
         return sum(self.units) + sum(self.depths)
 
-    def drop_path_rate(self, block: int) -> float:
-        """0 at the first of all stages' transformer blocks, `drop_path` at the last."""
-        return self.drop_path * block / max(1, sum(self.depths) - 1)
-
     @property
     def summary(self) -> str:
         tokens = [f"{stage.blocks} blocks {stage.d} wide" for stage in self.stages if stage.d]
         return ", ".join([f"{sum(self.units)} units", *tokens])
-
-    def to_dict(self) -> dict:
-        """For JSON; `MobileViTConfig(**d)` is the way back."""
-        return dataclasses.asdict(self)
 
 
 def mobilevit(config: MobileViTConfig) -> Chain:

@@ -9,7 +9,6 @@ Version 2 (arXiv 2106.13797) has neither: its patches overlap, and a depthwise c
 where it is; its stages end in a norm, and the head reads the mean. The names are timm's, which has version 2 alone.
 """
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +21,7 @@ from ..model import Classifier, checks
 from ..model.sizes import size_by_name
 from .pvt_sizes import SIZES
 from .resampling import resampled
+from .staged import Staged
 
 Pair = tuple[int, int]
 KEYS = 7, 7  # a linear attention's, whatever the size of the map
@@ -40,7 +40,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class PVTConfig:
+class PVTConfig(Staged):
     """The architecture of a Pyramid Vision Transformer. What is a tuple has a number for each stage.
 
     NumPy numbers become Python's. Raises ValueError where values do not fit together, TypeError where a number is none.
@@ -150,32 +150,9 @@ class PVTConfig:
         return tuple(made)
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(height, width, C) of one image."""
-        return (*self.image_size, self.channels)
-
-    @property
-    def tokens(self) -> int:
-        """N of the first stage, which has most."""
-        return math.prod(self.stages[0].grid)
-
-    @property
-    def parts(self) -> int:
-        """Blocks: each has parameters of its own."""
-        return sum(self.depths)
-
-    def drop_path_rate(self, block: int) -> float:
-        """0 at the first of all stages' blocks, `drop_path` at the last."""
-        return self.drop_path * block / max(1, self.parts - 1)
-
-    @property
     def summary(self) -> str:
         stages = ", ".join(f"{stage.depth} blocks {stage.width} wide" for stage in self.stages)
         return f"version {self.version}, {stages}"
-
-    def to_dict(self) -> dict:
-        """For JSON; `PVTConfig(**d)` is the way back."""
-        return dataclasses.asdict(self)
 
 
 def pvt(config: PVTConfig) -> Chain:

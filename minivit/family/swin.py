@@ -10,7 +10,6 @@ the bias). The names are timm's; the numbers are timm's, Microsoft's and Hugging
 divide a map: see `padding`.
 """
 
-import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -24,6 +23,7 @@ from ..model.checks import as_pair, check_eyes, check_rates, one_of, positive_in
 from ..model.sizes import size_by_name
 from ..model.variants import bias_from_table
 from ..ops.windows import padded
+from .staged import Staged
 from .swin_sizes import SIZES
 
 Pair = tuple[int, int]
@@ -44,7 +44,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class SwinConfig:
+class SwinConfig(Staged):
     """The architecture of a Swin Transformer. Sizes may be an int or a pair (height, width).
 
     NumPy numbers become Python's. Raises ValueError where values do not fit together, TypeError where a number is none.
@@ -157,32 +157,9 @@ class SwinConfig:
         return tuple(map(min, sides, self.window)), shift
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(height, width, C) of one image."""
-        return (*self.image_size, self.channels)
-
-    @property
-    def tokens(self) -> int:
-        """N of the first stage, which has most."""
-        return math.prod(self.stages[0].grid)
-
-    @property
-    def parts(self) -> int:
-        """Blocks: each has parameters of its own."""
-        return sum(self.depths)
-
-    def drop_path_rate(self, block: int) -> float:
-        """0 at the first of all stages' blocks, `drop_path` at the last."""
-        return self.drop_path * block / max(1, self.parts - 1)
-
-    @property
     def summary(self) -> str:
         widths = ", ".join(f"{stage.depth} blocks {stage.width} wide" for stage in self.stages)
         return f"{widths}, windows of {self.window[0]} x {self.window[1]}"
-
-    def to_dict(self) -> dict:
-        """For JSON; `SwinConfig(**d)` is the way back."""
-        return dataclasses.asdict(self)
 
 
 def swin(config: SwinConfig) -> Chain:

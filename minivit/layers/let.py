@@ -4,6 +4,7 @@ A layer reads parameters by name from one dict; so whatever else it needs gets a
 names its keys and values so (`first_attention` in parts.py); the plain ViT of the README needs no Let.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -80,11 +81,7 @@ class Fork(Shown):
 
     def backward(self, ops: Any, dy: np.ndarray, cache: tuple) -> tuple[np.ndarray, Arrays]:
         caches, ends = cache
-        dx, grads = None, {}
-        for branch, part, branch_cache in zip(self.parts, np.split(dy, ends, axis=self.axis), caches, strict=True):
-            more, branch_grads = branch.backward(ops, part, branch_cache)
-            dx, grads = both(dx, more), add(grads, branch_grads)
-        return dx, grads
+        return _together(self.parts, ops, np.split(dy, ends, axis=self.axis), caches)
 
     def __call__(self, ops: Any, p: Arrays, x: np.ndarray) -> np.ndarray:
         return np.concatenate([branch(ops, p, x) for branch in self.parts], axis=self.axis)
@@ -102,11 +99,7 @@ class Together(Shown):
         return ys, caches
 
     def backward(self, ops: Any, dy: tuple, caches: tuple) -> tuple[np.ndarray, Arrays]:
-        dx, grads = None, {}
-        for branch, part, cache in zip(self.parts, dy, caches, strict=True):
-            more, branch_grads = branch.backward(ops, part, cache)
-            dx, grads = both(dx, more), add(grads, branch_grads)
-        return dx, grads
+        return _together(self.parts, ops, dy, caches)
 
     def __call__(self, ops: Any, p: Arrays, x: np.ndarray) -> tuple:
         return tuple(branch(ops, p, x) for branch in self.parts)
@@ -115,3 +108,14 @@ class Together(Shown):
 def both(a: np.ndarray | None, b: np.ndarray | None) -> np.ndarray | None:
     """The sum of two gradients, None where there is none."""
     return b if a is None else a if b is None else a + b
+
+
+def _together(
+    parts: Sequence[Layer], ops: Any, dys: Sequence[np.ndarray], caches: Sequence
+) -> tuple[np.ndarray, Arrays]:
+    """The backward of layers that read the same x: dx is the sum of what they give back."""
+    dx, grads = None, {}
+    for part, dy, cache in zip(parts, dys, caches, strict=True):
+        more, part_grads = part.backward(ops, dy, cache)
+        dx, grads = both(dx, more), add(grads, part_grads)
+    return dx, grads

@@ -80,7 +80,11 @@ FAMILY: dict[str, tuple[type[Classifier], Any]] = {
     "PVT, version 2": (PVT, _pvt(image_size=(10, 12), norm_eps=0.05)),
     "PVT, version 2, dropout": (PVT, _pvt(image_size=8, dropout=0.1, attention_dropout=0.3, drop_path=0.4)),
     # 7 x 7 keys of maps of 4 x 5 and 2 x 3: their bins overlap.
-    "PVT, linear": (PVT, _pvt(image_size=(8, 10), linear=True, reductions=(1, 1), qkv_bias=False)),
+    # Its MLP has a ReLU, so that steps are tiny: wide enough, for its gradients to be large beside their rounding.
+    "PVT, linear": (
+        PVT,
+        _pvt(image_size=(8, 10), linear=True, reductions=(1, 1), mlp_ratios=(2, 2), qkv_bias=False),
+    ),
     "PVT, no head": (PVT, _pvt(image_size=(8, 4), classes=0)),
     # A map of 2 x 2 in patches of 1 x 2.
     "MobileViT": (MobileViT, _mobilevit(image_size=(6, 8), channels=2, patch_size=(1, 2))),

@@ -58,7 +58,8 @@ def train_mnist(
     it has not seen.
 
     preset    the ViT's recipe, see recipes.py: "quick", "default", or "full", which is taken where data is not "digits"
-    architecture   "vit" (if not given), or another with a recipe in recipes.py: "hybrid", "swin"
+    architecture   "vit" (if not given), or another with a recipe in recipes.py: "resnet", "bit", "hybrid", "swin",
+              "pvt", "mobilevit"
     data      "digits", the 10,000 that ship (8,000 to train, 2,000 to test); "full", all 70,000; "fashion"
     seed      of the parameters, the order and the augmentation, 0 if not given
     epochs    instead of the preset's

@@ -31,7 +31,21 @@ class Recipe(NamedTuple):
     train: TrainConfig
 
 
+_SMALL_STEM = dict(stem_width=16, stem_kernel=3, stem_pool=False)
+
 RECIPES: dict[str, Recipe] = {
+    # Basic units on maps of 14 x 14, 7 x 7 and 4 x 4.
+    "resnet": Recipe(
+        "ResNet",
+        _SMALL_STEM | dict(depths=(1, 1, 1), widths=(16, 32, 52), inner=None),
+        TrainConfig(epochs=20, learning_rate=8e-3),
+    ),
+    # The same maps, bottleneck units.
+    "bit": Recipe(
+        "BiT",
+        _SMALL_STEM | dict(depths=(1, 2, 1), widths=(32, 64, 128), inner=(16, 28, 40), groups=4),
+        TrainConfig(epochs=16, learning_rate=8e-3),
+    ),
     # A ResNet of one stage before the patches, which leaves a map of 7 x 7.
     "hybrid": Recipe(
         "ViT",
@@ -41,8 +55,22 @@ RECIPES: dict[str, Recipe] = {
     # Maps of 7 x 7 and 4 x 4 tokens in windows of 4 x 4: zeros continue the first to 8 x 8, and it is shifted by 2.
     "swin": Recipe(
         "Swin",
-        dict(patch_size=4, width=24, depths=(2, 2), heads=(3, 6), window=4, mlp_ratio=2),
+        dict(patch_size=4, width=24, depths=(2, 2), heads=(3, 6), window=4, mlp_ratio=2.5),
         TrainConfig(epochs=40, learning_rate=8e-3),
+    ),
+    # Version 2: patches of 7 x 7 that overlap, 4 apart, whose tokens look at a map of half the side; then 4 x 4 tokens.
+    "pvt": Recipe(
+        "PVT",
+        dict(version=2, widths=(24, 48), depths=(1, 2), heads=(1, 2), strides=(4, 2), patch_sizes=(7, 3))
+        | dict(reductions=(2, 1), mlp_ratios=(2, 2)),
+        TrainConfig(epochs=40, learning_rate=5e-3),
+    ),
+    # Inverted residuals on 14 x 14 places, then on 7 x 7, whose tokens are resized to 8 x 8 for their patches of 2 x 2.
+    "mobilevit": Recipe(
+        "MobileViT",
+        dict(stem_width=16, widths=(16, 24), strides=(1, 2), units=(1, 1), expansions=(2, 2), last_width=64)
+        | dict(token_widths=(0, 48), depths=(0, 2)),
+        TrainConfig(epochs=20, learning_rate=5e-3),
     ),
 }
 ARCHITECTURES = ("vit", *RECIPES)

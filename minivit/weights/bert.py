@@ -18,7 +18,7 @@ from .exporting import read_exported, write_exported
 from .layout import Layout, check_layout, count_blocks, fill, mlp_options, same, shape_of, torch_pieces
 from .opened import check_options, naming, open_weights
 from .tensor import Tensor
-from .told import GELUS, check_told, read_json
+from .told import check_told, read_gelu, read_json
 from .torch_names import renamer
 
 SOURCES = ("Hugging Face",)
@@ -142,13 +142,10 @@ def _told(folder: Path) -> dict[str, Any]:
     """What config.json beside the file tells."""
     config = read_json(folder / "config.json")
     told = {ours: config[theirs] for theirs, ours in TOLD.items() if theirs in config}
-    activation = config.get("hidden_act", "gelu")
-    if activation not in GELUS:
-        raise ValueError(f"config.json has hidden_act {activation!r}, expected one of {', '.join(GELUS)}")
     check_told(config, {"position_embedding_type": "absolute"})
     dropout = config.get("classifier_dropout")
     told["head_dropout"] = told.get("dropout", 0.1) if dropout is None else dropout
-    return told | {"gelu": GELUS[activation]}
+    return told | {"gelu": read_gelu(config)}
 
 
 def _with_heads(options: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from ..files import write_npz
 from ..layers import Layer
 from ..model.parameters import declared_shapes
 from .exporting import check_ending, read_exported, write_exported
-from .layout import Layout, Piece, check_layout, convolved, fill, reshaped, same, torch_pieces, unfill
+from .layout import Layout, Piece, check_layout, convolved, fill, reshaped, same, shape_of, torch_pieces, unfill
 from .opened import check_options, naming, open_weights
 from .tensor import Tensor
 
@@ -46,9 +46,7 @@ class Dialect:
         """The sizes, from the shapes."""
 
         def shape(name: str) -> tuple[int, ...]:
-            theirs = tensors[self.rename(name)].shape
-            if len(theirs) != 4 or 0 in theirs:
-                raise ValueError(f"{self.rename(name)} has shape {theirs}, expected 4 axes, none of them empty")
+            theirs = shape_of(tensors, self.rename(name), 4)
             return theirs if self.hwio else tuple(theirs[axis] for axis in (2, 3, 1, 0))
 
         def has(*place: int) -> bool:

@@ -20,7 +20,7 @@ from .layout import check_layout, fill, ratio, shape_of
 from .opened import check_options, naming, open_weights
 from .pvt_names import NAMES, Names, layout, whose
 from .tensor import Tensor
-from .told import check_told, read_hugging_face, read_timm
+from .told import EXACT, check_told, read_gelu, read_hugging_face, read_timm
 from .torch_names import IMAGENET, normalisation
 
 SOURCES = ("authors", "Hugging Face", "timm")
@@ -130,8 +130,7 @@ def _told(names: Names, folder: Any, options: dict[str, Any]) -> dict[str, Any]:
         return {}
     config, told = read_hugging_face(folder)
     check_told(config, {"hidden_sizes": options["widths"]}, "the tensors have")
-    if config.get("hidden_act") != "gelu_python":  # the same
-        check_told(config, {"hidden_act": "gelu"})
+    read_gelu(config, EXACT)
     if "num_attention_heads" in config:
         told["heads"] = tuple(config["num_attention_heads"])
     if "layer_norm_eps" in config:

@@ -11,7 +11,7 @@ from ..family.resnet import ResNet
 from .convolutional import Dialect, export_in, find_dialect, load_in, renamer
 from .tensor import Tensor
 from .told import check_told, read_hugging_face, read_timm
-from .torch_names import HALF, IMAGENET
+from .torch_names import IMAGENET, normalisation
 
 OURS = dict(first="conv1.weight", unit="layer{s}.{u}", head="fc", first_stage=1)
 
@@ -67,7 +67,7 @@ def export(model: ResNet, path: str | os.PathLike, source: str) -> None:
 
 def _tell(folder: Path, options: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
     """What the tensors do not tell."""
-    told = IMAGENET if options["channels"] == 3 else HALF
+    told = normalisation(IMAGENET, options["channels"])
     if dialect is TORCHVISION:
         return told | read_timm(folder)
     config, beside = read_hugging_face(folder)

@@ -22,7 +22,7 @@ from .exporting import read_exported, write_exported
 from .layout import Layout, check_layout, convolved, count_blocks, fill, mlp_options, same, shape_of, torch_pieces
 from .opened import Opened, check_options, naming, open_weights
 from .tensor import Tensor
-from .told import check_told, read_hugging_face, read_timm
+from .told import EXACT, check_told, read_gelu, read_hugging_face, read_timm
 from .torch_names import IMAGENET, normalisation
 
 SOURCES = ("timm", "Microsoft", "Hugging Face")
@@ -157,8 +157,7 @@ def _hugging_face(config: dict[str, Any], told: dict[str, Any], options: dict[st
     """What config.json tells, too. Raises ValueError where it is another model's."""
     names = {"embed_dim": "width", "depths": "depths", "num_heads": "heads"}
     check_told(config, {theirs: options[ours] for theirs, ours in names.items()}, "the tensors have")
-    if config.get("hidden_act") != "gelu_python":  # the same
-        check_told(config, {"hidden_act": "gelu"})
+    read_gelu(config, EXACT)
     told = told | ({"window": config["window_size"]} if "window_size" in config else {})
     if config.get("layer_norm_eps", 1e-5) != 1e-5:
         told |= {"norm_eps": config["layer_norm_eps"], "embed_eps": 1e-5}

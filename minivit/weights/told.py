@@ -8,6 +8,7 @@ from typing import Any
 
 LIMIT = 2**24  # bytes; 21,843 class names take 2 MB
 GELUS = {"gelu": "erf", "gelu_python": "erf", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh", "gelu_fast": "tanh"}
+EXACT = tuple(name for name, kind in GELUS.items() if kind == "erf")
 FILTERS = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
 # Hugging Face's names of what the tensors tell too: a file of another model lies beside these weights if they differ.
 SIZES = {"hidden_size": "width", "num_hidden_layers": "depth", "num_channels": "channels"}
@@ -53,12 +54,15 @@ def _hugging_face(config: dict[str, Any], options: dict[str, Any]) -> dict[str, 
             told[ours] = config[theirs]
     if options["layer_scale"] is not None and "layerscale_value" in config:
         told["layer_scale"] = config["layerscale_value"]
+    return told | ({"gelu": read_gelu(config)} if options["mlp"] == "gelu" else {})
+
+
+def read_gelu(config: dict[str, Any], known: tuple[str, ...] = tuple(GELUS)) -> str:
+    """Which GELU config.json asks for, "erf" or "tanh". Raises ValueError where it is none of the known."""
     activation = config.get("hidden_act", "gelu")
-    if options["mlp"] == "gelu":
-        if activation not in GELUS:
-            raise ValueError(f"config.json has hidden_act {activation!r}, expected one of {', '.join(GELUS)}")
-        told["gelu"] = GELUS[activation]
-    return told
+    if activation not in known:
+        raise ValueError(f"config.json has hidden_act {activation!r}, expected one of {', '.join(known)}")
+    return GELUS[activation]
 
 
 def preprocessing(told: dict[str, Any]) -> tuple[dict[str, Any], Any]:

@@ -143,9 +143,9 @@ def test_published_widths_tell_the_heads(tmp_path):
     [
         (
             lambda config: config.update(hidden_sizes=[8, 12, 16, 20]),
-            r"hidden_sizes \(8, 12, 16, 20\), the tensors have",
+            r"hidden_sizes \[8, 12, 16, 20\], the tensors have",
         ),
-        (lambda config: config.update(hidden_act="relu"), "hidden_act 'relu', expected 'gelu'"),
+        (lambda config: config.update(hidden_act="relu"), "hidden_act 'relu', expected one of gelu, gelu_python"),
         (lambda config: config.update(strides=[4, 2, 2, 2], patch_sizes=[2, 2, 2, 2]), "expected the strides"),
     ],
     ids=["sizes", "activation", "strides"],

@@ -163,7 +163,7 @@ def test_hugging_faces_json_tells_more(tmp_path):
     ("name", "changes", "message"),
     [
         ("resnet_hf", dict(hidden_act="gelu"), "config.json has hidden_act 'gelu', expected 'relu'"),
-        ("resnet_hf", dict(hidden_sizes=[16, 32, 64]), r"hidden_sizes \[16, 32, 64\], the tensors have \[16, 32, 48\]"),
+        ("resnet_hf", dict(hidden_sizes=[16, 32, 64]), r"hidden_sizes \[16, 32, 64\], the tensors have \(16, 32, 48\)"),
         ("bit_hf", dict(layer_type="bottleneck"), "has layer_type 'bottleneck', expected 'preactivation'"),
         ("bit_hf", dict(global_padding="SAME"), "config.json has global_padding 'SAME', expected None"),
         ("bit_hf", dict(num_groups=3), "16 numbers a place are no multiple of the 3 groups"),
