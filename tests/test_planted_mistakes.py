@@ -36,7 +36,7 @@ if Path(minivit.__file__).parents[1] != Path(__file__).parent:
 def run_ordinary_tests(folder, *tests):
     """pytest with the package in `folder`: it exits with 0 where the tests pass, 1 where they fail, else with more."""
     (folder / "planted_guard.py").write_text(GUARD)
-    options = ["-x", "--tb=short", "-pno:cacheprovider", "-pno:xdist", "-pplanted_guard"]
+    options = ["-x", "--tb=short", "--assert=plain", "-pno:cacheprovider", "-pno:xdist", "-pplanted_guard"]
     nodes = [str(TESTS / test) for test in tests]
     settings = {
         "PYTHONPATH": str(folder),

@@ -32,9 +32,8 @@ def fit(
     saved there. Ctrl-C saves it too, after the step in hand, and raises KeyboardInterrupt. So does a worker process
     that dies; it raises WorkerError. The `seconds` of an epoch that was interrupted are those since.
 
-    workers, parallel: how many share a batch, and whether they are "threads" or "processes": pools.py has more on both,
-    and on what they do to this process's memory. Started by mpiexec, a run goes over several machines: see ranks.py.
-    The result is the same for all of them, to the bit.
+    workers, parallel: how many share a batch, and whether as "threads" or "processes": see pools.py, also for what that
+    does to memory. Under mpiexec a run goes over several machines: see ranks.py. To the bit, the result is the same.
     """
 
     def numbers() -> list[np.ndarray]:

@@ -119,8 +119,7 @@ class SGD:
 
 
 def clip_by_norm(grads: np.ndarray, largest: float) -> float:
-    """Scale grads (P,), in place, so that their Euclidean norm is at most `largest`; returns the norm before. They stay
-    as they are where that is not finite."""
+    """Scale grads (P,), in place, to a Euclidean norm of at most `largest`, if it is finite; returns the norm before."""
     norm = float(np.linalg.norm(grads))
     if largest < norm < np.inf:
         grads *= largest / norm

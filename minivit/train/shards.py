@@ -18,8 +18,7 @@ from .optimizer import FlatParameters
 
 
 class Shard(NamedTuple):
-    """A part of a batch: raw images (uint8 or in [0, 1]) and labels, the seed of its random numbers, and its weight,
-    which is how large a part it is."""
+    """A part of a batch: raw images, labels if there are any, the seed of its random numbers, how large a part it is."""
 
     images: np.ndarray
     labels: np.ndarray | None
@@ -50,8 +49,7 @@ class ShardGradient:
         """out: where the gradient is to be written, an array (P,); a new one if not given."""
         model, config = self.model, self.config
         rng = model.device.generator(np.random.SeedSequence(shard.seed))
-        pixels = as_pixels(shard.images, model.dtype)
-        pixels = random_affine(pixels, rng, config.shift, config.rotation, config.scale)
+        pixels = random_affine(as_pixels(shard.images, model.dtype), rng, config.shift, config.rotation, config.scale)
         if shard.labels is None:
             loss, grads = model.loss_and_grads(model.normalize(pixels), rng)
         elif self.teacher is None:
@@ -83,16 +81,13 @@ def batch_gradient(
     """
     device, count = task.model.device, len(images)
     size = count if device.whole_batches else task.config.shard_size
-    parts = [slice(start, min(start + size, count)) for start in range(0, count, size)]
-    shards = (
-        Shard(
-            images[part],
-            None if labels is None else labels[part],
-            (*seed, i),
-            (part.stop - part.start) / count,
-        )
-        for i, part in enumerate(parts)
-    )
+
+    def shard(i: int) -> Shard:
+        part = slice(i * size, min((i + 1) * size, count))
+        its_labels = None if labels is None else labels[part]
+        return Shard(images[part], its_labels, (*seed, i), (part.stop - part.start) / count)
+
+    shards = map(shard, range(-(-count // size)))
     # A GPU is fed from the calling thread, whose device and stream CuPy uses; they are each thread's own.
     gradients = iter((map if device.threads == 1 else pool.map)(task, shards))
     loss, grads, buffers = next(gradients)
