@@ -44,12 +44,13 @@ IN_FAMILY = [
      "ops/test_windows.py::test_tokens_come_back_from_their_windows",
      "_roll(picture, shift)[:, :gh, :gw] if", "_roll(picture[:, :gh, :gw], shift) if"),
     ("padded tokens are kept apart from the others", "ops/windows.py", PARITY,
-     "region = (2 * rows[:, None] + columns)", "region = (2 * rows[:, None] + columns) + 4 * ("
-     "(np.arange(sides[0]) >= grid[0])[:, None] | (np.arange(sides[1]) >= grid[1]))"),
+     "region = (2 * rows[:, None] + columns)", "region = (2 * rows[:, None] + columns + 4 * ("
+     "(np.arange(sides[0]) >= grid[0])[:, None] | (np.arange(sides[1]) >= grid[1])))"),
     ("Hugging Face's window is a map's side for each axis by itself, as timm's", "family/swin.py",
      "family/test_swin.py::test_hugging_faces_window_is_the_maps_smaller_side_both_ways",
      'if self.padding == "huggingface" and min(sides)', "if False and min(sides)"),
-    ("timm's window is the map's smaller side, both ways", "family/swin.py", PARITY,
+    ("timm's window is the map's smaller side, both ways", "family/swin.py",
+     "family/test_swin.py::test_a_window_is_no_larger_than_its_map_and_then_not_shifted_for_each_axis",
      "return tuple(map(min, sides, self.window)), shift", "return (min(*sides, *self.window),) * 2, shift"),
     ("Microsoft's merging is read as timm's, a stage later", "weights/swin.py", PARITY,
      'return f"{folder}.{int(stage) - 1}.{rest}"', 'return f"{folder}.{int(stage)}.{rest}"'),

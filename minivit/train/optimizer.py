@@ -119,7 +119,7 @@ class SGD:
 
 
 def clip_by_norm(grads: np.ndarray, largest: float) -> float:
-    """Scale grads (P,), in place, to a Euclidean norm of at most `largest`, if it is finite; returns the norm before."""
+    """Scale grads (P,), in place, to a length of at most `largest`, unless that is infinite; returns the length."""
     norm = float(np.linalg.norm(grads))
     if largest < norm < np.inf:
         grads *= largest / norm

@@ -18,7 +18,7 @@ from .optimizer import FlatParameters
 
 
 class Shard(NamedTuple):
-    """A part of a batch: raw images, labels if there are any, the seed of its random numbers, how large a part it is."""
+    """A part of a batch: raw images, labels if there are any, the seed of its random numbers, its part of the batch."""
 
     images: np.ndarray
     labels: np.ndarray | None
@@ -27,7 +27,7 @@ class Shard(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """The mean loss, its gradient as one array (P,), and new values of the model's buffers, if it has any."""
+    """The mean loss, its gradient (P,), and new values of the model's buffers, if it has any."""
 
     loss: float
     grads: np.ndarray
@@ -75,10 +75,7 @@ class Pool(Protocol):
 def batch_gradient(
     pool: Pool, task: ShardGradient, images: np.ndarray, labels: np.ndarray | None, seed: tuple[int, ...]
 ) -> Gradient:
-    """The gradient of a whole batch, whose mean is the weighted mean over the shards: the sum in the shards' order.
-
-    Shard i draws from SeedSequence((*seed, i)), whoever takes it.
-    """
+    """The sum of the shards' gradients in their order. Shard i draws from SeedSequence((*seed, i)), whoever has it."""
     device, count = task.model.device, len(images)
     size = count if device.whole_batches else task.config.shard_size
 
