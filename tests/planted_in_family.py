@@ -52,8 +52,6 @@ IN_FAMILY = [
     ("timm's window is the map's smaller side, both ways", "family/swin.py",
      "family/test_swin.py::test_a_window_is_no_larger_than_its_map_and_then_not_shifted_for_each_axis",
      "return tuple(map(min, sides, self.window)), shift", "return (min(*sides, *self.window),) * 2, shift"),
-    ("Microsoft's merging is read as timm's, a stage later", "weights/swin.py", PARITY,
-     'return f"{folder}.{int(stage) - 1}.{rest}"', 'return f"{folder}.{int(stage)}.{rest}"'),
     ("keys and values change places in Hugging Face's files", "weights/swin.py", PARITY,
      '("query", "key", "value")', '("query", "value", "key")'),
     ("a table for another window keeps its corner, not its picture", "weights/swin.py",

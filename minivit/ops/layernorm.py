@@ -17,7 +17,7 @@ def layernorm_forward(
     """
     D = x.shape[-1]
     centred = x - sum_features(x) / D
-    variance = np.vecdot(centred, centred)[..., None] / D
+    variance = np.einsum("...d,...d->...", centred, centred)[..., None] / D
     rstd = 1 / np.sqrt(variance + eps)
     xhat = centred
     xhat *= rstd

@@ -9,6 +9,7 @@ happen once (evaluate, print, write) is rank 0's.
 
 import os
 import sys
+import time
 import traceback
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -102,8 +103,10 @@ class Ranks:
         if error is not None and not self._stopping:
             form = traceback.format_exception_only if isinstance(error, MISTAKES) else traceback.format_exception
             sys.stdout.flush()
-            print(f"minivit: rank {self.world.rank} of {self.world.size} ends the job:", *form(error), file=sys.stderr)
+            told = " ".join((f"minivit: rank {self.world.rank} of {self.world.size} ends the job:", *form(error)))
+            sys.stderr.write(told)
             sys.stderr.flush()
+            time.sleep(0.5)  # mpiexec passes words on by and by, and none after an abort
             self.world.Abort(1)
             os._exit(1)  # MPICH comes back from it, and is ended a moment later
 

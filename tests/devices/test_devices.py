@@ -108,8 +108,8 @@ def test_a_step_on_cuda_copies_no_array_between_host_and_device(fake_cuda):
         losses = [trainer.step(pool)]
         fake_cuda.counts.clear()
         losses += [trainer.step(pool) for _ in range(3)]
-        # Three numbers a step: the loss, whether all gradients are finite, and their norm.
-        assert dict(fake_cuda.counts) == {"reads": 9}
+        # Two numbers a step: the loss, and the gradient's length, which tells whether it is finite, too.
+        assert dict(fake_cuda.counts) == {"reads": 6}
         trainer.step(pool)
         assert fake_cuda.counts["to device"] == 1  # the order of the images in the next epoch
     assert np.isfinite(losses).all()
@@ -122,7 +122,7 @@ def test_a_step_on_cuda_copies_no_array_between_host_and_device(fake_cuda):
         trainer.step(pool)
         fake_cuda.counts.clear()
         assert np.isfinite(trainer.step(pool))
-    assert dict(fake_cuda.counts) == {"reads": 3}
+    assert dict(fake_cuda.counts) == {"reads": 2}
     loss, accuracy, probabilities = evaluate(model, digits.test_images[:50], digits.test_labels[:50])
     assert np.isfinite(loss) and 0 <= accuracy <= 1 and probabilities.shape == (50, 10)
 

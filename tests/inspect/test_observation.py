@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from inspect_support import VARIANTS, raw_images, tiny
 
-from minivit import ops
 from minivit.inspect import plot_page, principal_components
 from minivit.inspect.observation import observe
+from minivit.ops.softmax import softmax_in_place
 
 
 @pytest.mark.parametrize("name", [*VARIANTS, "no classes"])
@@ -29,9 +29,9 @@ def test_a_page_computes_each_attention_once(classes, monkeypatch):
 
     def counted(*args, **kwargs):
         calls.append(1)
-        return ops.softmax_forward(*args, **kwargs)
+        return softmax_in_place(*args, **kwargs)
 
-    monkeypatch.setattr("minivit.ops.attention.softmax_forward", counted)
+    monkeypatch.setattr("minivit.ops.attention.softmax_in_place", counted)
     plot_page(model, raw_images(model, 1))
     assert len(calls) == model.config.depth
 
