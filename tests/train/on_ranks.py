@@ -39,10 +39,11 @@ else:
     model = (centred.Centred if buffers else ViT)(centred.CONFIG if buffers else CONFIG, init="fan_in", seed=seed)
     trainer = Trainer(model, images, labels, RECIPE, seed=3)
 out, step = Path(options["out"]), Trainer.step
-(out / f"pid{RANK}").write_text(str(os.getpid()))
 
 
 def step_that_fails(self, pool):
+    if not (file := out / f"pid{RANK}").exists():
+        file.write_text(str(os.getpid()))
     if self.step_count + 1 == options.get("step"):
         if options.get("wrong") == "error" and mine:
             raise ArithmeticError("this rank cannot add")
