@@ -19,7 +19,7 @@ def attempt(what: str, work: Callable[[], str | None]) -> None:
     began = time.perf_counter()
     try:
         ok, detail = True, work() or ""
-    except Exception as error:
+    except Exception as error:  # whatever a GPU says for the first time: it is written down, and the next is tried
         ok, detail = False, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
     say(ok, what, f"{detail}{', ' if detail else ''}{time.perf_counter() - began:.1f} s")
 

@@ -72,5 +72,5 @@ def _fit_erf64(end: float, degree: int) -> list[float]:
     return [float(c) for c in np.polynomial.chebyshev.cheb2poly(chebyshev.coef)]
 
 
-_CDF32_END, _ERF64_END = 5.5, 6.0  # from here on Φ and erf round to 1 in the dtype
+_CDF32_END, _ERF64_END = 5.5, 6.0  # where the fits end: from there on Φ and erf round to 1 in the dtype
 _CDF32, _ERF64 = _fit_cdf32(_CDF32_END, 6), _fit_erf64(_ERF64_END, 28)

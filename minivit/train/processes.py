@@ -153,7 +153,7 @@ def work(pipe: int, memory: int, row: int, rows: int) -> None:
         message = channel.recv_bytes()
         try:
             task, operations = pickle.loads(message)
-        except Exception as error:
+        except Exception as error:  # what a module that cannot be imported raises is its own affair; it is told
             channel.send(ValueError(_cannot_be_sent(error)))
             return
         vars(task.model.device.ops).update(operations)
@@ -166,7 +166,7 @@ def work(pipe: int, memory: int, row: int, rows: int) -> None:
             task.model.buffers |= buffers
             try:
                 loss, _, buffers = task(shard, out=shared[row])
-            except Exception as error:
+            except Exception as error:  # a task's own error: it is raised where the task was given
                 channel.send(_sendable(error))
             else:
                 channel.send((loss, buffers))
@@ -193,7 +193,7 @@ def _sendable(error: Exception) -> Exception:
     error.add_note("in a worker process:\n" + "".join(traceback.format_tb(error.__traceback__)))
     try:
         pickle.loads(pickle.dumps(error))
-    except Exception:
+    except Exception:  # a stranger's exception that needs arguments of its own
         told = RuntimeError(f"{type(error).__name__}: {error}")
         told.__notes__ = error.__notes__
         return told

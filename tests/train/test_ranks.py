@@ -113,7 +113,7 @@ def test_a_rank_that_fails_or_is_killed_ends_the_job_and_spares_the_checkpoint(a
     status, out, err = end(process, timeout=30)
     assert status != 0 and message in out + err, err  # mpiexec speaks in the one, a rank in the other
     assert (f"minivit: rank {rank} of 2 ends the job" in err) == (wrong == "error")
-    written = max(path.stat().st_mtime for path in tmp_path.glob("pid*"))  # at the begin of the step that failed
+    written = max(path.stat().st_mtime for path in tmp_path.glob("pid*"))  # in the first step
     assert time.time() - written < 10 and time.monotonic() - started < 30
     assert out.count("epoch ") == 1 and not list(tmp_path.glob("rank*"))
     run(2, tmp_path, resume=str(tmp_path / "checkpoint.npz"))
