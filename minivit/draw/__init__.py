@@ -1,10 +1,11 @@
 """The drawings of the tutorials, a function each: every one returns a Picture, which a notebook shows by itself.
 
 page.py: the Picture and its sheet of paper; images.py: raw images; grids.py and panel.py: matrices; flow.py: pipelines;
-charts.py: lines and bars; launch.py: threads; requests.py: what a warp asks of memory. `alt` says in words what a
-picture shows.
+architecture.py: models; charts.py: lines and bars; launch.py: threads; requests.py: what a warp asks of memory. `alt`
+says in words what a picture shows.
 """
 
+from .architecture import layers
 from .charts import bars, lines
 from .flow import shapes
 from .grids import matrices, matrix
@@ -19,6 +20,7 @@ __all__ = [
     "banks",
     "bars",
     "digits",
+    "layers",
     "lines",
     "maps",
     "matrices",
