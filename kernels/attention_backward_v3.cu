@@ -6,21 +6,23 @@
 // launch: attention_backward_delta_v3<float, 24><<<3, 128>>>(delta[33], out[33, 24], dout[33, 24], 33)
 #include "attention_backward.cuh"
 
-// delta, 8 lanes a row.
+// delta, 8 lanes a row; 4, 2 or 1 where its vectors are no more: 8 floats are two.
 template <typename T, int d>
 __global__ void attention_backward_delta_v3(T* __restrict__ delta, const T* __restrict__ out,
                                             const T* __restrict__ dout, int N) {
-    int row = thread_number() / ROW_LANES, lane = threadIdx.x % ROW_LANES;
+    constexpr int VECTORS = d / Vec<T>::SIZE, LANES = VECTORS > 4 ? 8 : VECTORS > 2 ? 4 : VECTORS;
+    int row = thread_number() / LANES, lane = threadIdx.x % LANES;
     const T *y = head_of_out<d>(out, N).row(row), *dy = head_of_out<d>(dout, N).row(row);
     T sum = 0;
     if (row < N) {
-        for (int c = lane * Vec<T>::SIZE; c < d; c += ROW_LANES * Vec<T>::SIZE) {
+        for (int c = lane * Vec<T>::SIZE; c < d; c += LANES * Vec<T>::SIZE) {
             Vec<T> a = load_vec(y + c), b = load_vec(dy + c);
 #pragma unroll
             for (int e = 0; e < Vec<T>::SIZE; ++e) sum += a.at[e] * b.at[e];
         }
     }
-    sum = row_sum(sum);  // a shuffle: the lanes past the end take part
+#pragma unroll
+    for (int bit = LANES / 2; bit > 0; bit /= 2) sum += __shfl_xor_sync(ALL_LANES, sum, bit);  // all lanes take part
     if (row < N && lane == 0) delta[head_start(N) + row] = sum;
 }
 

@@ -75,10 +75,12 @@ def tiles_of_columns(count: int) -> Iterable[tuple[int, int, int]]:
 def attention_delta(B: int, H: int, N: int, d: int, dtype: np.dtype, version: int, count: str = "N") -> Launch:
     """The backward's first launch, a number for each query. `count`: what the others call N."""
     file = "attention_backward_v3.cu" if version == 3 else "attention_backward.cu"
-    threads, rows = (128, 16) if version == 3 else (256, 8)  # 8 lanes a row, or a warp
+    vectors = d * dtype.itemsize // 16
+    lanes = 32 if version != 3 else 8 if vectors > 4 else 4 if vectors > 2 else vectors  # of a row
+    threads = 256 if version != 3 else min(128, blocks(N * lanes, 32) * 32)
     kernel = f"attention_backward_delta_v{version}<{ctype(dtype)}, {d}>"
     arguments = ("out delta", "in out", "in dout", f"int {count}")
-    return Launch(file, kernel, dtype, arguments, (blocks(N, rows), H, B), (threads,), vectors=version == 3)
+    return Launch(file, kernel, dtype, arguments, (blocks(N * lanes, threads), H, B), (threads,), vectors=version == 3)
 
 
 def check_heads(B: int, H: int, d: int) -> None:
