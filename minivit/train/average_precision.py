@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..ops import iou_forward
+
 THRESHOLDS = np.linspace(0.5, 0.95, 10)  # of IoU
 RECALLS = np.linspace(0, 1, 101)
 MOST = 100  # detections of a class that count in an image, the surest
@@ -121,7 +123,7 @@ def _match(
         judged = np.flatnonzero(with_objects & (rank == place))
         row = np.searchsorted(groups, group[judged])
         objects = table[row]  # (n, M)
-        overlap = iou(boxes[judged][:, None], truth[objects])[:, None, None]
+        overlap = iou_forward(boxes[judged][:, None], truth[objects])[0][:, None, None]
         open_to_it = free[row] & (overlap >= THRESHOLDS[:, None])  # (n, sizes, thresholds, M)
         counting = open_to_it & ~outside[objects].transpose(0, 2, 1)[:, :, None]
         some = counting.any(axis=-1)
@@ -131,13 +133,6 @@ def _match(
         no_account[judged] = hit[judged] & ~some
         free[row] &= ~(hit[judged][..., None] & (np.arange(most) == taken[..., None]))
     return hit, no_account
-
-
-def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection over union of corners (…, 4) and (…, 4), which broadcast."""
-    width, height = (np.minimum(a[..., i + 2], b[..., i + 2]) - np.maximum(a[..., i], b[..., i]) for i in (0, 1))
-    common = np.maximum(width, 0) * np.maximum(height, 0)
-    return common / (area(a) + area(b) - common)
 
 
 def _precision_at_recalls(hit: np.ndarray, counts: np.ndarray, objects: int) -> np.ndarray:
