@@ -23,6 +23,7 @@ class TrainConfig:
     warmup               part of all steps, in [0, 1), in which the rate rises linearly
     weight_decay         part of a weight that is taken away a step, times the rate; 0 or more
     betas                AdamW's two averages, of the gradient and of its square: what is kept of them a step, in [0, 1)
+    slow                 what learns at a tenth of the rate: parameters in whose name one of these is found
     clip_norm            the gradient's largest length; a longer one is shortened to it
     optimizer            "adamw", or "sgd" with momentum
     momentum             SGD's: part of the last step that is kept, in [0, 1)
@@ -42,6 +43,7 @@ class TrainConfig:
     warmup: float = 0.1
     weight_decay: float = 0.05
     betas: tuple[float, float] = (0.9, 0.999)
+    slow: tuple[str, ...] = ()
     clip_norm: float = 1.0
     optimizer: str = "adamw"
     momentum: float = 0.9
@@ -67,6 +69,10 @@ class TrainConfig:
         check(("weight_decay", "shift", "rotation"), "0 or more", lambda value: value >= 0)
         check(("warmup", "label_smoothing", "scale", "momentum"), "a part in [0, 1)", lambda value: 0 <= value < 1)
         check(("distillation_weight",), "a part in [0, 1]", lambda value: 0 <= value <= 1)
+        slow = as_tuple(self.slow)
+        if not all(isinstance(name, str) and name for name in slow):
+            raise TypeError(f"slow is {self.slow!r}, expected names of parameters, or parts of them")
+        object.__setattr__(self, "slow", slow)
         betas = as_tuple(self.betas)
         if len(betas) != 2:
             raise ValueError(f"betas is {self.betas!r}, expected two numbers")

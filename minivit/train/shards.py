@@ -43,7 +43,7 @@ class ShardGradient:
 
     def __init__(self, model: Classifier, config: TrainConfig, teacher: Teacher | None = None) -> None:
         self.model, self.config, self.teacher = model, config, teacher
-        self.params = FlatParameters(model.params)
+        self.params = FlatParameters(model.params, config.slow)
 
     def __call__(self, shard: Shard, out: np.ndarray | None = None) -> Gradient:
         """out: where the gradient is to be written, an array (P,); a new one if not given."""
