@@ -101,6 +101,15 @@ def test_the_limits_of_small_and_large_are_the_caller_s():
     assert np.isnan(average_precision(found, truth, 1).mean("large"))
 
 
+def test_of_two_objects_that_overlap_alike_the_later_is_taken():
+    """COCO's rule, which shows where the first is wanted by another detection."""
+    objects = np.array([[0.0, 0, 10, 10], [0.0, 10, 10, 20]])
+    between, on_first = [0.0, 0, 10, 20], [0.0, 0, 10, 10]
+    truth = [{"labels": np.array([0, 0]), "boxes": objects}]
+    found = [{"scores": np.array([0.9, 0.8]), "labels": np.array([0, 0]), "boxes": np.array([between, on_first])}]
+    assert average_precision(found, truth, 1).ap50 == pytest.approx(1)
+
+
 def test_nothing_found_and_nothing_there():
     empty = {"scores": np.zeros(0), "labels": np.zeros(0, int), "boxes": np.zeros((0, 4))}
     there = {"labels": np.array([1]), "boxes": np.array([[0.0, 0, 4, 4]])}
