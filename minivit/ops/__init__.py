@@ -7,6 +7,7 @@ One operation a file, a forward with its backward right under it; read linear.py
 """
 
 from .activations import relu_backward, relu_forward, sigmoid_backward, sigmoid_forward, tanh_backward, tanh_forward
+from .add_bias import add_bias_backward, add_bias_forward
 from .asked_cross_entropy import asked_cross_entropy_backward, asked_cross_entropy_forward
 from .attention import attention_backward, attention_forward, attention_weights
 from .axial import lines_backward, lines_forward, unlines_backward, unlines_forward
@@ -115,6 +116,8 @@ from .windows import (
 )
 
 __all__ = [
+    "add_bias_backward",
+    "add_bias_forward",
     "add_embedding_backward",
     "add_embedding_forward",
     "add_first_rows_backward",
