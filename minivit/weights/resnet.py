@@ -10,7 +10,7 @@ import numpy as np
 from ..family.resnet import ResNet
 from .convolutional import Dialect, export_in, find_dialect, load_in, renamer
 from .tensor import Tensor
-from .told import check_told, read_timm
+from .told import check_told, read_hugging_face, read_timm
 from .torch_names import IMAGENET, normalisation
 
 OURS = dict(first="conv1.weight", unit="layer{s}.{u}", head="fc", first_stage=1)
