@@ -2,7 +2,6 @@
 
 import json
 import os
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +11,7 @@ from .. import family
 from ..files import read_npz
 from ..model import Classifier
 from ..model.files import model_name, parse_model, save_model
+from .batches import Images, as_labels, fingerprint
 from .config import TrainConfig
 from .distillation import Teacher, check_teacher
 from .trainer import Trainer
@@ -27,7 +27,7 @@ def save_checkpoint(trainer: Trainer, path: str | os.PathLike) -> None:
         "config": trainer.config.to_dict(),
         "seed": trainer.seed,
         "data": trainer.data,
-        "fingerprint": _fingerprint(trainer.images, trainer.labels),
+        "fingerprint": fingerprint(trainer.images, trainer.labels),
         "history": trainer.history,
         "epoch_losses": trainer.epoch_losses,
     }
@@ -41,7 +41,7 @@ def save_checkpoint(trainer: Trainer, path: str | os.PathLike) -> None:
 
 def resume(
     path: str | os.PathLike,
-    images: np.ndarray,
+    images: Images,
     labels: np.ndarray | None,
     device: str = "cpu",
     teacher: Teacher | None = None,
@@ -53,7 +53,7 @@ def resume(
     Raises ValueError for other files, for other images or labels, and where a teacher is missing or has no use.
     """
     state = read_checkpoint(path, device, kind)
-    if state["fingerprint"] != _fingerprint(images, labels):
+    if state["fingerprint"] != fingerprint(images, as_labels(labels)):
         raise ValueError(f"{path} was trained on other images or labels than these, so it cannot go on with them")
     with _naming(path):
         config = TrainConfig(**state["config"])
@@ -113,8 +113,3 @@ def _naming(path: str | os.PathLike) -> Iterator[None]:
 def _check_array(name: str, array: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> None:
     if array.shape != shape or array.dtype != dtype:  # a wrong shape might broadcast, and nobody would know
         raise ValueError(f"{name} is {array.dtype} {array.shape}, expected {dtype} {shape}")
-
-
-def _fingerprint(images: np.ndarray, labels: np.ndarray | None) -> list[int]:
-    given = [images] if labels is None else [images, labels]
-    return [len(images), *(zlib.crc32(np.ascontiguousarray(array)) for array in given)]

@@ -16,7 +16,8 @@ class TrainConfig:
 
     NumPy numbers become Python's. Raises TypeError for what is no such number, ValueError for what makes no sense.
 
-    epochs               times that all images are seen
+    epochs               times that all images are seen, or that the model is looked at
+    steps_per_epoch      where the data has no end, as canvases have none; of arrays an epoch sees all, whole batches
     batch_size           images a step
     shard_size           images that a thread takes at a time
     learning_rate        the largest, at the end of the warm-up; from there a cosine falls to 0
@@ -37,6 +38,7 @@ class TrainConfig:
     """
 
     epochs: int = 10
+    steps_per_epoch: int | None = None
     batch_size: int = 128
     shard_size: int = 64
     learning_rate: float = 3e-3
@@ -65,6 +67,8 @@ class TrainConfig:
             one_of("distillation", self.distillation, DISTILLATIONS)
         for name in ("epochs", "batch_size", "shard_size"):
             object.__setattr__(self, name, positive_int(name, getattr(self, name)))
+        if self.steps_per_epoch is not None:
+            object.__setattr__(self, "steps_per_epoch", positive_int("steps_per_epoch", self.steps_per_epoch))
         check(("learning_rate", "clip_norm", "temperature"), "a positive number", lambda value: value > 0)
         check(("weight_decay", "shift", "rotation"), "0 or more", lambda value: value >= 0)
         check(("warmup", "label_smoothing", "scale", "momentum"), "a part in [0, 1)", lambda value: 0 <= value < 1)

@@ -1,4 +1,4 @@
-"""AdamW (Loshchilov & Hutter, arXiv 1711.05101) and SGD over one flat buffer: a few array expressions for all of it."""
+"""AdamW (Loshchilov & Hutter, arXiv 1711.05101) over one flat buffer: a few array expressions for all of it."""
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
@@ -108,30 +108,6 @@ class AdamW:
         for part, factor in self.params.groups:
             own = (buffer[part] for buffer in buffers)
             self.update(*own, learning_rate * factor, self.betas, self.eps, self.decay, self.steps)
-
-
-class SGD:
-    """Stochastic gradient descent with momentum: v ← μ v + g,   θ ← θ − lr · decay · θ − lr · v.
-
-    What ViT is fine-tuned with, without decay. `velocity` (P,) is v; state and steps as AdamW's.
-    """
-
-    def __init__(self, params: FlatParameters, momentum: float = 0.9, decay: float = 0.0) -> None:
-        self.state = ("velocity",)
-        self.params, self.momentum, self.decay = params, momentum, decay
-        self.velocity = np.zeros_like(params.buffer)
-        self.steps = 0
-
-    def step(self, grads: np.ndarray, learning_rate: float) -> None:
-        """One update of the parameters' buffer from grads (P,)."""
-        self.steps += 1
-        self.velocity *= self.momentum
-        self.velocity += grads
-        for part, factor in self.params.groups:
-            theta, rate = self.params.buffer[part], learning_rate * factor
-            if self.decay:
-                theta -= (rate * self.decay) * self.params.decay[part] * theta
-            theta -= rate * self.velocity[part]
 
 
 def clip_by_norm(grads: np.ndarray, largest: float) -> float:

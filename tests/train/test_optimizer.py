@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from minivit import ViT, ViTConfig
-from minivit.train.optimizer import SGD, AdamW, FlatParameters, clip_by_norm, decays
+from minivit.train.optimizer import AdamW, FlatParameters, clip_by_norm, decays
 from minivit.train.schedule import warmup_cosine
+from minivit.train.sgd import SGD
 
 FIXTURE = np.load(Path(__file__).parents[1] / "fixtures" / "parity" / "ops.npz")
 
