@@ -11,6 +11,7 @@ from .asked_cross_entropy import asked_cross_entropy_backward, asked_cross_entro
 from .attention import attention_backward, attention_forward, attention_weights
 from .axial import lines_backward, lines_forward, unlines_backward, unlines_forward
 from .batchnorm import batchnorm_backward, batchnorm_forward
+from .box_deltas import box_deltas_backward, box_deltas_forward
 from .convolution import convolution_backward, convolution_forward
 from .cross_attention import cross_attention_backward, cross_attention_forward, cross_attention_weights
 from .cross_entropy import cross_entropy_backward, cross_entropy_forward
@@ -22,6 +23,7 @@ from .distillation import (
     soft_distillation_forward,
 )
 from .dropout import drop_path_backward, drop_path_forward, dropout_backward, dropout_forward
+from .dynamic_interaction import dynamic_linear_backward, dynamic_linear_forward
 from .embedding import (
     add_embedding_backward,
     add_embedding_forward,
@@ -74,6 +76,7 @@ from .positions import (
 from .registers import registers_backward, registers_forward
 from .resample import pool_matrix, resample_backward, resample_forward
 from .resize import resize_positions_backward, resize_positions_forward
+from .roi_align import box_levels, roi_align_backward, roi_align_forward
 from .self_attention import (
     merge_heads,
     self_attention_backward,
@@ -124,6 +127,9 @@ __all__ = [
     "attention_weights",
     "batchnorm_backward",
     "batchnorm_forward",
+    "box_deltas_backward",
+    "box_deltas_forward",
+    "box_levels",
     "convolution_backward",
     "convolution_forward",
     "crop_backward",
@@ -139,6 +145,8 @@ __all__ = [
     "drop_path_forward",
     "dropout_backward",
     "dropout_forward",
+    "dynamic_linear_backward",
+    "dynamic_linear_forward",
     "embedding_backward",
     "embedding_forward",
     "erf",
@@ -199,6 +207,8 @@ __all__ = [
     "resize_positions_forward",
     "restore_tokens_backward",
     "restore_tokens_forward",
+    "roi_align_backward",
+    "roi_align_forward",
     "self_attention_backward",
     "self_attention_forward",
     "self_attention_weights",
