@@ -13,7 +13,6 @@ from .attention import attention_backward, attention_forward, attention_weights
 from .axial import lines_backward, lines_forward, unlines_backward, unlines_forward
 from .batchnorm import batchnorm_backward, batchnorm_forward
 from .box_deltas import box_deltas_backward, box_deltas_forward
-||||||| bca99fc
 from .boxes import centres_backward, centres_forward, corners_backward, corners_forward
 from .convolution import convolution_backward, convolution_forward
 from .cross_attention import cross_attention_backward, cross_attention_forward, cross_attention_weights
