@@ -28,3 +28,13 @@ def dynamic_linear_backward(dy: np.ndarray, cache: tuple) -> tuple[np.ndarray, n
     dweights = np.zeros_like(dy, shape=shape)
     dweights[..., start : start + dW.shape[-1]] = dW
     return dx, dweights
+
+
+def join_cells_forward(x: np.ndarray) -> tuple[np.ndarray, int]:
+    """All that a query has seen, side by side, cell after cell: (B, N, cells, C) -> (B, N, cells·C)."""
+    return x.reshape(*x.shape[:2], -1), x.shape[2]
+
+
+def join_cells_backward(dy: np.ndarray, cache: int) -> np.ndarray:
+    """Every number goes back to its cell: dy (B, N, cells·C) -> dx (B, N, cells, C)."""
+    return dy.reshape(*dy.shape[:2], cache, -1)
