@@ -54,7 +54,7 @@ class Member(NamedTuple):
 MEMBERS = {
     "BERT": Member("minivit.family.bert_face", "BERTConfig", "minivit.weights.bert"),
     "BiT": Member("minivit.family.bit", "BiTConfig", "minivit.weights.bit"),
-    "DETR": Member("minivit.family.detr", "DETRConfig"),
+    "DETR": Member("minivit.family.detr", "DETRConfig", "minivit.weights.detr"),
     "MAE": Member("minivit.family.mae_face", "MAEConfig", "minivit.weights.mae"),
     "MobileViT": Member("minivit.family.mobilevit", "MobileViTConfig", "minivit.weights.mobilevit"),
     "PVT": Member("minivit.family.pvt", "PVTConfig", "minivit.weights.pvt"),

@@ -14,9 +14,10 @@ from ..model import Described
 from ..model.images import check_pixels, normalize
 from ..model.targets import Target, check_targets
 from .backbone import map_sizes, map_widths
+from .criterion import Divisor
 from .detections import Detection, answer, in_pixels, pad, resized
 from .detector_config import DetectorConfig
-from .set_loss import Divisor, divisor, set_loss
+from .set_loss import divisor, set_loss
 
 C = TypeVar("C", bound=DetectorConfig)
 Images = np.ndarray | Sequence[np.ndarray]  # without a backbone: the maps (B, h, w, D), finest first

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..model.checks import as_tuple, check_normalisation, finite_float, positive_int, put, stages, truth
+from .criterion import Criterion, Weights
 from .resnet import ResNetConfig
-from .set_loss import Criterion, Weights
 
 TINY = "tiny"
 TINY_STAGES = 3
+REFERENCE = "(and what is in DetectorConfig)"  # in the docstring of a detector's own
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,11 @@ class DetectorConfig:
 
     CRITERION: ClassVar[Criterion]  # the original's
     HUGGING_FACE: ClassVar[Weights]  # its weights, of costs and losses alike
+
+    def __init_subclass__(cls) -> None:
+        """Their docstrings explain all fields: these, too, where they refer to them."""
+        lines = (DetectorConfig.__doc__ or "").partition("    classes ")
+        cls.__doc__ = (cls.__doc__ or "").replace(REFERENCE, lines[1].lstrip() + lines[2].rstrip())
 
     def __post_init__(self) -> None:
         put(self, positive_int, "classes", "channels", "queries", "width", "heads", "mlp_width")

@@ -24,11 +24,11 @@ from ..model.attention_maps import attention_maps
 from ..model.checks import positive_int, put, put_float
 from ..model.sizes import size_by_name
 from .backbone import backbone, map_widths
+from .criterion import Criterion, Weights
 from .detector import Detector, Images, Pair
 from .detector_config import DetectorConfig
 from .detector_parts import box_mlp, cross_attention, mlp, self_attention, usual
 from .detr_sizes import SIZES
-from .set_loss import Criterion, Weights
 
 POSITIONS, KEY_MASK, START = "positions", "key_mask", "start"  # given with the images, beside the parameters
 MEMORY = "memory"  # what the encoder leaves
@@ -36,7 +36,9 @@ MEMORY = "memory"  # what the encoder leaves
 
 @dataclass(frozen=True)
 class DETRConfig(DetectorConfig):
-    """The architecture of a DETR: the fields of DetectorConfig, of which `stages` is one, and
+    """The architecture of a DETR, which looks at a single map.
+
+    (and what is in DetectorConfig)
 
     encoder_depth      layers of the encoder
     decoder_depth      layers of the decoder, each of which answers

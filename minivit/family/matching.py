@@ -8,21 +8,18 @@ SciPy's 2, 9, 103 and 591; a step of training calls it for every image and every
 
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .. import ops
-
-if TYPE_CHECKING:
-    from .set_loss import Criterion
+from .criterion import Criterion
 
 EPS = 1e-8  # within the logarithms of the focal cost, as the authors have it
 Pairs = tuple[np.ndarray, np.ndarray]  # the queries that have an object, and their objects
 
 
 def match(
-    logits: np.ndarray, boxes: np.ndarray, labels: list[np.ndarray], targets: list[np.ndarray], criterion: "Criterion"
+    logits: np.ndarray, boxes: np.ndarray, labels: list[np.ndarray], targets: list[np.ndarray], criterion: Criterion
 ) -> list[list[Pairs]]:
     """Of each layer and image the pairs: logits (L, B, Q, K), boxes (L, B, Q, 4); labels (T,) and targets (T, 4) of
     each image -> pairs[layer][image], min(Q, T) of them, in the order of the queries."""
@@ -34,7 +31,7 @@ def match(
 
 
 def matching_costs(
-    logits: np.ndarray, boxes: np.ndarray, labels: list[np.ndarray], targets: list[np.ndarray], criterion: "Criterion"
+    logits: np.ndarray, boxes: np.ndarray, labels: list[np.ndarray], targets: list[np.ndarray], criterion: Criterion
 ) -> np.ndarray:
     """C = λ_class c_class + λ_L1 ‖b_q − b_t‖₁ − λ_GIoU GIoU(b_q, b_t)   for every query and object, (L, B, Q, T).
 

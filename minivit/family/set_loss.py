@@ -8,45 +8,13 @@ for which there is no query. A shard of a batch is told both divisors of the who
 losses and gradients of shards add up.
 """
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 
-from ..devices import Device
 from ..model.targets import Target
+from .criterion import Criterion, Divisor
 from .matching import Pairs, match
-
-Weights = tuple[float, float, float]  # of the class, the L1 and the GIoU
-
-
-@dataclass(frozen=True)
-class Criterion:
-    """What a set loss is made of.
-
-    classify   "softmax" over K + 1 classes, of which the last is "no object", or "focal", K classes by themselves
-    corners    True: the L1 is that of corners (x0, y0, x1, y1), else of (cx, cy, w, h)
-    cost       weights of the three costs by which queries are matched
-    loss       weights of the three losses
-    no_object  softmax: the weight of the class "no object"
-    alpha      focal: the weight of finding a class; 1 − α is that of not finding it
-    gamma      focal: how fast what is easy counts less
-    """
-
-    classify: str
-    corners: bool = False
-    cost: Weights = (1.0, 5.0, 2.0)
-    loss: Weights = (1.0, 5.0, 2.0)
-    no_object: float = 0.1
-    alpha: float = 0.25
-    gamma: float = 2.0
-
-
-class Divisor(NamedTuple):
-    """What the losses of a whole batch are divided by."""
-
-    objects: float  # all of them, at least 1
-    weights: float  # softmax: the sum of the class weights of all queries; matched ones count 1
 
 
 def divisor(targets: list[Target], queries: int, criterion: Criterion) -> Divisor:
@@ -58,15 +26,15 @@ def divisor(targets: list[Target], queries: int, criterion: Criterion) -> Diviso
 
 
 def set_loss(
-    device: Device,
+    device: Any,
     logits: np.ndarray,
     boxes: np.ndarray,
     targets: list[Target],
     criterion: Criterion,
     by: Divisor,
 ) -> tuple[float, dict[str, float], np.ndarray, np.ndarray]:
-    """logits (L, B, Q, K or K + 1) and boxes (L, B, Q, 4) of every layer, the device's -> the loss, its terms, dlogits,
-    dboxes.
+    """logits (L, B, Q, K or K + 1) and boxes (L, B, Q, 4) of every layer, as the device (devices/) has them -> the
+    loss, its terms, dlogits, dboxes.
 
     The terms have no weights yet. They are named as the authors print them: loss_ce, loss_bbox and loss_giou of the
     last layer, loss_ce_0, … of those before it.
@@ -97,7 +65,7 @@ def _gathered(pairs: list[Pairs], labels: list[np.ndarray], boxes: list[np.ndarr
 
 
 def _of_classes(
-    device: Device,
+    device: Any,
     logits: np.ndarray,
     image: np.ndarray,
     query: np.ndarray,
@@ -122,7 +90,7 @@ def _of_classes(
 
 
 def _of_boxes(
-    device: Device,
+    device: Any,
     boxes: np.ndarray,
     image: np.ndarray,
     query: np.ndarray,
