@@ -14,6 +14,7 @@ set_loss.py, its L1 that of corners. Next: detector.py, what one asks of it.
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -23,12 +24,12 @@ from ..layers.parts import dense, drop, norm
 from ..model.checks import one_of, positive_int, put, put_float, stages, whole_number
 from ..model.sizes import size_by_name
 from . import backbone as seeing
+from .criterion import Criterion, Weights
 from .detector import Detector, Images, Pair
 from .detector_config import DetectorConfig
 from .detector_parts import mlp, xavier
 from .fpn import PYRAMIDS, pyramid
 from .iterated import BOXES, Iterated
-from .set_loss import Criterion, Weights
 from .sparse_rcnn_sizes import SIZES
 
 MEMORY, ROI = "memory", "roi"  # the pyramid's maps, one after another; what lies in the boxes
@@ -91,7 +92,7 @@ class SparseRCNNConfig(DetectorConfig):
             raise ValueError(f"{given}, expected one for each map without a backbone, and none with one")
         if len(strides := self.map_strides) != len(self.stages):
             raise ValueError(f"{given}, expected {len(self.stages)}, one for each map")
-        if strides[0].bit_count() != 1 or any(b != 2 * a for a, b in zip(strides, strides[1:], strict=False)):
+        if strides[0].bit_count() != 1 or any(b != 2 * a for a, b in pairwise(strides)):
             raise ValueError(
                 f"the maps' strides are {', '.join(map(str, strides))}, expected powers of two, each twice the one "
                 "before: the pyramid adds a map to the next finer one"
@@ -164,9 +165,8 @@ def look(config: SparseRCNNConfig, name: str) -> Chain:
 def self_attention(config: SparseRCNNConfig, name: str) -> Chain:
     """The queries at each other, without places.   (B, N, D) -> (B, N, D)"""
     D = config.width
-    qkv, proj = (
-        dense(f"{name}.{part}", D, n_out, std=xavier(D, n_out)) for part, n_out in (("qkv", 3 * D), ("proj", D))
-    )
+    qkv = dense(f"{name}.qkv", D, 3 * D, std=xavier(D, 3 * D))
+    proj = dense(f"{name}.proj", D, D, std=xavier(D, D))
     return Chain(qkv, Op("self_attention", None, heads=config.heads, dropout=config.dropout, noise=True), proj)
 
 
@@ -178,8 +178,8 @@ def region(config: SparseRCNNConfig) -> Chain:
 
 
 def dynamic_interaction(config: SparseRCNNConfig, name: str) -> Let:
-    """Two matrices are made of x, (D, h) and (h, D), and filter its cells: relu(LN(relu(LN(roi M₁)) M₂)), which are then
-    mixed, all cells together.   (B, N, D) -> (B, N, D)"""
+    """Two matrices are made of x, (D, h) and (h, D), and filter its cells: relu(LN(relu(LN(roi M₁)) M₂)). These are
+    then mixed, all cells together.   (B, N, D) -> (B, N, D)"""
     D, h, cells, filters = config.width, config.dynamic_width, config.pool_size**2, f"{name}.filters"
     return Let(
         filters,

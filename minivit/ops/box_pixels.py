@@ -5,7 +5,7 @@ import numpy as np
 
 
 def to_pixels_forward(boxes: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """y = boxes · (w, h, w, h).   boxes (..., B, N, 4) in parts; sizes (B, 2), each image's (height, width) -> pixels."""
+    """y = boxes · (w, h, w, h).   boxes (..., B, N, 4) in parts, sizes (B, 2): (height, width) of each image."""
     extent = _extent(sizes)
     return boxes * extent, extent
 
