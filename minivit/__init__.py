@@ -12,11 +12,11 @@ import numpy as np  # noqa: F401  everything here needs it: say so at once where
 __version__ = "0.1.0"
 __all__ = [
     "BERT", "DETR", "MAE", "PVT", "BERTConfig", "BiT", "BiTConfig", "DETRConfig", "MAEConfig", "MobileViT",
-    "MobileViTConfig", "PVTConfig", "ResNet", "ResNetConfig", "Swin", "SwinConfig", "TrainConfig", "Trainer", "ViT",
-    "ViTConfig", "__version__", "check", "count_parameters", "data", "devices", "draw", "emulator", "evaluate",
-    "export", "export_timm", "family", "finetune", "fit", "gradcheck", "inspect", "layers", "load", "load_canvas",
-    "load_mnist", "load_pretrained", "model", "ops", "pretrain_mae", "proof", "resume", "save_checkpoint", "train",
-    "train_mnist", "weights",
+    "MobileViTConfig", "PVTConfig", "ResNet", "ResNetConfig", "SparseRCNN", "SparseRCNNConfig", "Swin", "SwinConfig",
+    "TrainConfig", "Trainer", "ViT", "ViTConfig", "__version__", "check", "count_parameters", "data", "devices",
+    "draw", "emulator", "evaluate", "export", "export_timm", "family", "finetune", "fit", "gradcheck", "inspect",
+    "layers", "load", "load_canvas", "load_mnist", "load_pretrained", "model", "ops", "pretrain_mae", "proof",
+    "resume", "save_checkpoint", "train", "train_mnist", "weights",
 ]  # fmt: skip
 
 if TYPE_CHECKING:  # what type checkers and editors see; Python itself goes on below
@@ -52,6 +52,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; Python itself goes on b
         PVTConfig,
         ResNet,
         ResNetConfig,
+        SparseRCNN,
+        SparseRCNNConfig,
         Swin,
         SwinConfig,
         count_parameters,
@@ -63,14 +65,23 @@ if TYPE_CHECKING:  # what type checkers and editors see; Python itself goes on b
 else:
     _HOMES = {
         "data": {"load_canvas", "load_mnist"},
-        "family": {"BERT", "BERTConfig", "BiT", "BiTConfig", "DETR", "DETRConfig", "MAE", "MAEConfig"}
-        | {
+        "family": {
+            "BERT",
+            "BERTConfig",
+            "BiT",
+            "BiTConfig",
+            "DETR",
+            "DETRConfig",
+            "MAE",
+            "MAEConfig",
             "MobileViT",
             "MobileViTConfig",
             "PVT",
             "PVTConfig",
             "ResNet",
             "ResNetConfig",
+            "SparseRCNN",
+            "SparseRCNNConfig",
             "Swin",
             "SwinConfig",
             "count_parameters",

@@ -38,6 +38,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; Python itself looks in 
     from .pvt import PVTConfig as PVTConfig
     from .resnet import ResNet as ResNet
     from .resnet import ResNetConfig as ResNetConfig
+    from .sparse_rcnn import SparseRCNN as SparseRCNN
+    from .sparse_rcnn import SparseRCNNConfig as SparseRCNNConfig
     from .swin import Swin as Swin
     from .swin import SwinConfig as SwinConfig
 
@@ -59,6 +61,7 @@ MEMBERS = {
     "MobileViT": Member("minivit.family.mobilevit", "MobileViTConfig", "minivit.weights.mobilevit"),
     "PVT": Member("minivit.family.pvt", "PVTConfig", "minivit.weights.pvt"),
     "ResNet": Member("minivit.family.resnet", "ResNetConfig", "minivit.weights.resnet"),
+    "SparseRCNN": Member("minivit.family.sparse_rcnn", "SparseRCNNConfig", "minivit.weights.sparse_rcnn"),
     "Swin": Member("minivit.family.swin", "SwinConfig", "minivit.weights.swin"),
     "ViT": Member("minivit.model", "ViTConfig", "minivit.weights.vit"),
 }

@@ -12,6 +12,8 @@ from .asked_cross_entropy import asked_cross_entropy_backward, asked_cross_entro
 from .attention import attention_backward, attention_forward, attention_weights
 from .axial import lines_backward, lines_forward, unlines_backward, unlines_forward
 from .batchnorm import batchnorm_backward, batchnorm_forward
+from .box_deltas import box_deltas_backward, box_deltas_forward
+from .box_pixels import to_parts_backward, to_parts_forward, to_pixels_backward, to_pixels_forward
 from .boxes import centres_backward, centres_forward, corners_backward, corners_forward
 from .convolution import convolution_backward, convolution_forward
 from .cross_attention import cross_attention_backward, cross_attention_forward, cross_attention_weights
@@ -24,6 +26,12 @@ from .distillation import (
     soft_distillation_forward,
 )
 from .dropout import drop_path_backward, drop_path_forward, dropout_backward, dropout_forward
+from .dynamic_interaction import (
+    dynamic_linear_backward,
+    dynamic_linear_forward,
+    join_cells_backward,
+    join_cells_forward,
+)
 from .embedding import (
     add_embedding_backward,
     add_embedding_forward,
@@ -81,6 +89,7 @@ from .positions import (
 from .registers import registers_backward, registers_forward
 from .resample import pool_matrix, resample_backward, resample_forward
 from .resize import resize_positions_backward, resize_positions_forward
+from .roi_align import box_levels, roi_align_backward, roi_align_forward
 from .self_attention import (
     merge_heads,
     self_attention_backward,
@@ -100,6 +109,7 @@ from .tokens import (
     tokens_backward,
     tokens_forward,
 )
+from .top_down import top_down_backward, top_down_forward
 from .unfold import fold_backward, fold_forward, unfold_backward, unfold_forward
 from .weight_standardisation import weight_standardisation_backward, weight_standardisation_forward
 from .weighted_cross_entropy import weighted_cross_entropy_backward, weighted_cross_entropy_forward
@@ -135,6 +145,9 @@ __all__ = [
     "attention_weights",
     "batchnorm_backward",
     "batchnorm_forward",
+    "box_deltas_backward",
+    "box_deltas_forward",
+    "box_levels",
     "centres_backward",
     "centres_forward",
     "convolution_backward",
@@ -154,6 +167,8 @@ __all__ = [
     "drop_path_forward",
     "dropout_backward",
     "dropout_forward",
+    "dynamic_linear_backward",
+    "dynamic_linear_forward",
     "embedding_backward",
     "embedding_forward",
     "erf",
@@ -177,6 +192,8 @@ __all__ = [
     "hard_distillation_forward",
     "iou_backward",
     "iou_forward",
+    "join_cells_backward",
+    "join_cells_forward",
     "keep_tokens_backward",
     "keep_tokens_forward",
     "key_mask",
@@ -227,6 +244,8 @@ __all__ = [
     "resize_positions_forward",
     "restore_tokens_backward",
     "restore_tokens_forward",
+    "roi_align_backward",
+    "roi_align_forward",
     "self_attention_backward",
     "self_attention_forward",
     "self_attention_weights",
@@ -251,10 +270,16 @@ __all__ = [
     "tanh_forward",
     "to_map_backward",
     "to_map_forward",
+    "to_parts_backward",
+    "to_parts_forward",
+    "to_pixels_backward",
+    "to_pixels_forward",
     "to_tokens_backward",
     "to_tokens_forward",
     "tokens_backward",
     "tokens_forward",
+    "top_down_backward",
+    "top_down_forward",
     "unembed_backward",
     "unembed_forward",
     "unfold_backward",

@@ -8,6 +8,7 @@ from .. import ops
 from .convolutions import CONVOLUTIONS
 from .maps import MAPS
 from .masked import MASKED
+from .regions import REGIONS
 
 
 def noise() -> np.random.Generator:
@@ -205,4 +206,5 @@ OPS: dict[str, tuple[Callable, Callable, Mapping[str, tuple[int, ...]]]] = {
     **CONVOLUTIONS,
     **MAPS,
     **MASKED,
+    **REGIONS,
 }

@@ -103,9 +103,7 @@ def train_detector(
         return DetectorResult(trainer.model, trainer.history, precision, files)
 
 
-def detector_trainer(
-    name: str, seed: int = 0, part: str = "train", device: str = "cpu", **changes: Any
-) -> Trainer:
+def detector_trainer(name: str, seed: int = 0, part: str = "train", device: str = "cpu", **changes: Any) -> Trainer:
     """The trainer of a recipe, at its first step. part: of the canvases, see `load_canvas`; changes: of the recipe."""
     if name not in DETECTORS:
         raise ValueError(f"detector is {name!r}, expected one of {', '.join(map(repr, DETECTORS))}")
@@ -121,9 +119,7 @@ def _started(name: str | None, seed: int | None, epochs: int | None, device: str
     return detector_trainer(name or next(iter(DETECTORS)), seed or 0, device=device, **changes)
 
 
-def _resumed(
-    path: str | os.PathLike, name: str | None, seed: int | None, epochs: int | None, device: str
-) -> Trainer:
+def _resumed(path: str | os.PathLike, name: str | None, seed: int | None, epochs: int | None, device: str) -> Trainer:
     given = [what for what, value in {"seed": seed, "epochs": epochs}.items() if value is not None]
     if given:
         raise ValueError(f"{path} is resumed with its own seed and epochs: leave out {', '.join(given)}")
@@ -143,7 +139,6 @@ def _name(trainer: Trainer) -> str:
 
 
 def _write(out: Path, trainer: Trainer, images: np.ndarray, targets: list[dict[str, np.ndarray]]) -> list[Path]:
-    from ..inspect import write_detector_report  # Matplotlib: loaded where pictures are wanted
 
     trainer.model.save(out / "model.npz")
     with atomic_write(out / "history.json") as file:
