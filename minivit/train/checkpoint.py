@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 
@@ -75,6 +76,12 @@ def resume(
         if not 0 <= optimizer.steps <= trainer.steps:
             raise ValueError(f"steps is {optimizer.steps}, expected 0 to {trainer.steps}")
     return trainer
+
+
+def refuse_to_overwrite(checkpoint: Path, resumed: str | os.PathLike | None) -> None:
+    """Raise FileExistsError where a run would write over another's checkpoint than that which it goes on from."""
+    if checkpoint.exists() and not (resumed and checkpoint.samefile(resumed)):
+        raise FileExistsError(f"{checkpoint} is an earlier run's: resume it, or choose another folder")
 
 
 def read_checkpoint(path: str | os.PathLike, device: str = "cpu", kind: type[Classifier] | None = None) -> dict:

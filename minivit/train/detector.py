@@ -36,12 +36,13 @@ class DetectorRecipe(NamedTuple):
 
 
 _TRAIN = TrainConfig(
-    epochs=40, steps_per_epoch=100, batch_size=16, shard_size=8, learning_rate=1e-3, warmup=0.025, weight_decay=1e-4,
+    epochs=30, steps_per_epoch=100, batch_size=16, shard_size=8, learning_rate=1e-3, warmup=0.03, weight_decay=1e-4,
     clip_norm=1.0, shift=0.0, rotation=0.0, scale=0.0,
 )  # fmt: skip
 
 DETECTORS: dict[str, DetectorRecipe] = {
-    "detr": DetectorRecipe("DETR", "DETR-digits", dataclasses.replace(_TRAIN, epochs=100)),
+    "sparse": DetectorRecipe("SparseRCNN", "Sparse-R-CNN-digits", _TRAIN),
+    "detr": DetectorRecipe("DETR", "DETR-digits", dataclasses.replace(_TRAIN, epochs=90)),
 }
 
 
@@ -109,7 +110,7 @@ def detector_trainer(name: str, seed: int = 0, part: str = "train", device: str 
         raise ValueError(f"detector is {name!r}, expected one of {', '.join(map(repr, DETECTORS))}")
     recipe = DETECTORS[name]
     kind = family.kind(recipe.model)
-    model = kind(kind.Config.from_name(recipe.config), seed=seed, init="fan_in", device=device)
+    model = kind.from_name(recipe.config, seed=seed, device=device)
     how = dataclasses.replace(recipe.train, **changes)
     return Trainer(model, Canvases(part, seed), None, how, seed, DATA)
 
