@@ -21,6 +21,29 @@ DELTAS = {"deltas": (2, 3, 4), "boxes": (2, 3, 4)}
 QUERIES = {"x": (2, 3, 5, 4), "weights": (2, 3, 30)}  # (B, N, cells, in), (B, N, K)
 
 
+SIZES = np.array([[5.0, 7.0], [4.0, 3.0]])  # (height, width) of two images
+PYRAMID = {"x2": (2, 5, 7, 3), "x3": (2, 3, 4, 3), "x4": (2, 2, 2, 3)}  # (B, h, w, D), odd sides among them
+
+
+def _sizes(function: Callable) -> Callable:
+    return lambda boxes: function(boxes, SIZES.astype(boxes.dtype))
+
+
+def _top_down(keep: int | None = None) -> Callable:
+    """The maps one after another, so that there is one y."""
+
+    def forward(*maps: np.ndarray) -> tuple[np.ndarray, tuple]:
+        ys, cache = ops.top_down_forward(list(maps), keep)
+        y, order = ops.flatten_levels_forward(ys)
+        return y, (cache, order)
+
+    return forward
+
+
+def _top_down_backward(dy: np.ndarray, cache: tuple) -> tuple[np.ndarray, ...]:
+    return tuple(ops.top_down_backward(ops.flatten_levels_backward(dy, cache[1]), cache[0]))
+
+
 def _look(maps: np.ndarray, **options: object) -> tuple[np.ndarray, tuple]:
     return ops.roi_align_forward(maps, BOXES.astype(maps.dtype), SHAPES, **LOOK | options)
 
@@ -39,6 +62,11 @@ REGIONS: dict[str, tuple[Callable, Callable, Mapping[str, tuple[int, ...]]]] = {
         ops.dynamic_linear_backward,
         QUERIES,
     ),
+    "join_cells": (ops.join_cells_forward, ops.join_cells_backward, {"x": (2, 3, 5, 4)}),
+    "top_down": (_top_down(), _top_down_backward, PYRAMID),
+    "top_down, one kept": (_top_down(1), _top_down_backward, PYRAMID),
+    "to_pixels": (_sizes(ops.to_pixels_forward), ops.to_pixels_backward, {"boxes": (2, 3, 4)}),
+    "to_parts": (_sizes(ops.to_parts_forward), ops.to_parts_backward, {"boxes": (3, 2, 2, 4)}),
     "box_deltas": (ops.box_deltas_forward, ops.box_deltas_backward, DELTAS),
     "box_deltas, other weights, growth cut": (
         lambda deltas, boxes: ops.box_deltas_forward(deltas, boxes, (10.0, 5.0, 0.5, 2.0), 0.1),

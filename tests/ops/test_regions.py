@@ -146,3 +146,32 @@ def test_dynamic_linear_is_the_loop_over_queries():
         W = weights[b, n, 6:18]
         expected = sum(x[b, n, cell, i] * W[3 * i + out] for i in range(4))  # (in, out), row by row
         np.testing.assert_allclose(y[b, n, cell, out], expected)
+
+
+def test_cells_lie_one_after_another_each_with_all_its_channels():
+    x = RNG.standard_normal((2, 3, 5, 4))
+    y, _ = ops.join_cells_forward(x)
+    for cell in range(5):
+        np.testing.assert_array_equal(y[..., 4 * cell : 4 * cell + 4], x[:, :, cell])
+
+
+# ---- pyramids, pixels ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("keep", [None, 1, 2])
+def test_every_place_adds_the_one_above_it(keep):
+    maps = [RNG.standard_normal((2, *size, 3)) for size in ((6, 5), (3, 3), (2, 2))]
+    ys, _ = ops.top_down_forward(maps, keep)
+    assert len(ys) == (keep or 3)
+    for i, j in np.ndindex(6, 5):
+        expected = maps[0][:, i, j] + maps[1][:, i // 2, j // 2] + maps[2][:, i // 4, j // 4]
+        np.testing.assert_allclose(ys[0][:, i, j], expected, atol=1e-12)
+    np.testing.assert_array_equal(maps[2], ys[2] if keep is None else maps[2])
+
+
+def test_a_box_in_pixels_is_in_parts_of_its_own_image():
+    boxes, sizes = RNG.uniform(size=(3, 2, 5, 4)), np.array([[40.0, 60.0], [30.0, 20.0]])
+    pixels, _ = ops.to_pixels_forward(boxes, sizes)
+    for b, (height, width) in enumerate(sizes):
+        np.testing.assert_allclose(pixels[:, b], boxes[:, b] * [width, height, width, height])
+    np.testing.assert_allclose(ops.to_parts_forward(pixels, sizes)[0], boxes)
