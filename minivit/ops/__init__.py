@@ -14,6 +14,7 @@ from .batchnorm import batchnorm_backward, batchnorm_forward
 from .convolution import convolution_backward, convolution_forward
 from .cross_attention import cross_attention_backward, cross_attention_forward, cross_attention_weights
 from .cross_entropy import cross_entropy_backward, cross_entropy_forward
+from .deformable_attention import deformable_attention_backward, deformable_attention_forward
 from .depthwise_convolution import depthwise_convolution_backward, depthwise_convolution_forward
 from .distillation import (
     hard_distillation_backward,
@@ -74,6 +75,16 @@ from .positions import (
 from .registers import registers_backward, registers_forward
 from .resample import pool_matrix, resample_backward, resample_forward
 from .resize import resize_positions_backward, resize_positions_forward
+from .sampling import (
+    level_references_backward,
+    level_references_forward,
+    mask_tokens_backward,
+    mask_tokens_forward,
+    point_weights_backward,
+    point_weights_forward,
+    sampling_locations_backward,
+    sampling_locations_forward,
+)
 from .self_attention import (
     merge_heads,
     self_attention_backward,
@@ -133,6 +144,8 @@ __all__ = [
     "cross_attention_weights",
     "cross_entropy_backward",
     "cross_entropy_forward",
+    "deformable_attention_backward",
+    "deformable_attention_forward",
     "depthwise_convolution_backward",
     "depthwise_convolution_forward",
     "drop_path_backward",
@@ -159,12 +172,16 @@ __all__ = [
     "layernorm_forward",
     "layerscale_backward",
     "layerscale_forward",
+    "level_references_backward",
+    "level_references_forward",
     "linear_backward",
     "linear_columns_backward",
     "linear_columns_forward",
     "linear_forward",
     "lines_backward",
     "lines_forward",
+    "mask_tokens_backward",
+    "mask_tokens_forward",
     "masked_mse_backward",
     "masked_mse_forward",
     "max_pool_backward",
@@ -176,6 +193,8 @@ __all__ = [
     "overlapping_patches_forward",
     "patchify_backward",
     "patchify_forward",
+    "point_weights_backward",
+    "point_weights_forward",
     "pool_backward",
     "pool_forward",
     "pool_matrix",
@@ -199,6 +218,8 @@ __all__ = [
     "resize_positions_forward",
     "restore_tokens_backward",
     "restore_tokens_forward",
+    "sampling_locations_backward",
+    "sampling_locations_forward",
     "self_attention_backward",
     "self_attention_forward",
     "self_attention_weights",
