@@ -10,10 +10,11 @@ import numpy as np
 from . import launches as table
 from .attention import AttentionOps
 from .base import Array, contiguous, expect_shape
+from .deformable import DeformableOps
 
 
-class KernelOps(AttentionOps):
-    """minivit.ops on a back end. Attention is in attention.py, what all share in base.py."""
+class KernelOps(AttentionOps, DeformableOps):
+    """minivit.ops on a back end. Attention is in attention.py and deformable.py, what all share in base.py."""
 
     # ---- LayerNorm ----
 

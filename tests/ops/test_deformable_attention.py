@@ -67,7 +67,7 @@ def test_what_is_brought_together_in_parts_is_the_same(monkeypatch):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("place", [-0.6, 1.6, -1e30, np.inf, np.nan])
+@pytest.mark.parametrize("place", [-0.6, 1.6, -1e30, np.nan])
 def test_far_outside_is_nothing_and_has_no_gradient(place):
     value, locations, weights = drawn()
     locations[:] = place
@@ -78,7 +78,7 @@ def test_far_outside_is_nothing_and_has_no_gradient(place):
 
 
 def test_a_cells_centre_is_half_a_cell_from_the_edge():
-    """A sample there is the cell, whole; a corner of the map is a quarter of the cell in it, for the rest is outside."""
+    """A sample there is the cell, whole; at the map's corner three of four cells are outside, and a quarter is left."""
     value, locations, weights = drawn()
     height, width = SHAPES[0]
     weights[:], weights[..., 0, 0] = 0, 1

@@ -1,8 +1,9 @@
 """The launch table: for given sizes, dtype and version, which kernel runs on which grid. Both back ends read it."""
 
-from . import attention, cross_attention, elementwise, layernorm, layernorm_narrow, relative_bias
+from . import attention, cross_attention, deformable, elementwise, layernorm, layernorm_narrow, relative_bias
 from .attention import attention_backward, attention_forward, attention_shapes
 from .cross_attention import cross_attention_backward, cross_attention_forward, cross_attention_shapes
+from .deformable import deformable_attention_backward, deformable_attention_forward, deformable_keys
 from .elementwise import (
     adamw,
     adamw_numbers,
@@ -18,6 +19,7 @@ from .relative_bias import relative_bias_backward
 FILES = (
     attention,
     cross_attention,
+    deformable,
     elementwise,
     layernorm,
     layernorm_narrow,
@@ -37,6 +39,9 @@ __all__ = [
     "cross_attention_forward",
     "cross_attention_shapes",
     "cross_entropy",
+    "deformable_attention_backward",
+    "deformable_attention_forward",
+    "deformable_keys",
     "gelu_backward",
     "gelu_forward",
     "layernorm_backward",
