@@ -11,10 +11,10 @@ import numpy as np  # noqa: F401  everything here needs it: say so at once where
 
 __version__ = "0.1.0"
 __all__ = [
-    "BERT", "MAE", "PVT", "BERTConfig", "BiT", "BiTConfig", "MAEConfig", "MobileViT", "MobileViTConfig",
-    "PVTConfig", "ResNet", "ResNetConfig", "Swin", "SwinConfig", "TrainConfig", "Trainer", "ViT", "ViTConfig",
-    "__version__", "check", "count_parameters", "data", "devices", "draw", "emulator", "evaluate", "export",
-    "export_timm", "family", "finetune", "fit", "gradcheck", "inspect", "layers", "load", "load_mnist",
+    "BERT", "DETR", "MAE", "PVT", "BERTConfig", "BiT", "BiTConfig", "DETRConfig", "MAEConfig", "MobileViT",
+    "MobileViTConfig", "PVTConfig", "ResNet", "ResNetConfig", "Swin", "SwinConfig", "TrainConfig", "Trainer", "ViT",
+    "ViTConfig", "__version__", "check", "count_parameters", "data", "devices", "draw", "emulator", "evaluate",
+    "export", "export_timm", "family", "finetune", "fit", "gradcheck", "inspect", "layers", "load", "load_mnist",
     "load_pretrained", "model", "ops", "pretrain_mae", "proof", "resume", "save_checkpoint", "train", "train_mnist",
     "weights",
 ]  # fmt: skip
@@ -39,11 +39,13 @@ if TYPE_CHECKING:  # what type checkers and editors see; Python itself goes on b
     from .data import load_mnist
     from .family import (
         BERT,
+        DETR,
         MAE,
         PVT,
         BERTConfig,
         BiT,
         BiTConfig,
+        DETRConfig,
         MAEConfig,
         MobileViT,
         MobileViTConfig,
@@ -61,8 +63,19 @@ if TYPE_CHECKING:  # what type checkers and editors see; Python itself goes on b
 else:
     _HOMES = {
         "data": {"load_mnist"},
-        "family": {"BERT", "BERTConfig", "BiT", "BiTConfig", "MAE", "MAEConfig", "MobileViT", "MobileViTConfig"}
-        | {"PVT", "PVTConfig", "ResNet", "ResNetConfig", "Swin", "SwinConfig", "count_parameters", "load"},
+        "family": {"BERT", "BERTConfig", "BiT", "BiTConfig", "DETR", "DETRConfig", "MAE", "MAEConfig"}
+        | {
+            "MobileViT",
+            "MobileViTConfig",
+            "PVT",
+            "PVTConfig",
+            "ResNet",
+            "ResNetConfig",
+            "Swin",
+            "SwinConfig",
+            "count_parameters",
+            "load",
+        },
         "model": {"ViT", "ViTConfig"},
         "train": {"TrainConfig", "Trainer", "evaluate", "finetune", "fit", "pretrain_mae"}
         | {"resume", "save_checkpoint", "train_mnist"},

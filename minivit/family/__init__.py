@@ -28,6 +28,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; Python itself looks in 
     from .bert_face import BERT as BERT
     from .bit import BiT as BiT
     from .bit import BiTConfig as BiTConfig
+    from .detr import DETR as DETR
+    from .detr import DETRConfig as DETRConfig
     from .mae import MAEConfig as MAEConfig
     from .mae_face import MAE as MAE
     from .mobilevit import MobileViT as MobileViT
@@ -52,6 +54,7 @@ class Member(NamedTuple):
 MEMBERS = {
     "BERT": Member("minivit.family.bert_face", "BERTConfig", "minivit.weights.bert"),
     "BiT": Member("minivit.family.bit", "BiTConfig", "minivit.weights.bit"),
+    "DETR": Member("minivit.family.detr", "DETRConfig", "minivit.weights.detr"),
     "MAE": Member("minivit.family.mae_face", "MAEConfig", "minivit.weights.mae"),
     "MobileViT": Member("minivit.family.mobilevit", "MobileViTConfig", "minivit.weights.mobilevit"),
     "PVT": Member("minivit.family.pvt", "PVTConfig", "minivit.weights.pvt"),

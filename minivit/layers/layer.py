@@ -126,7 +126,7 @@ class Residual(Shown):
         branch, shortcut = cache
         dh, grads = self.branch.backward(ops, dy, branch)
         dx, more = self.shortcut.backward(ops, dy, shortcut)
-        return dx + dh, add(grads, more)
+        return both(dx, dh), add(grads, more)
 
     def __call__(self, ops: Any, p: Arrays, x: np.ndarray) -> np.ndarray:
         return self.shortcut(ops, p, x) + self.branch(ops, p, x)
@@ -140,6 +140,11 @@ def add(grads: Arrays, more: Arrays) -> Arrays:
     for name, grad in more.items():
         grads[name] = grads[name] + grad if name in grads else grad
     return grads
+
+
+def both(a: np.ndarray | None, b: np.ndarray | None) -> np.ndarray | None:
+    """The sum of two gradients, None where there is none: what starts from a value (let.py) has looked at no x."""
+    return b if a is None else a if b is None else a + b
 
 
 def _shape(x: Any) -> Any:

@@ -6,11 +6,13 @@ Same order of arguments in and of gradients out. No state, no change of an argum
 One operation a file, a forward with its backward right under it; read linear.py, then attention.py.
 """
 
-from .activations import relu_backward, relu_forward, tanh_backward, tanh_forward
+from .activations import relu_backward, relu_forward, sigmoid_backward, sigmoid_forward, tanh_backward, tanh_forward
+from .add_bias import add_bias_backward, add_bias_forward
 from .asked_cross_entropy import asked_cross_entropy_backward, asked_cross_entropy_forward
 from .attention import attention_backward, attention_forward, attention_weights
 from .axial import lines_backward, lines_forward, unlines_backward, unlines_forward
 from .batchnorm import batchnorm_backward, batchnorm_forward
+from .boxes import centres_backward, centres_forward, corners_backward, corners_forward
 from .convolution import convolution_backward, convolution_forward
 from .cross_attention import cross_attention_backward, cross_attention_forward, cross_attention_weights
 from .cross_entropy import cross_entropy_backward, cross_entropy_forward
@@ -35,12 +37,17 @@ from .embedding import (
 )
 from .erf import erf
 from .fixed_positions import add_fixed_position_backward, add_fixed_position_forward, position_mae
+from .focal_loss import focal_loss_backward, focal_loss_forward
+from .frozen_batchnorm import frozen_batchnorm_backward, frozen_batchnorm_forward
 from .gelu import gelu_backward, gelu_forward
+from .giou import giou_backward, giou_forward, iou_backward, iou_forward
 from .global_average import global_average_backward, global_average_forward
 from .groupnorm import groupnorm_backward, groupnorm_forward
 from .key_mask import key_mask
+from .l1_loss import l1_loss_backward, l1_loss_forward
 from .layernorm import layernorm_backward, layernorm_forward
 from .layerscale import layerscale_backward, layerscale_forward
+from .levels import flatten_levels_backward, flatten_levels_forward, stack_backward, stack_forward
 from .linear import linear_backward, linear_forward
 from .linear_columns import linear_columns_backward, linear_columns_forward
 from .maps import (
@@ -93,6 +100,7 @@ from .self_attention import (
     split_heads,
 )
 from .silu import silu_backward, silu_forward
+from .sine_positions import resize_mask, sine_positions
 from .softmax import softmax_backward, softmax_forward
 from .swiglu import swiglu_backward, swiglu_forward
 from .tokens import (
@@ -105,6 +113,7 @@ from .tokens import (
 )
 from .unfold import fold_backward, fold_forward, unfold_backward, unfold_forward
 from .weight_standardisation import weight_standardisation_backward, weight_standardisation_forward
+from .weighted_cross_entropy import weighted_cross_entropy_backward, weighted_cross_entropy_forward
 from .windows import (
     add_mask_backward,
     add_mask_forward,
@@ -118,6 +127,8 @@ from .windows import (
 )
 
 __all__ = [
+    "add_bias_backward",
+    "add_bias_forward",
     "add_embedding_backward",
     "add_embedding_forward",
     "add_first_rows_backward",
@@ -135,8 +146,12 @@ __all__ = [
     "attention_weights",
     "batchnorm_backward",
     "batchnorm_forward",
+    "centres_backward",
+    "centres_forward",
     "convolution_backward",
     "convolution_forward",
+    "corners_backward",
+    "corners_forward",
     "crop_backward",
     "crop_forward",
     "cross_attention_backward",
@@ -155,19 +170,31 @@ __all__ = [
     "embedding_backward",
     "embedding_forward",
     "erf",
+    "flatten_levels_backward",
+    "flatten_levels_forward",
+    "focal_loss_backward",
+    "focal_loss_forward",
     "fold_backward",
     "fold_forward",
+    "frozen_batchnorm_backward",
+    "frozen_batchnorm_forward",
     "gelu_backward",
     "gelu_forward",
+    "giou_backward",
+    "giou_forward",
     "global_average_backward",
     "global_average_forward",
     "groupnorm_backward",
     "groupnorm_forward",
     "hard_distillation_backward",
     "hard_distillation_forward",
+    "iou_backward",
+    "iou_forward",
     "keep_tokens_backward",
     "keep_tokens_forward",
     "key_mask",
+    "l1_loss_backward",
+    "l1_loss_forward",
     "layernorm_backward",
     "layernorm_forward",
     "layerscale_backward",
@@ -214,6 +241,7 @@ __all__ = [
     "relu_forward",
     "resample_backward",
     "resample_forward",
+    "resize_mask",
     "resize_positions_backward",
     "resize_positions_forward",
     "restore_tokens_backward",
@@ -224,13 +252,18 @@ __all__ = [
     "self_attention_forward",
     "self_attention_weights",
     "shuffle",
+    "sigmoid_backward",
+    "sigmoid_forward",
     "silu_backward",
     "silu_forward",
+    "sine_positions",
     "soft_distillation_backward",
     "soft_distillation_forward",
     "softmax_backward",
     "softmax_forward",
     "split_heads",
+    "stack_backward",
+    "stack_forward",
     "standardise_patches_backward",
     "standardise_patches_forward",
     "swiglu_backward",
@@ -254,6 +287,8 @@ __all__ = [
     "unwindows_forward",
     "weight_standardisation_backward",
     "weight_standardisation_forward",
+    "weighted_cross_entropy_backward",
+    "weighted_cross_entropy_forward",
     "window_mask",
     "windows_backward",
     "windows_forward",
