@@ -139,8 +139,8 @@ class Detector(Described[C]):
         return layers(self.device.ops, self.arrays(layers) | named, images)
 
     def given(self, sizes: list[Pair], mask: np.ndarray) -> Arrays:
-        """What the layers read besides parameters, as NumPy arrays or None: of maps of these (height, width), and of
-        the mask (B, height, width)."""
+        """What the layers read besides parameters, NumPy arrays or, for the host alone, anything else: of maps of these
+        (height, width), and of the mask (B, height, width)."""
         raise NotImplementedError  # each model's own class says it
 
     def looked_at(self, images: Images, mask: np.ndarray | None) -> tuple[Any, Arrays]:
@@ -149,7 +149,9 @@ class Detector(Described[C]):
         finest = images[0] if self.config.backbone is None else images
         mask = _checked_mask(mask, finest.shape[:3], self.config.backbone is None)
         named = self.given(map_sizes(self.config, images), mask)
-        return images, {name: None if array is None else self.constant(array) for name, array in named.items()}
+        return images, {
+            name: self.constant(value) if isinstance(value, np.ndarray) else value for name, value in named.items()
+        }
 
     def checked_targets(self, targets: Sequence[Target] | np.ndarray, batch: int) -> list[Target]:
         """Targets of so many images. Raises ValueError or TypeError for others."""

@@ -31,6 +31,7 @@ class Parameter:
     mean: float = 0.0
     dense: bool = False  # with init="fan_in" the standard deviation is 1/√in
     fixed: Callable[[], np.ndarray] | None = None  # makes a constant, which no training changes; a buffer starts so
+    start: Callable[[], np.ndarray] | None = None  # makes its first values, where they are not drawn
     buffer: bool = False  # in files, but no gradient changes it: where one would come back stands its new value, if any
 
 

@@ -68,6 +68,14 @@ from .pixel_loss import (
     standardise_patches_backward,
     standardise_patches_forward,
 )
+from .places import (
+    add_levels_backward,
+    add_levels_forward,
+    add_places_backward,
+    add_places_forward,
+    columns_backward,
+    columns_forward,
+)
 from .positions import (
     add_position_backward,
     add_position_forward,
@@ -79,12 +87,25 @@ from .positions import (
     relative_index,
     relative_table_size,
 )
+from .references import (
+    add_anchors_backward,
+    add_anchors_forward,
+    anchors,
+    best_proposals,
+    box_at_reference_backward,
+    box_at_reference_forward,
+    box_sines,
+    cell_centres,
+    inverse_sigmoid_backward,
+    inverse_sigmoid_forward,
+    level_references_backward,
+    level_references_forward,
+    valid_ratios,
+)
 from .registers import registers_backward, registers_forward
 from .resample import pool_matrix, resample_backward, resample_forward
 from .resize import resize_positions_backward, resize_positions_forward
 from .sampling import (
-    level_references_backward,
-    level_references_forward,
     mask_tokens_backward,
     mask_tokens_forward,
     point_weights_backward,
@@ -127,6 +148,8 @@ from .windows import (
 )
 
 __all__ = [
+    "add_anchors_backward",
+    "add_anchors_forward",
     "add_bias_backward",
     "add_bias_forward",
     "add_embedding_backward",
@@ -135,10 +158,15 @@ __all__ = [
     "add_first_rows_forward",
     "add_fixed_position_backward",
     "add_fixed_position_forward",
+    "add_levels_backward",
+    "add_levels_forward",
     "add_mask_backward",
     "add_mask_forward",
+    "add_places_backward",
+    "add_places_forward",
     "add_position_backward",
     "add_position_forward",
+    "anchors",
     "asked_cross_entropy_backward",
     "asked_cross_entropy_forward",
     "attention_backward",
@@ -146,8 +174,15 @@ __all__ = [
     "attention_weights",
     "batchnorm_backward",
     "batchnorm_forward",
+    "best_proposals",
+    "box_at_reference_backward",
+    "box_at_reference_forward",
+    "box_sines",
+    "cell_centres",
     "centres_backward",
     "centres_forward",
+    "columns_backward",
+    "columns_forward",
     "convolution_backward",
     "convolution_forward",
     "corners_backward",
@@ -188,6 +223,8 @@ __all__ = [
     "groupnorm_forward",
     "hard_distillation_backward",
     "hard_distillation_forward",
+    "inverse_sigmoid_backward",
+    "inverse_sigmoid_forward",
     "iou_backward",
     "iou_forward",
     "keep_tokens_backward",
@@ -285,6 +322,7 @@ __all__ = [
     "unpatchify",
     "unwindows_backward",
     "unwindows_forward",
+    "valid_ratios",
     "weight_standardisation_backward",
     "weight_standardisation_forward",
     "weighted_cross_entropy_backward",

@@ -51,21 +51,6 @@ def point_weights_backward(dy: np.ndarray, cache: tuple) -> np.ndarray:
     return softmax_backward(dy.reshape(B, Q, H, -1), cache).reshape(B, Q, -1)
 
 
-def level_references_forward(reference: np.ndarray, ratios: np.ndarray) -> tuple[np.ndarray, tuple]:
-    """The same point or box, told in parts of each map instead of the image's that the map shows besides padding.
-
-    reference (B, Q, 2 or 4); ratios (B, L, 2): which part of a map's width and height the image takes -> (B, Q, L, …).
-    """
-    ratios = np.concatenate((ratios,) * (reference.shape[-1] // 2), axis=-1)[:, None]  # (B, 1, L, 2 or 4)
-    return reference[:, :, None] * ratios, (ratios,)
-
-
-def level_references_backward(dy: np.ndarray, cache: tuple) -> np.ndarray:
-    """The sum over the maps; the ratios are given, and have none."""
-    (ratios,) = cache
-    return (dy * ratios).sum(axis=2)
-
-
 def mask_tokens_forward(x: np.ndarray, mask: np.ndarray | None) -> tuple[np.ndarray, tuple]:
     """What stands for padding becomes 0: x (B, N, D), mask (B, N), True where there is image, or None: everywhere."""
     return x if mask is None else np.where(mask[..., None], x, 0), (mask,)
