@@ -1,15 +1,15 @@
-"""Deformable DETR: a DETR whose tokens look at a few places of several maps, and so learns ten times as fast (Zhu et al.,
-arXiv 2010.04159).
+"""Deformable DETR: a DETR whose tokens look at a few places of several maps, and so learns ten times as fast (Zhu et
+al., arXiv 2010.04159).
 
-    m = the backbone's maps, each W + b and GroupNorm, as tokens (B, S, D); p their sines and their map's row   memory
-    x = LN(x + A(q = x + p, r = its cell, v = x)),   x = LN(x + MLP(x))                               encoder
-    [e | y] the learned queries, r = sigmoid(e W + b) a point for each:   y = LN(y + MSA(y + e, y + e, y)),   decoder
-    y = LN(y + A(q = y + e, r, v = x)),   y = LN(y + MLP(y))
-    logits = y W + b,   box = sigmoid(MLP(y) + sigmoid⁻¹(r))                                        heads, of every layer
+    m = the backbone's maps, each W + b and GroupNorm, as tokens (B, S, D); p their sines and their map's row    memory
+    x = LN(x + A(x + p, its cell, x)),   x = LN(x + MLP(x))                                                      encoder
+    [e | y] the learned queries, r = sigmoid(e W + b) a point for each                                           decoder
+    y = LN(y + MSA(y + e, y + e, y)),   y = LN(y + A(y + e, r, x)),   y = LN(y + MLP(y))
+    logits = y W + b,   box = sigmoid(MLP(y) + sigmoid⁻¹(r))                                    heads, of every layer
 
-A is ops/deformable_attention.py. With `refine` each layer has heads of its own, and its boxes are the next layer's r.
-With `two_stage` r, e and y come from the best boxes that the memory's own tokens propose. The names are the authors'.
-Next: detector.py, what one asks of it.
+A(q, r, v): q says where around r to look at v, ops/deformable_attention.py. With `refine` each layer has heads of its
+own, and its boxes are the next layer's r. With `two_stage` r, e and y come from the best boxes that the memory's own
+tokens propose. The names are the authors'. Next: detector.py, what one asks of it.
 """
 
 from collections.abc import Sequence
@@ -165,8 +165,8 @@ def learned(config: DeformableDETRConfig) -> Let:
 
 
 def proposed(config: DeformableDETRConfig) -> Let:
-    """Queries that are made of the best boxes which the memory's tokens propose, and these boxes. They are taken as they
-    are: what proposes has a loss of its own."""
+    """Queries that are made of the best boxes which the memory's tokens propose, and these boxes: no gradient goes back
+    to what proposes, which has a loss of its own."""
     D, Q, name, last = config.width, config.queries, "transformer", config.decoder_depth
     proposals = Chain(
         Value(MEMORY),

@@ -121,7 +121,7 @@ class Beside(Shown):
 
 
 class Made:
-    """y = make(p[name]), whatever x is: what is made of a value, with no gradient back to it, as for one that is held."""
+    """y = make(p[name]), whatever x is: made of a value that is held, so that no gradient goes back to it."""
 
     parameters, parts = (), ()
 

@@ -1,5 +1,5 @@
-"""References: the point or box (cx, cy, w, h) from which a query of Deformable DETR looks around, and says its box (Zhu et
-al., arXiv 2010.04159, section 4.2 and appendix A.4). All in parts of the image that is shown, without its padding.
+"""References: the point or box (cx, cy, w, h) from which a query of Deformable DETR looks around, and says its box (Zhu
+et al., arXiv 2010.04159, section 4.2 and appendix A.4). All in parts of the image that is shown, without its padding.
 """
 
 from collections.abc import Sequence
@@ -112,7 +112,7 @@ def best_proposals(logits: np.ndarray, boxes: np.ndarray, count: int) -> np.ndar
 
 
 def box_sines(boxes: np.ndarray, width: int) -> np.ndarray:
-    """[cx | cy | w | h] of a box (..., 4), each D/2 numbers, sin, cos, sin, cos, … as in sine_positions -> (..., 2D)."""
+    """[cx | cy | w | h] of boxes (..., 4), D/2 numbers each, sin, cos, sin, … as in sine_positions -> (..., 2D)."""
     angle = (boxes * (2 * np.pi))[..., None] / frequencies(width // 2, boxes).astype(boxes.dtype)
     return np.stack((np.sin(angle), np.cos(angle)), axis=-1).reshape(*boxes.shape[:-1], 2 * width)
 
