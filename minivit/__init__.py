@@ -11,12 +11,13 @@ import numpy as np  # noqa: F401  everything here needs it: say so at once where
 
 __version__ = "0.1.0"
 __all__ = [
-    "BERT", "DETR", "MAE", "PVT", "BERTConfig", "BiT", "BiTConfig", "DETRConfig", "MAEConfig", "MobileViT",
-    "MobileViTConfig", "PVTConfig", "ResNet", "ResNetConfig", "SparseRCNN", "SparseRCNNConfig", "Swin", "SwinConfig",
-    "TrainConfig", "Trainer", "ViT", "ViTConfig", "__version__", "check", "count_parameters", "data", "devices",
-    "draw", "emulator", "evaluate", "export", "export_timm", "family", "finetune", "fit", "gradcheck", "inspect",
-    "layers", "load", "load_canvas", "load_mnist", "load_pretrained", "model", "ops", "pretrain_mae", "proof",
-    "resume", "save_checkpoint", "train", "train_mnist", "weights",
+    "BERT", "DETR", "MAE", "PVT", "BERTConfig", "BiT", "BiTConfig", "DETRConfig", "DeformableDETR",
+    "DeformableDETRConfig", "MAEConfig", "MobileViT", "MobileViTConfig", "PVTConfig", "ResNet", "ResNetConfig",
+    "SparseRCNN", "SparseRCNNConfig", "Swin", "SwinConfig", "TrainConfig", "Trainer", "ViT", "ViTConfig",
+    "__version__", "check", "count_parameters", "data", "devices", "draw", "emulator", "evaluate", "export",
+    "export_timm", "family", "finetune", "fit", "gradcheck", "inspect", "layers", "load", "load_canvas", "load_mnist",
+    "load_pretrained", "model", "ops", "pretrain_mae", "proof", "resume", "save_checkpoint", "train", "train_mnist",
+    "weights",
 ]  # fmt: skip
 
 if TYPE_CHECKING:  # what type checkers and editors see; Python itself goes on below
@@ -45,6 +46,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; Python itself goes on b
         BERTConfig,
         BiT,
         BiTConfig,
+        DeformableDETR,
+        DeformableDETRConfig,
         DETRConfig,
         MAEConfig,
         MobileViT,
@@ -72,6 +75,8 @@ else:
             "BiTConfig",
             "DETR",
             "DETRConfig",
+            "DeformableDETR",
+            "DeformableDETRConfig",
             "MAE",
             "MAEConfig",
             "MobileViT",

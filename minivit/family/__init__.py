@@ -28,6 +28,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; Python itself looks in 
     from .bert_face import BERT as BERT
     from .bit import BiT as BiT
     from .bit import BiTConfig as BiTConfig
+    from .deformable_detr import DeformableDETR as DeformableDETR
+    from .deformable_detr import DeformableDETRConfig as DeformableDETRConfig
     from .detr import DETR as DETR
     from .detr import DETRConfig as DETRConfig
     from .mae import MAEConfig as MAEConfig
@@ -56,6 +58,9 @@ class Member(NamedTuple):
 MEMBERS = {
     "BERT": Member("minivit.family.bert_face", "BERTConfig", "minivit.weights.bert"),
     "BiT": Member("minivit.family.bit", "BiTConfig", "minivit.weights.bit"),
+    "DeformableDETR": Member(
+        "minivit.family.deformable_detr", "DeformableDETRConfig", "minivit.weights.deformable_detr"
+    ),
     "DETR": Member("minivit.family.detr", "DETRConfig", "minivit.weights.detr"),
     "MAE": Member("minivit.family.mae_face", "MAEConfig", "minivit.weights.mae"),
     "MobileViT": Member("minivit.family.mobilevit", "MobileViTConfig", "minivit.weights.mobilevit"),

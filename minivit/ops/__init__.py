@@ -18,6 +18,7 @@ from .boxes import centres_backward, centres_forward, corners_backward, corners_
 from .convolution import convolution_backward, convolution_forward
 from .cross_attention import cross_attention_backward, cross_attention_forward, cross_attention_weights
 from .cross_entropy import cross_entropy_backward, cross_entropy_forward
+from .deformable_attention import deformable_attention_backward, deformable_attention_forward
 from .depthwise_convolution import depthwise_convolution_backward, depthwise_convolution_forward
 from .distillation import (
     hard_distillation_backward,
@@ -75,6 +76,14 @@ from .pixel_loss import (
     standardise_patches_backward,
     standardise_patches_forward,
 )
+from .places import (
+    add_levels_backward,
+    add_levels_forward,
+    add_places_backward,
+    add_places_forward,
+    columns_backward,
+    columns_forward,
+)
 from .positions import (
     add_position_backward,
     add_position_forward,
@@ -86,10 +95,37 @@ from .positions import (
     relative_index,
     relative_table_size,
 )
+from .references import (
+    add_anchors_backward,
+    add_anchors_forward,
+    anchors,
+    best_proposals,
+    box_at_reference_backward,
+    box_at_reference_forward,
+    box_sines,
+    cell_centres,
+    inverse_sigmoid_backward,
+    inverse_sigmoid_forward,
+    level_references_backward,
+    level_references_forward,
+    valid_ratios,
+)
 from .registers import registers_backward, registers_forward
 from .resample import pool_matrix, resample_backward, resample_forward
 from .resize import resize_positions_backward, resize_positions_forward
+<<<<<<< HEAD
 from .roi_align import box_levels, roi_align_backward, roi_align_forward
+||||||| ab946b7
+=======
+from .sampling import (
+    mask_tokens_backward,
+    mask_tokens_forward,
+    point_weights_backward,
+    point_weights_forward,
+    sampling_locations_backward,
+    sampling_locations_forward,
+)
+>>>>>>> deformable
 from .self_attention import (
     merge_heads,
     self_attention_backward,
@@ -126,6 +162,8 @@ from .windows import (
 )
 
 __all__ = [
+    "add_anchors_backward",
+    "add_anchors_forward",
     "add_bias_backward",
     "add_bias_forward",
     "add_embedding_backward",
@@ -134,10 +172,15 @@ __all__ = [
     "add_first_rows_forward",
     "add_fixed_position_backward",
     "add_fixed_position_forward",
+    "add_levels_backward",
+    "add_levels_forward",
     "add_mask_backward",
     "add_mask_forward",
+    "add_places_backward",
+    "add_places_forward",
     "add_position_backward",
     "add_position_forward",
+    "anchors",
     "asked_cross_entropy_backward",
     "asked_cross_entropy_forward",
     "attention_backward",
@@ -145,11 +188,22 @@ __all__ = [
     "attention_weights",
     "batchnorm_backward",
     "batchnorm_forward",
+<<<<<<< HEAD
     "box_deltas_backward",
     "box_deltas_forward",
     "box_levels",
+||||||| ab946b7
+=======
+    "best_proposals",
+    "box_at_reference_backward",
+    "box_at_reference_forward",
+    "box_sines",
+    "cell_centres",
+>>>>>>> deformable
     "centres_backward",
     "centres_forward",
+    "columns_backward",
+    "columns_forward",
     "convolution_backward",
     "convolution_forward",
     "corners_backward",
@@ -161,6 +215,8 @@ __all__ = [
     "cross_attention_weights",
     "cross_entropy_backward",
     "cross_entropy_forward",
+    "deformable_attention_backward",
+    "deformable_attention_forward",
     "depthwise_convolution_backward",
     "depthwise_convolution_forward",
     "drop_path_backward",
@@ -190,6 +246,8 @@ __all__ = [
     "groupnorm_forward",
     "hard_distillation_backward",
     "hard_distillation_forward",
+    "inverse_sigmoid_backward",
+    "inverse_sigmoid_forward",
     "iou_backward",
     "iou_forward",
     "join_cells_backward",
@@ -203,12 +261,16 @@ __all__ = [
     "layernorm_forward",
     "layerscale_backward",
     "layerscale_forward",
+    "level_references_backward",
+    "level_references_forward",
     "linear_backward",
     "linear_columns_backward",
     "linear_columns_forward",
     "linear_forward",
     "lines_backward",
     "lines_forward",
+    "mask_tokens_backward",
+    "mask_tokens_forward",
     "masked_mse_backward",
     "masked_mse_forward",
     "max_pool_backward",
@@ -220,6 +282,8 @@ __all__ = [
     "overlapping_patches_forward",
     "patchify_backward",
     "patchify_forward",
+    "point_weights_backward",
+    "point_weights_forward",
     "pool_backward",
     "pool_forward",
     "pool_matrix",
@@ -244,8 +308,14 @@ __all__ = [
     "resize_positions_forward",
     "restore_tokens_backward",
     "restore_tokens_forward",
+<<<<<<< HEAD
     "roi_align_backward",
     "roi_align_forward",
+||||||| ab946b7
+=======
+    "sampling_locations_backward",
+    "sampling_locations_forward",
+>>>>>>> deformable
     "self_attention_backward",
     "self_attention_forward",
     "self_attention_weights",
@@ -289,6 +359,7 @@ __all__ = [
     "unpatchify",
     "unwindows_backward",
     "unwindows_forward",
+    "valid_ratios",
     "weight_standardisation_backward",
     "weight_standardisation_forward",
     "weighted_cross_entropy_backward",

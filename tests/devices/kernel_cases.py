@@ -8,6 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
+from deformable_support import every_launch_for, inputs, shapes_of
 from kernel_support import values_for
 
 from minivit.devices import launches as table
@@ -122,6 +123,18 @@ def cross_attention_cases(dtype):
             yield from cases(ladder(B, H, Nq, Nk, d, dtype, bias), shapes, **given)
 
 
+def deformable_cases(dtype):
+    """Heads of 5 vectors, of one, and of a number that is no vector; samples around the maps, and maps of one cell."""
+    for (B, Q, H, P, d), shapes in (((2, 7, 3, 2, 20), ((3, 5), (2, 2))), ((1, 1, 1, 1, 4), ((1, 1),))):
+        values = inputs(B, Q, H, P, d, shapes, dtype)
+        for version in (1, 2):
+            for launch in every_launch_for(values, version):
+                keys = {"keys": np.full_like(values["keys"], -1)}
+                yield from cases([launch], shapes_of(values), **values | keys)
+    values = inputs(1, 3, 2, 1, 7, ((2, 3),), dtype)
+    yield from cases(every_launch_for(values, 1), shapes_of(values), **values)
+
+
 def relative_bias_cases(dtype):
     for N, entries, heads in ((7, 30, 3), (1, 1, 1)):
         index = np.arange(N * N, dtype=np.int32).reshape(N, N) % entries
@@ -159,7 +172,13 @@ def every_case():
     found = defaultdict(list)
     for dtype in (F32, F64):
         rows = patchify_cases, cross_entropy_cases, layernorm_cases, layernorm_narrow_cases, relative_bias_cases
+<<<<<<< HEAD
         for some in (elementwise_cases, *rows, attention_cases, cross_attention_cases, roi_align_cases):
+||||||| ab946b7
+        for some in (elementwise_cases, *rows, attention_cases, cross_attention_cases):
+=======
+        for some in (elementwise_cases, *rows, attention_cases, cross_attention_cases, deformable_cases):
+>>>>>>> deformable
             for case in some(dtype):
                 found[case.launch.kernel.split("<")[0]].append(case)
     return found
