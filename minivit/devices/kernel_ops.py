@@ -10,24 +10,13 @@ import numpy as np
 from . import launches as table
 from .attention import AttentionOps
 from .base import Array, contiguous, expect_shape
-<<<<<<< HEAD
-from .regions import RegionOps
-||||||| ab946b7
-=======
 from .deformable import DeformableOps
->>>>>>> deformable
+from .regions import RegionOps
 
 
-<<<<<<< HEAD
-class KernelOps(AttentionOps, RegionOps):
-    """minivit.ops on a back end. Attention is in attention.py, boxes in regions.py, what all share in base.py."""
-||||||| ab946b7
-class KernelOps(AttentionOps):
-    """minivit.ops on a back end. Attention is in attention.py, what all share in base.py."""
-=======
-class KernelOps(AttentionOps, DeformableOps):
-    """minivit.ops on a back end. Attention is in attention.py and deformable.py, what all share in base.py."""
->>>>>>> deformable
+class KernelOps(AttentionOps, DeformableOps, RegionOps):
+    """minivit.ops on a back end. Attention is in attention.py and deformable.py, boxes in regions.py, what all share in
+    base.py."""
 
     # ---- LayerNorm ----
 

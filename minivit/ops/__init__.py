@@ -113,10 +113,7 @@ from .references import (
 from .registers import registers_backward, registers_forward
 from .resample import pool_matrix, resample_backward, resample_forward
 from .resize import resize_positions_backward, resize_positions_forward
-<<<<<<< HEAD
 from .roi_align import box_levels, roi_align_backward, roi_align_forward
-||||||| ab946b7
-=======
 from .sampling import (
     mask_tokens_backward,
     mask_tokens_forward,
@@ -125,7 +122,6 @@ from .sampling import (
     sampling_locations_backward,
     sampling_locations_forward,
 )
->>>>>>> deformable
 from .self_attention import (
     merge_heads,
     self_attention_backward,
@@ -188,18 +184,14 @@ __all__ = [
     "attention_weights",
     "batchnorm_backward",
     "batchnorm_forward",
-<<<<<<< HEAD
-    "box_deltas_backward",
-    "box_deltas_forward",
-    "box_levels",
-||||||| ab946b7
-=======
     "best_proposals",
     "box_at_reference_backward",
     "box_at_reference_forward",
+    "box_deltas_backward",
+    "box_deltas_forward",
+    "box_levels",
     "box_sines",
     "cell_centres",
->>>>>>> deformable
     "centres_backward",
     "centres_forward",
     "columns_backward",
@@ -308,14 +300,10 @@ __all__ = [
     "resize_positions_forward",
     "restore_tokens_backward",
     "restore_tokens_forward",
-<<<<<<< HEAD
     "roi_align_backward",
     "roi_align_forward",
-||||||| ab946b7
-=======
     "sampling_locations_backward",
     "sampling_locations_forward",
->>>>>>> deformable
     "self_attention_backward",
     "self_attention_forward",
     "self_attention_weights",

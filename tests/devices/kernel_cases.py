@@ -172,13 +172,8 @@ def every_case():
     found = defaultdict(list)
     for dtype in (F32, F64):
         rows = patchify_cases, cross_entropy_cases, layernorm_cases, layernorm_narrow_cases, relative_bias_cases
-<<<<<<< HEAD
-        for some in (elementwise_cases, *rows, attention_cases, cross_attention_cases, roi_align_cases):
-||||||| ab946b7
-        for some in (elementwise_cases, *rows, attention_cases, cross_attention_cases):
-=======
-        for some in (elementwise_cases, *rows, attention_cases, cross_attention_cases, deformable_cases):
->>>>>>> deformable
+        more = deformable_cases, roi_align_cases
+        for some in (elementwise_cases, *rows, attention_cases, cross_attention_cases, *more):
             for case in some(dtype):
                 found[case.launch.kernel.split("<")[0]].append(case)
     return found

@@ -24,13 +24,7 @@ from minivit.emulator.source import find_kernels, flatten
 SHARED = re.compile(r"^extern __shared__.*$", re.MULTILINE)
 LINE = re.compile(r'^#line (\d+) "', re.MULTILINE)
 MISTAKES, LAUNCHED_WRONGLY, SLOW, WRONG_NUMBERS = (
-<<<<<<< HEAD
-    getattr(kernel_mistakes, name) + getattr(cross, name) + getattr(narrow, name) + getattr(regions, name)
-||||||| ab946b7
-    getattr(kernel_mistakes, name) + getattr(cross, name) + getattr(narrow, name)
-=======
-    [mistake for file in (kernel_mistakes, cross, deformable, narrow) for mistake in getattr(file, name)]
->>>>>>> deformable
+    [mistake for file in (kernel_mistakes, cross, deformable, narrow, regions) for mistake in getattr(file, name)]
     for name in ("MISTAKES", "LAUNCHED_WRONGLY", "SLOW", "WRONG_NUMBERS")
 )
 FILES = {name: path.name for path in sorted(KERNELS.glob("*.cu")) for name in find_kernels(path.read_text("utf-8"))}

@@ -1,12 +1,15 @@
 """The launch table: for given sizes, dtype and version, which kernel runs on which grid. Both back ends read it."""
 
-<<<<<<< HEAD
-from . import attention, cross_attention, elementwise, layernorm, layernorm_narrow, relative_bias, roi_align
-||||||| ab946b7
-from . import attention, cross_attention, elementwise, layernorm, layernorm_narrow, relative_bias
-=======
-from . import attention, cross_attention, deformable, elementwise, layernorm, layernorm_narrow, relative_bias
->>>>>>> deformable
+from . import (
+    attention,
+    cross_attention,
+    deformable,
+    elementwise,
+    layernorm,
+    layernorm_narrow,
+    relative_bias,
+    roi_align,
+)
 from .attention import attention_backward, attention_forward, attention_shapes
 from .cross_attention import cross_attention_backward, cross_attention_forward, cross_attention_shapes
 from .deformable import deformable_attention_backward, deformable_attention_forward, deformable_keys
