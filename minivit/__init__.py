@@ -16,8 +16,8 @@ __all__ = [
     "SparseRCNN", "SparseRCNNConfig", "Swin", "SwinConfig", "TrainConfig", "Trainer", "ViT", "ViTConfig",
     "__version__", "check", "count_parameters", "data", "devices", "draw", "emulator", "evaluate", "export",
     "export_timm", "family", "finetune", "fit", "gradcheck", "inspect", "layers", "load", "load_canvas", "load_mnist",
-    "load_pretrained", "model", "ops", "pretrain_mae", "proof", "resume", "save_checkpoint", "train", "train_mnist",
-    "weights",
+    "load_pretrained", "model", "ops", "pretrain_mae", "proof", "resume", "save_checkpoint", "train", "train_detector",
+    "train_mnist", "weights",
 ]  # fmt: skip
 
 if TYPE_CHECKING:  # what type checkers and editors see; Python itself goes on below
@@ -63,7 +63,18 @@ if TYPE_CHECKING:  # what type checkers and editors see; Python itself goes on b
         load,
     )
     from .model import ViT, ViTConfig
-    from .train import TrainConfig, Trainer, evaluate, finetune, fit, pretrain_mae, resume, save_checkpoint, train_mnist
+    from .train import (
+        TrainConfig,
+        Trainer,
+        evaluate,
+        finetune,
+        fit,
+        pretrain_mae,
+        resume,
+        save_checkpoint,
+        train_detector,
+        train_mnist,
+    )
     from .weights import export, export_timm, load_pretrained
 else:
     _HOMES = {
@@ -94,7 +105,7 @@ else:
         },
         "model": {"ViT", "ViTConfig"},
         "train": {"TrainConfig", "Trainer", "evaluate", "finetune", "fit", "pretrain_mae"}
-        | {"resume", "save_checkpoint", "train_mnist"},
+        | {"resume", "save_checkpoint", "train_detector", "train_mnist"},
         "weights": {"export", "export_timm", "load_pretrained"},
     }
 

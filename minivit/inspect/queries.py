@@ -1,6 +1,6 @@
 """How a detector looks for its answer: where a query's boxes lie, what it attends to, how a box comes about.
 
-Functions of arrays; detector_views.py asks the models for them. Boxes are corners (x0, y0, x1, y1) in pixels, but in
+Functions of arrays; detectors.py asks the models for them. Boxes are corners (x0, y0, x1, y1) in pixels, but in
 `plot_query_boxes`, which compares images of any size.
 """
 
@@ -68,28 +68,31 @@ def plot_cross_attention(
 def plot_sampling_points(
     image: np.ndarray,
     boxes: np.ndarray,
-    points: Sequence[np.ndarray],
-    weights: Sequence[np.ndarray],
-    references: np.ndarray,
+    points: np.ndarray,
+    weights: np.ndarray,
     titles: Sequence[str],
+    rows: Sequence[str],
 ) -> Figure:
-    """Where deformable attention samples for an object: a picture a decoder layer, a dot a point of any head and level.
+    """Where deformable attention samples for each of a few objects: a row an object, a column a decoder layer.
 
-    boxes (L, 4): the query's after each layer; points, weights: for each layer (S, 2), in pixels, and (S,), of which
-    the darker count more; references (L, 2): whence a layer's offsets begin, in pixels.
+    raw image (height, width, C); boxes (n, L, 4), as they are after each layer, and dotted after the one before;
+    points (n, L, S, 2), in pixels, of all heads and maps, and their weights (n, L, S): the darker count more.
     """
-    figure = new_figure(0.4 + 8.0 / len(points), layout="compressed")
-    cells = figure.subplots(1, len(points), squeeze=False)[0]
-    for axes, box, its_points, its_weights, reference, title in zip(
-        cells, boxes, points, weights, references, titles, strict=True
-    ):
-        _show(axes, image)
-        order = np.argsort(its_weights)  # the heaviest on top
-        x, y = its_points[order].T - 0.5
-        scale = dict(vmin=0, vmax=its_weights.max(), cmap=ATTENTION)
-        axes.scatter(x, y, s=22, c=its_weights[order], edgecolors="0.3", linewidths=0.4, **scale)
-        axes.plot(*(reference - 0.5), marker="+", color=TRUTH, markersize=11, markeredgewidth=2)
-        draw_box(axes, box, BLUE)
+    count, depth = boxes.shape[:2]
+    figure = new_figure(0.4 + 8.0 / depth * count, layout="compressed")
+    cells = figure.subplots(count, depth, squeeze=False)
+    for i, row in enumerate(cells):
+        for layer, axes in enumerate(row):
+            _show(axes, image)
+            order = np.argsort(weights[i, layer])  # the heaviest on top
+            x, y = points[i, layer, order].T - 0.5
+            scale = dict(vmin=0, vmax=weights[i, layer].max(), cmap=ATTENTION)
+            axes.scatter(x, y, s=22, c=weights[i, layer, order], edgecolors="0.3", linewidths=0.4, **scale)
+            draw_box(axes, boxes[i, layer], BLUE)
+            if layer:
+                draw_box(axes, boxes[i, layer - 1], BLUE, linestyle=":")
+        row[0].set_ylabel(rows[i], fontsize=9)
+    for axes, title in zip(cells[0], titles, strict=True):
         axes.set_title(title, fontsize=9)
     return figure
 

@@ -13,11 +13,11 @@ import numpy as np
 from .. import family
 from ..data import Canvases, load_canvas
 from ..files import atomic_write
-from .average_precision import AveragePrecision
+from .average_precision import AveragePrecision, average_precision
 from .checkpoint import read_checkpoint, refuse_to_overwrite, save_checkpoint
 from .checkpoint import resume as resume_training
 from .config import TrainConfig
-from .detection import evaluate_detector, is_detector
+from .detection import CANVAS_LIMITS, detect, evaluate_detector, in_pixels, is_detector
 from .loop import fit
 from .processes import WorkerError
 from .ranks import job
@@ -40,7 +40,10 @@ _TRAIN = TrainConfig(
     clip_norm=1.0, shift=0.0, rotation=0.0, scale=0.0,
 )  # fmt: skip
 
+_SLOW = "sampling_offsets", "reference_points"  # as the authors have it (arXiv 2010.04159, appendix)
+
 DETECTORS: dict[str, DetectorRecipe] = {
+    "deformable": DetectorRecipe("DeformableDETR", "Deformable-DETR-digits", dataclasses.replace(_TRAIN, slow=_SLOW)),
     "sparse": DetectorRecipe("SparseRCNN", "Sparse-R-CNN-digits", _TRAIN),
     "detr": DetectorRecipe("DETR", "DETR-digits", dataclasses.replace(_TRAIN, epochs=90)),
 }
@@ -100,7 +103,7 @@ def train_detector(
                 print(f"to go on: python -m minivit train {again}", flush=True)
             raise
         precision = ranks.once(lambda: evaluate_detector(trainer.model, *test, workers))
-        files = _write(Path(out), trainer, *test) if out else []
+        files = _write(Path(out), trainer, *test, workers) if out else []
         return DetectorResult(trainer.model, trainer.history, precision, files)
 
 
@@ -139,9 +142,16 @@ def _name(trainer: Trainer) -> str:
     return next(name for name, recipe in DETECTORS.items() if recipe.model == kind)
 
 
-def _write(out: Path, trainer: Trainer, images: np.ndarray, targets: list[dict[str, np.ndarray]]) -> list[Path]:
+def _write(
+    out: Path, trainer: Trainer, images: np.ndarray, targets: list[dict[str, np.ndarray]], workers: int | None
+) -> list[Path]:
+    from ..inspect import write_detector_report  # Matplotlib: loaded where pictures are wanted
 
-    trainer.model.save(out / "model.npz")
+    model = trainer.model
+    model.save(out / "model.npz")
     with atomic_write(out / "history.json") as file:
         file.write(json.dumps(trainer.history, indent=1).encode())
-    raise NotImplementedError
+    found, truth = detect(model, images, workers), in_pixels(targets, images.shape[1:3])
+    precision = average_precision(found, truth, model.config.classes, CANVAS_LIMITS)
+    pictures = write_detector_report(out, model, trainer.history, images, found, truth, precision)
+    return [out / "model.npz", out / "history.json", *pictures]

@@ -127,11 +127,12 @@ def test_attention_points_and_rounds_have_a_picture_each():
     assert [axes.get_title() for axes in figure.axes] == ["a", "b", "c"]
     assert all(boxes_on(axes)[next(iter(boxes_on(axes)))] == box.tolist() for axes in figure.axes)
 
-    points, weights = [rng.uniform(0, 40, (8, 2)) for _ in range(2)], [rng.random(8) for _ in range(2)]
-    figure = plot_sampling_points(IMAGES[0], box.repeat(2, 0), points, weights, np.full((2, 2), 9.0), ["1", "2"])
-    dots = figure.axes[1].collections[0]
-    order = np.argsort(weights[1])
-    assert np.allclose(dots.get_offsets(), points[1][order] - 0.5) and np.allclose(dots.get_array(), weights[1][order])
+    points, weights, boxes = rng.uniform(0, 40, (1, 2, 8, 2)), rng.random((1, 2, 8)), rng.uniform(0, 40, (1, 2, 4))
+    figure = plot_sampling_points(IMAGES[0], boxes, points, weights, ["1", "2"], ["an object"])
+    dots, order = figure.axes[1].collections[0], np.argsort(weights[0, 1])
+    assert np.allclose(dots.get_offsets(), points[0, 1, order] - 0.5)
+    assert np.allclose(dots.get_array(), weights[0, 1, order])
+    assert [len(axes.patches) for axes in figure.axes] == [1, 2]  # and the box of the layer before
 
     rounds = [np.tile([0.0, 0, 60, 40], (2, 4, 1)), rng.uniform(0, 40, (2, 4, 4))]
     figure = plot_rounds(IMAGES[:2], rounds, [np.array([1]), np.array([0, 3])], ["first", "then"])
