@@ -1,6 +1,7 @@
-"""The command line: python -m minivit train | eval | predict | look | data | check | kernel | kernels.
+"""The command line: python -m minivit train | eval | predict | detect | look | data | check | kernel | kernels.
 
-Each command is a function: the first six are below, those of the kernels in emulator/command.py and devices/command.py.
+Each command is a function: the first seven are below, those of the kernels in emulator/command.py and
+devices/command.py.
 What can be said to train is in train/command.py.
 """
 
@@ -19,6 +20,7 @@ from .devices import command as kernels_command
 from .emulator import EmulatorError
 from .emulator import command as kernel_command
 from .train import command as train_command
+from .train import detect_command
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,12 +47,20 @@ def main(arguments: list[str] | None = None) -> int:
 
 def train(args: argparse.Namespace) -> int:
     """Train a small model, a ViT unless told otherwise, on handwritten digits, from those that ship with minivit."""
-    from .train import pretrain_mae, train_mnist
+    from .train import pretrain_mae, train_detector, train_mnist
+    from .train.detector import DETECTORS, is_run_of_detector
 
     names = "data", "seed", "epochs", "workers", "parallel", "resume", "download", "device"
     options = {name: getattr(args, name) for name in names}
     options["out"] = args.out or (Path(args.resume).parent if args.resume else train_command.new_folder(args))
-    if args.pretrain:
+    if args.architecture in DETECTORS or (args.resume and is_run_of_detector(args.resume)):
+        others = "preset", "pretrain", "teacher", "distillation", "data", "download"
+        if given := [name for name in others if getattr(args, name)]:
+            raise ValueError(f"a detector learns from canvases of the digits that ship: leave out {', '.join(given)}")
+        options = {name: option for name, option in options.items() if name not in others}
+        result = train_detector(args.architecture, **options)
+        told = f"AP50 on canvases with digits that it has not seen: {result.precision.ap50:.3f}"
+    elif args.pretrain:
         others = "preset", "architecture", "teacher", "distillation"
         if given := [name for name in others if getattr(args, name)]:
             raise ValueError(f"pre-training has a recipe of its own, without labels: leave out {', '.join(given)}")
@@ -108,6 +118,14 @@ def predict(args: argparse.Namespace) -> int:
         save_figure(figure, args.out)
         print(f"wrote {args.out}: the picture as the model saw it, with {what} over it")
     return 0
+
+
+def detect(args: argparse.Namespace) -> int:
+    """Say what is where in a picture, and draw it: digits, or what the model has learned to find."""
+    from .inspect.canvas import figure_format
+
+    figure_format(args.out)  # before any work is done
+    return detect_command.detect(args, _load(args.model, args.device))
 
 
 def look(args: argparse.Namespace) -> int:
@@ -237,6 +255,10 @@ def _parser() -> argparse.ArgumentParser:
     add_picture(sub)
     sub.add_argument("--top", type=train_command.at_least(1), metavar="N", help="name the N likeliest classes")
     sub.add_argument("--out", help="write the picture with the attention over it here")
+
+    sub = add("detect", detect)
+    detect_command.add_arguments(sub)
+    add_device(sub)
 
     sub = add("look", look)
     add_picture(sub)

@@ -18,13 +18,14 @@ from .attention import (
     seen_by_head,
 )
 from .canvas import save_figure
-from .detections import detection_mistakes, draw_detections, plot_detections, plot_precision_recall
+from .detections import detection_mistakes, draw_detections, plot_detections, plot_found, plot_precision_recall
 from .detectors import (
     plot_detector_attention,
     plot_detector_history,
     plot_detector_queries,
     plot_detector_rounds,
     plot_detector_sampling,
+    sure_of,
     write_detector_report,
 )
 from .embedding import (
@@ -85,6 +86,7 @@ __all__ = [
     "plot_detector_rounds",
     "plot_detector_sampling",
     "plot_filled_in",
+    "plot_found",
     "plot_history",
     "plot_page",
     "plot_patch_filter_components",
@@ -105,6 +107,7 @@ __all__ = [
     "rollout",
     "save_figure",
     "seen_by_head",
+    "sure_of",
     "worst_mistakes",
     "write_detector_report",
     "write_report",

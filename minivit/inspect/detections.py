@@ -18,7 +18,7 @@ from .canvas import BLUE, VERMILLION, as_rgb, new_figure
 
 Found = Mapping[str, np.ndarray]
 
-SURE = 0.5  # the least score that is shown
+SURE = 0.5  # the least score that is shown; detectors.py has one for each loss
 HIT = 0.5  # the least IoU with which an object counts as found
 NEAR = 0.1  # the least with which an object was meant
 IN_A_ROW = 4
@@ -109,6 +109,15 @@ def plot_detections(
     return figure
 
 
+def plot_found(picture: np.ndarray, found: Found, names: Sequence[str] | None = None) -> Figure:
+    """One raw picture (height, width, 1 or 3), with all that was found in it."""
+    height, width = picture.shape[:2]
+    figure = new_figure(min(10.0, 8.0 * height / width), layout="compressed")
+    axes = figure.subplots()
+    draw_detections(axes, picture, found, None, names, sure=0)
+    return figure
+
+
 def draw_detections(
     axes: Axes,
     image: np.ndarray,
@@ -137,10 +146,10 @@ def draw_box(
     x0, y0, x1, y1 = (float(side) - 0.5 for side in box)
     axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, color=colour, lw=width, ls=linestyle))
     if text:
-        above = y0 > 4  # else it would leave the picture
+        above = y0 > 0.06 * (axes.get_ylim()[0] + 0.5)  # else it would leave the picture
         halo = [withStroke(linewidth=1.5, foreground="white")]
         place = dict(va="bottom" if above else "top", fontsize=7, path_effects=halo)
-        axes.text(max(x0, -0.5), y0 if above else max(y0, 0), text, color=colour, **place)
+        axes.text(max(x0, -0.5), y0 if above else max(y0, 0), text, color=colour, **place).set_in_layout(False)
 
 
 class Curve(Protocol):

@@ -14,11 +14,17 @@ from matplotlib.ticker import MaxNLocator
 
 from ..ops import corners_forward, sigmoid_forward, softmax_forward
 from .canvas import BLUE, VERMILLION, new_figure, save_figure
-from .detections import SURE, TRUTH, Curve, Found, plot_detections, plot_precision_recall
+from .detections import TRUTH, Curve, Found, plot_detections, plot_precision_recall
 from .queries import plot_cross_attention, plot_query_boxes, plot_rounds, plot_sampling_points
 
 BATCH = 16  # images that the model looks at together
 MOST = 3  # objects, or images, a page
+SURE = {"softmax": 0.5, "focal": 0.3}  # the least score that is shown: a sigmoid's are lower (arXiv 1708.02002)
+
+
+def sure_of(model: Any) -> float:
+    """From which score on a detector's answers are worth a look."""
+    return SURE[model.config.criterion.classify]
 
 
 def said_by_layer(model: Any, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -34,15 +40,16 @@ def said_by_layer(model: Any, images: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return np.concatenate(scores, axis=1), np.concatenate(boxes, axis=1)
 
 
-def plot_detector_queries(model: Any, images: np.ndarray, sure: float = SURE) -> Figure:
+def plot_detector_queries(model: Any, images: np.ndarray, sure: float | None = None) -> Figure:
     """Where each query's objects lie over the images: see `plot_query_boxes`."""
     scores, boxes = said_by_layer(model, images)
-    return plot_query_boxes(boxes[-1], scores[-1].max(axis=-1), sure)
+    return plot_query_boxes(boxes[-1], scores[-1].max(axis=-1), sure_of(model) if sure is None else sure)
 
 
-def plot_detector_rounds(model: Any, images: np.ndarray, sure: float = SURE) -> Figure:
+def plot_detector_rounds(model: Any, images: np.ndarray, sure: float | None = None) -> Figure:
     """How the boxes on a few images come about, layer by layer; of a Sparse R-CNN also those it begins with."""
     scores, boxes = said_by_layer(model, images)
+    sure = sure_of(model) if sure is None else sure
     kept = [np.flatnonzero(its.max(axis=-1) >= sure) for its in scores[-1]]
     titles = [f"layer {i}" for i in range(1, len(boxes) + 1)]
     if hasattr(model, "rounds"):
@@ -50,7 +57,7 @@ def plot_detector_rounds(model: Any, images: np.ndarray, sure: float = SURE) -> 
     return plot_rounds(images, [_in_pixels(its, images) for its in boxes], kept, titles)
 
 
-def plot_detector_attention(model: Any, image: np.ndarray, sure: float = SURE) -> Figure:
+def plot_detector_attention(model: Any, image: np.ndarray, sure: float | None = None) -> Figure:
     """Where the heads of DETR's last decoder layer look for the surest objects of one image (1, height, width, C): at
     what ends them, more than at what they are (DETR, figure 6)."""
     queries, names, boxes = _surest(model, image, sure)
@@ -63,7 +70,7 @@ def plot_detector_attention(model: Any, image: np.ndarray, sure: float = SURE) -
     return plot_cross_attention(image[0], boxes[-1], maps, titles, names)
 
 
-def plot_detector_sampling(model: Any, image: np.ndarray, sure: float = SURE) -> Figure:
+def plot_detector_sampling(model: Any, image: np.ndarray, sure: float | None = None) -> Figure:
     """Where Deformable DETR samples for the surest objects of one image (1, height, width, C), layer by layer."""
     queries, names, boxes = _surest(model, image, sure)
     sampled = model.sampling(model.normalize(image))
@@ -108,13 +115,13 @@ def write_detector_report(
     DETR; all .png. Returns their paths. found and truth: of the n raw images, see detections.py."""
     figures = {
         "curves": plot_detector_history(history),
-        "detections": plot_detections(images, found, truth),
+        "detections": plot_detections(images, found, truth, sure=sure_of(model)),
         "precision_recall": plot_precision_recall({type(model).__name__: precision}),
         "queries": plot_detector_queries(model, images),
         "rounds": plot_detector_rounds(model, images[:MOST]),
     }
     # The image that has most to show.
-    most = int(np.argmax([np.sum(its["scores"] >= SURE) for its in found]))
+    most = int(np.argmax([np.sum(its["scores"] >= sure_of(model)) for its in found]))
     if hasattr(model, "sampling"):
         figures["sampling"] = plot_detector_sampling(model, images[most : most + 1])
     if hasattr(model, "attention"):
@@ -125,13 +132,13 @@ def write_detector_report(
     return list(paths.values())
 
 
-def _surest(model: Any, image: np.ndarray, sure: float) -> tuple[np.ndarray, list[str], np.ndarray]:
+def _surest(model: Any, image: np.ndarray, sure: float | None) -> tuple[np.ndarray, list[str], np.ndarray]:
     """Of one image the queries of the surest objects, what these are said to be, and their boxes in pixels after every
     layer, (L, n, 4). There is one, even where none is sure."""
     if image.ndim != 4 or len(image) != 1:
         raise ValueError(f"the image has shape {image.shape}, expected (1, height, width, C)")
     scores, boxes = said_by_layer(model, image)
-    best = scores[-1, 0].max(axis=-1)
+    best, sure = scores[-1, 0].max(axis=-1), sure_of(model) if sure is None else sure
     queries = np.argsort(-best, kind="stable")[: max(1, min(MOST, int((best >= sure).sum())))]
     names = [f"{scores[-1, 0, query].argmax()}: {best[query]:.0%}" for query in queries]
     return queries, names, _in_pixels(boxes[:, 0, queries], image)

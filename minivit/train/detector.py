@@ -17,7 +17,7 @@ from .average_precision import AveragePrecision, average_precision
 from .checkpoint import read_checkpoint, refuse_to_overwrite, save_checkpoint
 from .checkpoint import resume as resume_training
 from .config import TrainConfig
-from .detection import CANVAS_LIMITS, detect, evaluate_detector, in_pixels, is_detector
+from .detection import CANVAS_LIMITS, detect, evaluate_detector, in_pixels
 from .loop import fit
 from .processes import WorkerError
 from .ranks import job
@@ -99,8 +99,7 @@ def train_detector(
             fit(trainer, *test, workers=workers, parallel=parallel, checkpoint=checkpoint, progress=progress)
         except (KeyboardInterrupt, WorkerError):
             if progress and checkpoint:
-                again = f"--architecture {_name(trainer)} --resume {shlex.quote(str(checkpoint))}"
-                print(f"to go on: python -m minivit train {again}", flush=True)
+                print(f"to go on: python -m minivit train --resume {shlex.quote(str(checkpoint))}", flush=True)
             raise
         precision = ranks.once(lambda: evaluate_detector(trainer.model, *test, workers))
         files = _write(Path(out), trainer, *test, workers) if out else []
@@ -118,6 +117,11 @@ def detector_trainer(name: str, seed: int = 0, part: str = "train", device: str 
     return Trainer(model, Canvases(part, seed), None, how, seed, DATA)
 
 
+def is_run_of_detector(path: str | os.PathLike) -> bool:
+    """Is this checkpoint one of train_detector's?"""
+    return read_checkpoint(path)["data"] == DATA
+
+
 def _started(name: str | None, seed: int | None, epochs: int | None, device: str) -> Trainer:
     changes = {} if epochs is None else {"epochs": epochs}
     return detector_trainer(name or next(iter(DETECTORS)), seed or 0, device=device, **changes)
@@ -128,7 +132,7 @@ def _resumed(path: str | os.PathLike, name: str | None, seed: int | None, epochs
     if given:
         raise ValueError(f"{path} is resumed with its own seed and epochs: leave out {', '.join(given)}")
     state = read_checkpoint(path)
-    if not is_detector(state["model"]) or state["data"] != DATA:
+    if state["data"] != DATA:
         raise ValueError(f"{path} is a run of a {type(state['model']).__name__}, expected a detector's on canvases")
     trainer = resume_training(path, Canvases("train", state["seed"]), None, device)
     if name not in (None, _name(trainer)):
