@@ -56,7 +56,7 @@ def test_the_python_examples_run(code, monkeypatch, tmp_path):
 
 
 def test_there_are_as_many_examples_as_were_written():
-    assert len(EXAMPLES) == 8
+    assert len(EXAMPLES) == 9
 
 
 def written_model():
