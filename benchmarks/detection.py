@@ -4,7 +4,7 @@
     python benchmarks/detection.py detr --seeds 0       # one run; after Ctrl-C the same command goes on
     python benchmarks/detection.py --choose             # on the split on which recipes are chosen: tune, validation
     python benchmarks/detection.py --report             # the table and the curves of what is there
-    python benchmarks/detection.py --models             # the first seed's models, for the package
+    python benchmarks/detection.py --models             # the models of seed 0, in half precision, into the package
 
 A run is one process with one thread of BLAS. Its time is the CPU seconds, user and system, of its training steps, the
 drawing of their canvases among them, without the looks at the test canvases in between, which are told beside. A row a
@@ -24,8 +24,10 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 
-from minivit.data import Canvases, load_canvas
+from minivit import load
+from minivit.data import TRAINED_DETECTORS, Canvases, load_canvas
 from minivit.devices.workers import worker_pool
+from minivit.files import read_npz, write_npz
 from minivit.train import resume, save_checkpoint
 from minivit.train.detection import evaluate_detector
 from minivit.train.detector import DETECTORS, detector_trainer
@@ -36,6 +38,7 @@ SPLITS = {"test": "train", "validation": "tune"}  # where it is measured -> wher
 BARS = {"detr": (0.85, 1800), "deformable": (0.92, 1200), "sparse": (0.92, 1200)}  # AP50 within CPU seconds
 FIRST, COUNT, QUICK = 1000, 1000, 250  # the reported canvases; how many of them a look in between takes
 EVERY = 250  # steps between two looks
+MOVES = 0.002  # AP50, at most, by half precision
 LEVELS = (0.5, 0.8, 0.9)  # of AP50: when were they reached?
 
 
@@ -88,6 +91,73 @@ def rows() -> list[dict]:
     return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
 
 
+def report() -> None:
+    """A line a detector, means over its seeds; and what all runs' curves look like, by steps and by CPU seconds."""
+    its_runs = {
+        name: [row for row in rows() if (row["detector"], row["split"]) == (name, "test")] for name in DETECTORS
+    }
+    reached = "".join(f"| to {level:g}: steps, s " for level in LEVELS)
+    print(f"| detector | parameters | seeds | steps | CPU s | AP50 of each | mean | bar | AP75 | AP {reached}|")
+    print("|---|" + "---|" * (9 + len(LEVELS)))
+    for name, found in its_runs.items():
+        if not found:
+            continue
+        ap50 = [row["ap50"] for row in found]
+        bar, seconds = BARS[name]
+        good = statistics.mean(ap50) >= bar and min(ap50) >= bar - 0.05 and max(row["cpu"] for row in found) <= seconds
+        cells = [name, f"{found[0]['parameters']:,}", len(found), f"{found[0]['steps']:,}"]
+        cells += [f"{statistics.mean(row['cpu'] for row in found):.0f}", ", ".join(f"{x:.3f}" for x in ap50)]
+        cells += [f"{statistics.mean(ap50):.3f}", f"{bar} in {seconds:,} s: {'reached' if good else 'missed'}"]
+        cells += [f"{statistics.mean(row[key] for row in found):.3f}" for key in ("ap75", "ap")]
+        print("|", " | ".join(map(str, [*cells, *(first_reached(found, level) for level in LEVELS)])), "|")
+    plot(its_runs)
+
+
+def first_reached(found: list[dict], level: float) -> str:
+    """The first look at which AP50 was as high, the mean of the seeds."""
+    looks = [next((look for look in row["curve"] if look[2] >= level), None) for row in found]
+    if None in looks:
+        return "never"
+    return ", ".join(f"{statistics.mean(look[i] for look in looks):,.0f}" for i in (0, 1))
+
+
+def plot(its_runs: dict[str, list[dict]]) -> None:
+    from minivit.inspect.canvas import BLUE, VERMILLION, new_figure, save_figure
+
+    figure = new_figure(3.2)
+    for axes, column, what in zip(figure.subplots(1, 2, sharey=True), (0, 1), ("steps", "CPU seconds"), strict=True):
+        for (name, found), colour in zip(its_runs.items(), (BLUE, VERMILLION, "#009E73"), strict=True):
+            for i, row in enumerate(found):
+                look = np.array(row["curve"])
+                axes.plot(look[:, column], look[:, 2], color=colour, alpha=0.8, label=name if i == 0 else None)
+        axes.set(xlabel=what, xscale="log", ylim=(0, 1))
+        axes.grid(color="0.92")
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].set_ylabel("AP50 on unseen canvases")
+    figure.axes[0].legend(frameon=False)
+    save_figure(figure, RESULTS.with_suffix(".png"))
+    print(f"wrote {RESULTS.with_suffix('.png')}")
+
+
+def ship() -> None:
+    """Write seed 0's models into the package: float16 where AP50 moves by no more than MOVES, else float32."""
+    images, targets = load_canvas("test", COUNT, start=FIRST)
+    for name, path in TRAINED_DETECTORS.items():
+        trained = RUNS / f"test-{name}-0" / "model.npz"
+        if not trained.exists():
+            print(f"{name}: not trained yet")
+            continue
+        before = evaluate_detector(load(trained), images, targets).ap50
+        arrays = read_npz(trained)
+        half = {k: v if k.startswith("minivit.") else v.astype(np.float16) for k, v in arrays.items()}
+        write_npz(path, half, compressed=True)
+        after = evaluate_detector(load(path), images, targets).ap50
+        if abs(after - before) > MOVES:
+            write_npz(path, arrays, compressed=True)
+        size, told = path.stat().st_size, "kept" if abs(after - before) <= MOVES else "too far: float32"
+        print(f"{name}: AP50 {before:.4f}, in half precision {after:.4f} ({told}), {size:,} bytes")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("detectors", nargs="*", help="all if not given")
@@ -98,6 +168,9 @@ def main() -> None:
     args = parser.parse_args()
     if unknown := set(args.detectors) - set(DETECTORS):
         parser.error(f"{', '.join(unknown)}: expected some of {', '.join(DETECTORS)}")
+    if args.report or args.models:
+        report() if args.report else ship()
+        return
     split = "validation" if args.choose else "test"
     for seed in args.seeds:
         for name in args.detectors or DETECTORS:

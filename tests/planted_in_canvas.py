@@ -2,6 +2,7 @@
 
 BITS = "data/test_canvas.py::test_the_canvases_of_another_implementation_to_the_bit"
 COCO = "train/test_average_precision.py::test_coco_s_own_tools_give_the_same"
+ORACLE = "train/test_detector.py::test_who_knows_all_has_a_precision_of_one_and_who_knows_half_a_half"
 MISTAKE = "inspect/test_detections.py::test_what_is_called_a_mistake"
 
 # As in planted_mistakes.py: what is wrong, the file, the test that must fail, what stands there, and the mistake.
@@ -43,5 +44,21 @@ IN_CANVAS = [
     ("boxes are drawn half a pixel off", "inspect/detections.py",
      "inspect/test_detections.py::test_the_boxes_are_drawn_where_they_are_and_in_their_colour",
      "(float(side) - 0.5 for side in box)", "(float(side) for side in box)"),
+    ("every step sees the canvases of the first", "train/batches.py",
+     "train/test_detector.py::test_every_step_has_canvases_of_its_own",
+     "range((step - 1) * self._size, step * self._size)", "range(self._size)"),
+    ("another set of canvases is taken for that of the run", "train/batches.py",
+     "train/test_detector.py::test_a_run_goes_on_to_the_same_bits",
+     "return [images.seed, zlib.crc32(repr(images).encode())]", "return [0, 0]"),
+    ("images are moved, and boxes are not", "train/trainer.py",
+     "train/test_detector.py::test_recipes_that_make_no_sense_are_refused",
+     "        check_recipe(model, config)\n", ""),
+    ("what there is stays relative where what is found is in pixels", "train/detection.py", ORACLE,
+     "scale = np.array([width, height, width, height])", "scale = 1.0"),
+    ("height and width of an image are exchanged", "train/detection.py", ORACLE,
+     "height, width = size\n    scale", "width, height = size\n    scale"),
+    ("boxes are told in the pixels that the model saw", "train/detect_command.py",
+     "train/test_detector.py::test_boxes_are_told_in_the_pixels_of_the_picture_that_was_given",
+     'found["boxes"] * np.array(scale * 2)', 'found["boxes"]'),
 ]
 # fmt: on

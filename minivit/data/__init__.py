@@ -12,12 +12,13 @@ from .idx import read_idx
 from .imagenet import class_names, imagenet_classes, top_classes
 from .mnist import MNIST_MEAN, MNIST_STD, Dataset, load_mnist
 from .preprocess import preprocess
-from .shipped import TRAINED_DIGITS, TRAINED_RESULTS
+from .shipped import TRAINED_DETECTORS, TRAINED_DIGITS, TRAINED_RESULTS
 from .words import Words
 
 __all__ = [
     "MNIST_MEAN",
     "MNIST_STD",
+    "TRAINED_DETECTORS",
     "TRAINED_DIGITS",
     "TRAINED_RESULTS",
     "Canvases",

@@ -91,6 +91,33 @@ def test_a_detector_learns_from_arrays_too_and_from_empty_images():
     assert history[0]["steps"] == 2 and np.isfinite(history[0]["train_loss"])
 
 
+class Oracle:
+    """A detector of pictures that are wider than high, which knows what there is; or half of it."""
+
+    def __init__(self, model, answers):
+        self.device, self.config, self.checked_targets = model.device, model.config, model.checked_targets
+        self.answers = iter(answers)
+
+    def detect(self, images):
+        return [next(self.answers) for _ in images]
+
+
+def test_who_knows_all_has_a_precision_of_one_and_who_knows_half_a_half():
+    targets = [
+        {"labels": np.array([2, 3]), "boxes": np.array([[0.5, 0.5, 0.2, 0.4], [0.1, 0.2, 0.1, 0.2]])} for _ in range(20)
+    ]
+    all_of_it = {
+        "scores": np.array([0.9, 0.8]),
+        "labels": np.array([2, 3]),
+        "boxes": np.array([[32.0, 9, 48, 21], [4, 3, 12, 9]]),
+    }
+    model, images = detector_trainer("sparse").model, np.zeros((20, 30, 80, 1), np.uint8)
+    half = {name: array[:1] for name, array in all_of_it.items()}
+    for answer, expected in ((all_of_it, 1), (half, 0.5)):
+        found = evaluate_detector(Oracle(model, [answer] * 20), images, targets, workers=1)
+        assert found.ap == pytest.approx(expected) and found.ap50 == pytest.approx(expected)
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
