@@ -126,11 +126,6 @@ class Detector(Described[C]):
         )
         return normalize(self.device.asarray(images), mean, std)
 
-    def _normalised(self, picture: np.ndarray) -> np.ndarray:
-        if picture.ndim != 3 or picture.shape[2] != self.config.channels:
-            raise ValueError(f"a picture has shape {picture.shape}, expected (height, width, {self.config.channels})")
-        return self.device.to_numpy(self.normalize(picture))
-
     def run_on(self, layers: Layer, images: Images, mask: np.ndarray | None = None) -> Any:
         """Any layers that read this model's numbers and what is `given`, in evaluation."""
         images, named = self.looked_at(images, mask)
