@@ -16,6 +16,7 @@ from .proof import (
     check_ops,
     order_one_parameters,
 )
+from .sparse_rcnns import SPARSE_RCNNS, check_sparse_rcnn, check_sparse_rcnns, small_sparse_rcnn
 
 __all__ = [
     "BERTS",
@@ -24,6 +25,7 @@ __all__ = [
     "JOINTS",
     "MAES",
     "OPS",
+    "SPARSE_RCNNS",
     "check_bert",
     "check_joint",
     "check_joints",
@@ -34,8 +36,11 @@ __all__ = [
     "check_models",
     "check_op",
     "check_ops",
+    "check_sparse_rcnn",
+    "check_sparse_rcnns",
     "noise",
     "order_one_parameters",
     "small_bert",
     "small_mae",
+    "small_sparse_rcnn",
 ]
