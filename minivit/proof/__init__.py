@@ -1,6 +1,7 @@
 """What is proved: operations.py lists every operation, joints.py the layers made of operations, models.py and family.py
 small models; proof.py holds each against differences."""
 
+from .detectors import DETECTORS, check_detector, check_detectors, small_detector
 from .family import FAMILY
 from .joints import JOINTS
 from .masked_models import BERTS, MAES, check_bert, check_mae, check_masked_models, small_bert, small_mae
@@ -21,12 +22,15 @@ from .sparse_rcnns import SPARSE_RCNNS, check_sparse_rcnn, check_sparse_rcnns, s
 __all__ = [
     "BERTS",
     "CONFIGS",
+    "DETECTORS",
     "FAMILY",
     "JOINTS",
     "MAES",
     "OPS",
     "SPARSE_RCNNS",
     "check_bert",
+    "check_detector",
+    "check_detectors",
     "check_joint",
     "check_joints",
     "check_mae",
@@ -41,6 +45,7 @@ __all__ = [
     "noise",
     "order_one_parameters",
     "small_bert",
+    "small_detector",
     "small_mae",
     "small_sparse_rcnn",
 ]

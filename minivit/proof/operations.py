@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import ops
 from .convolutions import CONVOLUTIONS
+from .detection import DETECTION
 from .maps import MAPS
 from .masked import MASKED
 from .regions import REGIONS
@@ -204,6 +205,7 @@ OPS: dict[str, tuple[Callable, Callable, Mapping[str, tuple[int, ...]]]] = {
         {"table": (ops.relative_table_size(GRID, class_token=True), 2)},
     ),
     **CONVOLUTIONS,
+    **DETECTION,
     **MAPS,
     **MASKED,
     **REGIONS,
