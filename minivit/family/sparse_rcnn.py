@@ -37,7 +37,6 @@ MEMORY, ROI = "memory", "roi"  # the pyramid's maps, one after another; what lie
 SHAPES, SIZE, START, START_BOXES = "shapes", "image_sizes", "start", "start_boxes"
 RARE = -math.log(99)  # a class's bias: it is found in one of a hundred boxes
 LEVEL = 4  # of boxes of canonical_size
-EPS = 1e-5  # of LayerNorm
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,7 @@ class SparseRCNNConfig(DetectorConfig):
     class_layers    layers of the tower before the logits
     box_layers      layers of the tower before a box's deltas
     canonical_size  pixels a side of boxes that look at the fifth-finest level, that of stride 16
+    norm_eps        ε of LayerNorm, added to the variance
     strides         without a backbone: pixels to one place of each map that is given, powers of two
     """
 
@@ -66,6 +66,7 @@ class SparseRCNNConfig(DetectorConfig):
     class_layers: int = 1
     box_layers: int = 3
     canonical_size: float = 224.0
+    norm_eps: float = 1e-5
     strides: tuple[int, ...] = ()
 
     CRITERION: ClassVar[Criterion] = Criterion("focal", corners=True, cost=(2.0, 5.0, 2.0), loss=(2.0, 5.0, 2.0))
@@ -82,7 +83,7 @@ class SparseRCNNConfig(DetectorConfig):
         one_of("pyramid", self.pyramid, PYRAMIDS)
         put(self, positive_int, "depth", "dynamic_width", "pool_size", "samples")
         put(self, lambda name, value: whole_number(name, value, least=0), "class_layers", "box_layers")
-        put_float(self, "a positive number", lambda size: size > 0, "canonical_size")
+        put_float(self, "a positive number", lambda value: value > 0, "canonical_size", "norm_eps")
         put(self, lambda name, value: stages(name, value, "a number for each map, such as (8, 16)"), "strides")
         self._check_strides()
 
@@ -154,11 +155,11 @@ def look(config: SparseRCNNConfig, name: str) -> Chain:
     D, end = config.width, drop(config.dropout)
     return Chain(
         Residual(self_attention(config, f"{name}.self_attn"), *end),
-        norm(f"{name}.norm1", D, EPS),
+        norm(f"{name}.norm1", D, config.norm_eps),
         Residual(Let(ROI, region(config), dynamic_interaction(config, f"{name}.inst_interact")), *end),
-        norm(f"{name}.norm2", D, EPS),
+        norm(f"{name}.norm2", D, config.norm_eps),
         Residual(mlp(config, name), *end),
-        norm(f"{name}.norm3", D, EPS),
+        norm(f"{name}.norm3", D, config.norm_eps),
     )
 
 
@@ -186,14 +187,14 @@ def dynamic_interaction(config: SparseRCNNConfig, name: str) -> Let:
         dense(f"{name}.dynamic_layer", D, 2 * D * h, std=xavier(D, 2 * D * h)),
         Value(ROI),
         Op("dynamic_linear", filters, n_out=h),  # (B, N, cells, h)
-        norm(f"{name}.norm1", h, EPS),
+        norm(f"{name}.norm1", h, config.norm_eps),
         Op("relu"),
         Op("dynamic_linear", filters, n_out=D, start=D * h),  # (B, N, cells, D)
-        norm(f"{name}.norm2", D, EPS),
+        norm(f"{name}.norm2", D, config.norm_eps),
         Op("relu"),
         Op("join_cells"),  # (B, N, cells·D)
         dense(f"{name}.out_layer", cells * D, D, std=xavier(cells * D, D)),
-        norm(f"{name}.norm3", D, EPS),
+        norm(f"{name}.norm3", D, config.norm_eps),
         Op("relu"),
     )
 
@@ -205,16 +206,17 @@ def heads(config: SparseRCNNConfig, name: str) -> Together:
     logits = Op("linear", weight, Parameter(f"{name}.class_logits.bias", (K,), mean=RARE))
     deltas = dense(f"{name}.bboxes_delta", D, 4, std=xavier(D, 4))
     return Together(
-        Chain(*tower(f"{name}.cls_module", D, config.class_layers), logits),
-        Chain(*tower(f"{name}.reg_module", D, config.box_layers), deltas, Op("box_deltas", BOXES)),
+        Chain(*tower(config, f"{name}.cls_module", config.class_layers), logits),
+        Chain(*tower(config, f"{name}.reg_module", config.box_layers), deltas, Op("box_deltas", BOXES)),
     )
 
 
-def tower(name: str, D: int, layers: int) -> list[Layer]:
+def tower(config: SparseRCNNConfig, name: str, layers: int) -> list[Layer]:
     """So many times relu(LN(x W)).   (B, N, D) -> (B, N, D)"""
-    made: list[Layer] = []
+    D, made = config.width, []
     for i in range(0, 3 * layers, 3):  # as the authors number them, ReLUs too
-        made += [dense(f"{name}.{i}", D, D, bias=False, std=xavier(D, D)), norm(f"{name}.{i + 1}", D, EPS), Op("relu")]
+        made += [dense(f"{name}.{i}", D, D, bias=False, std=xavier(D, D))]
+        made += [norm(f"{name}.{i + 1}", D, config.norm_eps), Op("relu")]
     return made
 
 

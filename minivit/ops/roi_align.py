@@ -6,7 +6,7 @@ two backward, where the usual code gathers and scatters point by point. Boxes ge
 implementation. Which map of a pyramid a box looks at follows from its size (Lin et al., arXiv 1612.03144, equation 1).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -31,13 +31,18 @@ def roi_align_forward(
     """
     (B, _, C), N = maps.shape, boxes.shape[1]
     y = np.zeros_like(maps, shape=(B, N, size, size, C))
-    looks = []
-    for image, there, chosen, (h, w), stride in _looks(box_levels(boxes, strides, *canonical), shapes, strides):
-        x0, y0, x1, y1 = (boxes[image, chosen] / stride - 0.5).T  # a place's number is half a place before its middle
-        rows, columns = bin_weights(y0, y1, size, samples, h), bin_weights(x0, x1, size, samples, w)
-        bands = rows.reshape(-1, h) @ maps[image, there].reshape(h, w * C)  # A_y F of all boxes at once
-        y[image, chosen] = columns[:, None] @ bands.reshape(-1, size, w, C)
-        looks.append((image, there, chosen, rows, columns))
+    levels, looks, start = box_levels(boxes, strides, *canonical), [], 0
+    for level, ((h, w), stride) in enumerate(zip(shapes, strides, strict=True)):
+        x0, y0, x1, y1 = (boxes / stride - 0.5).T  # (N, B); a place's number is half a place before its middle
+        rows, columns = bin_weights(y0.T, y1.T, size, samples, h), bin_weights(x0.T, x1.T, size, samples, w)
+        there = slice(start, start + h * w)
+        for image in range(B):
+            if len(chosen := np.flatnonzero(levels[image] == level)):
+                A_y, A_x = rows[image, chosen], columns[image, chosen]
+                bands = A_y.reshape(-1, h) @ maps[image, there].reshape(h, w * C)  # A_y F of all boxes at once
+                y[image, chosen] = A_x[:, None] @ bands.reshape(-1, size, w, C)
+                looks.append((image, there, chosen, A_y, A_x))
+        start += h * w
     return y.reshape(B, N, size * size, C), (maps.shape, looks)
 
 
@@ -48,25 +53,25 @@ def roi_align_backward(dy: np.ndarray, cache: tuple) -> np.ndarray:
     """
     shape, looks = cache
     dmaps = np.zeros_like(dy, shape=shape)
-    for image, there, chosen, rows, columns in looks:
-        (_, size, h), w = rows.shape, columns.shape[2]
-        dbands = columns.swapaxes(1, 2)[:, None] @ dy[image, chosen].reshape(len(rows), size, size, -1)
-        dmaps[image, there] = (rows.reshape(-1, h).T @ dbands.reshape(len(rows) * size, -1)).reshape(h * w, -1)
+    for image, there, chosen, A_y, A_x in looks:
+        (n, size, h), w = A_y.shape, A_x.shape[2]
+        dbands = A_x.swapaxes(1, 2)[:, None] @ dy[image, chosen].reshape(n, size, size, -1)
+        dmaps[image, there] = (A_y.reshape(-1, h).T @ dbands.reshape(n * size, -1)).reshape(h * w, -1)
     return dmaps
 
 
 def bin_weights(low: np.ndarray, high: np.ndarray, size: int, samples: int, places: int) -> np.ndarray:
-    """A (n, size, places): how much of each place is in each bin of n intervals [low, high], in places (n,) each.
+    """A (..., size, places): how much of each place is in each bin of the intervals [low, high], (...) each, in places.
 
     A point between two places takes from both, of the nearer one more. One that is more than a place outside takes
     nothing, one that is less takes what stands at the edge.
     """
     step = np.arange(size * samples, dtype=low.dtype, like=low) + 0.5
-    point = low[:, None] + (high - low)[:, None] * step / (size * samples)
+    point = low[..., None] + (high - low)[..., None] * step / (size * samples)
     inside = (point >= -1) & (point <= places)
     place = np.arange(places, dtype=low.dtype, like=low)
     weights = np.maximum(0, 1 - np.abs(np.clip(point, 0, places - 1)[..., None] - place)) * inside[..., None]
-    return weights.reshape(-1, size, samples, places).mean(axis=2)
+    return weights.reshape(*low.shape, size, samples, places).mean(axis=-2)
 
 
 def box_levels(
@@ -81,13 +86,3 @@ def box_levels(
     level = np.floor(canonical_level + np.log2(np.sqrt(area) / canonical_size + EPS))
     finest, coarsest = (stride.bit_length() - 1 for stride in (strides[0], strides[-1]))
     return (np.clip(level, finest, coarsest) - finest).astype(np.int32)
-
-
-def _looks(levels: np.ndarray, shapes: Sequence[tuple[int, int]], strides: tuple[int, ...]) -> Iterator[tuple]:
-    """(image, where its map lies among all, which boxes look at it, its shape, its stride) where any box does."""
-    start = 0
-    for level, ((h, w), stride) in enumerate(zip(shapes, strides, strict=True)):
-        for image, its in enumerate(levels):
-            if len(chosen := np.flatnonzero(its == level)):
-                yield image, slice(start, start + h * w), chosen, (h, w), stride
-        start += h * w

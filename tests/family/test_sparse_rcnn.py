@@ -115,7 +115,7 @@ def test_no_gradient_goes_back_through_boxes_into_the_round_before():
     _, cache = layer.forward(ops, p, RNG.standard_normal((1, N, D)))
     _, grads = layer.backward(ops, (nothing[:2], [dlast, nothing[3]]), cache)
     assert np.all(grads["delta1.weight"] == 0) and np.all(grads["delta0.weight"] != 0)
-    assert np.all(grads[BOXES] != 0)
+    assert BOXES in grads and np.all(grads[BOXES] != 0)
 
 
 def test_images_without_objects_and_with_more_than_queries_train():
@@ -198,16 +198,16 @@ def with_resnet():
 def test_an_exported_model_is_read_again_bit_by_bit(with_resnet, tmp_path):
     path = tmp_path / "m.safetensors"
     minivit.export(with_resnet, path)
+    shapes = {name: tensor.shape for name, tensor in read_safetensors(path)[0].items()}
+    assert shapes.get("head.head_series.1.self_attn.in_proj_weight") == (24, 8)
+    assert shapes.get("backbone.fpn_lateral5.weight") == (8, 64, 1, 1)
+    assert shapes.get("backbone.bottom_up.res2.0.shortcut.norm.running_var") == (8,)
     again = minivit.load_pretrained(path)
     assert again.config == with_resnet.config
     arrays = with_resnet.numpy_arrays()
     assert again.numpy_arrays().keys() == arrays.keys()
     for name, array in again.numpy_arrays().items():
         np.testing.assert_array_equal(array, arrays[name], err_msg=name)
-    shapes = {name: tensor.shape for name, tensor in read_safetensors(path)[0].items()}
-    assert shapes["head.head_series.1.self_attn.in_proj_weight"] == (24, 8)
-    assert shapes["backbone.fpn_lateral5.weight"] == (8, 64, 1, 1)
-    assert shapes["backbone.bottom_up.res2.0.shortcut.norm.running_var"] == (8,)
 
 
 def test_other_classes_replace_the_layers_of_the_logits(with_resnet, tmp_path):

@@ -153,7 +153,7 @@ def test_dynamic_interaction_is_the_published_one(dtype):
     """DynamicConv by itself: the answer, and every gradient."""
     published, bound = np.load(FIXTURES / "region_ops.npz"), BOUNDS[dtype]
     told = {key.removeprefix("dynamic_interaction."): published[key] for key in published if key.startswith("dynamic")}
-    config = type("", (), dict(width=8, dynamic_width=3, pool_size=3))
+    config = type("", (), dict(width=8, dynamic_width=3, pool_size=3, norm_eps=1e-5))
     layer = dynamic_interaction(config, "dyn")
 
     def theirs(name):
