@@ -7,6 +7,7 @@ import numpy as np
 from .. import ops
 from .convolutions import CONVOLUTIONS
 from .deformable import DEFORMABLE
+from .detection import DETECTION
 from .maps import MAPS
 from .masked import MASKED
 
@@ -205,6 +206,7 @@ OPS: dict[str, tuple[Callable, Callable, Mapping[str, tuple[int, ...]]]] = {
     ),
     **CONVOLUTIONS,
     **DEFORMABLE,
+    **DETECTION,
     **MAPS,
     **MASKED,
 }
