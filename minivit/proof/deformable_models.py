@@ -18,7 +18,7 @@ def _small(**options: object) -> DeformableDETRConfig:
 DEFORMABLES: dict[str, tuple[type[DeformableDETR], Any, tuple[Pair, ...]]] = {
     "Deformable DETR, two further maps": (
         DeformableDETR,
-        _small(backbone=None, stages=(3, 4), map_widths=(3, 2), extra_levels=2),
+        _small(backbone=None, stages=(3, 4), map_widths=(3, 2), extra_levels=2, norm_groups=1),
         ((4, 5), (2, 3)),
     ),
     "Deformable DETR, one map, dropout": (
@@ -44,6 +44,6 @@ DEFORMABLES: dict[str, tuple[type[DeformableDETR], Any, tuple[Pair, ...]]] = {
             backbone=None, stages=(4,), map_widths=(3,), refine=True, two_stage=True, proposal_loss="Hugging Face",
             cost_weights="Hugging Face", loss_weights="Hugging Face",
         ),
-        ((4, 6),),
+        ((3, 5),),
     ),
 }  # fmt: skip

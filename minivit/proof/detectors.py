@@ -15,7 +15,7 @@ from .held import Held
 from .operations import noise
 from .proof import order_one_parameters
 
-STEP = 1e-6  # which crosses no kink
+STEP = 1e-5  # which crosses no kink
 ZERO_STEP = 1e-3  # what has no gradient has no kink in its way, and larger steps have less rounding
 
 
