@@ -142,11 +142,11 @@ def data(args: argparse.Namespace) -> int:
 def check(args: argparse.Namespace) -> int:
     """Check every gradient: operations', joints', and those of whole small models, against central differences."""
     from .gradcheck import TOLERANCE
-    from .proof import check_joints, check_masked_models, check_models, check_ops
+    from .proof import check_detectors, check_joints, check_masked_models, check_models, check_ops
 
     print(f"Analytic gradients against central differences in float64; relative errors up to {TOLERANCE:.0e} pass.")
     wrong = []
-    models = ("whole model", check_models), ("masked model", check_masked_models)
+    models = ("whole model", check_models), ("masked model", check_masked_models), ("detector", check_detectors)
     for title, checks in (("operation", check_ops), ("joint", check_joints), *models):
         print(f"\n{title:<36}{'gradients':>10}{'elements':>10}{'largest error':>15}")
         for name, report in checks():

@@ -109,9 +109,7 @@ class Detector(Described[C]):
         found = []
         for start in range(0, len(pictures), BATCH):
             some = [np.asarray(picture) for picture in pictures[start : start + BATCH]]
-            images, mask = pad(
-                [resized(self.device.to_numpy(self.normalize(picture)), self.config) for picture in some]
-            )
+            images, mask = pad([self._as_input(picture) for picture in some])
             logits, boxes = map(self.device.to_numpy, self(images, None if mask.all() else mask))
             for picture, *said in zip(some, logits, boxes, strict=True):
                 detection = answer(*said, self.config)
@@ -127,11 +125,6 @@ class Detector(Described[C]):
             self.constant(np.asarray(value, self.dtype)) for value in (self.config.image_mean, self.config.image_std)
         )
         return normalize(self.device.asarray(images), mean, std)
-
-    def _normalised(self, picture: np.ndarray) -> np.ndarray:
-        if picture.ndim != 3 or picture.shape[2] != self.config.channels:
-            raise ValueError(f"a picture has shape {picture.shape}, expected (height, width, {self.config.channels})")
-        return self.device.to_numpy(self.normalize(picture))
 
     def run_on(self, layers: Layer, images: Images, mask: np.ndarray | None = None) -> Any:
         """Any layers that read this model's numbers and what is `given`, in evaluation."""
@@ -157,6 +150,12 @@ class Detector(Described[C]):
         """Targets of so many images. Raises ValueError or TypeError for others."""
         targets = self.device.to_numpy(targets) if hasattr(targets, "dtype") else targets
         return check_targets(targets, batch, self.config.classes)
+
+    def _as_input(self, picture: np.ndarray) -> np.ndarray:
+        """A raw picture, normalised and resized: (h, w, C)."""
+        if picture.ndim != 3 or picture.shape[2] != self.config.channels:
+            raise ValueError(f"a picture has shape {picture.shape}, expected (height, width, {self.config.channels})")
+        return resized(self.device.to_numpy(self.normalize(picture)), self.config)
 
     def _checked(self, images: Images) -> Any:
         if self.config.backbone is not None:

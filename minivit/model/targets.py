@@ -36,7 +36,7 @@ def pack_targets(targets: Sequence[Target]) -> np.ndarray:
     packed = np.full((len(targets), max(1, most), 5), float(NONE))
     for rows, target in zip(packed, targets, strict=True):
         count = len(target["labels"])
-        rows[:count, 0], rows[:count, 1:] = target["labels"], target["boxes"]
+        rows[:count, 0], rows[:count, 1:] = target["labels"], np.reshape(target["boxes"], (count, 4))
     return packed
 
 

@@ -122,7 +122,7 @@ def export(model: DETR, path: str | os.PathLike, source: str) -> None:
     """Write a DETR as one of SOURCES has it: see minivit.export. Raises ValueError for one with a backbone that is no
     ResNet: nobody has names for it."""
     if model.config.backbone == "tiny":
-        raise ValueError(f"the backbone is 'tiny', for which {source} has no names: model.save keeps it")
+        raise ValueError(f"the backbone is 'tiny', which {source} has no names for: model.save keeps it")
     write_exported(path, _layout(model.config, SOURCES[source]), model)
 
 

@@ -22,6 +22,7 @@ def export(model: Model, path: str | os.PathLike, source: str | None = None) -> 
 
     BERT        "Hugging Face"
     BiT         "timm", "Hugging Face", "Google"    the last as .npz
+    DETR        "authors", "Hugging Face", "Hugging Face, its own ResNet"    the second with timm's
     MAE         "authors", "Hugging Face"
     MobileViT   "timm", "Hugging Face"
     PVT         "authors", "Hugging Face", "timm"   the last has version 2 alone

@@ -11,10 +11,11 @@ import minivit
 from minivit import count_parameters, family, load
 from minivit.files import read_npz, write_npz
 from minivit.model import Classifier, parameter_shapes
-from minivit.proof import BERTS, CONFIGS, FAMILY, MAES
+from minivit.proof import BERTS, CONFIGS, DETECTORS, FAMILY, MAES
 
 SMALL = {name: next(iter(some.values())) for name, some in {"BERT": BERTS, "MAE": MAES, "ViT": CONFIGS}.items()}
 SMALL |= {kind.__name__: config for kind, config in reversed(FAMILY.values())}
+SMALL |= {kind.__name__: config for kind, config, _ in reversed(DETECTORS.values())}
 
 
 @pytest.mark.parametrize("name", family.MEMBERS)
