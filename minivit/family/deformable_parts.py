@@ -135,7 +135,7 @@ class Made:
         return None, {}
 
     def __call__(self, ops: Any, p: Arrays, x: Any) -> np.ndarray:
-        return self.make(p[self.reads[0]])
+        return ops.detached(self.make(p[self.reads[0]]))
 
     def __repr__(self) -> str:
         return f"Made({self.reads[0]})"

@@ -34,7 +34,7 @@ class Iterated(Shown):
         for step, heads in self.rounds:
             x, step_cache = step.forward(ops, p, x, rng)
             answer, heads_cache = heads.forward(ops, p, x, rng)
-            p = p | {BOXES: answer[1]}
+            p = p | {BOXES: ops.detached(answer[1])}
             answers.append(answer)
             caches.append((step_cache, heads_cache))
         return _by_kind(answers), caches
@@ -55,7 +55,7 @@ class Iterated(Shown):
         for step, heads in self.rounds:
             x = step(ops, p, x)
             answers.append(heads(ops, p, x))
-            p = p | {BOXES: answers[-1][1]}
+            p = p | {BOXES: ops.detached(answers[-1][1])}
         return _by_kind(answers)
 
 

@@ -20,6 +20,7 @@ from .cross_attention import cross_attention_backward, cross_attention_forward, 
 from .cross_entropy import cross_entropy_backward, cross_entropy_forward
 from .deformable_attention import deformable_attention_backward, deformable_attention_forward
 from .depthwise_convolution import depthwise_convolution_backward, depthwise_convolution_forward
+from .detached import detached
 from .distillation import (
     hard_distillation_backward,
     hard_distillation_forward,
@@ -211,6 +212,7 @@ __all__ = [
     "deformable_attention_forward",
     "depthwise_convolution_backward",
     "depthwise_convolution_forward",
+    "detached",
     "drop_path_backward",
     "drop_path_forward",
     "dropout_backward",

@@ -69,7 +69,7 @@ def test_positions_and_maps(name):
     cells = [f[f"mask.{i}"].reshape(len(mask), -1) for i in range(levels)]
     np.testing.assert_array_equal(named["mask"], np.concatenate(cells, axis=1))
     sines = [last(f[f"position.{i}"]).reshape(len(mask), -1, D) for i in range(levels)]
-    assert_close(named["positions"], np.concatenate(sines, axis=1), 1e-10)
+    assert_close(named["positions"], np.concatenate(sines, axis=1), 1e-8)
     parts = model.layers.parts[0], model.layers.parts[1].value.parts[0]
     maps = model.run_on(minivit.layers.Chain(*parts), images, mask)
     for i, found in enumerate(maps):
