@@ -18,7 +18,14 @@ from .attention import (
     seen_by_head,
 )
 from .canvas import save_figure
-from .detections import detection_mistakes, draw_detections, plot_detections, plot_found, plot_precision_recall
+from .detections import (
+    best_guesses,
+    detection_mistakes,
+    draw_detections,
+    plot_detections,
+    plot_found,
+    plot_precision_recall,
+)
 from .detectors import (
     plot_detector_attention,
     plot_detector_history,
@@ -64,6 +71,7 @@ __all__ = [
     "attention_gradients",
     "attention_maps",
     "attention_rollout",
+    "best_guesses",
     "class_attention",
     "class_relevance",
     "confusion_matrix",

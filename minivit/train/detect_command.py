@@ -25,13 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def detect(args: argparse.Namespace, model: Any) -> int:
     from ..data.opening import on_white, open_picture  # Pillow, and Matplotlib: loaded where pictures are wanted
     from ..data.picture import read_canvas
-    from ..inspect import plot_found, save_figure, sure_of
+    from ..inspect import best_guesses, plot_found, save_figure, sure_of
 
     if not is_detector(model):
         raise ValueError(f"{args.model} is a {type(model).__name__}, expected a detector, such as a DETR")
     picture = np.asarray(on_white(open_picture(args.picture)).convert("RGB"))
     seen = read_canvas(args.picture, SIDE) if model.config.channels == 1 else picture
     (found,) = model.detect([seen], sure_of(model) if args.sure is None else args.sure)
+    found = dict(best_guesses(found))
     scale = [a / b for a, b in zip(picture.shape[1::-1], seen.shape[1::-1], strict=True)]  # x, y
     found["boxes"] = found["boxes"] * np.array(scale * 2)
     names = class_names(model.config.classes)

@@ -8,6 +8,7 @@ from matplotlib.patches import Rectangle
 from minivit.inspect.canvas import BLUE, VERMILLION
 from minivit.inspect.detections import (
     TRUTH,
+    best_guesses,
     detection_mistakes,
     draw_detections,
     plot_detections,
@@ -54,6 +55,13 @@ def test_on_an_empty_image_everything_is_wrong():
     (mistake,) = detection_mistakes(entry((0.9, 7, 0, 0, 10, 20)), nothing)
     assert mistake.kind == "nothing there" and mistake.score == 0.9
     assert detection_mistakes(entry(), nothing) == []
+
+
+def test_a_box_has_its_likeliest_class():
+    found = entry((0.4, 2, 0, 0, 10, 18), (0.9, 7, 0, 0, 10, 18), (0.6, 3, 0, 0, 10, 19), (0.5, 1, 0, 0, 10, 18))
+    best = best_guesses(found)
+    assert best["labels"].tolist() == [7, 3] and best["scores"].tolist() == [0.9, 0.6]
+    assert len(best_guesses(entry())["labels"]) == 0
 
 
 def boxes_on(axes):
