@@ -6,14 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from ..data import class_names
+from ..data import TRAINED_DETECTORS, class_names
 from ..data.canvas import SIDE
 from .detection import is_detector
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("picture", help="any picture file; of digits: on even paper, a quarter to a half of it high")
-    parser.add_argument("--model", required=True, help="a detector's model.npz or checkpoint.npz, or a published one's")
+    parser.add_argument(
+        "--model",
+        default=str(TRAINED_DETECTORS["deformable"]),
+        help="a detector's model.npz or checkpoint.npz, or a published one's; a Deformable DETR of digits if not given",
+    )
     parser.add_argument(
         "--sure", type=_score, help="the least score that is shown; .5 of a DETR, .3 of others, if not given"
     )
