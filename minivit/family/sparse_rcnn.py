@@ -29,10 +29,10 @@ from .detector import Detector, Images, Pair
 from .detector_config import DetectorConfig
 from .detector_parts import mlp, xavier
 from .fpn import PYRAMIDS, pyramid
-from .iterated import BOXES, Iterated
+from .iterated import BOXES, Detached, Iterated
 from .sparse_rcnn_sizes import SIZES
 
-MEMORY, ROI = "memory", "roi"  # the pyramid's maps, one after another; what lies in the boxes
+MEMORY, PLACES, ROI = "memory", "places", "roi"  # the maps, one after another; where a round looks; what lies there
 # Given with the images: the maps' heights and widths, the images' own, and zeros to start from.
 SHAPES, SIZE, START, START_BOXES = "shapes", "image_sizes", "start", "start_boxes"
 RARE = -math.log(99)  # a class's bias: it is found in one of a hundred boxes
@@ -41,7 +41,9 @@ LEVEL = 4  # of boxes of canonical_size
 
 @dataclass(frozen=True)
 class SparseRCNNConfig(DetectorConfig):
-    """The architecture of a Sparse R-CNN: the fields of DetectorConfig, and
+    """The architecture of a Sparse R-CNN, which says boxes round after round.
+
+    (and what is in DetectorConfig)
 
     pyramid         "levels": each box looks at the map of its size; "sum": at one map, the sum of all
     depth           rounds, each of which answers
@@ -171,11 +173,11 @@ def self_attention(config: SparseRCNNConfig, name: str) -> Chain:
     return Chain(qkv, Op("self_attention", None, heads=config.heads, dropout=config.dropout, noise=True), proj)
 
 
-def region(config: SparseRCNNConfig) -> Chain:
+def region(config: SparseRCNNConfig) -> Let:
     """What lies in the boxes: (B, N, cells, D)."""
     options = dict(size=config.pool_size, strides=config.box_strides, samples=config.samples)
     canonical = config.canonical_size, LEVEL
-    return Chain(Value(MEMORY), Op("roi_align", BOXES, SHAPES, canonical=canonical, **options))
+    return Let(PLACES, Detached(BOXES), Value(MEMORY), Op("roi_align", PLACES, SHAPES, canonical=canonical, **options))
 
 
 def dynamic_interaction(config: SparseRCNNConfig, name: str) -> Let:

@@ -19,6 +19,7 @@ from .convolution import convolution_backward, convolution_forward
 from .cross_attention import cross_attention_backward, cross_attention_forward, cross_attention_weights
 from .cross_entropy import cross_entropy_backward, cross_entropy_forward
 from .depthwise_convolution import depthwise_convolution_backward, depthwise_convolution_forward
+from .detached import detached
 from .distillation import (
     hard_distillation_backward,
     hard_distillation_forward,
@@ -163,6 +164,7 @@ __all__ = [
     "cross_entropy_forward",
     "depthwise_convolution_backward",
     "depthwise_convolution_forward",
+    "detached",
     "drop_path_backward",
     "drop_path_forward",
     "dropout_backward",

@@ -10,8 +10,10 @@ from ..family.detector import Detector
 from ..family.detr import DETR, DETRConfig
 from ..family.resnet import ResNetConfig
 from ..gradcheck import Report, compare_scaled, compare_zero, numerical_gradient
+from .held import Held
 from .operations import noise
 from .proof import order_one_parameters
+from .sparse_rcnn_models import SPARSE_RCNNS, with_boxes
 
 STEP = 1e-6  # which crosses no kink
 ZERO_STEP = 1e-3  # what has no gradient has no kink in its way, and larger steps have less rounding
@@ -45,6 +47,7 @@ DETECTORS: dict[str, tuple[type[Detector], Any, tuple[tuple[int, int], ...]]] = 
         _detr(backbone=None, map_widths=(3,), cost_weights=(2, 1, 3), loss_weights=(0.5, 3, 1), decoder_depth=2),
         ((2, 3),),
     ),
+    **SPARSE_RCNNS,
 }  # fmt: skip
 # An image of two objects, the right of which is padding, and one of four: more than there are queries.
 TARGETS = [
@@ -69,7 +72,7 @@ def small_detector(name: str, seed: int = 0) -> tuple[Detector, Any, np.ndarray]
     images = [rng.standard_normal((2, *size, width)) for size, width in zip(sizes, widths, strict=True)]
     mask = np.ones((2, *sizes[0]), bool)
     mask[0, :, sizes[0][1] * 2 // 3 :] = False
-    model = kind(config, params=order_one_parameters(config, seed, kind))
+    model = kind(config, params=with_boxes(order_one_parameters(config, seed, kind)))
     return model, images if config.backbone is None else images[0], mask
 
 
@@ -77,9 +80,11 @@ def check_detector(name: str, seed: int = 0) -> Report:
     """The loss's gradient for every parameter and for what is looked at. A ReLU has a kink, which no step must cross:
     they are tiny, and each error is relative to the largest gradient of its tensor."""
     model, images, mask = small_detector(name, seed)
+    model.device = held = Held(model.device)
     _, _, grads, dimages = model.losses_and_all_grads(images, TARGETS, mask, rng=noise())
 
     def loss() -> float:
+        held.replay()
         out, _ = model.forward(images, mask, noise())
         return model.loss_of(out, TARGETS, model.divisor(TARGETS))[0]
 
