@@ -11,7 +11,7 @@ Pair = tuple[int, int]
 
 BOXES = "init_proposal_boxes.weight"
 START = [[0.5, 0.5, 0.9, 0.8], [0.3, 0.6, 0.2, 0.5], [0.8, 0.3, 0.5, 0.3]]
-RESNET = ResNetConfig(stem_width=3, stem_kernel=3, depths=(1, 1), widths=(4, 4), inner=(3, 3))
+RESNET = ResNetConfig(stem_width=3, stem_kernel=3, depths=(1, 1), widths=(6, 6), inner=(3, 3))
 
 
 def _small(**options: object) -> SparseRCNNConfig:
