@@ -232,11 +232,13 @@ def test_planted_mistakes_are_counted(monkeypatch):
     import cross_attention_mistakes as cross
     import kernel_mistakes as kernels
     import layernorm_narrow_mistakes as narrow
+    import roi_align_mistakes as regions
     import zoo_mistakes as zoo
 
     planted = len(PLANTED)
     named = [zoo.MISTAKES, zoo.SLOW]
-    named += [getattr(of, kind) for of in (kernels, cross, narrow) for kind in ("MISTAKES", "LAUNCHED_WRONGLY", "SLOW")]
+    files, kinds = (kernels, cross, narrow, regions), ("MISTAKES", "LAUNCHED_WRONGLY", "SLOW")
+    named += [getattr(of, kind) for of in files for kind in kinds]
     for page in (README, PAGES["proof.md"]):
         for number in (planted, sum(map(len, named))):
             assert f"{number} mistakes" in page or f"{number} planted mistakes" in page, number
