@@ -63,7 +63,7 @@ IN_SPARSE_RCNN = [
      "            add(grads, more)\n        return dx, grads",
      "            add(grads, more)\n        grads.pop(BOXES, None)\n        return dx, grads"),
     ("every round looks into the first boxes", "family/iterated.py", ANSWERS,
-     "            p = p | {BOXES: answer[1]}\n", ""),
+     "            p = p | {BOXES: ops.detached(answer[1])}\n", ""),
     ("the L1 is that of centres and sizes", "family/sparse_rcnn.py", LOSS,
      'Criterion("focal", corners=True,', 'Criterion("focal",'),
     ("the class costs as much as in Hugging Face's DETR", "family/sparse_rcnn.py",

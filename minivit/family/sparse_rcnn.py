@@ -21,6 +21,7 @@ import numpy as np
 
 from ..layers import Arrays, Chain, Each, Layer, Let, Op, Parameter, Residual, Together, Value
 from ..layers.parts import dense, drop, norm
+from ..model.attention_maps import attention_maps
 from ..model.checks import one_of, positive_int, put, put_float, stages, whole_number
 from ..model.sizes import size_by_name
 from . import backbone as seeing
@@ -29,10 +30,10 @@ from .detector import Detector, Images, Pair
 from .detector_config import DetectorConfig
 from .detector_parts import mlp, xavier
 from .fpn import PYRAMIDS, pyramid
-from .iterated import BOXES, Iterated
+from .iterated import BOXES, Detached, Iterated
 from .sparse_rcnn_sizes import SIZES
 
-MEMORY, ROI = "memory", "roi"  # the pyramid's maps, one after another; what lies in the boxes
+MEMORY, PLACES, ROI = "memory", "places", "roi"  # the maps, one after another; where a round looks; what lies there
 # Given with the images: the maps' heights and widths, the images' own, and zeros to start from.
 SHAPES, SIZE, START, START_BOXES = "shapes", "image_sizes", "start", "start_boxes"
 RARE = -math.log(99)  # a class's bias: it is found in one of a hundred boxes
@@ -41,7 +42,9 @@ LEVEL = 4  # of boxes of canonical_size
 
 @dataclass(frozen=True)
 class SparseRCNNConfig(DetectorConfig):
-    """The architecture of a Sparse R-CNN: the fields of DetectorConfig, and
+    """The architecture of a Sparse R-CNN, which says boxes round after round.
+
+    (and what is in DetectorConfig)
 
     pyramid         "levels": each box looks at the map of its size; "sum": at one map, the sum of all
     depth           rounds, each of which answers
@@ -124,14 +127,15 @@ class SparseRCNNConfig(DetectorConfig):
         return f"{self.queries} boxes, {self.depth} rounds {self.width} wide, {self.sees_with}"
 
 
-def sparse_rcnn(config: SparseRCNNConfig) -> Chain:
-    """images (B, height, width, C) -> of every round logits (L, B, N, K) and boxes (L, B, N, 4)."""
+def sparse_rcnn(config: SparseRCNNConfig, classify: bool = True) -> Chain:
+    """images (B, height, width, C) -> of every round logits (L, B, N, K) and boxes (L, B, N, 4). classify: False for
+    what the heads see in the logits' place, (L, B, N, D)."""
     widths, D = seeing.map_widths(config), config.width
     maps = Chain(pyramid(config.pyramid, widths, D, config.map_strides), Op("flatten_levels"))  # (B, Σ h·w, D)
     in_parts = Chain(Op("stack"), Op("to_parts", SIZE), Op("centres"))
     return Chain(
         seeing.backbone(config),
-        Let(MEMORY, maps, Let(BOXES, proposal_boxes(config), proposals(config))),
+        Let(MEMORY, maps, Let(BOXES, proposal_boxes(config), proposals(config, classify))),
         Each(Op("stack"), in_parts),
     )
 
@@ -143,10 +147,11 @@ def proposal_boxes(config: SparseRCNNConfig) -> Chain:
     return Chain(Value(START_BOXES, held=True), Op("add_first_rows", boxes), Op("corners"), Op("to_pixels", SIZE))
 
 
-def proposals(config: SparseRCNNConfig) -> Chain:
+def proposals(config: SparseRCNNConfig, classify: bool) -> Chain:
     """N learned vectors -> logits (B, N, K) and boxes (B, N, 4), corners in pixels, of each round, in two lists."""
     features = Parameter("init_proposal_features.weight", (config.queries, config.width), std=1.0)
-    rounds = ((look(config, name), heads(config, name)) for name in map("head_series.{}".format, range(config.depth)))
+    names = map("head_series.{}".format, range(config.depth))
+    rounds = ((look(config, name), heads(config, name, classify)) for name in names)
     return Chain(Value(START, held=True), Op("add_first_rows", features), Iterated(*rounds))
 
 
@@ -171,11 +176,11 @@ def self_attention(config: SparseRCNNConfig, name: str) -> Chain:
     return Chain(qkv, Op("self_attention", None, heads=config.heads, dropout=config.dropout, noise=True), proj)
 
 
-def region(config: SparseRCNNConfig) -> Chain:
+def region(config: SparseRCNNConfig) -> Let:
     """What lies in the boxes: (B, N, cells, D)."""
     options = dict(size=config.pool_size, strides=config.box_strides, samples=config.samples)
     canonical = config.canonical_size, LEVEL
-    return Chain(Value(MEMORY), Op("roi_align", BOXES, SHAPES, canonical=canonical, **options))
+    return Let(PLACES, Detached(BOXES), Value(MEMORY), Op("roi_align", PLACES, SHAPES, canonical=canonical, **options))
 
 
 def dynamic_interaction(config: SparseRCNNConfig, name: str) -> Let:
@@ -199,14 +204,14 @@ def dynamic_interaction(config: SparseRCNNConfig, name: str) -> Let:
     )
 
 
-def heads(config: SparseRCNNConfig, name: str) -> Together:
+def heads(config: SparseRCNNConfig, name: str, classify: bool = True) -> Together:
     """(B, N, D) -> logits (B, N, K), and the boxes moved (B, N, 4), corners in pixels."""
     D, K = config.width, config.classes
     weight = Parameter(f"{name}.class_logits.weight", (D, K), std=xavier(D, K))
     logits = Op("linear", weight, Parameter(f"{name}.class_logits.bias", (K,), mean=RARE))
     deltas = dense(f"{name}.bboxes_delta", D, 4, std=xavier(D, 4))
     return Together(
-        Chain(*tower(config, f"{name}.cls_module", config.class_layers), logits),
+        Chain(*tower(config, f"{name}.cls_module", config.class_layers), logits) if classify else Chain(),
         Chain(*tower(config, f"{name}.reg_module", config.box_layers), deltas, Op("box_deltas", BOXES)),
     )
 
@@ -239,6 +244,16 @@ class SparseRCNN(Detector[SparseRCNNConfig]):
             START: np.zeros((B, N, config.width)),
             START_BOXES: np.zeros((B, N, 4)),
         }
+
+    def features(self, images: Images, mask: np.ndarray | None = None) -> np.ndarray:
+        """What the heads see of the last round, a vector a query: (B, N, D)."""
+        return self.run_on(sparse_rcnn(self.config, classify=False), images, mask)[0][-1]
+
+    def attention(self, images: Images, mask: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """Where the heads look, rows sum to 1: "queries" (L, B, H, N, N), at each other. Nobody looks at places."""
+        images, named = self.looked_at(images, mask)
+        maps = attention_maps(self.device.ops, self.arrays(self.layers) | named, self.layers, images)
+        return {"queries": np.stack([self.device.to_numpy(weights) for weights in maps])}
 
     def rounds(self, images: Images, mask: np.ndarray | None = None) -> np.ndarray:
         """The boxes that it starts from, and those of every round: (1 + L, B, N, 4), (cx, cy, w, h) relative to each

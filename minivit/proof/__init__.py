@@ -17,7 +17,6 @@ from .proof import (
     check_ops,
     order_one_parameters,
 )
-from .sparse_rcnns import SPARSE_RCNNS, check_sparse_rcnn, check_sparse_rcnns, small_sparse_rcnn
 
 __all__ = [
     "BERTS",
@@ -27,7 +26,6 @@ __all__ = [
     "JOINTS",
     "MAES",
     "OPS",
-    "SPARSE_RCNNS",
     "check_bert",
     "check_detector",
     "check_detectors",
@@ -40,12 +38,9 @@ __all__ = [
     "check_models",
     "check_op",
     "check_ops",
-    "check_sparse_rcnn",
-    "check_sparse_rcnns",
     "noise",
     "order_one_parameters",
     "small_bert",
     "small_detector",
     "small_mae",
-    "small_sparse_rcnn",
 ]

@@ -14,6 +14,7 @@ from .deformable_models import DEFORMABLES
 from .held import Held
 from .operations import noise
 from .proof import order_one_parameters
+from .sparse_rcnn_models import SPARSE_RCNNS, with_boxes
 
 STEP = 1e-5  # which crosses no kink
 ZERO_STEP = 1e-3  # what has no gradient has no kink in its way, and larger steps have less rounding
@@ -48,6 +49,7 @@ DETECTORS: dict[str, tuple[type[Detector], Any, tuple[tuple[int, int], ...]]] = 
         ((2, 3),),
     ),
     **DEFORMABLES,
+    **SPARSE_RCNNS,
 }  # fmt: skip
 # An image of two objects, the right of which is padding, and one of four: more than there are queries.
 TARGETS = [
@@ -72,7 +74,7 @@ def small_detector(name: str, seed: int = 0) -> tuple[Detector, Any, np.ndarray]
     images = [rng.standard_normal((2, *size, width)) for size, width in zip(sizes, widths, strict=True)]
     mask = np.ones((2, *sizes[0]), bool)
     mask[0, :, sizes[0][1] * 2 // 3 :] = False
-    model = kind(config, params=order_one_parameters(config, seed, kind))
+    model = kind(config, params=with_boxes(order_one_parameters(config, seed, kind)))
     return model, images if config.backbone is None else images[0], mask
 
 

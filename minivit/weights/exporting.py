@@ -27,6 +27,7 @@ def export(model: Model, path: str | os.PathLike, source: str | None = None) -> 
     MobileViT   "timm", "Hugging Face"
     PVT         "authors", "Hugging Face", "timm"   the last has version 2 alone
     ResNet      "torchvision", "timm", "Hugging Face"
+    SparseRCNN  "authors"
     Swin        "timm", "Microsoft", "Hugging Face"
     ViT         "timm"
 

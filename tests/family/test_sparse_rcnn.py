@@ -10,6 +10,7 @@ from parity_support import FIXTURES
 import minivit
 from minivit import SparseRCNN, SparseRCNNConfig, ops
 from minivit.family.iterated import BOXES, Iterated
+from minivit.family.sparse_rcnn import heads
 from minivit.layers import Chain, Op, Together
 from minivit.layers.parts import dense
 from minivit.weights.safetensors import read_safetensors
@@ -111,7 +112,7 @@ def test_no_gradient_goes_back_through_boxes_into_the_round_before():
     dlast = RNG.standard_normal(boxes[1].shape)
     _, grads = layer.backward(ops, (nothing[:2], [nothing[2], dlast]), cache)
     assert np.all(grads["delta0.weight"] == 0) and np.any(grads["step0.weight"] != 0)
-    assert np.all(grads[BOXES] == 0)
+    assert BOXES in grads and np.all(grads[BOXES] == 0)
     _, cache = layer.forward(ops, p, RNG.standard_normal((1, N, D)))
     _, grads = layer.backward(ops, (nothing[:2], [dlast, nothing[3]]), cache)
     assert np.all(grads["delta1.weight"] == 0) and np.all(grads["delta0.weight"] != 0)
@@ -155,6 +156,15 @@ def test_given_maps_stand_for_the_images():
     for name, grad in grads.items():
         np.testing.assert_allclose(grad, expected_grads[name], atol=1e-11, err_msg=name)
     assert [dmap.shape for dmap in dmaps] == [x.shape for x in maps]
+
+
+def test_features_are_what_the_heads_see_and_attention_is_that_of_the_queries():
+    model = small()
+    features, maps = model.features(images()), model.attention(images())["queries"]
+    assert features.shape == (3, 4, 8) and maps.shape == (2, 3, 2, 4, 4)
+    np.testing.assert_allclose(maps.sum(axis=-1), 1)
+    head = heads(model.config, "head_series.1").parts[0]
+    np.testing.assert_allclose(head(ops, model.params, features), model(images())[0])
 
 
 def test_detect_gives_as_many_answers_as_queries_in_pixels():

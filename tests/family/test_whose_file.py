@@ -20,7 +20,7 @@ FILES = sorted(
     ]
 )
 # By how a fixture's name begins; all others are ViTs.
-MODELS = {name.lower(): name for name in family.MEMBERS if name != "ViT"}
+MODELS = {name.lower(): name for name in family.MEMBERS if name != "ViT"} | {"sparse_rcnn": "SparseRCNN"}
 # What nothing in the fixtures' files tells.
 OPTIONS = {
     "bit_google_weights": {"groups": 8},
@@ -30,6 +30,7 @@ OPTIONS = {
     "pvt2_linear_timm": {"heads": (2, 3)},
     "pvt2_timm": {"heads": (1, 2, 4, 3)},
     "pvt_original": {"heads": (1, 2, 4, 3)},
+    "sparse_rcnn": {"heads": 4},
     "swin_timm_pad": {"image_size": (24, 40)},
     "timm_rectangular": {"image_size": (16, 40)},
 }
