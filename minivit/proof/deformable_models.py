@@ -35,14 +35,15 @@ DEFORMABLES: dict[str, tuple[type[DeformableDETR], Any, tuple[Pair, ...]]] = {
     ),
     "Deformable DETR, two stages": (
         DeformableDETR,
-        _small(backbone=None, stages=(3, 4), map_widths=(3, 2), refine=True, two_stage=True, points=1, decoder_depth=1),
+        _small(backbone=None, stages=(3, 4), map_widths=(3, 2), refine=True, two_stage=True, points=1, decoder_depth=1,
+            loss_weights=(4, 10, 4)),
         ((4, 6), (2, 3)),
     ),
     "Deformable DETR, two stages, no loss of proposals": (
         DeformableDETR,
         _small(
             backbone=None, stages=(4,), map_widths=(3,), refine=True, two_stage=True, proposal_loss="Hugging Face",
-            cost_weights="Hugging Face", loss_weights=(4, 20, 8),
+            cost_weights="Hugging Face", loss_weights=(4, 30, 9),
         ),
         ((3, 5),),
     ),
