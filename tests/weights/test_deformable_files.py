@@ -86,6 +86,7 @@ def test_the_authors_have_a_head_as_often_as_it_is_used(kind, tmp_path):
             ours = model.params[part.format(i if model.config.refine else 0)]
             places = [before + part.format(i) for before in ("", *["transformer.decoder."] * inside)]
             for place in places:
+                assert place in tensors
                 np.testing.assert_array_equal(tensors.pop(place), ours)
     assert not any(name.endswith(("class_embed.0.bias", "layers.2.bias")) for name in tensors)
 
