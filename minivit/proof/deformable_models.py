@@ -18,7 +18,7 @@ def _small(**options: object) -> DeformableDETRConfig:
 DEFORMABLES: dict[str, tuple[type[DeformableDETR], Any, tuple[Pair, ...]]] = {
     "Deformable DETR, two further maps": (
         DeformableDETR,
-        _small(backbone=None, stages=(3, 4), map_widths=(3, 2), extra_levels=2, norm_groups=1),
+        _small(backbone=None, stages=(3, 4), map_widths=(3, 2), extra_levels=2, norm_groups=1, decoder_depth=1),
         ((4, 5), (2, 3)),
     ),
     "Deformable DETR, one map, dropout": (
@@ -35,15 +35,23 @@ DEFORMABLES: dict[str, tuple[type[DeformableDETR], Any, tuple[Pair, ...]]] = {
     ),
     "Deformable DETR, two stages": (
         DeformableDETR,
-        _small(backbone=None, stages=(3, 4), map_widths=(3, 2), refine=True, two_stage=True, points=1),
+        _small(backbone=None, stages=(3, 4), map_widths=(3, 2), refine=True, two_stage=True, points=1, decoder_depth=1,
+            loss_weights=(4, 10, 4)),
         ((4, 6), (2, 3)),
     ),
     "Deformable DETR, two stages, no loss of proposals": (
         DeformableDETR,
         _small(
             backbone=None, stages=(4,), map_widths=(3,), refine=True, two_stage=True, proposal_loss="Hugging Face",
-            cost_weights="Hugging Face", loss_weights="Hugging Face",
+            cost_weights="Hugging Face", loss_weights=(4, 30, 9),
         ),
         ((3, 5),),
     ),
 }  # fmt: skip
+# Gradients that are exactly zero: proposals without a loss learn nothing, and what proposed them neither.
+WITHOUT = ("transformer.enc_output.", "transformer.enc_output_norm.", "class_embed.2.", "bbox_embed.2.")
+SILENT = {
+    name: tuple(p.name for p in kind.describe(config).parameters if p.name.startswith(WITHOUT))
+    for name, (kind, config, _) in DEFORMABLES.items()
+    if config.two_stage and config.proposal_loss == "Hugging Face"
+}

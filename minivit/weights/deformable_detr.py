@@ -136,7 +136,7 @@ def export(model: DeformableDETR, path: str | os.PathLike, source: str) -> None:
     """Write a Deformable DETR as one of SOURCES has it: see minivit.export. Raises ValueError for one with a backbone
     that is no ResNet: nobody has names for it."""
     if model.config.backbone == "tiny":
-        raise ValueError(f"the backbone is 'tiny', for which {source} has no names: model.save keeps it")
+        raise ValueError(f"the backbone is 'tiny', which {source} has no names for: model.save keeps it")
     names = SOURCES[source]
     layout = _layout(model.config, names)
     write_exported(path, layout if names.copies else {ours: _first(pieces) for ours, pieces in layout.items()}, model)

@@ -22,6 +22,7 @@ def export(model: Model, path: str | os.PathLike, source: str | None = None) -> 
 
     BERT        "Hugging Face"
     BiT         "timm", "Hugging Face", "Google"    the last as .npz
+    DeformableDETR  "authors", "Hugging Face", "Hugging Face, its own ResNet"    the second with timm's
     DETR        "authors", "Hugging Face", "Hugging Face, its own ResNet"    the second with timm's
     MAE         "authors", "Hugging Face"
     MobileViT   "timm", "Hugging Face"

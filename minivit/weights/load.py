@@ -31,6 +31,7 @@ def load_pretrained(
 
     BERT        Hugging Face: the encoder alone, or with the heads of its pre-training, or with a classifier
     BiT         timm, Hugging Face, Google's .npz
+    DeformableDETR  the authors', Hugging Face
     DETR        the authors', Hugging Face
     MAE         the authors', Hugging Face; an encoder alone is a ViT
     MobileViT   timm, Hugging Face

@@ -20,11 +20,14 @@ FILES = sorted(
     ]
 )
 # By how a fixture's name begins; all others are ViTs.
-MODELS = {name.lower(): name for name in family.MEMBERS if name != "ViT"} | {"sparse_rcnn": "SparseRCNN"}
+MODELS = {name.lower(): name for name in family.MEMBERS if name != "ViT"}
+MODELS |= {"sparse_rcnn": "SparseRCNN", "deformable": "DeformableDETR"}
 # What nothing in the fixtures' files tells.
 OPTIONS = {
     "bit_google_weights": {"groups": 8},
     "bit_timm": {"groups": 8},
+    "deformable_original": {"heads": 4},
+    "deformable_original_two_stage": {"heads": 2, "queries": 8},
     "detr_original": {"heads": 4},
     "mae_original": {"heads": 5, "decoder_heads": 3},
     "pvt2_linear_timm": {"heads": (2, 3)},
@@ -105,7 +108,7 @@ def test_help_names_every_model_and_every_source(name):
 
 
 def test_what_is_no_model_of_ours_is_not_exported(tmp_path):
-    with pytest.raises(TypeError, match="model is a str, expected one of BERT, BiT, DETR, MAE, "):
+    with pytest.raises(TypeError, match="model is a str, expected one of BERT, BiT, DeformableDETR, DETR, MAE, "):
         export("model", tmp_path / "m.safetensors")
     model = family.ResNet(FAMILY["ResNet"][1])
     with pytest.raises(ValueError, match="source is 'apple', expected one of 'torchvision', 'timm', 'Hugging Face'"):
