@@ -124,7 +124,7 @@ def write_detector_report(
     most = int(np.argmax([np.sum(its["scores"] >= sure_of(model)) for its in found]))
     if hasattr(model, "sampling"):
         figures["sampling"] = plot_detector_sampling(model, images[most : most + 1])
-    if hasattr(model, "attention"):
+    elif not hasattr(model, "rounds"):
         figures["attention"] = plot_detector_attention(model, images[most : most + 1])
     paths = {name: Path(folder) / f"{name}.png" for name in figures}
     for name, figure in figures.items():
