@@ -157,6 +157,19 @@ def test_how_boxes_start(kind, sizes):
     assert f"bbox_embed.{len(sizes)}.layers.2.bias" not in params
 
 
+@each_kind
+def test_what_its_heads_see_and_how_queries_look_at_each_other(kind):
+    model = DeformableDETR(small(kind), dtype=np.float64)
+    images, mask, _ = images_and_targets(((32, 32), (16, 24)))
+    features, last = model.features(images, mask), 1 if model.config.refine else 0
+    assert features.shape == (2, 5, 16)
+    weight, bias = (model.params[f"class_embed.{last}.{part}"] for part in ("weight", "bias"))
+    np.testing.assert_allclose(features @ weight + bias, model(images, mask)[0], rtol=1e-12)
+    maps = model.attention(images, mask)
+    assert maps.keys() == {"queries"} and maps["queries"].shape == (2, 2, 4, 5, 5)
+    np.testing.assert_allclose(maps["queries"].sum(axis=-1), 1)
+
+
 def test_a_refined_box_is_told_from_the_one_before():
     """Heads that say "no move" leave every box where the first was."""
     model = DeformableDETR(small("no encoder"), dtype=np.float64)
