@@ -246,6 +246,8 @@ class DeformableDETR(Detector[DeformableDETRConfig]):
             shapes.append(tuple(-(-side // 2) for side in shapes[-1]))
         masks = [ops.resize_mask(mask, shape) for shape in shapes]
         whole, ratios = all(at.all() for at in masks), ops.valid_ratios(masks)
+        if not ratios.all():
+            raise ValueError("mask is False in an image's upper left corner: expected padding right of it and below")
         given = {SHAPES: tuple(shapes), RATIOS: ratios, START: np.zeros((len(mask), config.queries, 2 * config.width))}
         given[MASK] = None if whole else np.concatenate([at.reshape(len(at), -1) for at in masks], axis=1)
         if config.encoder_depth:
@@ -290,10 +292,9 @@ class DeformableDETR(Detector[DeformableDETRConfig]):
         found: list[dict[str, np.ndarray]] = []
 
         def note(value: Any, locations: np.ndarray, weights: np.ndarray, shapes: Sequence[Pair]) -> None:
-            of_layer = {"locations": locations, "weights": weights}
-            found.append({name: self.device.to_numpy(array) for name, array in of_layer.items()})
+            locations, weights = map(self.device.to_numpy, (locations, weights))
+            found.append({"locations": locations, "weights": weights})
 
-        self.layers(
-            noting(self.device.ops, deformable_attention_forward=note), self.arrays(self.layers) | named, images
-        )
+        noted = noting(self.device.ops, deformable_attention_forward=note)
+        self.layers(noted, self.arrays(self.layers) | named, images)
         return found[self.config.encoder_depth :]

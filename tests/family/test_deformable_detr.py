@@ -212,3 +212,18 @@ def test_save_and_load(tmp_path):
 def test_what_does_not_fit_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         small("plain", **options)
+
+
+def test_padding_is_right_of_the_image_and_below():
+    model = DeformableDETR(small())
+    images, mask, _ = images_and_targets()
+    mask[1, :, 0] = False
+    with pytest.raises(ValueError, match="mask is False in an image's upper left corner: expected padding right of"):
+        model(images, mask)
+
+
+def test_a_picture_of_few_places_has_as_many_proposals():
+    model = DeformableDETR(small("two stages", queries=30))
+    images, _, targets = images_and_targets(((16, 16),))
+    assert model(images)[1].shape == (1, 16 + 4, 4)
+    assert math.isfinite(model.loss_and_grads(images, targets)[0])
