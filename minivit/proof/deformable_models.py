@@ -43,7 +43,7 @@ DEFORMABLES: dict[str, tuple[type[DeformableDETR], Any, tuple[Pair, ...]]] = {
         DeformableDETR,
         _small(
             backbone=None, stages=(4,), map_widths=(3,), refine=True, two_stage=True, proposal_loss="Hugging Face",
-            cost_weights="Hugging Face", loss_weights=(4, 30, 9), decoder_depth=1,
+            cost_weights="Hugging Face", loss_weights=(4, 30, 9), decoder_depth=1, encoder_depth=0,
         ),
         ((3, 5),),
     ),
