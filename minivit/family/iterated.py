@@ -62,3 +62,24 @@ class Iterated(Shown):
 def _by_kind(answers: list[tuple]) -> tuple[list, list]:
     """Of each round logits and boxes -> the logits of all, the boxes of all."""
     return [logits for logits, _ in answers], [boxes for _, boxes in answers]
+
+
+class Detached:
+    """y = p[name], whatever x is: the boxes that somebody looks into, to which that gives no gradient."""
+
+    parameters, parts = (), ()
+
+    def __init__(self, name: str) -> None:
+        self.reads = (name,)
+
+    def forward(self, ops: Any, p: Arrays, x: Any, rng: Rng = None) -> tuple[np.ndarray, None]:
+        return self(ops, p, x), None
+
+    def backward(self, ops: Any, dy: np.ndarray, cache: None) -> tuple[None, Arrays]:
+        return None, {}
+
+    def __call__(self, ops: Any, p: Arrays, x: Any) -> np.ndarray:
+        return ops.detached(p[self.reads[0]])
+
+    def __repr__(self) -> str:
+        return f"Detached({self.reads[0]})"
