@@ -21,17 +21,28 @@ import numpy as np
 from .. import ops
 from ..layers import Arrays, Chain, Each, Layer, Let, Op, Parameter, Residual, Steps, Together, Value
 from ..layers.parts import dense, drop, norm
-from ..model.attention_maps import noting
+from ..model.attention_maps import attention_maps, noting
 from ..model.checks import one_of, positive_int, put, put_float, truth, whole_number
 from ..model.sizes import size_by_name
 from ..model.targets import Target
 from .backbone import backbone, map_widths
 from .criterion import Criterion, Divisor, Weights
-from .deformable_parts import MASK, RATIOS, SHAPES, Beside, Continued, Made, deformable_attention, level
+from .deformable_parts import (
+    MASK,
+    RATIOS,
+    SHAPES,
+    Beside,
+    Continued,
+    Made,
+    box_mlp,
+    classes,
+    deformable_attention,
+    level,
+)
 from .deformable_sizes import SIZES
 from .detector import Detector, Images, Pair
 from .detector_config import DetectorConfig
-from .detector_parts import mlp, self_attention, usual, xavier
+from .detector_parts import mlp, self_attention, xavier
 from .iterated import BOXES, Iterated
 from .set_loss import set_loss
 
@@ -39,7 +50,6 @@ from .set_loss import set_loss
 POSITIONS, CENTRES, ANCHORS, VALID, START = "positions", "centres", "anchors", "valid", "start"
 MEMORY, PLACES, QUERIES, EMBED = "memory", "places", "queries", "embed"  # let: what the encoder leaves, p, [e | y], e
 PROPOSALS, CHOSEN = "proposals", "chosen"  # let: what all tokens propose, σ⁻¹ of the best boxes
-RARE = -float(np.log(99))  # the bias of classes, of which one query in a hundred has any
 LOSSES = ("original", "Hugging Face")
 
 
@@ -118,11 +128,11 @@ class DeformableDETRConfig(DetectorConfig):
         return f"{kind}{self.queries} queries, {layers}, {self.levels} maps, {self.sees_with}"
 
 
-def deformable_detr(config: DeformableDETRConfig) -> Chain:
+def deformable_detr(config: DeformableDETRConfig, classify: bool = True) -> Chain:
     """images (B, height, width, C) -> of every layer logits (L, B, Q, K) and boxes (L, B, Q, 4); of two stages also the
-    proposals' logits (B, S, K) and boxes (B, S, 4)."""
+    proposals' logits (B, S, K) and boxes (B, S, 4). classify: False: in the logits' place what they are made of."""
     memory = Chain(maps(config), Op("flatten_levels"), *encoder(config))  # (B, S, D)
-    start = proposed(config) if config.two_stage else learned(config)
+    start = (proposed if config.two_stage else learned)(config, classify)
     return Chain(backbone(config), Let(MEMORY, memory, start))
 
 
@@ -155,16 +165,16 @@ def encoder_layer(config: DeformableDETRConfig, name: str) -> Chain:
     )
 
 
-def learned(config: DeformableDETRConfig) -> Let:
+def learned(config: DeformableDETRConfig, classify: bool) -> Let:
     """Queries that are the same for every image, and points that are made of them."""
     D = config.width
     table = Parameter("query_embed.weight", (config.queries, 2 * D), std=1.0)
     point = dense("transformer.reference_points", D, 2, std=xavier(D, 2))
     queries = Chain(Value(START, held=True), Op("add_first_rows", table))
-    return Let(QUERIES, queries, decoder(config, Chain(Value(EMBED), point, Op("sigmoid"))))
+    return Let(QUERIES, queries, decoder(config, Chain(Value(EMBED), point, Op("sigmoid")), classify))
 
 
-def proposed(config: DeformableDETRConfig) -> Let:
+def proposed(config: DeformableDETRConfig, classify: bool) -> Let:
     """Queries that are made of the best boxes which the memory's tokens propose, and these boxes: no gradient goes back
     to what proposes, which has a loss of its own."""
     D, Q, name, last = config.width, config.queries, "transformer", config.decoder_depth
@@ -181,20 +191,20 @@ def proposed(config: DeformableDETRConfig) -> Let:
         dense(f"{name}.pos_trans", 2 * D, 2 * D, std=xavier(2 * D, 2 * D)),
         norm(f"{name}.pos_trans_norm", 2 * D, config.norm_eps),
     )
-    answer = decoder(config, Made(CHOSEN, lambda chosen: ops.sigmoid_forward(chosen)[0]))
+    answer = decoder(config, Made(CHOSEN, lambda chosen: ops.sigmoid_forward(chosen)[0]), classify)
     everywhere = Chain(Value(PROPOSALS), Each(Chain(), Op("sigmoid")))
     return Let(PROPOSALS, proposals, Beside(Let(CHOSEN, best, Let(QUERIES, queries, answer)), everywhere))
 
 
-def decoder(config: DeformableDETRConfig, reference: Layer) -> Let:
+def decoder(config: DeformableDETRConfig, reference: Layer, classify: bool) -> Let:
     """QUERIES (B, Q, 2D), of which the first half says where, and the references (B, Q, 2 or 4) -> logits, boxes."""
     D = config.width
     layers = [decoder_layer(config, f"transformer.decoder.layers.{i}") for i in range(config.decoder_depth)]
     if config.refine:
-        answers = [Iterated(*((layer, heads(config, i)) for i, layer in enumerate(layers)))]
+        answers = [Iterated(*((layer, heads(config, i, classify)) for i, layer in enumerate(layers)))]
         answers.append(Each(Op("stack"), Op("stack")))
     else:
-        answers = [Steps(*layers), Op("stack"), heads(config, 0)]
+        answers = [Steps(*layers), Op("stack"), heads(config, 0, classify)]
     content = Chain(Value(QUERIES), Op("columns", start=D, stop=2 * D), *answers)
     return Let(EMBED, Chain(Value(QUERIES), Op("columns", start=0, stop=D)), Let(BOXES, reference, content))
 
@@ -215,25 +225,11 @@ def decoder_layer(config: DeformableDETRConfig, name: str) -> Chain:
     )
 
 
-def heads(config: DeformableDETRConfig, i: int) -> Together:
+def heads(config: DeformableDETRConfig, i: int, classify: bool) -> Together:
     """(..., B, Q, D) -> logits (..., B, Q, K) and boxes (..., B, Q, 4), told from the references."""
-    return Together(classes(config, i), Chain(box_mlp(config, i), Op("box_at_reference", BOXES)))
-
-
-def classes(config: DeformableDETRConfig, i: int) -> Op:
-    """(..., D) -> logits (..., K)."""
-    D, K, name = config.width, config.classes, f"class_embed.{i}"
-    return Op("linear", Parameter(f"{name}.weight", (D, K), std=usual(D)), Parameter(f"{name}.bias", (K,), mean=RARE))
-
-
-def box_mlp(config: DeformableDETRConfig, i: int) -> Chain:
-    """(..., D) -> (..., 4), how far a box is from its reference, which starts with no move, and with a size if nothing
-    else has told one."""
-    D, name = config.width, f"bbox_embed.{i}.layers"
-    first, second = (dense(f"{name}.{k}", D, D, std=usual(D)) for k in (0, 1))
-    size = 0.0 if config.two_stage or (config.refine and i) else config.box_start
-    bias = Parameter(f"{name}.2.bias", (4,), start=lambda: np.array((0.0, 0.0, size, size)))
-    return Chain(first, Op("relu"), second, Op("relu"), Op("linear", Parameter(f"{name}.2.weight", (D, 4)), bias))
+    return Together(
+        classes(config, i) if classify else Chain(), Chain(box_mlp(config, i), Op("box_at_reference", BOXES))
+    )
 
 
 class DeformableDETR(Detector[DeformableDETRConfig]):
@@ -250,6 +246,8 @@ class DeformableDETR(Detector[DeformableDETRConfig]):
             shapes.append(tuple(-(-side // 2) for side in shapes[-1]))
         masks = [ops.resize_mask(mask, shape) for shape in shapes]
         whole, ratios = all(at.all() for at in masks), ops.valid_ratios(masks)
+        if not ratios.all():
+            raise ValueError("mask is False in an image's upper left corner: expected padding right of it and below")
         given = {SHAPES: tuple(shapes), RATIOS: ratios, START: np.zeros((len(mask), config.queries, 2 * config.width))}
         given[MASK] = None if whole else np.concatenate([at.reshape(len(at), -1) for at in masks], axis=1)
         if config.encoder_depth:
@@ -276,6 +274,17 @@ class DeformableDETR(Detector[DeformableDETRConfig]):
         terms |= {f"{name}_enc": term for name, term in of_proposals.items()}
         return loss + more, terms, (*dout, *(array[0] for array in dsaid))
 
+    def features(self, images: Images, mask: np.ndarray | None = None) -> np.ndarray:
+        """What the heads see of the last layer, a vector a query: (B, Q, D)."""
+        return self.run_on(deformable_detr(self.config, classify=False), images, mask)[0][-1]
+
+    def attention(self, images: Images, mask: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """Where the queries look at each other: "queries" (L, B, H, Q, Q), rows sum to 1. Where they look in the
+        picture, `sampling` says."""
+        images, named = self.looked_at(images, mask)
+        maps = attention_maps(self.device.ops, self.arrays(self.layers) | named, self.layers, images)
+        return {"queries": np.stack([self.device.to_numpy(weights) for weights in maps])}
+
     def sampling(self, images: Images, mask: np.ndarray | None = None) -> list[dict[str, np.ndarray]]:
         """Where the decoder's queries look, layer by layer: "locations" (B, Q, H, L, P, 2), x and y in parts of each
         map, and "weights" (B, Q, H, L, P), each head's sum 1."""
@@ -283,10 +292,9 @@ class DeformableDETR(Detector[DeformableDETRConfig]):
         found: list[dict[str, np.ndarray]] = []
 
         def note(value: Any, locations: np.ndarray, weights: np.ndarray, shapes: Sequence[Pair]) -> None:
-            of_layer = {"locations": locations, "weights": weights}
-            found.append({name: self.device.to_numpy(array) for name, array in of_layer.items()})
+            locations, weights = map(self.device.to_numpy, (locations, weights))
+            found.append({"locations": locations, "weights": weights})
 
-        self.layers(
-            noting(self.device.ops, deformable_attention_forward=note), self.arrays(self.layers) | named, images
-        )
+        noted = noting(self.device.ops, deformable_attention_forward=note)
+        self.layers(noted, self.arrays(self.layers) | named, images)
         return found[self.config.encoder_depth :]

@@ -1,5 +1,5 @@
 """The parts that Deformable DETR is described with, beside detector_parts.py: attention to a few places, what continues
-the backbone's maps, and what a function makes of a value through which no gradient goes."""
+the backbone's maps, heads, and what a function makes of a value through which no gradient goes."""
 
 import math
 from collections.abc import Callable
@@ -12,10 +12,11 @@ from ..layers.layer import Rng, add, both
 from ..layers.maps import group_norm
 from ..layers.parts import dense
 from ..layers.table import Shown
-from .detector_parts import xavier
+from .detector_parts import usual, xavier
 
 MASK, SHAPES, RATIOS = "mask", "level_shapes", "valid_ratios"  # given with the images, beside the parameters
 GROUP_NORM_EPS = 1e-5
+RARE = -math.log(99)  # the bias of classes: before it has learned, a query has each of them with .01
 
 
 def deformable_attention(config: Any, name: str, places: Layer, reference: str, memory: str | None = None) -> Let:
@@ -72,6 +73,22 @@ def level(name: str, n_in: int, D: int, groups: int, kernel: int = 1) -> Chain:
     weight = Parameter(f"{name}.0.weight", (kernel, kernel, n_in, D), std=std)
     bias = Op("add_bias", Parameter(f"{name}.0.bias", (D,)))
     return Chain(Op("convolution", weight, stride=2, padding=kernel // 2), bias, norm)
+
+
+def classes(config: Any, i: int) -> Op:
+    """(..., D) -> logits (..., K)."""
+    D, K, name = config.width, config.classes, f"class_embed.{i}"
+    return Op("linear", Parameter(f"{name}.weight", (D, K), std=usual(D)), Parameter(f"{name}.bias", (K,), mean=RARE))
+
+
+def box_mlp(config: Any, i: int) -> Chain:
+    """(..., D) -> (..., 4), how far a box is from its reference, which starts with no move, and with a size if nothing
+    else has told one."""
+    D, name = config.width, f"bbox_embed.{i}.layers"
+    first, second = (dense(f"{name}.{k}", D, D, std=usual(D)) for k in (0, 1))
+    size = 0.0 if config.two_stage or (config.refine and i) else config.box_start
+    bias = Parameter(f"{name}.2.bias", (4,), start=lambda: np.array((0.0, 0.0, size, size)))
+    return Chain(first, Op("relu"), second, Op("relu"), Op("linear", Parameter(f"{name}.2.weight", (D, 4)), bias))
 
 
 class Continued(Shown):

@@ -25,8 +25,8 @@ def deformable_attention_forward(
     (x, y), (0, 0) and (1, 1) the corners of a map; weights (B, Q, H, L, P); shapes (height, width) of each map, S cells
     in all -> (B, Q, D), head after head.
 
-    Cached: where each sample's four cells are, and their shares: to find them costs as much as all the rest. What lies
-    in the cells, d numbers for each, is brought together again instead.
+    Cached: where each sample's four cells are, and their shares: to find them takes a third of the time and more. What
+    lies in the cells, d numbers for each, is brought together again instead.
     """
     B, Q, H, L, P, _ = locations.shape
     cells = value.reshape(B, -1, H, value.shape[-1] // H)  # (B, S, H, d)
@@ -44,8 +44,8 @@ def deformable_attention_backward(dy: np.ndarray, cache: tuple) -> tuple[np.ndar
 
         dV_i = Σ share_rk dy_r  over all r, k with index_rk = i,        dshare_rk = dy_r · V[index_rk],
 
-    and share = weight · across · down, where `across` falls from the left cell to the right one at −1 and +1 for each
-    cell that the place moves, and `down` likewise.   dy (B, Q, D) -> dvalue, dlocations, dweights.
+    and share = weight · across · down: while a place moves right by one cell, `across` of the left cell falls by 1, and
+    that of the right one rises by 1; `down` likewise.   dy (B, Q, D) -> dvalue, dlocations, dweights.
     """
     cells, (across, down), index, weights, shares, shapes = cache
     B, Q, H, L, P = weights.shape
@@ -133,7 +133,8 @@ def _gather(cells: np.ndarray, index: np.ndarray) -> Iterator[tuple[slice, np.nd
 
 def _scatter(shares: np.ndarray, dy: np.ndarray, index: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """The transpose of gathering: a cell's gradient is the sum over all samples that it had a share in. A channel at a
-    time np.bincount adds up the shares by their cells: three times as fast as np.add.at, and in float64 inside."""
+    time np.bincount adds up the shares by their cells, in float64: 1.5 ms for 16 canvases of digits, where np.add.at
+    takes 4.4."""
     index, shares = index.reshape(-1), shares[:, 0]
     rows = np.empty_like(dy, shape=(shape[0] * shape[1] * shape[2], shape[3]))
     for channel in range(shape[3]):

@@ -105,7 +105,7 @@ def add_anchors_backward(dy: np.ndarray, cache: None) -> np.ndarray:
 def best_proposals(logits: np.ndarray, boxes: np.ndarray, count: int) -> np.ndarray:
     """The boxes of those tokens whose first class is most likely: the authors train it to say "an object", whichever.
 
-    logits (B, S, K), boxes (B, S, 4) -> (B, count, 4), best first. No gradient goes back.
+    logits (B, S, K), boxes (B, S, 4) -> (B, count, 4), best first, or all S of fewer. No gradient goes back.
     """
     order = np.argsort(-logits[..., 0], axis=1, kind="stable")[:, :count]
     return np.take_along_axis(boxes, order[..., None], axis=1)

@@ -43,13 +43,13 @@ DEFORMABLES: dict[str, tuple[type[DeformableDETR], Any, tuple[Pair, ...]]] = {
         DeformableDETR,
         _small(
             backbone=None, stages=(4,), map_widths=(3,), refine=True, two_stage=True, proposal_loss="Hugging Face",
-            cost_weights="Hugging Face", loss_weights=(4, 30, 9),
+            cost_weights="Hugging Face", loss_weights=(4, 30, 9), decoder_depth=1, encoder_depth=0,
         ),
         ((3, 5),),
     ),
 }  # fmt: skip
 # Gradients that are exactly zero: proposals without a loss learn nothing, and what proposed them neither.
-WITHOUT = ("transformer.enc_output.", "transformer.enc_output_norm.", "class_embed.2.", "bbox_embed.2.")
+WITHOUT = ("transformer.enc_output.", "transformer.enc_output_norm.", "class_embed.1.", "bbox_embed.1.")
 SILENT = {
     name: tuple(p.name for p in kind.describe(config).parameters if p.name.startswith(WITHOUT))
     for name, (kind, config, _) in DEFORMABLES.items()

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..family.deformable_detr import RARE, DeformableDETR, DeformableDETRConfig, deformable_detr
+from ..family.deformable_detr import DeformableDETR, DeformableDETRConfig, deformable_detr
+from ..family.deformable_parts import RARE
 from ..family.deformable_sizes import COCO
 from ..model.parameters import declared_shapes
 from .convolutional import COUNTERS, Dialect

@@ -157,6 +157,19 @@ def test_how_boxes_start(kind, sizes):
     assert f"bbox_embed.{len(sizes)}.layers.2.bias" not in params
 
 
+@each_kind
+def test_what_its_heads_see_and_how_queries_look_at_each_other(kind):
+    model = DeformableDETR(small(kind), dtype=np.float64)
+    images, mask, _ = images_and_targets(((32, 32), (16, 24)))
+    features, last = model.features(images, mask), 1 if model.config.refine else 0
+    assert features.shape == (2, 5, 16)
+    weight, bias = (model.params[f"class_embed.{last}.{part}"] for part in ("weight", "bias"))
+    np.testing.assert_allclose(features @ weight + bias, model(images, mask)[0], rtol=1e-12)
+    maps = model.attention(images, mask)
+    assert maps.keys() == {"queries"} and maps["queries"].shape == (2, 2, 4, 5, 5)
+    np.testing.assert_allclose(maps["queries"].sum(axis=-1), 1)
+
+
 def test_a_refined_box_is_told_from_the_one_before():
     """Heads that say "no move" leave every box where the first was."""
     model = DeformableDETR(small("no encoder"), dtype=np.float64)
@@ -199,3 +212,18 @@ def test_save_and_load(tmp_path):
 def test_what_does_not_fit_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         small("plain", **options)
+
+
+def test_padding_is_right_of_the_image_and_below():
+    model = DeformableDETR(small())
+    images, mask, _ = images_and_targets()
+    mask[1, :, 0] = False
+    with pytest.raises(ValueError, match="mask is False in an image's upper left corner: expected padding right of"):
+        model(images, mask)
+
+
+def test_a_picture_of_few_places_has_as_many_proposals():
+    model = DeformableDETR(small("two stages", queries=30))
+    images, _, targets = images_and_targets(((16, 16),))
+    assert model(images)[1].shape == (1, 16 + 4, 4)
+    assert math.isfinite(model.loss_and_grads(images, targets)[0])

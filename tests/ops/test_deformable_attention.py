@@ -101,6 +101,20 @@ def test_parity():
         np.testing.assert_allclose(gradient.reshape(arrays[name].shape), arrays[f"d{name}"], atol=1e-13, err_msg=name)
 
 
+def test_one_sample_of_one_map_is_bilinear():
+    """PyTorch's grid_sample: map (B, C, height, width), points (B, n, 2)."""
+    arrays = {name.partition(".")[2]: x for name, x in FIXTURE.items() if name.startswith("bilinear.")}
+    picture, points = arrays["map"], arrays["points"]
+    n_images, channels, *shape = picture.shape
+    value = picture.reshape(n_images, channels, -1).swapaxes(1, 2)
+    locations = points[:, :, None, None, None]
+    y, cache = ops.deformable_attention_forward(value, locations, np.ones(locations.shape[:-1]), [tuple(shape)])
+    np.testing.assert_allclose(y, arrays["out"], atol=1e-14)
+    dvalue, dlocations, _ = ops.deformable_attention_backward(arrays["dout"], cache)
+    np.testing.assert_allclose(dvalue.swapaxes(1, 2).reshape(picture.shape), arrays["dmap"], atol=1e-13)
+    np.testing.assert_allclose(dlocations.reshape(points.shape), arrays["dpoints"], atol=1e-12)
+
+
 @pytest.mark.parametrize("name", ["deformable_layer_points", "deformable_layer_boxes"])
 def test_a_whole_layer(name):
     """Dense layers, padding, offsets and weights around it: the layer of the paper, forward and backward."""
