@@ -22,8 +22,11 @@ def match(
     logits: np.ndarray, boxes: np.ndarray, labels: list[np.ndarray], targets: list[np.ndarray], criterion: Criterion
 ) -> list[list[Pairs]]:
     """Of each layer and image the pairs: logits (L, B, Q, K), boxes (L, B, Q, 4); labels (T,) and targets (T, 4) of
-    each image -> pairs[layer][image], min(Q, T) of them, in the order of the queries."""
+    each image -> pairs[layer][image], min(Q, T) of them, in the order of the queries. Raises FloatingPointError where
+    what is said is not finite, as after too large a step of training."""
     costs = matching_costs(logits, boxes, labels, targets, criterion)
+    if not np.isfinite(costs).all():
+        raise FloatingPointError("logits or boxes hold NaN or infinity: nothing can be matched with them")
     return [
         [assign(cost[:, : len(its_labels)]) for cost, its_labels in zip(of_layer, labels, strict=True)]
         for of_layer in costs

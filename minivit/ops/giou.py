@@ -28,7 +28,7 @@ def giou_forward(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, tuple]:
     a, b (..., 4) as of iou -> (...), in (−1, 1]: below 0 where the boxes are far apart. Cached: the boxes, I, U and A.
     """
     overlap, union = _overlap_and_union(a, b)
-    hull = _around(a, b).prod(axis=-1)
+    hull = _area(_around(a, b))
     return overlap / union - (hull - union) / hull, (a, b, overlap, union, hull)
 
 
@@ -47,8 +47,8 @@ def giou_backward(dy: np.ndarray, cache: tuple) -> tuple[np.ndarray, np.ndarray]
 
 
 def _overlap_and_union(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    overlap = _common(a, b).prod(axis=-1)
-    area_a, area_b = ((box[..., 2:] - box[..., :2]).prod(axis=-1) for box in (a, b))
+    overlap = _area(_common(a, b))
+    area_a, area_b = (_area(box[..., 2:] - box[..., :2]) for box in (a, b))
     return overlap, area_a + area_b - overlap
 
 
@@ -65,6 +65,10 @@ def _areas_backward(
         dsides = dunion[..., None] * (box[..., 2:] - box[..., :2])[..., ::-1]
         grads.append(np.concatenate((-dsides - dcommon * from_first, dsides + dcommon * from_last), axis=-1))
     return grads[0], grads[1]
+
+
+def _area(sides: np.ndarray) -> np.ndarray:
+    return sides[..., 0] * sides[..., 1]
 
 
 def _common(a: np.ndarray, b: np.ndarray) -> np.ndarray:

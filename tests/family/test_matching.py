@@ -115,6 +115,13 @@ def test_no_object_at_all_is_no_pair():
         assert all(len(query) == len(found) == 0 for query, found in of_layer)
 
 
+def test_what_is_not_finite_is_told():
+    logits, boxes = said(3)
+    logits[1, 2, 0, 0] = np.nan
+    with pytest.raises(FloatingPointError, match="logits or boxes hold NaN or infinity: nothing can be matched"):
+        match(logits, boxes, LABELS, BOXES, SOFTMAX)
+
+
 def test_without_scipy_the_extra_is_named(monkeypatch):
     def refuse(name, *rest):
         if name.startswith("scipy"):
