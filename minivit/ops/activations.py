@@ -34,4 +34,4 @@ def sigmoid_forward(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def sigmoid_backward(dy: np.ndarray, cache: np.ndarray) -> np.ndarray:
     """σ' = σ (1 − σ), therefore  dx = dy y (1 − y)."""
-    return dy * cache * (1 - cache)
+    return cache * (1 - cache) * dy
