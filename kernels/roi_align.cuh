@@ -2,6 +2,8 @@
 #pragma once
 #include "common.cuh"
 
+constexpr int HALF = WARP / 2;  // of a warp's lanes: those that work out weights of rows; the others, of columns
+
 // The map that a box looks at: where it begins among the image's places, how many rows and columns it has, and the
 // pixels from one place to the next.
 struct Look {

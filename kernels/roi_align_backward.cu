@@ -55,8 +55,6 @@ __global__ void roi_align_backward_v1(T* __restrict__ dmaps, const T* __restrict
 
 // ---- v2: a warp a place -------------------------------------------------------------------------------------------
 
-constexpr int BINS = WARP / 2;  // of a row, at most: half of the lanes have the rows' weights, half the columns'
-
 // May any point of a box have taken from this place along one axis?
 template <typename T>
 __device__ __forceinline__ bool near(Extent<T> extent, int place, int places) {
@@ -90,18 +88,18 @@ __global__ void roi_align_backward_v2(T* __restrict__ dmaps, const T* __restrict
             size_t box = image * queries + first + __ffs(touching) - 1;
             Look look = look_of(looks, box);
             find(row, column, place, look);
-            bool down = lane < BINS;
+            bool down = lane < HALF;
             T weight = 0;
-            if (lane % BINS < size)
-                weight = bin_weight(Extent<T>(boxes + 4 * box, down, look.stride), lane % BINS, size, samples,
+            if (lane % HALF < size)
+                weight = bin_weight(Extent<T>(boxes + 4 * box, down, look.stride), lane % HALF, size, samples,
                                     down ? row : column, down ? look.height : look.width);
             unsigned bins = __ballot_sync(ALL_LANES, weight > 0);
-            for (unsigned rows = bins & ((1u << BINS) - 1); rows; rows &= rows - 1) {
+            for (unsigned rows = bins & ((1u << HALF) - 1); rows; rows &= rows - 1) {
                 int s = __ffs(rows) - 1;
                 T of_row = __shfl_sync(ALL_LANES, weight, s);
-                for (unsigned columns = bins >> BINS; columns; columns &= columns - 1) {
+                for (unsigned columns = bins >> HALF; columns; columns &= columns - 1) {
                     int t = __ffs(columns) - 1;
-                    T of_both = of_row * __shfl_sync(ALL_LANES, weight, BINS + t);
+                    T of_both = of_row * __shfl_sync(ALL_LANES, weight, HALF + t);
                     if (vector >= vectors) continue;  // this lane has no channels left, but others want its weights
                     Vec<T> v = load_vec(dy + ((box * size + s) * size + t) * channels + vector * SIZE);
 #pragma unroll

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 EPS = 1e-8  # a box of no size is on the finest map
+BANDS = 2**20  # numbers of A_y F that are made at once: a large map's are many
 
 
 def roi_align_forward(
@@ -37,7 +38,7 @@ def roi_align_forward(
         rows, columns = bin_weights(y0.T, y1.T, size, samples, h), bin_weights(x0.T, x1.T, size, samples, w)
         there = slice(start, start + h * w)
         for image in range(B):
-            if len(chosen := np.flatnonzero(levels[image] == level)):
+            for chosen in _few(np.flatnonzero(levels[image] == level), size * w * C):
                 A_y, A_x = rows[image, chosen], columns[image, chosen]
                 bands = A_y.reshape(-1, h) @ maps[image, there].reshape(h, w * C)  # A_y F of all boxes at once
                 y[image, chosen] = A_x[:, None] @ bands.reshape(-1, size, w, C)
@@ -56,7 +57,7 @@ def roi_align_backward(dy: np.ndarray, cache: tuple) -> np.ndarray:
     for image, there, chosen, A_y, A_x in looks:
         (n, size, h), w = A_y.shape, A_x.shape[2]
         dbands = A_x.swapaxes(1, 2)[:, None] @ dy[image, chosen].reshape(n, size, size, -1)
-        dmaps[image, there] = (A_y.reshape(-1, h).T @ dbands.reshape(n * size, -1)).reshape(h * w, -1)
+        dmaps[image, there] += (A_y.reshape(-1, h).T @ dbands.reshape(n * size, -1)).reshape(h * w, -1)
     return dmaps
 
 
@@ -86,3 +87,9 @@ def box_levels(
     level = np.floor(canonical_level + np.log2(np.sqrt(area) / canonical_size + EPS))
     finest, coarsest = (stride.bit_length() - 1 for stride in (strides[0], strides[-1]))
     return (np.clip(level, finest, coarsest) - finest).astype(np.int32)
+
+
+def _few(boxes: np.ndarray, numbers: int) -> list[np.ndarray]:
+    """The boxes' numbers, so many together as have BANDS numbers in all; `numbers`: of each."""
+    count = max(1, BANDS // numbers)
+    return [boxes[first : first + count] for first in range(0, len(boxes), count)]

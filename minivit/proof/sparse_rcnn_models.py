@@ -36,7 +36,7 @@ SPARSE_RCNNS: dict[str, tuple[type[SparseRCNN], Any, tuple[Pair, ...]]] = {
         SparseRCNN,
         _small(
             backbone=None, map_widths=(3, 2), stages=(2, 3), strides=(4, 8), depth=1, heads=1,
-            cost_weights=(1, 2, 3), loss_weights=(0.5, 3, 1),
+            cost_weights=(1, 2, 3), loss_weights=(4, 3, 1),
         ),
         ((2, 3), (1, 2)),
     ),

@@ -151,9 +151,9 @@ def roi_align_cases(dtype):
         given = {"images": 3, "queries": queries, "places": 31, "channels": channels, "size": size, "samples": samples}
         shapes = dict.fromkeys(("y", "dy"), (3, queries, size * size, channels))
         shapes |= dict.fromkeys(("maps", "dmaps"), (3, 31, channels))
-        for version in roi_align.VERSIONS["roi_align_forward"]:
-            launches = [table.roi_align_forward(3, queries, channels, size, dtype, version)]
-            launches += [table.roi_align_backward(3, 31, channels, size, dtype, version)]
+        for forward, backward in itertools.zip_longest(*roi_align.VERSIONS.values()):
+            launches = [table.roi_align_forward(3, queries, channels, size, dtype, forward)]
+            launches += [table.roi_align_backward(3, 31, channels, size, dtype, backward)] if backward else []
             yield from cases(launches, shapes, boxes=boxes, looks=looks, **given)
 
 

@@ -13,6 +13,11 @@ MISTAKES = [
      OUT_OF_BOUNDS, ""),
     (FORWARD(2), "a thread a number, but a vector each", "store_vec(y + i * SIZE, sum);", "store_vec(y + i, sum);",
      "misaligned", ""),
+    (FORWARD(3), "no guard", "if (task >= size_t(images) * queries * size * size * rounds) return;", NOTHING,
+     OUT_OF_BOUNDS, ""),
+    (FORWARD(3), "no guard of the channels", "if (vector < vectors) store_vec", "store_vec", RACE, ""),
+    (FORWARD(3), "no guard of the channels of the map", "if (vector >= vectors) continue;", NOTHING, OUT_OF_BOUNDS,
+     LOAD_VEC),
     (BACKWARD(1), "no guard", "if (i >= size_t(images) * places * channels) return;", NOTHING, OUT_OF_BOUNDS, ""),
     (BACKWARD(2), "no guard of the places", "if (task >= size_t(images) * places * rounds) return;", NOTHING,
      OUT_OF_BOUNDS, ""),
@@ -24,6 +29,7 @@ MISTAKES = [
 
 LAUNCHED_WRONGLY = [
     (FORWARD(1), "a block is missing", {"grid": (100,)}, UNWRITTEN, ""),
+    (FORWARD(3), "a block is missing", {"grid": (400,)}, UNWRITTEN, ""),
     (BACKWARD(2), "a block is missing", {"grid": (12,)}, UNWRITTEN, ""),
     (BACKWARD(2), "a box too many", {"queries": 36}, OUT_OF_BOUNDS, ""),
 ]
@@ -45,12 +51,15 @@ WRONG_NUMBERS = [
     (FORWARD(1), "there is no edge", "at = between(at, T(0), T(places - 1));", NOTHING),
     (FORWARD(2), "a point far outside along one axis counts", "if (!p.inside || !q.inside) continue;",
      "if (!p.inside && !q.inside) continue;"),
+    (FORWARD(3), "the last place is left out", "i <= last_row; i += HALF", "i < last_row; i += HALF"),
+    (FORWARD(3), "the columns' weights are the rows'", "__shfl_sync(ALL_LANES, weight, HALF + c)",
+     "__shfl_sync(ALL_LANES, weight, c)"),
     (BACKWARD(1), "rows and columns of a map change places", "row = within / look.width;\n    column =",
      "column = within / look.width;\n    row ="),
     (BACKWARD(2), "a box that begins within this place is left out", "> between(low, T(0), last) - T(1)",
      ">= between(low, T(0), last)"),
     (BACKWARD(2), "the row's weight is that of the next bin", "__shfl_sync(ALL_LANES, weight, s)",
-     "__shfl_sync(ALL_LANES, weight, (s + 1) % BINS)"),
+     "__shfl_sync(ALL_LANES, weight, (s + 1) % HALF)"),
     (BACKWARD(2), "lanes without channels return, and their weights with them", "Vec<T> sum = {};\n    for (int",
      "if (vector >= vectors) return;\n    Vec<T> sum = {};\n    for (int"),
 ]  # fmt: skip

@@ -23,7 +23,8 @@ from minivit.devices.regions import _looks
 from minivit.gradcheck import gradcheck
 
 compile_together(roi_align.every_launch())
-VERSIONS = pytest.mark.parametrize("version", roi_align.VERSIONS["roi_align_forward"])
+FORWARD, BACKWARD = (roi_align.VERSIONS[f"roi_align_{way}"] for way in ("forward", "backward"))
+VERSIONS = pytest.mark.parametrize("version", FORWARD)
 STRIDES = 4, 8
 # Boxes of an image, channels, bins, points a bin, and the two maps.
 SIZES = [
@@ -49,8 +50,13 @@ def inputs(queries, shapes, dtype, images=2):
     return boxes, ops.box_levels(boxes, STRIDES, 10.0, 2)
 
 
-def fits(version, channels, size, dtype):
-    return version == 1 or (channels * np.dtype(dtype).itemsize % 16 == 0 and size <= roi_align.MOST_BINS)
+def fits(version, channels, dtype):
+    return version == 1 or channels * np.dtype(dtype).itemsize % 16 == 0
+
+
+def of_backward(version, size):
+    """The backward's version that goes with one of the forward, which has more."""
+    return min(version, BACKWARD[-1] if size <= roi_align.MOST_BINS else 1)
 
 
 def forward(maps, boxes, looks, size, samples, version, via="source"):
@@ -75,7 +81,7 @@ def backward(dy, boxes, looks, places, size, samples, version, via="source"):
 def test_both_ways_are_numpys(dtype, version, via):
     rng = np.random.default_rng(0)
     for queries, C, size, samples, shapes in SIZES:
-        if not fits(version, C, size, dtype):
+        if not fits(version, C, dtype):
             continue
         boxes, levels = inputs(queries, shapes, dtype)
         looks, places = _looks(levels, shapes, STRIDES), sum(h * w for h, w in shapes)
@@ -88,7 +94,7 @@ def test_both_ways_are_numpys(dtype, version, via):
         assert_close_to_reference(y, exact, rounded, magnitude + slope(boxes))
         dy = rng.standard_normal(y.shape).astype(dtype)
         exact, rounded = ops.roi_align_backward(dy.astype(np.float64), cache), ops.roi_align_backward(dy, cache32)
-        dmaps = backward(dy, boxes, looks, places, size, samples, version, via)
+        dmaps = backward(dy, boxes, looks, places, size, samples, of_backward(version, size), via)
         magnitude = ops.roi_align_backward(np.abs(dy).astype(np.float64), cache)
         assert_close_to_reference(dmaps, exact, rounded, magnitude + slope(boxes))
 
@@ -97,6 +103,15 @@ def slope(boxes):
     """A point that is off by rounding, of coordinates as large as these, takes as much more of one place than of the
     next."""
     return np.abs(boxes).max() / STRIDES[0]
+
+
+def test_a_bin_may_be_wider_than_a_warp_shares_out():
+    """One bin over 40 places a side, and nine points far apart: most places weigh nothing."""
+    boxes = np.array([[[-8.0, 3.0, 150.0, 155.0]]])
+    maps, looks = np.random.default_rng(0).standard_normal((1, 1600, 4)), np.array([[[0, 40, 40, 4]]], np.int32)
+    exact, _ = ops.roi_align_forward(maps, boxes, ((40, 40),), 1, (4,), 3)
+    for version in FORWARD:
+        np.testing.assert_allclose(forward(maps, boxes, looks, 1, 3, version), exact, atol=1e-12)
 
 
 @VERSIONS
@@ -109,7 +124,7 @@ def test_finite_differences_through_the_kernels(version):
         return forward(maps, boxes, looks, size, samples, version), None
 
     def kernel_backward(dy, cache):
-        return backward(dy, boxes, looks, 26, size, samples, version)
+        return backward(dy, boxes, looks, 26, size, samples, of_backward(version, size))
 
     maps = np.random.default_rng(0).standard_normal((2, 26, C))
     report = gradcheck(kernel_forward, kernel_backward, {"maps": maps})
@@ -123,7 +138,7 @@ def test_the_same_bits_in_every_order(version):
     given = dict(images=2, queries=queries, places=83, channels=C, size=size, samples=samples)
     shaped = dict.fromkeys(("y", "dy"), (2, queries, size * size, C)) | dict.fromkeys(("maps", "dmaps"), (2, 83, C))
     launches = [table.roi_align_forward(2, queries, C, size, np.float32, version)]
-    launches += [table.roi_align_backward(2, 83, C, size, np.float32, version)]
+    launches += [table.roi_align_backward(2, 83, C, size, np.float32, of_backward(version, size))]
     values = values_for(launches, shaped, boxes=boxes, looks=_looks(levels, shapes, STRIDES), **given)
     assert_same_bits_in_every_order(launches, values)
 
@@ -159,8 +174,8 @@ def counted(way, version):
 
 @pytest.mark.parametrize(
     ("way", "version", "fetched", "requests"),
-    [("forward", 1, 13.8, 62_600), ("forward", 2, 9.9, 16_176), ("backward", 1, 8.5, 143_102),
-     ("backward", 2, 4.4, 14_573)],
+    [("forward", 1, 13.8, 62_600), ("forward", 2, 9.9, 16_176), ("forward", 3, 4.5, 12_463),
+     ("backward", 1, 8.5, 143_102), ("backward", 2, 4.4, 14_573)],
 )  # fmt: skip
 def test_the_counts_of_roi_align(way, version, fetched, requests):
     total = counted(way, version)
@@ -214,6 +229,7 @@ def test_versions_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="and at most 16 bins a side, not 8 and 17"):
         table.roi_align_backward(1, 5, 8, 17, np.float32, 2)
     assert table.roi_align_forward(1, 5, 6, 7, np.float32).kernel == "roi_align_forward_v1<float>"
+    assert table.roi_align_forward(1, 5, 8, 17, np.float32).kernel == "roi_align_forward_v3<float>"
     assert table.roi_align_backward(1, 5, 8, 17, np.float32).kernel == "roi_align_backward_v1<float>"
     with pytest.raises(ValueError, match="0 images, expected at least 1"):
         table.roi_align_forward(0, 5, 8, 7, np.float32)

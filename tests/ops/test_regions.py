@@ -114,6 +114,20 @@ def test_what_no_box_looks_at_gets_no_gradient():
     np.testing.assert_allclose(dmaps.sum(), y.size)  # the weights of a point sum to 1
 
 
+def test_many_boxes_on_a_large_map_are_taken_a_few_at_a_time(monkeypatch):
+    maps, boxes = RNG.standard_normal((2, 26, 3)), RNG.uniform(-5, 25, (2, 7, 2))
+    boxes = np.concatenate((boxes, boxes + RNG.uniform(0, 20, (2, 7, 2))), axis=-1)
+    told = boxes, ((5, 4), (3, 2)), 3, (4, 8), 2, (12.0, 2)
+    y, cache = ops.roi_align_forward(maps, *told)
+    dmaps = ops.roi_align_backward(y, cache)
+    for bands in (1, 80):  # one box; two, or three of the narrower map
+        monkeypatch.setattr("minivit.ops.roi_align.BANDS", bands)
+        few, cache = ops.roi_align_forward(maps, *told)
+        assert len(cache[1]) > 4
+        np.testing.assert_allclose(few, y, atol=1e-14)
+        np.testing.assert_allclose(ops.roi_align_backward(y, cache), dmaps, atol=1e-14)
+
+
 # ---- boxes that move -------------------------------------------------------------------------------------------------
 
 

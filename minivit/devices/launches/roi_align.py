@@ -5,11 +5,11 @@ import numpy as np
 from ..launch import CTYPES, Launch, at_least_one, blocks, ctype
 from .versions import check_version
 
-VERSIONS = {"roi_align_forward": (1, 2), "roi_align_backward": (1, 2)}
+VERSIONS = {"roi_align_forward": (1, 2, 3), "roi_align_backward": (1, 2)}
 
 THREADS = 128  # a block
 WARP = 32
-MOST_BINS = 16  # along a side, that a warp's lanes share out: BINS in roi_align_backward.cu
+MOST_BINS = 16  # along a side, that a warp's lanes share out: HALF in roi_align.cuh
 
 SIZES = ("int images", "int queries", "int places", "int channels", "int size", "int samples")
 FORWARD = ("out y", "in maps", "in boxes", "in looks:int", *SIZES)
@@ -20,11 +20,14 @@ def roi_align_forward(
     images: int, queries: int, channels: int, size: int, dtype: type, version: int | None = None
 ) -> Launch:
     """y (images, queries, size², channels) of maps (images, places, channels), boxes (images, queries, 4) and looks
-    (images, queries, 4). version None: v2 where channels are whole 16 bytes, else v1."""
+    (images, queries, 4). version None: v3 where channels are whole 16 bytes, else v1."""
     dtype = np.dtype(dtype)
     version = _check("roi_align_forward", (images, queries, channels, size), dtype, version, most=None)
-    a_thread = 16 // dtype.itemsize if version == 2 else 1
-    grid = (blocks(images * queries * size * size * (channels // a_thread), THREADS),)
+    bins, vectors = images * queries * size * size, channels * dtype.itemsize // 16
+    if version == 3:
+        grid = (blocks(bins * blocks(vectors, WARP), THREADS // WARP),)
+    else:
+        grid = (blocks(bins * (vectors if version == 2 else channels), THREADS),)
     kernel = f"roi_align_forward_v{version}<{ctype(dtype)}>"
     return Launch("roi_align.cu", kernel, dtype, FORWARD, grid, (THREADS,), vectors=True)
 
@@ -51,13 +54,13 @@ def _check(name: str, sizes: tuple[int, ...], dtype: np.dtype, version: int | No
     *_, channels, size = sizes
     whole = channels * dtype.itemsize % 16 == 0
     fits = whole and (most is None or size <= most)
-    if check_version(name, version, VERSIONS[name]) == 2 and not fits:
+    if (check_version(name, version, VERSIONS[name]) or 1) > 1 and not fits:
         bins = "" if most is None else f" and at most {most} bins a side"
         raise ValueError(
-            f"{name}: version 2 takes a multiple of {16 // dtype.itemsize} channels for {dtype}{bins}, not {channels} "
-            f"and {size}"
+            f"{name}: version {version} takes a multiple of {16 // dtype.itemsize} channels for {dtype}{bins}, "
+            f"not {channels} and {size}"
         )
-    return version or (2 if fits else 1)
+    return version or (VERSIONS[name][-1] if fits else 1)
 
 
 def every_launch() -> list[Launch]:
