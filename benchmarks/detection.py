@@ -33,6 +33,7 @@ from minivit.train.detection import evaluate_detector
 from minivit.train.detector import DETECTORS, detector_trainer
 
 RESULTS = Path(__file__).parent / "results" / "detection.jsonl"
+PLOT = Path(__file__).parents[1] / "docs" / "detection.png"
 RUNS = Path("runs") / "detection"  # checkpoints, and the models in the end
 SPLITS = {"test": "train", "validation": "tune"}  # where it is measured -> where it is trained
 BARS = {"detr": (0.85, 1800), "deformable": (0.92, 1200), "sparse": (0.92, 1200)}  # AP50 within CPU seconds
@@ -135,8 +136,8 @@ def plot(its_runs: dict[str, list[dict]]) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].set_ylabel("AP50 on unseen canvases")
     figure.axes[0].legend(frameon=False)
-    save_figure(figure, RESULTS.with_suffix(".png"))
-    print(f"wrote {RESULTS.with_suffix('.png')}")
+    save_figure(figure, PLOT)
+    print(f"wrote {PLOT}")
 
 
 def ship() -> None:

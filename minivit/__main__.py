@@ -78,11 +78,17 @@ def train(args: argparse.Namespace) -> int:
 
 
 def evaluate(args: argparse.Namespace) -> int:
-    """Measure a trained model on the test images."""
-    from .data import load_mnist
+    """Measure a trained model on the test images; a detector on canvases of the digits that ship."""
+    from .data import load_canvas, load_mnist
     from .train import evaluate
+    from .train.detection import evaluate_detector, is_detector
+    from .train.detector import TEST
 
     model = _load(args.model, args.device)
+    if is_detector(model):
+        found = evaluate_detector(model, *load_canvas("test", TEST), args.workers)
+        print(f"AP50 {found.ap50:.3f}, AP75 {found.ap75:.3f}, AP {found.ap:.3f} on {TEST} test canvases")
+        return 0
     digits = load_mnist(args.data)
     loss, accuracy, _ = evaluate(model, digits.test_images, digits.test_labels, args.workers)
     print(f"accuracy {accuracy:.2%}, loss {loss:.4f} on {len(digits.test_labels):,} test images of {args.data!r}")
@@ -183,8 +189,11 @@ def _read(args: argparse.Namespace) -> "tuple[ViT, np.ndarray]":
     """
     from .data import preprocess
     from .data.picture import read_digit
+    from .train.detection import is_detector
 
     model = _load(args.model, args.device, args.heads, args.image_size)
+    if is_detector(model):
+        raise ValueError(f"{args.model} is a detector, a {type(model).__name__}: use `minivit detect`")
     height, width, C = model.config.image_shape
     if C == 1 and height == width:
         return model, read_digit(args.picture, height)

@@ -174,6 +174,9 @@ def test_the_command_line_trains_resumes_and_detects(name, short, tmp_path, caps
     assert main(["train", "--resume", str(out / "checkpoint.npz"), "--data", "full"]) == 2
     assert "a detector learns from canvases of the digits that ship: leave out data" in capsys.readouterr().err
 
+    assert main(["eval", "--model", str(out / "model.npz")]) == 0
+    assert capsys.readouterr().out.startswith(f"AP50 {history[-1]['test_ap50']:.3f}, AP75")
+
     picture, drawn = tmp_path / "canvas.png", tmp_path / "boxes.png"
     Image.fromarray(TEST[0][1, ..., 0]).save(picture)
     assert main(["detect", str(picture), "--model", str(out / "model.npz"), "--sure", "0", "--out", str(drawn)]) == 0
@@ -181,6 +184,8 @@ def test_the_command_line_trains_resumes_and_detects(name, short, tmp_path, caps
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"{picture}: {len(found['labels'])} found"
     x0, y0, x1, y1 = found["boxes"][0]
+    assert main(["predict", str(picture), "--model", str(out / "model.npz")]) == 2
+    assert "use `minivit detect`" in capsys.readouterr().err
     first = f"{found['labels'][0]:>4}  {found['scores'][0]:6.1%}  x {x0:.0f} to {x1:.0f}, y {y0:.0f} to {y1:.0f}"
     assert lines[1].strip() == first.strip()
     with Image.open(drawn) as image:
