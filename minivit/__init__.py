@@ -11,12 +11,13 @@ import numpy as np  # noqa: F401  everything here needs it: say so at once where
 
 __version__ = "0.1.0"
 __all__ = [
-    "BERT", "MAE", "PVT", "BERTConfig", "BiT", "BiTConfig", "MAEConfig", "MobileViT", "MobileViTConfig",
-    "PVTConfig", "ResNet", "ResNetConfig", "Swin", "SwinConfig", "TrainConfig", "Trainer", "ViT", "ViTConfig",
+    "BERT", "DETR", "MAE", "PVT", "BERTConfig", "BiT", "BiTConfig", "DETRConfig", "DeformableDETR",
+    "DeformableDETRConfig", "MAEConfig", "MobileViT", "MobileViTConfig", "PVTConfig", "ResNet", "ResNetConfig",
+    "SparseRCNN", "SparseRCNNConfig", "Swin", "SwinConfig", "TrainConfig", "Trainer", "ViT", "ViTConfig",
     "__version__", "check", "count_parameters", "data", "devices", "draw", "emulator", "evaluate", "export",
-    "export_timm", "family", "finetune", "fit", "gradcheck", "inspect", "layers", "load", "load_mnist",
-    "load_pretrained", "model", "ops", "pretrain_mae", "proof", "resume", "save_checkpoint", "train", "train_mnist",
-    "weights",
+    "export_timm", "family", "finetune", "fit", "gradcheck", "inspect", "layers", "load", "load_canvas", "load_mnist",
+    "load_pretrained", "model", "ops", "pretrain_mae", "proof", "resume", "save_checkpoint", "train", "train_detector",
+    "train_mnist", "weights",
 ]  # fmt: skip
 
 if TYPE_CHECKING:  # what type checkers and editors see; Python itself goes on below
@@ -36,36 +37,75 @@ if TYPE_CHECKING:  # what type checkers and editors see; Python itself goes on b
         train,
         weights,
     )
-    from .data import load_mnist
+    from .data import load_canvas, load_mnist
     from .family import (
         BERT,
+        DETR,
         MAE,
         PVT,
         BERTConfig,
         BiT,
         BiTConfig,
+        DeformableDETR,
+        DeformableDETRConfig,
+        DETRConfig,
         MAEConfig,
         MobileViT,
         MobileViTConfig,
         PVTConfig,
         ResNet,
         ResNetConfig,
+        SparseRCNN,
+        SparseRCNNConfig,
         Swin,
         SwinConfig,
         count_parameters,
         load,
     )
     from .model import ViT, ViTConfig
-    from .train import TrainConfig, Trainer, evaluate, finetune, fit, pretrain_mae, resume, save_checkpoint, train_mnist
+    from .train import (
+        TrainConfig,
+        Trainer,
+        evaluate,
+        finetune,
+        fit,
+        pretrain_mae,
+        resume,
+        save_checkpoint,
+        train_detector,
+        train_mnist,
+    )
     from .weights import export, export_timm, load_pretrained
 else:
     _HOMES = {
-        "data": {"load_mnist"},
-        "family": {"BERT", "BERTConfig", "BiT", "BiTConfig", "MAE", "MAEConfig", "MobileViT", "MobileViTConfig"}
-        | {"PVT", "PVTConfig", "ResNet", "ResNetConfig", "Swin", "SwinConfig", "count_parameters", "load"},
+        "data": {"load_canvas", "load_mnist"},
+        "family": {
+            "BERT",
+            "BERTConfig",
+            "BiT",
+            "BiTConfig",
+            "DETR",
+            "DETRConfig",
+            "DeformableDETR",
+            "DeformableDETRConfig",
+            "MAE",
+            "MAEConfig",
+            "MobileViT",
+            "MobileViTConfig",
+            "PVT",
+            "PVTConfig",
+            "ResNet",
+            "ResNetConfig",
+            "SparseRCNN",
+            "SparseRCNNConfig",
+            "Swin",
+            "SwinConfig",
+            "count_parameters",
+            "load",
+        },
         "model": {"ViT", "ViTConfig"},
         "train": {"TrainConfig", "Trainer", "evaluate", "finetune", "fit", "pretrain_mae"}
-        | {"resume", "save_checkpoint", "train_mnist"},
+        | {"resume", "save_checkpoint", "train_detector", "train_mnist"},
         "weights": {"export", "export_timm", "load_pretrained"},
     }
 

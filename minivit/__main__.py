@@ -1,6 +1,7 @@
-"""The command line: python -m minivit train | eval | predict | look | data | check | kernel | kernels.
+"""The command line: python -m minivit train | eval | predict | detect | look | data | check | kernel | kernels.
 
-Each command is a function: the first six are below, those of the kernels in emulator/command.py and devices/command.py.
+Each command is a function: the first seven are below, those of the kernels in emulator/command.py and
+devices/command.py.
 What can be said to train is in train/command.py.
 """
 
@@ -19,6 +20,7 @@ from .devices import command as kernels_command
 from .emulator import EmulatorError
 from .emulator import command as kernel_command
 from .train import command as train_command
+from .train import detect_command
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,12 +47,20 @@ def main(arguments: list[str] | None = None) -> int:
 
 def train(args: argparse.Namespace) -> int:
     """Train a small model, a ViT unless told otherwise, on handwritten digits, from those that ship with minivit."""
-    from .train import pretrain_mae, train_mnist
+    from .train import pretrain_mae, train_detector, train_mnist
+    from .train.detector import DETECTORS, is_run_of_detector
 
     names = "data", "seed", "epochs", "workers", "parallel", "resume", "download", "device"
     options = {name: getattr(args, name) for name in names}
     options["out"] = args.out or (Path(args.resume).parent if args.resume else train_command.new_folder(args))
-    if args.pretrain:
+    if args.architecture in DETECTORS or (args.resume and is_run_of_detector(args.resume)):
+        others = "preset", "pretrain", "teacher", "distillation", "data", "download"
+        if given := [name for name in others if getattr(args, name)]:
+            raise ValueError(f"a detector learns from canvases of the digits that ship: leave out {', '.join(given)}")
+        options = {name: option for name, option in options.items() if name not in others}
+        result = train_detector(args.architecture, **options)
+        told = f"AP50 on canvases with digits that it has not seen: {result.precision.ap50:.3f}"
+    elif args.pretrain:
         others = "preset", "architecture", "teacher", "distillation"
         if given := [name for name in others if getattr(args, name)]:
             raise ValueError(f"pre-training has a recipe of its own, without labels: leave out {', '.join(given)}")
@@ -68,11 +78,17 @@ def train(args: argparse.Namespace) -> int:
 
 
 def evaluate(args: argparse.Namespace) -> int:
-    """Measure a trained model on the test images."""
-    from .data import load_mnist
+    """Measure a trained model on the test images; a detector on canvases of the digits that ship."""
+    from .data import load_canvas, load_mnist
     from .train import evaluate
+    from .train.detection import evaluate_detector, is_detector
+    from .train.detector import TEST
 
     model = _load(args.model, args.device)
+    if is_detector(model):
+        found = evaluate_detector(model, *load_canvas("test", TEST), args.workers)
+        print(f"AP50 {found.ap50:.3f}, AP75 {found.ap75:.3f}, AP {found.ap:.3f} on {TEST} test canvases")
+        return 0
     digits = load_mnist(args.data)
     loss, accuracy, _ = evaluate(model, digits.test_images, digits.test_labels, args.workers)
     print(f"accuracy {accuracy:.2%}, loss {loss:.4f} on {len(digits.test_labels):,} test images of {args.data!r}")
@@ -110,6 +126,14 @@ def predict(args: argparse.Namespace) -> int:
     return 0
 
 
+def detect(args: argparse.Namespace) -> int:
+    """Say what is where in a picture, and draw it: digits, or what the model has learned to find."""
+    from .inspect.canvas import figure_format
+
+    figure_format(args.out)  # before any work is done
+    return detect_command.detect(args, _load(args.model, args.device))
+
+
 def look(args: argparse.Namespace) -> int:
     """Draw a page on how a model sees a picture: relevance, attention, rollout, tokens and positions."""
     from .data import class_names
@@ -142,11 +166,11 @@ def data(args: argparse.Namespace) -> int:
 def check(args: argparse.Namespace) -> int:
     """Check every gradient: operations', joints', and those of whole small models, against central differences."""
     from .gradcheck import TOLERANCE
-    from .proof import check_joints, check_masked_models, check_models, check_ops
+    from .proof import check_detectors, check_joints, check_masked_models, check_models, check_ops
 
     print(f"Analytic gradients against central differences in float64; relative errors up to {TOLERANCE:.0e} pass.")
     wrong = []
-    models = ("whole model", check_models), ("masked model", check_masked_models)
+    models = ("whole model", check_models), ("masked model", check_masked_models), ("detector", check_detectors)
     for title, checks in (("operation", check_ops), ("joint", check_joints), *models):
         print(f"\n{title:<36}{'gradients':>10}{'elements':>10}{'largest error':>15}")
         for name, report in checks():
@@ -165,8 +189,11 @@ def _read(args: argparse.Namespace) -> "tuple[ViT, np.ndarray]":
     """
     from .data import preprocess
     from .data.picture import read_digit
+    from .train.detection import is_detector
 
     model = _load(args.model, args.device, args.heads, args.image_size)
+    if is_detector(model):
+        raise ValueError(f"{args.model} is a detector, a {type(model).__name__}: use `minivit detect`")
     height, width, C = model.config.image_shape
     if C == 1 and height == width:
         return model, read_digit(args.picture, height)
@@ -237,6 +264,10 @@ def _parser() -> argparse.ArgumentParser:
     add_picture(sub)
     sub.add_argument("--top", type=train_command.at_least(1), metavar="N", help="name the N likeliest classes")
     sub.add_argument("--out", help="write the picture with the attention over it here")
+
+    sub = add("detect", detect)
+    detect_command.add_arguments(sub)
+    add_device(sub)
 
     sub = add("look", look)
     add_picture(sub)

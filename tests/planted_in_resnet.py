@@ -39,7 +39,7 @@ IN_RESNET = [
      "ops/test_margins.py::test_a_few_images_at_a_time_give_what_all_at_once_do",
      "dmatrix += _rows", "dmatrix[...] = _rows"),
     ("PyTorch's convolutions have SAME padding", "layers/maps.py", PARITY,
-     "stride=stride, padding=kernel // 2)", "stride=stride)"),
+     "stride=stride, padding=kernel // 2 * dilation, **spread)", "stride=stride, **spread)"),
     ("the paper's stride, on the first 1x1", "family/resnet.py", PARITY,
      "stride_first: bool = False", "stride_first: bool = True"),
     ("a shortcut has no convolution where the map alone is halved", "family/resnet.py",

@@ -57,7 +57,7 @@ def test_the_python_examples_run(code, monkeypatch, tmp_path):
 
 
 def test_there_are_as_many_examples_as_were_written():
-    assert len(EXAMPLES) == 8
+    assert len(EXAMPLES) == 9
 
 
 def written_model():
@@ -231,13 +231,16 @@ def test_planted_mistakes_are_counted(monkeypatch):
     for folder in ("devices", "emulator"):
         monkeypatch.syspath_prepend(ROOT / "tests" / folder)
     import cross_attention_mistakes as cross
+    import deformable_mistakes as deformable
     import kernel_mistakes as kernels
     import layernorm_narrow_mistakes as narrow
+    import roi_align_mistakes as regions
     import zoo_mistakes as zoo
 
     planted = len(PLANTED)
     named = [zoo.MISTAKES, zoo.SLOW]
-    named += [getattr(of, kind) for of in (kernels, cross, narrow) for kind in ("MISTAKES", "LAUNCHED_WRONGLY", "SLOW")]
+    files, kinds = (kernels, cross, deformable, narrow, regions), ("MISTAKES", "LAUNCHED_WRONGLY", "SLOW")
+    named += [getattr(of, kind) for of in files for kind in kinds]
     for page in (README, PAGES["proof.md"]):
         for number in (planted, sum(map(len, named))):
             assert f"{number} mistakes" in page or f"{number} planted mistakes" in page, number

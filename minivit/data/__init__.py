@@ -1,28 +1,33 @@
 """MNIST: the digits that ship with minivit, the full sets and their download, and the IDX format; pictures of your own.
 
 Start with mnist.py; it reads files that find.py finds and idx.py decodes. picture.py reads a digit of your own,
-preprocess.py any picture as a published model wants it, and imagenet.py names what that model then says. words.py cuts
-sentences for BERT. shipped.py says where a small model lies that has been trained already.
+preprocess.py any picture as a published model wants it, and imagenet.py names what that model then says. canvas.py lays
+digits out for a detector to find. words.py cuts sentences for BERT. shipped.py says where a small model lies that has
+been trained already.
 """
 
+from .canvas import Canvases, load_canvas
 from .find import find_mnist
 from .idx import read_idx
 from .imagenet import class_names, imagenet_classes, top_classes
 from .mnist import MNIST_MEAN, MNIST_STD, Dataset, load_mnist
 from .preprocess import preprocess
-from .shipped import TRAINED_DIGITS, TRAINED_RESULTS
+from .shipped import TRAINED_DETECTORS, TRAINED_DIGITS, TRAINED_RESULTS
 from .words import Words
 
 __all__ = [
     "MNIST_MEAN",
     "MNIST_STD",
+    "TRAINED_DETECTORS",
     "TRAINED_DIGITS",
     "TRAINED_RESULTS",
+    "Canvases",
     "Dataset",
     "Words",
     "class_names",
     "find_mnist",
     "imagenet_classes",
+    "load_canvas",
     "load_mnist",
     "preprocess",
     "read_idx",

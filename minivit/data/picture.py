@@ -1,4 +1,4 @@
-"""A picture of a digit, from a phone, a scanner or a drawing program -> the field that a model trained on MNIST knows.
+"""A picture of digits, from a phone, a scanner or a drawing program -> the field that a model trained on MNIST knows.
 
 MNIST's makers scaled each digit to fit 20 x 20 pixels and laid its centre of mass on the centre of 28 x 28 (LeCun et
 al., "Gradient-based learning applied to document recognition", 1998, section III.A). A new picture must look the same.
@@ -13,6 +13,7 @@ from .opening import on_white, open_picture
 
 WORKING_SIDE = 800  # larger pictures are first shrunk to this
 LEAST_CONTRAST = 16  # of ink on paper, out of 255
+DARK = 64  # below it a picture's border is no paper
 
 
 def read_digit(path: str | os.PathLike, size: int = 28) -> np.ndarray:
@@ -25,7 +26,26 @@ def read_digit(path: str | os.PathLike, size: int = 28) -> np.ndarray:
     ink = _ink(_read_grey(path))
     if ink is None:
         raise ValueError(f"{path} shows no digit: no ink found. Expected one that stands out from even paper.")
-    return _centred(_scaled(ink, box=size * 20 // 28), size)[None, :, :, None]
+    return _centred(_scaled(_cut(ink), box=size * 20 // 28), size)[None, :, :, None]
+
+
+def read_canvas(path: str | os.PathLike, side: int = 64) -> np.ndarray:
+    """Read a picture of several digits -> (height, width, 1) uint8, 0 the background, its longer side `side`.
+
+    Pictures are as for `read_digit`, but digits may stand anywhere, a quarter to a half of the picture's side high, as
+    on the canvases of canvas.py. What is no larger and dark at its border is taken for such a canvas, as it is; one
+    without ink is black.
+    """
+    grey = _read_grey(path)
+    border = np.concatenate((grey[0], grey[-1], grey[:, 0], grey[:, -1]))
+    if max(grey.shape) <= side and np.median(border) < DARK:
+        return np.uint8(grey)[:, :, None]
+    ink = _ink(grey)
+    height, width = (max(1, round(length * side / max(grey.shape))) for length in grey.shape)
+    if ink is None:
+        return np.zeros((height, width, 1), np.uint8)
+    small = Image.fromarray(ink.astype(np.float32)).resize((width, height), Image.Resampling.HAMMING)
+    return np.uint8(np.asarray(small) * (255 / np.max(small)))[:, :, None]
 
 
 def _read_grey(path: str | os.PathLike) -> np.ndarray:
@@ -36,7 +56,7 @@ def _read_grey(path: str | os.PathLike) -> np.ndarray:
 
 
 def _ink(grey: np.ndarray) -> np.ndarray | None:
-    """How much ink is where, 0 for paper, cut to the digit's box; None where there is no ink.
+    """How much ink is where, 0 for paper; None where there is no ink.
 
     What differs clearly from the paper is ink, be it darker or brighter. Its faint edges count too, as far as they
     rise above the paper's noise.
@@ -52,8 +72,13 @@ def _ink(grey: np.ndarray) -> np.ndarray | None:
     ink[ink <= min(threshold, max(threshold / 8, 8 * noise))] = 0
     if noise > 0.5:  # half a grey level: a photograph
         ink[_neighbours(ink > 0) < 2] = 0  # specks
+    return ink if ink.any() else None
+
+
+def _cut(ink: np.ndarray) -> np.ndarray:
+    """The box of the ink."""
     rows, columns = (np.flatnonzero(ink.any(axis=axis)) for axis in (1, 0))
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] if len(rows) else None
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def _paper(grey: np.ndarray) -> np.ndarray:

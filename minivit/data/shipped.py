@@ -1,4 +1,4 @@
-"""A small ViT that has been trained on the digits that ship, so that there is something to look into at once.
+"""Small models that have been trained on the digits that ship, so that there is something to look into at once.
 
 `ViT.load(TRAINED_DIGITS)` reads it; the repository's tutorials/train_models.py made it, and makes it again.
 """
@@ -13,3 +13,7 @@ TRAINED_DIGITS = _FOLDER / "digits_vit.npz"
 TRAINED_RESULTS = _FOLDER / "digits_vit.json"
 """What came of three seeds: the configurations, `seeds`, `accuracies` (in [0, 1], on the 2,000 test digits) and
 `histories`, a list for each seed with a dict for each epoch; and the versions of Python and NumPy."""
+
+TRAINED_DETECTORS = {name: _FOLDER / f"canvas_{name}.npz" for name in ("deformable", "sparse", "detr")}
+"""Detectors of digits on canvases, of seed 0, in half precision: `minivit.load(TRAINED_DETECTORS["detr"])` reads one.
+benchmarks/detection.py trained them, and says how well they do."""

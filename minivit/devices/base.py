@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .. import ops
-from .launch import Launch, ctype, is_aligned
+from .launch import ALIGNMENT, Launch, ctype, is_aligned
 from .launches import LADDERS
 
 Array = Any  # NumPy's on the emulator, CuPy's on a GPU
@@ -60,6 +60,12 @@ class KernelLauncher:
 def contiguous(x: Array) -> Array:
     """Kernels walk through memory: an array that lies scattered, or begins where no 16 bytes do, is copied first."""
     return x if x.flags.c_contiguous and is_aligned(x) else x.copy()
+
+
+def widened(x: Array) -> Array:
+    """(..., d): as kernels want it, which read 16 bytes at a time."""
+    more = -x.shape[-1] % (ALIGNMENT // x.dtype.itemsize)
+    return contiguous(np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, more)]) if more else x)
 
 
 def expect_shape(shape: tuple[int, ...], **arrays: Array) -> None:

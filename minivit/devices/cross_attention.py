@@ -4,8 +4,7 @@ import numpy as np
 
 from .. import ops
 from . import launches as table
-from .base import Array, KernelLauncher, contiguous, expect_shape
-from .launch import ALIGNMENT
+from .base import Array, KernelLauncher, contiguous, expect_shape, widened
 from .launches.tiles import check_heads
 
 
@@ -52,7 +51,7 @@ class CrossAttentionOps(KernelLauncher):
             expect_shape((H, Nq, Nk), bias=bias)
             bias = contiguous(bias)
         check_heads(B, H, d)  # here, so that the error tells the width that was given
-        q, kv = _widened(q), _widened(kv)
+        q, kv = widened(q), widened(kv)
         shapes = table.cross_attention_shapes(B, H, Nq, Nk, q.shape[-1])
         launches = table.cross_attention_forward(B, H, Nq, Nk, q.shape[-1], q.dtype, bias is not None)
         arrays = self.arrays_by_name(launches, shapes, q.dtype, {"q": q, "kv": kv, "bias": bias})
@@ -62,18 +61,12 @@ class CrossAttentionOps(KernelLauncher):
     def fused_cross_attention_backward(self, dout: Array, cache: tuple) -> tuple[Array, Array, Array | None]:
         """dout like out, (B, Nq, H, d) or (B, Nq, D) -> dq like q, dkv like kv, and dbias (H, Nq, Nk) or None."""
         q, kv, bias, out, lse, d = cache
-        B, Nq, H, widened = q.shape
+        B, Nq, H, wide = q.shape
         Nk = kv.shape[1]
         expect_shape((B, Nq, *((H, d) if dout.ndim == 4 else (H * d,))), dout=dout)
-        known = {"q": q, "kv": kv, "bias": bias, "out": out, "lse": lse, "dout": _widened(dout.reshape(B, Nq, H, d))}
-        launches = table.cross_attention_backward(B, H, Nq, Nk, widened, q.dtype, bias is not None)
-        shapes = table.cross_attention_shapes(B, H, Nq, Nk, widened)
+        known = {"q": q, "kv": kv, "bias": bias, "out": out, "lse": lse, "dout": widened(dout.reshape(B, Nq, H, d))}
+        launches = table.cross_attention_backward(B, H, Nq, Nk, wide, q.dtype, bias is not None)
+        shapes = table.cross_attention_shapes(B, H, Nq, Nk, wide)
         arrays = self.arrays_by_name(launches, shapes, q.dtype, known)
         self.run(launches, **arrays, B=B, Nq=Nq, Nk=Nk, scale=d**-0.5)
         return arrays["dq"][..., :d], arrays["dkv"][..., :d], arrays.get("dbias")
-
-
-def _widened(x: Array) -> Array:
-    """(..., d): as kernels want it, which read 16 bytes at a time."""
-    more = -x.shape[-1] % (ALIGNMENT // x.dtype.itemsize)
-    return contiguous(np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, more)]) if more else x)

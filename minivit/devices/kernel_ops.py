@@ -10,10 +10,13 @@ import numpy as np
 from . import launches as table
 from .attention import AttentionOps
 from .base import Array, contiguous, expect_shape
+from .deformable import DeformableOps
+from .regions import RegionOps
 
 
-class KernelOps(AttentionOps):
-    """minivit.ops on a back end. Attention is in attention.py, what all share in base.py."""
+class KernelOps(AttentionOps, DeformableOps, RegionOps):
+    """minivit.ops on a back end. Attention is in attention.py and deformable.py, boxes in regions.py, what all share in
+    base.py."""
 
     # ---- LayerNorm ----
 

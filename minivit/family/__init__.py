@@ -28,6 +28,10 @@ if TYPE_CHECKING:  # what type checkers and editors see; Python itself looks in 
     from .bert_face import BERT as BERT
     from .bit import BiT as BiT
     from .bit import BiTConfig as BiTConfig
+    from .deformable_detr import DeformableDETR as DeformableDETR
+    from .deformable_detr import DeformableDETRConfig as DeformableDETRConfig
+    from .detr import DETR as DETR
+    from .detr import DETRConfig as DETRConfig
     from .mae import MAEConfig as MAEConfig
     from .mae_face import MAE as MAE
     from .mobilevit import MobileViT as MobileViT
@@ -36,6 +40,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; Python itself looks in 
     from .pvt import PVTConfig as PVTConfig
     from .resnet import ResNet as ResNet
     from .resnet import ResNetConfig as ResNetConfig
+    from .sparse_rcnn import SparseRCNN as SparseRCNN
+    from .sparse_rcnn import SparseRCNNConfig as SparseRCNNConfig
     from .swin import Swin as Swin
     from .swin import SwinConfig as SwinConfig
 
@@ -52,10 +58,15 @@ class Member(NamedTuple):
 MEMBERS = {
     "BERT": Member("minivit.family.bert_face", "BERTConfig", "minivit.weights.bert"),
     "BiT": Member("minivit.family.bit", "BiTConfig", "minivit.weights.bit"),
+    "DeformableDETR": Member(
+        "minivit.family.deformable_detr", "DeformableDETRConfig", "minivit.weights.deformable_detr"
+    ),
+    "DETR": Member("minivit.family.detr", "DETRConfig", "minivit.weights.detr"),
     "MAE": Member("minivit.family.mae_face", "MAEConfig", "minivit.weights.mae"),
     "MobileViT": Member("minivit.family.mobilevit", "MobileViTConfig", "minivit.weights.mobilevit"),
     "PVT": Member("minivit.family.pvt", "PVTConfig", "minivit.weights.pvt"),
     "ResNet": Member("minivit.family.resnet", "ResNetConfig", "minivit.weights.resnet"),
+    "SparseRCNN": Member("minivit.family.sparse_rcnn", "SparseRCNNConfig", "minivit.weights.sparse_rcnn"),
     "Swin": Member("minivit.family.swin", "SwinConfig", "minivit.weights.swin"),
     "ViT": Member("minivit.model", "ViTConfig", "minivit.weights.vit"),
 }

@@ -9,9 +9,10 @@ BatchNorm reads running statistics (ops/batchnorm.py). The numbers and the names
 """
 
 from dataclasses import dataclass
+from typing import Any
 
-from ..layers import Chain, Layer, Op
-from ..layers.maps import batch_norm, convolution, residual_unit
+from ..layers import Chain, Op
+from ..layers.maps import batch_norm, convolution, frozen_batch_norm, residual_unit
 from ..model.checks import put_float, truth
 from ..model.sizes import IMAGENET, size_by_name
 from .convolutional import Convolutional, ConvolutionalConfig, head
@@ -48,6 +49,9 @@ class ResNetConfig(ConvolutionalConfig):
     stride_first         True: a bottleneck's stride is its first convolution's (the paper's), not its second's (v1.5)
     shortcuts            False: a plain network, in which nothing goes past a unit
     zero_init            True: each unit starts as its shortcut alone, since its last BatchNorm's scale starts at 0
+    frozen_norm          True: BatchNorm is a constant that nothing trains, as detectors have it
+    dilate_last          True: the last stage keeps the map's size, and its 3x3 convolutions after the first reach twice
+                         as far instead (DETR's "DC5")
 
     How a photograph becomes the input: see ViTConfig.
 
@@ -62,6 +66,8 @@ class ResNetConfig(ConvolutionalConfig):
     stride_first: bool = False
     shortcuts: bool = True
     zero_init: bool = False
+    frozen_norm: bool = False
+    dilate_last: bool = False
     resize_filter: str = "bilinear"
     squeeze: bool = False
     crop: float = 0.875
@@ -76,8 +82,17 @@ class ResNetConfig(ConvolutionalConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         put_float(self, "a part in (0, 1]", lambda momentum: 0 < momentum <= 1, "momentum")
-        for name in ("stride_first", "shortcuts", "zero_init"):
+        for name in ("stride_first", "shortcuts", "zero_init", "frozen_norm", "dilate_last"):
             truth(name, getattr(self, name))
+
+    def units(self) -> list[list[dict[str, Any]]]:
+        made = super().units()
+        if self.dilate_last:
+            for u, unit in enumerate(made[-1]):
+                unit |= dict(stride=1, dilation=2 if u else 1)
+        return made
+
+    units.__doc__ = ConvolutionalConfig.units.__doc__
 
 
 def resnet(config: ResNetConfig) -> Chain:
@@ -85,22 +100,26 @@ def resnet(config: ResNetConfig) -> Chain:
     return Chain(encoder(config), Op("global_average"), *head("fc", config))
 
 
-def encoder(config: ResNetConfig) -> Chain:
-    """images -> the last stage's map (B, height', width', F), a part for the stem and one for each stage."""
+def encoder(config: ResNetConfig, prefix: str = "") -> Chain:
+    """images -> the last stage's map (B, height', width', F), a part for the stem and one for each stage. prefix: what
+    the names of all parameters begin with, where this is a part of another model."""
     stages = (
-        Chain(*(unit(config, f"layer{s}.{u}", **sizes) for u, sizes in enumerate(units)))
+        Chain(*(unit(config, f"{prefix}layer{s}.{u}", **sizes) for u, sizes in enumerate(units)))
         for s, units in enumerate(config.units(), start=1)
     )
-    return Chain(stem(config), *stages)
+    return Chain(stem(config, prefix), *stages)
 
 
-def stem(config: ResNetConfig) -> Chain:
+def stem(config: ResNetConfig, prefix: str = "") -> Chain:
     """images (B, height, width, C) -> (B, ⌈height/4⌉, ⌈width/4⌉, D) of published models."""
-    first = normed(config, "conv1", "bn1", config.stem_kernel, config.channels, config.stem_width, config.stem_stride)
+    conv, norm = f"{prefix}conv1", f"{prefix}bn1"
+    first = normed(config, conv, norm, config.stem_kernel, config.channels, config.stem_width, config.stem_stride)
     return Chain(first, Op("relu"), *([Op("max_pool", padding=1)] if config.stem_pool else []))
 
 
-def unit(config: ResNetConfig, name: str, n_in: int, inner: int | None, n_out: int, stride: int) -> Chain:
+def unit(
+    config: ResNetConfig, name: str, n_in: int, inner: int | None, n_out: int, stride: int, dilation: int = 1
+) -> Chain:
     """(B, height, width, in) -> (B, ⌈height/stride⌉, ⌈width/stride⌉, out): two convolutions 3x3, or 1x1, 3x3, 1x1."""
     if inner is None:
         sizes = [(3, n_in, n_out, stride), (3, n_out, n_out, 1)]
@@ -108,7 +127,14 @@ def unit(config: ResNetConfig, name: str, n_in: int, inner: int | None, n_out: i
         first, second = (stride, 1) if config.stride_first else (1, stride)
         sizes = [(1, n_in, inner, first), (3, inner, inner, second), (1, inner, n_out, 1)]
     convolutions = [
-        normed(config, f"{name}.conv{i}", f"{name}.bn{i}", *size, start=1.0 - (config.zero_init and i == len(sizes)))
+        normed(
+            config,
+            f"{name}.conv{i}",
+            f"{name}.bn{i}",
+            *size,
+            dilation if size[0] == 3 else 1,
+            start=1.0 - (config.zero_init and i == len(sizes)),
+        )
         for i, size in enumerate(sizes, start=1)
     ]
     if not config.shortcuts:
@@ -120,14 +146,21 @@ def unit(config: ResNetConfig, name: str, n_in: int, inner: int | None, n_out: i
 
 
 def normed(
-    config: ResNetConfig, name: str, norm: str, kernel: int, n_in: int, n_out: int, stride: int, start: float = 1.0
+    config: ResNetConfig,
+    name: str,
+    norm: str,
+    kernel: int,
+    n_in: int,
+    n_out: int,
+    stride: int,
+    dilation: int = 1,
+    start: float = 1.0,
 ) -> Chain:
     """A convolution and its BatchNorm, which makes a bias of the convolution vain."""
-    layers: tuple[Layer, Layer] = (
-        convolution(name, kernel, n_in, n_out, stride),
-        batch_norm(norm, n_out, config.norm_eps, config.momentum, start),
-    )
-    return Chain(*layers)
+    first = convolution(name, kernel, n_in, n_out, stride, dilation)
+    if config.frozen_norm:
+        return Chain(first, frozen_batch_norm(norm, n_out, config.norm_eps))
+    return Chain(first, batch_norm(norm, n_out, config.norm_eps, config.momentum, start))
 
 
 class ResNet(Convolutional[ResNetConfig]):

@@ -2,8 +2,8 @@
 
 Arrays: attention.py, relevance.py, embedding.py, mistakes.py; observation.py runs the model once for all of a page. A
 figure a function: plots.py (a run, weights), maps.py (what a ViT looks at), pixels.py (the same of any classifier);
-page.py makes a page on one picture, report.py writes a run's pictures. Images are raw here, as `model.predict` takes
-them.
+page.py makes a page on one picture, report.py writes a run's pictures. A detector's are in detections.py, queries.py
+and detectors.py. Images are raw here, as `model.predict` takes them.
 """
 
 from .attention import (
@@ -18,6 +18,23 @@ from .attention import (
     seen_by_head,
 )
 from .canvas import save_figure
+from .detections import (
+    best_guesses,
+    detection_mistakes,
+    draw_detections,
+    plot_detections,
+    plot_found,
+    plot_precision_recall,
+)
+from .detectors import (
+    plot_detector_attention,
+    plot_detector_history,
+    plot_detector_queries,
+    plot_detector_rounds,
+    plot_detector_sampling,
+    sure_of,
+    write_detector_report,
+)
 from .embedding import (
     patch_filter_components,
     patch_filters,
@@ -54,9 +71,12 @@ __all__ = [
     "attention_gradients",
     "attention_maps",
     "attention_rollout",
+    "best_guesses",
     "class_attention",
     "class_relevance",
     "confusion_matrix",
+    "detection_mistakes",
+    "draw_detections",
     "even_distance",
     "patch_distances",
     "patch_filter_components",
@@ -67,7 +87,14 @@ __all__ = [
     "plot_attention",
     "plot_attention_distance",
     "plot_attention_layers",
+    "plot_detections",
+    "plot_detector_attention",
+    "plot_detector_history",
+    "plot_detector_queries",
+    "plot_detector_rounds",
+    "plot_detector_sampling",
     "plot_filled_in",
+    "plot_found",
     "plot_history",
     "plot_page",
     "plot_patch_filter_components",
@@ -76,6 +103,7 @@ __all__ = [
     "plot_pixel_page",
     "plot_pixel_relevance",
     "plot_position_similarity",
+    "plot_precision_recall",
     "plot_predictions",
     "plot_relevance",
     "plot_rollout",
@@ -87,6 +115,8 @@ __all__ = [
     "rollout",
     "save_figure",
     "seen_by_head",
+    "sure_of",
     "worst_mistakes",
+    "write_detector_report",
     "write_report",
 ]

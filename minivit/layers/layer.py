@@ -31,6 +31,7 @@ class Parameter:
     mean: float = 0.0
     dense: bool = False  # with init="fan_in" the standard deviation is 1/√in
     fixed: Callable[[], np.ndarray] | None = None  # makes a constant, which no training changes; a buffer starts so
+    start: Callable[[], np.ndarray] | None = None  # makes its first values, where they are not drawn
     buffer: bool = False  # in files, but no gradient changes it: where one would come back stands its new value, if any
 
 
@@ -126,7 +127,7 @@ class Residual(Shown):
         branch, shortcut = cache
         dh, grads = self.branch.backward(ops, dy, branch)
         dx, more = self.shortcut.backward(ops, dy, shortcut)
-        return dx + dh, add(grads, more)
+        return both(dx, dh), add(grads, more)
 
     def __call__(self, ops: Any, p: Arrays, x: np.ndarray) -> np.ndarray:
         return self.shortcut(ops, p, x) + self.branch(ops, p, x)
@@ -140,6 +141,11 @@ def add(grads: Arrays, more: Arrays) -> Arrays:
     for name, grad in more.items():
         grads[name] = grads[name] + grad if name in grads else grad
     return grads
+
+
+def both(a: np.ndarray | None, b: np.ndarray | None) -> np.ndarray | None:
+    """The sum of two gradients, None where there is none: what starts from a value (let.py) has looked at no x."""
+    return b if a is None else a if b is None else a + b
 
 
 def _shape(x: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .layer import Arrays, Chain, Layer, Parameter, Rng, add
+from .layer import Arrays, Chain, Layer, Parameter, Rng, add, both
 from .table import Shown
 
 
@@ -45,7 +45,7 @@ class Let(Shown):
 
 class Value:
     """A parameter, or what Let has named, where a layer's input is wanted: y = p[name], whatever x is. Its dx is None:
-    it has looked at nothing. Let and Fork know that; a Residual, and what stands before it in a chain, do not.
+    it has looked at nothing. Joints know that; what stands before it in a chain does not.
     held: no gradient goes to it, either; it is given, as a mask is."""
 
     def __init__(self, what: Parameter | str, held: bool = False) -> None:
@@ -103,11 +103,6 @@ class Together(Shown):
 
     def __call__(self, ops: Any, p: Arrays, x: np.ndarray) -> tuple:
         return tuple(branch(ops, p, x) for branch in self.parts)
-
-
-def both(a: np.ndarray | None, b: np.ndarray | None) -> np.ndarray | None:
-    """The sum of two gradients, None where there is none."""
-    return b if a is None else a if b is None else a + b
 
 
 def _together(

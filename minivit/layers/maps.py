@@ -20,13 +20,20 @@ def batch_norm(name: str, C: int, eps: float = 1e-5, momentum: float = 0.1, star
     )
 
 
+def frozen_batch_norm(name: str, C: int, eps: float = 1e-5) -> Op:
+    """BatchNorm that nothing trains: four constants, which files hold.   (..., C) -> (..., C)"""
+    means = dict(weight=1.0, bias=0.0, running_mean=0.0, running_var=1.0)
+    constants = (Parameter(f"{name}.{part}", (C,), mean=mean, buffer=True) for part, mean in means.items())
+    return Op("frozen_batchnorm", *constants, eps=eps)
+
+
 def group_norm(name: str, C: int, groups: int, eps: float, start: float = 1.0) -> Op:
     """GroupNorm, which does nothing yet, or starts at another scale.   (B, height, width, C), the same"""
     gamma, beta = Parameter(f"{name}.weight", (C,), mean=start), Parameter(f"{name}.bias", (C,))
     return Op("groupnorm", gamma, beta, groups=groups, eps=eps)
 
 
-def convolution(name: str, kernel: int, n_in: int, n_out: int, stride: int = 1) -> Op:
+def convolution(name: str, kernel: int, n_in: int, n_out: int, stride: int = 1, dilation: int = 1) -> Op:
     """kernel x kernel, with PyTorch's padding, of which a norm follows: no bias. It starts as N(0, 2/(kernel² out)),
     which keeps the size of gradients through ReLUs (He et al., arXiv 1502.01852).
 
@@ -34,7 +41,8 @@ def convolution(name: str, kernel: int, n_in: int, n_out: int, stride: int = 1) 
     """
     shape = kernel, kernel, n_in, n_out
     weight = Parameter(f"{name}.weight", shape, std=math.sqrt(2 / (kernel * kernel * n_out)))
-    return Op("convolution", weight, stride=stride, padding=kernel // 2)
+    spread = dict(dilation=dilation) if dilation > 1 else {}
+    return Op("convolution", weight, stride=stride, padding=kernel // 2 * dilation, **spread)
 
 
 def standardised(

@@ -57,9 +57,9 @@ def _rows(layer: Any, depth: int, seen: set[str]) -> Iterator[Row]:
     elif layer.parts:
         yield f"{indent}{kind}", "", 0
         for part in layer.parts:
-            if kind in ("Fork", "Together"):
+            if kind in ("Fork", "Together", "Each"):
                 yield f"{indent}  branch", "", 0
-            yield from _rows(part, depth + 1 + (kind in ("Fork", "Together")), seen)
+            yield from _rows(part, depth + 1 + (kind in ("Fork", "Together", "Each")), seen)
     else:
         yield f"{indent}{_title(layer)}", *_reads(layer, seen)
 

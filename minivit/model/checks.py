@@ -123,6 +123,11 @@ def check_eyes(config: Any) -> None:
     one_of("resize_filter", config.resize_filter, FILTERS)
     truth("squeeze", config.squeeze)
     put_float(config, "a fraction in (0, 1]", lambda crop: 0 < crop <= 1, "crop")
+    check_normalisation(config)
+
+
+def check_normalisation(config: Any) -> None:
+    """image_mean and image_std: one number for all channels, or one a channel."""
     for name, expected, fits in (
         ("image_mean", "finite numbers", lambda mean: True),
         ("image_std", "positive numbers", lambda std: std > 0),

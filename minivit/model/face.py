@@ -89,6 +89,10 @@ class Classifier(Described[C]):
         grads, _ = self.backward(ops.cross_entropy_backward(1.0, loss_cache), cache)
         return float(loss), grads
 
+    def divisor(self, labels: np.ndarray) -> None:
+        """What the loss of a whole batch with these labels is divided by, where that is no mean over its images: a
+        detector has it (family/detector.py)."""
+
     def features(self, images: np.ndarray) -> np.ndarray:
         """What the head sees: images (B, height, width, C), normalised -> (B, F)."""
         return self.evaluate(Chain(*self.layers.parts[:2]), images)

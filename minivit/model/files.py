@@ -65,9 +65,14 @@ def parse_model(path: str | os.PathLike, arrays: Arrays, kind: Kind) -> tuple[An
         config = kind.Config(**options)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path}: its configuration cannot be read: {error}") from error
-    params = {name: array for name, array in arrays.items() if not name.startswith("minivit.")}
+    params = {name: _single(array) for name, array in arrays.items() if not name.startswith("minivit.")}
     _check(path, kind, config, params)
     return config, params
+
+
+def _single(array: np.ndarray) -> np.ndarray:
+    """float16 saves half of a file; nothing computes with it."""
+    return array.astype(np.float32) if array.dtype == np.float16 else array
 
 
 def _check(what: str | os.PathLike, kind: Kind, config: Description, params: Arrays) -> None:

@@ -51,5 +51,6 @@ def start(layers: Layer, seed: int = 0, dtype: type = np.float32, init: str = "t
     for name, parameter in declared(layers).items():
         std = 1 / math.sqrt(parameter.shape[0]) if parameter.dense and init == "fan_in" else parameter.std
         array = rng.normal(parameter.mean, std, parameter.shape) if std else np.full(parameter.shape, parameter.mean)
-        arrays[name] = (parameter.fixed() if parameter.fixed else array).astype(dtype)
+        made = parameter.fixed or parameter.start
+        arrays[name] = (made() if made else array).astype(dtype)
     return arrays

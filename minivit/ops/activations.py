@@ -1,4 +1,4 @@
-"""ReLU, for the hybrid's stem, and tanh, for the layer before the head. The blocks' own is in gelu.py."""
+"""ReLU, for convolutions; tanh, for the layer before the head; the sigmoid of boxes. The blocks' own is in gelu.py."""
 
 import numpy as np
 
@@ -23,3 +23,15 @@ def tanh_forward(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def tanh_backward(dy: np.ndarray, cache: np.ndarray) -> np.ndarray:
     """tanh' = 1 − tanh², therefore  dx = dy (1 − y²)."""
     return dy * (1 - cache * cache)
+
+
+def sigmoid_forward(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """y = 1 / (1 + e^−x).   x any shape. Cached: y, which gives the derivative. Of e^−|x|, which cannot overflow."""
+    exp = np.exp(-abs(x))
+    y = np.where(x >= 0, 1, exp) / (1 + exp)
+    return y, y
+
+
+def sigmoid_backward(dy: np.ndarray, cache: np.ndarray) -> np.ndarray:
+    """σ' = σ (1 − σ), therefore  dx = dy y (1 − y)."""
+    return cache * (1 - cache) * dy

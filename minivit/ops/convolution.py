@@ -11,23 +11,25 @@ IN_CACHE = 2**17  # numbers, half a megabyte of float32: the rows of as many ima
 
 
 def convolution_forward(
-    x: np.ndarray, weight: np.ndarray, stride: int = 1, padding: int | Padding | None = None
+    x: np.ndarray, weight: np.ndarray, stride: int = 1, padding: int | Padding | None = None, dilation: int = 1
 ) -> tuple[np.ndarray, tuple]:
-    """y_ijo = Σ_uvc x[i s + u − top, j s + v − left, c] w_uvco: without a bias, since a norm follows.
+    """y_ijo = Σ_uvc x[i s + u d − top, j s + v d − left, c] w_uvco: without a bias, since a norm follows.
 
     x (B, height, width, C), weight (kh, kw, C, O); padding ((top, bottom), (left, right)) zeros, a number for as many
-    on every side, as in PyTorch, None for "SAME". Returns y (B, height', width', O) and the cache.
+    on every side, as in PyTorch, None for "SAME"; dilation d: the kernel's places lie d apart, so that it sees farther.
+    Returns y (B, height', width', O) and the cache.
     Cached: x and w. The rows are kh·kw times as large as x: a few images' at a time stay in the processor's cache, and
     the backward makes them again.
     """
     kernel, matrix = weight.shape[:2], weight.reshape(-1, weight.shape[-1])
-    padding = sides(padding, x.shape[1:3], kernel, stride)
+    extent = tuple((k - 1) * dilation + 1 for k in kernel)  # from the first to the last pixel of a window
+    padding = sides(padding, x.shape[1:3], extent, stride)
     padded = pad(x, padding)
-    height, width = ((side - k) // stride + 1 for side, k in zip(padded.shape[1:3], kernel, strict=True))
+    height, width = ((side - k) // stride + 1 for side, k in zip(padded.shape[1:3], extent, strict=True))
     y = np.empty_like(x, shape=(len(x), height, width, weight.shape[-1]))
     for few in _few_images(y, matrix):
-        y[few] = (_rows(padded[few], kernel, stride) @ matrix).reshape(y[few].shape)
-    return y, (x, weight, stride, padding)
+        y[few] = (_rows(padded[few], kernel, stride, dilation) @ matrix).reshape(y[few].shape)
+    return y, (x, weight, stride, padding, dilation)
 
 
 def convolution_backward(dy: np.ndarray, cache: tuple) -> tuple[np.ndarray, np.ndarray]:
@@ -37,28 +39,29 @@ def convolution_backward(dy: np.ndarray, cache: tuple) -> tuple[np.ndarray, np.n
 
     dy (B, height', width', O). Returns dx like x, dweight like weight.
     """
-    x, weight, stride, padding = cache
+    x, weight, stride, padding, dilation = cache
     kernel, matrix = weight.shape[:2], weight.reshape(-1, weight.shape[-1])
     padded, dmatrix = pad(x, padding), np.zeros_like(matrix)
     for few in _few_images(dy, matrix):
-        dmatrix += _rows(padded[few], kernel, stride).T @ dy[few].reshape(-1, dy.shape[-1])
-    around = tuple((k - 1 - a, k - 1 - b) for k, (a, b) in zip(kernel, padding, strict=True))
+        dmatrix += _rows(padded[few], kernel, stride, dilation).T @ dy[few].reshape(-1, dy.shape[-1])
+    reach = tuple((k - 1) * dilation for k in kernel)
+    around = tuple((r - a, r - b) for r, (a, b) in zip(reach, padding, strict=True))
     if stride == 1 and min(map(min, around)) >= 0:
-        dx, _ = convolution_forward(dy, weight[::-1, ::-1].swapaxes(2, 3), padding=around)
+        dx, _ = convolution_forward(dy, weight[::-1, ::-1].swapaxes(2, 3), 1, around, dilation)
     else:
-        dx = crop(_back_to_pixels(dy, matrix, padded, kernel, stride), padding)
+        dx = crop(_back_to_pixels(dy, matrix, padded, kernel, stride, dilation), padding)
     return dx, dmatrix.reshape(weight.shape)
 
 
 def _back_to_pixels(
-    dy: np.ndarray, matrix: np.ndarray, padded: np.ndarray, kernel: tuple[int, int], stride: int
+    dy: np.ndarray, matrix: np.ndarray, padded: np.ndarray, kernel: tuple[int, int], stride: int, dilation: int
 ) -> np.ndarray:
     """The rows' gradient, each number added where it came from: the padded picture's."""
     dpadded = np.zeros_like(padded)
     for few in _few_images(dy, matrix):
         drows = dy[few].reshape(-1, dy.shape[-1]) @ matrix.T
         drows = drows.reshape(*dy[few].shape[:3], -1, padded.shape[-1])
-        for k, place in enumerate(window_places(padded.shape, kernel, stride)):
+        for k, place in enumerate(window_places(padded.shape, kernel, stride, dilation)):
             dpadded[few][place] += drows[..., k, :]
     return dpadded
 
@@ -71,9 +74,9 @@ def _few_images(y: np.ndarray, matrix: np.ndarray) -> list[slice]:
     return [slice(start, start + size) for start in range(0, len(y), size)]
 
 
-def _rows(padded: np.ndarray, kernel: tuple[int, int], stride: int) -> np.ndarray:
+def _rows(padded: np.ndarray, kernel: tuple[int, int], stride: int, dilation: int) -> np.ndarray:
     """(B, height, width, C) -> (B·height'·width', kh·kw·C): every window, flat, as the kernel is when flat."""
-    parts = [padded[place] for place in window_places(padded.shape, kernel, stride)]
+    parts = [padded[place] for place in window_places(padded.shape, kernel, stride, dilation)]
     rows = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
     return rows.reshape(-1, rows.shape[-1])
 
@@ -94,15 +97,17 @@ def same_padding(size: tuple[int, int], kernel: tuple[int, int], stride: int) ->
     return tuple(pairs)
 
 
-def window_places(padded: tuple[int, ...], kernel: tuple[int, int], stride: int) -> list[tuple[slice, ...]]:
+def window_places(
+    padded: tuple[int, ...], kernel: tuple[int, int], stride: int, dilation: int = 1
+) -> list[tuple[slice, ...]]:
     """For each place in the kernel, in reading order, where its pixels lie in a padded picture (B, height, width, C):
     x[place] (B, height', width', C) is one pixel of every window."""
-    (height, width), (kh, kw) = padded[1:3], kernel
-    return [
-        (slice(None), slice(u, height - kh + u + 1, stride), slice(v, width - kw + v + 1, stride))
-        for u in range(kh)
-        for v in range(kw)
-    ]
+    # The first window has its place there, and the last one as far from the end as the kernel reaches beyond it.
+    rows, columns = (
+        [slice(i, side - last + i, stride) for i in range(0, last + 1, dilation)]
+        for side, last in zip(padded[1:3], ((k - 1) * dilation for k in kernel), strict=True)
+    )
+    return [(slice(None), row, column) for row in rows for column in columns]
 
 
 def pad(x: np.ndarray, padding: Padding, value: float = 0.0) -> np.ndarray:

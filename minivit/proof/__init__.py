@@ -1,6 +1,7 @@
 """What is proved: operations.py lists every operation, joints.py the layers made of operations, models.py and family.py
 small models; proof.py holds each against differences."""
 
+from .detectors import DETECTORS, check_detector, check_detectors, small_detector
 from .family import FAMILY
 from .joints import JOINTS
 from .masked_models import BERTS, MAES, check_bert, check_mae, check_masked_models, small_bert, small_mae
@@ -20,11 +21,14 @@ from .proof import (
 __all__ = [
     "BERTS",
     "CONFIGS",
+    "DETECTORS",
     "FAMILY",
     "JOINTS",
     "MAES",
     "OPS",
     "check_bert",
+    "check_detector",
+    "check_detectors",
     "check_joint",
     "check_joints",
     "check_mae",
@@ -37,5 +41,6 @@ __all__ = [
     "noise",
     "order_one_parameters",
     "small_bert",
+    "small_detector",
     "small_mae",
 ]

@@ -8,7 +8,9 @@ from collections.abc import Callable
 import numpy as np
 
 from .. import ops
-from ..layers import Arrays, Chain, Fork, Layer, Let, Op, Parameter, Residual, Value
+from ..family.detector_parts import cross_attention, self_attention
+from ..family.detr import DETRConfig
+from ..layers import Arrays, Chain, Each, Fork, Layer, Let, Op, Parameter, Residual, Steps, Value
 from ..layers.maps import batch_norm
 from ..layers.parts import attention, branch_end, dense, first_attention, mlp, norm
 from ..model.resnet import EPS, convolution
@@ -51,6 +53,12 @@ FIRST, SECOND = Chain(Op("tokens", stop=2), dense("w", 6, 4)), Chain(Op("tokens"
 OUTER = Chain(Value(Parameter("position", (1, 5, 6))), norm("norm", 6))
 INNER = Let("inner", Chain(Value("outer"), Op("tanh")), Op("add_position", "inner"), Op("add_position", "outer"))
 
+# What stands in a chain, and what is kept of it: two maps, each with a layer of its own, as tokens.
+WAY = Steps(dense("a", 6, 6), Op("tanh"), dense("b", 6, 4), dense("c", 4, 4), keep=(1, 2))
+LEVELS = Chain(WAY, Each(dense("first", 6, 2), Chain(dense("second", 4, 2), Op("tanh"))), Op("flatten_levels"))
+DETECTOR = DETRConfig(width=8, heads=2)
+PLACES, OTHER_PLACES = (Op("add_first_rows", Parameter(name, (5, 8))) for name in ("places", "other_places"))
+
 # The joint or the part, and the option; the layer, and the shape of x.
 JOINTS: dict[str, tuple[Layer, tuple[int, ...]]] = {
     "Op": (dense("fc", 6, 4), TOKENS),
@@ -66,6 +74,8 @@ JOINTS: dict[str, tuple[Layer, tuple[int, ...]]] = {
     "Value": (Let("memory", MEMORY, Value(Parameter("queries", (2, 3, 6))), LOOK), TOKENS),
     "Fork": (Fork(dense("a", 6, 2), Chain(dense("b", 6, 3), Op("tanh")), dense("c", 6, 4)), TOKENS),
     "Fork, tokens, one weight twice": (Fork(dense("a", 6, 3), Chain(Op("tanh"), dense("a", 6, 3)), axis=1), TOKENS),
+    "Steps": (Chain(Steps(dense("fc", 6, 6), Chain(Op("tanh"), dense("fc", 6, 6))), Op("stack")), TOKENS),
+    "Steps, some kept, Each": (LEVELS, (2, 2, 3, 6)),
     "attention": (attention("attn", 6, 2), TOKENS),
     "attention, dropout, no bias": (attention("attn", 6, 3, qkv_bias=False, dropout=0.3), TOKENS),
     "attention, relative": (attention("attn", 6, 2, bias=relative_bias(RELATIVE, "attn")), RELATIVE_TOKENS),
@@ -74,6 +84,12 @@ JOINTS: dict[str, tuple[Layer, tuple[int, ...]]] = {
     "first_attention, relative": (
         first_attention("attn", 6, 2, count=2, bias=relative_bias(RELATIVE, "attn", read=2)),
         RELATIVE_TOKENS,
+    ),
+    "attention with places": (self_attention(DETECTOR, "attn", PLACES), (2, 5, 8)),
+    "attention with places, dropout": (self_attention(DETECTOR, "attn", PLACES, dropout=0.3), (2, 5, 8)),
+    "attention with places, from others": (
+        Let("memory", dense("fc", 8, 8), cross_attention(DETECTOR, "attn", PLACES, "memory", OTHER_PLACES)),
+        (2, 5, 8),
     ),
     "batch_norm": (batch_norm("bn", 6), TOKENS),
     "mlp": (mlp("mlp", 6, 4), TOKENS),

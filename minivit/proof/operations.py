@@ -6,8 +6,11 @@ import numpy as np
 
 from .. import ops
 from .convolutions import CONVOLUTIONS
+from .deformable import DEFORMABLE
+from .detection import DETECTION
 from .maps import MAPS
 from .masked import MASKED
+from .regions import REGIONS
 
 
 def noise() -> np.random.Generator:
@@ -203,6 +206,9 @@ OPS: dict[str, tuple[Callable, Callable, Mapping[str, tuple[int, ...]]]] = {
         {"table": (ops.relative_table_size(GRID, class_token=True), 2)},
     ),
     **CONVOLUTIONS,
+    **DEFORMABLE,
+    **DETECTION,
     **MAPS,
     **MASKED,
+    **REGIONS,
 }

@@ -2,9 +2,9 @@
 
 import json
 import os
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from .. import family
 from ..files import read_npz
 from ..model import Classifier
 from ..model.files import model_name, parse_model, save_model
+from .batches import Images, as_labels, fingerprint
 from .config import TrainConfig
 from .distillation import Teacher, check_teacher
 from .trainer import Trainer
@@ -27,7 +28,7 @@ def save_checkpoint(trainer: Trainer, path: str | os.PathLike) -> None:
         "config": trainer.config.to_dict(),
         "seed": trainer.seed,
         "data": trainer.data,
-        "fingerprint": _fingerprint(trainer.images, trainer.labels),
+        "fingerprint": fingerprint(trainer.images, trainer.labels),
         "history": trainer.history,
         "epoch_losses": trainer.epoch_losses,
     }
@@ -41,7 +42,7 @@ def save_checkpoint(trainer: Trainer, path: str | os.PathLike) -> None:
 
 def resume(
     path: str | os.PathLike,
-    images: np.ndarray,
+    images: Images,
     labels: np.ndarray | None,
     device: str = "cpu",
     teacher: Teacher | None = None,
@@ -53,7 +54,7 @@ def resume(
     Raises ValueError for other files, for other images or labels, and where a teacher is missing or has no use.
     """
     state = read_checkpoint(path, device, kind)
-    if state["fingerprint"] != _fingerprint(images, labels):
+    if state["fingerprint"] != fingerprint(images, as_labels(labels)):
         raise ValueError(f"{path} was trained on other images or labels than these, so it cannot go on with them")
     with _naming(path):
         config = TrainConfig(**state["config"])
@@ -75,6 +76,12 @@ def resume(
         if not 0 <= optimizer.steps <= trainer.steps:
             raise ValueError(f"steps is {optimizer.steps}, expected 0 to {trainer.steps}")
     return trainer
+
+
+def refuse_to_overwrite(checkpoint: Path, resumed: str | os.PathLike | None) -> None:
+    """Raise FileExistsError where a run would write over another's checkpoint than that which it goes on from."""
+    if checkpoint.exists() and not (resumed and checkpoint.samefile(resumed)):
+        raise FileExistsError(f"{checkpoint} is an earlier run's: resume it, or choose another folder")
 
 
 def read_checkpoint(path: str | os.PathLike, device: str = "cpu", kind: type[Classifier] | None = None) -> dict:
@@ -113,8 +120,3 @@ def _naming(path: str | os.PathLike) -> Iterator[None]:
 def _check_array(name: str, array: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> None:
     if array.shape != shape or array.dtype != dtype:  # a wrong shape might broadcast, and nobody would know
         raise ValueError(f"{name} is {array.dtype} {array.shape}, expected {dtype} {shape}")
-
-
-def _fingerprint(images: np.ndarray, labels: np.ndarray | None) -> list[int]:
-    given = [images] if labels is None else [images, labels]
-    return [len(images), *(zlib.crc32(np.ascontiguousarray(array)) for array in given)]

@@ -6,12 +6,17 @@ from pathlib import Path
 
 from ..data.mnist_files import SOURCES
 from .config import DISTILLATIONS
+from .detector import DETECTORS
 from .recipes import ARCHITECTURES, PRESETS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("preset", nargs="?", choices=tuple(PRESETS), help="a vit's recipe")
-    parser.add_argument("--architecture", choices=ARCHITECTURES, help="the model, a vit if not given")
+    parser.add_argument(
+        "--architecture",
+        choices=(*ARCHITECTURES, *DETECTORS),
+        help=f"the model, a vit if not given; {', '.join(DETECTORS)} find digits on canvases",
+    )
     parser.add_argument(
         "--pretrain", choices=("mae",), help="without labels: a masked autoencoder fills in what is hidden"
     )

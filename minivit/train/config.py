@@ -16,13 +16,15 @@ class TrainConfig:
 
     NumPy numbers become Python's. Raises TypeError for what is no such number, ValueError for what makes no sense.
 
-    epochs               times that all images are seen
+    epochs               times that all images are seen, or that the model is looked at
+    steps_per_epoch      where the data has no end, as canvases have none; of arrays an epoch sees all, whole batches
     batch_size           images a step
     shard_size           images that a thread takes at a time
     learning_rate        the largest, at the end of the warm-up; from there a cosine falls to 0
     warmup               part of all steps, in [0, 1), in which the rate rises linearly
     weight_decay         part of a weight that is taken away a step, times the rate; 0 or more
     betas                AdamW's two averages, of the gradient and of its square: what is kept of them a step, in [0, 1)
+    slow                 what learns at a tenth of the rate: parameters in whose name one of these is found
     clip_norm            the gradient's largest length; a longer one is shortened to it
     optimizer            "adamw", or "sgd" with momentum
     momentum             SGD's: part of the last step that is kept, in [0, 1)
@@ -36,12 +38,14 @@ class TrainConfig:
     """
 
     epochs: int = 10
+    steps_per_epoch: int | None = None
     batch_size: int = 128
     shard_size: int = 64
     learning_rate: float = 3e-3
     warmup: float = 0.1
     weight_decay: float = 0.05
     betas: tuple[float, float] = (0.9, 0.999)
+    slow: tuple[str, ...] = ()
     clip_norm: float = 1.0
     optimizer: str = "adamw"
     momentum: float = 0.9
@@ -63,10 +67,16 @@ class TrainConfig:
             one_of("distillation", self.distillation, DISTILLATIONS)
         for name in ("epochs", "batch_size", "shard_size"):
             object.__setattr__(self, name, positive_int(name, getattr(self, name)))
+        if self.steps_per_epoch is not None:
+            object.__setattr__(self, "steps_per_epoch", positive_int("steps_per_epoch", self.steps_per_epoch))
         check(("learning_rate", "clip_norm", "temperature"), "a positive number", lambda value: value > 0)
         check(("weight_decay", "shift", "rotation"), "0 or more", lambda value: value >= 0)
         check(("warmup", "label_smoothing", "scale", "momentum"), "a part in [0, 1)", lambda value: 0 <= value < 1)
         check(("distillation_weight",), "a part in [0, 1]", lambda value: 0 <= value <= 1)
+        slow = as_tuple(self.slow)
+        if not all(isinstance(name, str) and name for name in slow):
+            raise TypeError(f"slow is {self.slow!r}, expected names of parameters, or parts of them")
+        object.__setattr__(self, "slow", slow)
         betas = as_tuple(self.betas)
         if len(betas) != 2:
             raise ValueError(f"betas is {self.betas!r}, expected two numbers")

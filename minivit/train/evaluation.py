@@ -6,6 +6,7 @@ from ..devices.workers import in_shards
 from ..model import Classifier
 from ..model.images import check_images, check_labels, check_pixels, check_shape
 from ..ops import cross_entropy_forward
+from .detection import check_detection_set, evaluate_detector, is_detector
 
 SHARD = 64  # images that a thread takes at a time, where a model has a loss of its own
 
@@ -24,7 +25,11 @@ def measure(
     model: Classifier, images: np.ndarray, labels: np.ndarray | None, workers: int | None = None
 ) -> dict[str, float]:
     """Raw images (n, height, width, C) and labels (n,) -> test_loss and test_accuracy. Without labels the loss of a
-    model that needs none (a masked autoencoder), with the same random numbers whenever it is asked."""
+    model that needs none (a masked autoencoder), with the same random numbers whenever it is asked. Of a detector its
+    average precision: test_ap, test_ap50, test_ap75."""
+    if is_detector(model):
+        found = evaluate_detector(model, images, labels, workers)
+        return {"test_ap": found.ap, "test_ap50": found.ap50, "test_ap75": found.ap75}
     if labels is not None:
         loss, accuracy, _ = evaluate(model, images, labels, workers)
         return {"test_loss": loss, "test_accuracy": accuracy}
@@ -40,6 +45,9 @@ def measure(
 
 def check_dataset(model: Classifier, images: np.ndarray, labels: np.ndarray | None) -> None:
     """Raise, before any work is done, ValueError or TypeError for raw images or labels that the model cannot take."""
+    if is_detector(model):
+        check_detection_set(model, images, labels)
+        return
     check_pixels(images)
     check_shape(images, model.config)  # all of them, so that the error names the shape that was given
     check_images(model.normalize(images[:1]), model.config, model.dtype)

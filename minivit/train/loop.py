@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 
+from .batches import fingerprint
 from .checkpoint import save_checkpoint
 from .evaluation import check_dataset, measure
 from .interrupt import deferred_interrupt
@@ -43,8 +44,8 @@ def fit(
         check_dataset(trainer.model, test_images, test_labels)
         workers = ranks.workers if workers is None else workers
         settings = trainer.config, trainer.seed, trainer.step_count, len(trainer.history), workers
-        labels = [] if trainer.labels is None else [trainer.labels]
-        ranks.check_same(images=[trainer.images], labels=labels, settings=settings, numbers=numbers())
+        images, *labels = fingerprint(trainer.images, trainer.labels)[1:]
+        ranks.check_same(images=(images,), labels=tuple(labels), settings=settings, numbers=numbers())
         checkpoint = checkpoint if ranks.first else None
         show = Progress(trainer.steps, trainer.step_count, None if progress and ranks.first else io.StringIO())
 

@@ -13,7 +13,7 @@ import numpy as np
 from .. import family
 from ..data import Dataset, load_mnist
 from ..files import atomic_write
-from .checkpoint import read_checkpoint, save_checkpoint
+from .checkpoint import read_checkpoint, refuse_to_overwrite, save_checkpoint
 from .checkpoint import resume as resume_training
 from .config import TrainConfig
 from .distillation import Teacher
@@ -88,7 +88,7 @@ def train_mnist(
             out, progress = None, False
         checkpoint = Path(out) / "checkpoint.npz" if out else resume
         if out:
-            _refuse_to_overwrite(checkpoint, resume)
+            refuse_to_overwrite(checkpoint, resume)
             save_checkpoint(trainer, checkpoint)  # now, so that a folder that cannot be written costs no training
         if progress:
             train, test = len(digits.train_images), len(digits.test_images)
@@ -143,11 +143,6 @@ def _resumed(
         raise ValueError(f"{path} is resumed with its own {', '.join(options)}: leave out {', '.join(given)}")
     digits = load_mnist(read_checkpoint(path)["data"], download=download)
     return resume_training(path, digits.train_images, digits.train_labels, device, teacher), digits
-
-
-def _refuse_to_overwrite(checkpoint: Path, resume: str | os.PathLike | None) -> None:
-    if checkpoint.exists() and not (resume and checkpoint.samefile(resume)):
-        raise FileExistsError(f"{checkpoint} is an earlier run's: resume it, or choose another folder")
 
 
 def _write(out: Path, trainer: Trainer, digits: Dataset, probabilities: np.ndarray) -> list[Path]:

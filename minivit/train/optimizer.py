@@ -1,9 +1,11 @@
-"""AdamW (Loshchilov & Hutter, arXiv 1711.05101) and SGD over one flat buffer: a few array expressions for all of it."""
+"""AdamW (Loshchilov & Hutter, arXiv 1711.05101) over one flat buffer: a few array expressions for all of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import groupby
 
 import numpy as np
 
+SLOW = 0.1  # of the learning rate, for parameters that a recipe calls slow
 CHUNK = 2**15  # parameters that an update takes at a time: their dozen arrays then stay in the cache
 
 
@@ -12,12 +14,23 @@ class FlatParameters:
 
     `buffer` (P,) is the one array that training changes in place; `decay` (P,) is 1 where weight decay applies: on the
     dense weights and convolutions, not on biases, norms, LayerScale, positions, relative tables and the class token.
+    `groups`: parts of the buffer, and the factor of the learning rate there: SLOW for parameters in whose name one of
+    `slow` is found, else 1.
     """
 
-    def __init__(self, params: dict[str, np.ndarray]) -> None:
+    def __init__(self, params: dict[str, np.ndarray], slow: Sequence[str] = ()) -> None:
+        def is_slow(name: str) -> bool:
+            return any(part in name for part in slow)
+
         # The odd sizes last: then all others begin at a multiple of 16 bytes, which a GPU's 16-byte loads need.
-        self.names = sorted(params, key=lambda name: params[name].size % 4 != 0)
+        self.names = sorted(params, key=lambda name: (params[name].size % 4 != 0, is_slow(name)))
         self.shapes = [params[name].shape for name in self.names]
+        self.groups: list[tuple[slice, float]] = []
+        start = 0
+        for slowly, names in groupby(self.names, is_slow):
+            end = start + sum(int(np.prod(params[name].shape)) for name in names)
+            self.groups.append((slice(start, end), SLOW if slowly else 1.0))
+            start = end
         self.buffer = self.flatten(params)
         params.update(self.views(self.buffer))
         self.decay = self.flatten({name: np.full_like(params[name], decays(name, params[name])) for name in self.names})
@@ -92,30 +105,9 @@ class AdamW:
         """One update of the parameters' buffer from grads (P,)."""
         self.steps += 1
         buffers = self.params.buffer, self.mean, self.square, grads, self.params.decay
-        self.update(*buffers, learning_rate, self.betas, self.eps, self.decay, self.steps)
-
-
-class SGD:
-    """Stochastic gradient descent with momentum: v ← μ v + g,   θ ← θ − lr · decay · θ − lr · v.
-
-    What ViT is fine-tuned with, without decay. `velocity` (P,) is v; state and steps as AdamW's.
-    """
-
-    def __init__(self, params: FlatParameters, momentum: float = 0.9, decay: float = 0.0) -> None:
-        self.state = ("velocity",)
-        self.params, self.momentum, self.decay = params, momentum, decay
-        self.velocity = np.zeros_like(params.buffer)
-        self.steps = 0
-
-    def step(self, grads: np.ndarray, learning_rate: float) -> None:
-        """One update of the parameters' buffer from grads (P,)."""
-        self.steps += 1
-        self.velocity *= self.momentum
-        self.velocity += grads
-        theta = self.params.buffer
-        if self.decay:
-            theta -= (learning_rate * self.decay) * self.params.decay * theta
-        theta -= learning_rate * self.velocity
+        for part, factor in self.params.groups:
+            own = (buffer[part] for buffer in buffers)
+            self.update(*own, learning_rate * factor, self.betas, self.eps, self.decay, self.steps)
 
 
 def clip_by_norm(grads: np.ndarray, largest: float) -> float:

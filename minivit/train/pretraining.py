@@ -13,7 +13,7 @@ import numpy as np
 from .. import family
 from ..data import MNIST_MEAN, MNIST_STD, Dataset, load_mnist
 from ..files import atomic_write
-from .checkpoint import read_checkpoint, save_checkpoint
+from .checkpoint import read_checkpoint, refuse_to_overwrite, save_checkpoint
 from .checkpoint import resume as resume_training
 from .config import TrainConfig
 from .loop import fit
@@ -80,8 +80,7 @@ def pretrain_mae(
             out, progress = None, False
         checkpoint = Path(out) / "checkpoint.npz" if out else resume
         if out:
-            if checkpoint.exists() and not (resume and checkpoint.samefile(resume)):
-                raise FileExistsError(f"{checkpoint} is an earlier run's: resume it, or choose another folder")
+            refuse_to_overwrite(checkpoint, resume)
             save_checkpoint(trainer, checkpoint)  # now, so that a folder that cannot be written costs no training
         if progress:
             train, test = len(digits.train_images), len(digits.test_images)

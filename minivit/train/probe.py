@@ -15,9 +15,10 @@ from ..model.vit import head_names
 from ..ops import cross_entropy_backward, cross_entropy_forward, linear_backward, linear_forward
 from .config import TrainConfig
 from .evaluation import check_dataset
-from .optimizer import SGD, FlatParameters, clip_by_norm
+from .optimizer import FlatParameters, clip_by_norm
 from .progress import Progress
 from .schedule import warmup_cosine
+from .sgd import SGD
 
 PROBE = TrainConfig(
     epochs=50, batch_size=128, optimizer="sgd", momentum=0.9, learning_rate=0.1, warmup=0.0, weight_decay=0.0,

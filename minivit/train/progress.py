@@ -38,10 +38,11 @@ class Progress:
     def epoch(self, record: dict[str, float], epochs: int) -> None:
         """The line that stays: what `history` holds of this epoch."""
         rate = f"{record['images_per_second']:,.0f} images/s  " if "images_per_second" in record else ""
-        accuracy = f"accuracy {record['test_accuracy']:.2%}  " if "test_accuracy" in record else ""
+        told = {"test_loss": "test loss {:.4f}  ", "test_accuracy": "accuracy {:.2%}  ", "test_ap50": "AP50 {:.3f}  "}
+        tested = "".join(text.format(record[name]) for name, text in told.items() if name in record)
         text = (
             f"epoch {record['epoch']:>{len(str(epochs))}}/{epochs}  train loss {record['train_loss']:.4f}  "
-            f"test loss {record['test_loss']:.4f}  {accuracy}{rate}{self._left(record['steps'])} left"
+            f"{tested}{rate}{self._left(record['steps'])} left"
         )
         self.line(text)
 

@@ -4,7 +4,7 @@ Whoever takes a shard (a thread, or another process, see processes.py), the grad
 """
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -18,12 +18,17 @@ from .optimizer import FlatParameters
 
 
 class Shard(NamedTuple):
-    """A part of a batch: raw images, labels if there are any, the seed of its random numbers, its part of the batch."""
+    """A part of a batch: raw images, labels if there are any, the seed of its random numbers, its part of the batch.
+
+    A detector's labels are packed targets (model/targets.py). Its loss is no mean over images, but a sum that is
+    divided by something of the whole batch: the divisor, and then the weight is 1.
+    """
 
     images: np.ndarray
     labels: np.ndarray | None
     seed: tuple[int, ...]
     weight: float
+    divisor: Any = None
 
 
 class Gradient(NamedTuple):
@@ -43,7 +48,7 @@ class ShardGradient:
 
     def __init__(self, model: Classifier, config: TrainConfig, teacher: Teacher | None = None) -> None:
         self.model, self.config, self.teacher = model, config, teacher
-        self.params = FlatParameters(model.params)
+        self.params = FlatParameters(model.params, config.slow)
 
     def __call__(self, shard: Shard, out: np.ndarray | None = None) -> Gradient:
         """out: where the gradient is to be written, an array (P,); a new one if not given."""
@@ -52,6 +57,9 @@ class ShardGradient:
         pixels = random_affine(as_pixels(shard.images, model.dtype), rng, config.shift, config.rotation, config.scale)
         if shard.labels is None:
             loss, grads = model.loss_and_grads(model.normalize(pixels), rng)
+        elif shard.divisor is not None:
+            normalised = model.normalize(pixels)
+            loss, grads = model.loss_and_grads(normalised, shard.labels, divisor=shard.divisor, rng=rng)
         elif self.teacher is None:
             loss, grads = model.loss_and_grads(model.normalize(pixels), shard.labels, rng, config.label_smoothing)
         else:
@@ -78,11 +86,13 @@ def batch_gradient(
     """The sum of the shards' gradients in their order. Shard i draws from SeedSequence((*seed, i)), whoever has it."""
     device, count = task.model.device, len(images)
     size = count if device.whole_batches else task.config.shard_size
+    divisor = None if labels is None else task.model.divisor(labels)
 
     def shard(i: int) -> Shard:
         part = slice(i * size, min((i + 1) * size, count))
         its_labels = None if labels is None else labels[part]
-        return Shard(images[part], its_labels, (*seed, i), (part.stop - part.start) / count)
+        weight = (part.stop - part.start) / count if divisor is None else 1.0
+        return Shard(images[part], its_labels, (*seed, i), weight, divisor)
 
     shards = map(shard, range(-(-count // size)))
     # A GPU is fed from the calling thread, whose device and stream CuPy uses; they are each thread's own.

@@ -22,10 +22,13 @@ def export(model: Model, path: str | os.PathLike, source: str | None = None) -> 
 
     BERT        "Hugging Face"
     BiT         "timm", "Hugging Face", "Google"    the last as .npz
+    DeformableDETR  "authors", "Hugging Face", "Hugging Face, its own ResNet"    the second with timm's
+    DETR        "authors", "Hugging Face", "Hugging Face, its own ResNet"    the second with timm's
     MAE         "authors", "Hugging Face"
     MobileViT   "timm", "Hugging Face"
     PVT         "authors", "Hugging Face", "timm"   the last has version 2 alone
     ResNet      "torchvision", "timm", "Hugging Face"
+    SparseRCNN  "authors"
     Swin        "timm", "Microsoft", "Hugging Face"
     ViT         "timm"
 

@@ -31,10 +31,13 @@ def load_pretrained(
 
     BERT        Hugging Face: the encoder alone, or with the heads of its pre-training, or with a classifier
     BiT         timm, Hugging Face, Google's .npz
+    DeformableDETR  the authors', Hugging Face
+    DETR        the authors', Hugging Face
     MAE         the authors', Hugging Face; an encoder alone is a ViT
     MobileViT   timm, Hugging Face
     PVT         the authors' and Hugging Face, both versions; timm, version 2
     ResNet      torchvision, timm, Hugging Face
+    SparseRCNN  the authors', which are detectron2's
     Swin        timm, Microsoft, Hugging Face
     ViT         Google's .npz (ViT, augreg, big_vision, hybrids), timm, DeiT, torchvision, Hugging Face (ViT, DeiT,
                 Dinov2), an .onnx of Dinov2 (the backbone; whatever else such a file holds is left out)

@@ -16,7 +16,9 @@ from .torch_names import IMAGENET, normalisation
 OURS = dict(first="conv1.weight", unit="layer{s}.{u}", head="fc", first_stage=1)
 
 
-def _hugging_face(prefix: str) -> Dialect:
+def hugging_face(prefix: str) -> Dialect:
+    """Its names, which begin with this."""
+
     def layer(rest: str) -> Any:
         return lambda m: f"{prefix}encoder.stages.{int(m[1]) - 1}.layers.{m[2]}." + rest.format(int(m[3]) - 1) + m[4]
 
@@ -34,8 +36,8 @@ def _hugging_face(prefix: str) -> Dialect:
 
 
 TORCHVISION = Dialect("torchvision", lambda name: name, **OURS)
-HUGGING_FACE = _hugging_face("resnet.")
-DIALECTS = (TORCHVISION, HUGGING_FACE, _hugging_face(""))
+HUGGING_FACE = hugging_face("resnet.")
+DIALECTS = (TORCHVISION, HUGGING_FACE, hugging_face(""))
 SOURCES = {"torchvision": TORCHVISION, "timm": TORCHVISION, "Hugging Face": HUGGING_FACE}
 
 

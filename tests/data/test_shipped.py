@@ -5,10 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from minivit import ViT, load_mnist
-from minivit.data import TRAINED_DIGITS, TRAINED_RESULTS
+from minivit import ViT, load, load_canvas, load_mnist
+from minivit.data import TRAINED_DETECTORS, TRAINED_DIGITS, TRAINED_RESULTS
 from minivit.model import ViTConfig, count_parameters
 from minivit.train import TrainConfig, evaluate
+from minivit.train.detection import evaluate_detector
+from minivit.train.detector import DETECTORS
 
 
 @pytest.fixture(scope="module")
@@ -38,3 +40,17 @@ def test_the_results_are_whole(results: dict) -> None:
 def test_they_are_small() -> None:
     assert TRAINED_DIGITS.stat().st_size <= 260_000
     assert TRAINED_RESULTS.stat().st_size <= 40_000
+
+
+LARGEST = {"deformable": 600_000, "sparse": 1_900_000, "detr": 600_000}  # bytes
+LEAST = {"deformable": 0.93, "sparse": 0.92, "detr": 0.83}  # AP50 on 200 test canvases
+
+
+@pytest.mark.parametrize("name", TRAINED_DETECTORS)
+def test_a_detector_finds_digits_that_it_has_not_seen(name: str) -> None:
+    path, recipe = TRAINED_DETECTORS[name], DETECTORS[name]
+    assert path.stat().st_size <= LARGEST[name]
+    model = load(path)
+    assert type(model).__name__ == recipe.model and model.dtype == np.float32
+    assert model.config == type(model).Config.from_name(recipe.config)
+    assert evaluate_detector(model, *load_canvas("test", 200, start=1000)).ap50 >= LEAST[name]

@@ -21,7 +21,7 @@ from minivit.devices.cuda import NULL
 threads: set[str] = set()  # that launched kernels: CuPy's current stream is each thread's own
 counts: Counter[str] = Counter()  # "to device", "to host": arrays; "reads": single numbers
 METHODS = ("all", "any", "argmax", "astype", "copy", "max", "mean", "min", "ravel", "reshape", "sum", "swapaxes")
-METHODS += ("transpose",)
+METHODS += ("prod", "transpose")
 
 
 class ndarray(np.lib.mixins.NDArrayOperatorsMixin):

@@ -8,11 +8,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
+from deformable_support import every_launch_for, inputs, shapes_of
 from kernel_support import values_for
 
 from minivit.devices import launches as table
 from minivit.devices.launch import Launch
-from minivit.devices.launches import attention, elementwise, layernorm
+from minivit.devices.launches import attention, elementwise, layernorm, roi_align
 
 F32, F64 = np.float32, np.float64
 ADAMW_NUMBERS = ("one_minus_beta1", "one_minus_beta2", "shrink", "step_size", "square_correction", "eps")
@@ -122,6 +123,18 @@ def cross_attention_cases(dtype):
             yield from cases(ladder(B, H, Nq, Nk, d, dtype, bias), shapes, **given)
 
 
+def deformable_cases(dtype):
+    """Heads of 5 vectors, of one, and of a number that is no vector; samples around the maps, and maps of one cell."""
+    for (B, Q, H, P, d), shapes in (((2, 7, 3, 2, 20), ((3, 5), (2, 2))), ((1, 1, 1, 1, 4), ((1, 1),))):
+        values = inputs(B, Q, H, P, d, shapes, dtype)
+        for version in (1, 2):
+            for launch in every_launch_for(values, version):
+                keys = {"keys": np.full_like(values["keys"], -1)}
+                yield from cases([launch], shapes_of(values), **values | keys)
+    values = inputs(1, 3, 2, 1, 7, ((2, 3),), dtype)
+    yield from cases(every_launch_for(values, 1), shapes_of(values), **values)
+
+
 def relative_bias_cases(dtype):
     for N, entries, heads in ((7, 30, 3), (1, 1, 1)):
         index = np.arange(N * N, dtype=np.int32).reshape(N, N) % entries
@@ -130,12 +143,37 @@ def relative_bias_cases(dtype):
         yield from cases([table.relative_bias_backward(entries, heads, dtype)], shapes, **given)
 
 
+def roi_align_cases(dtype):
+    """Boxes that look at two maps of 5 x 5 and 3 x 2, more of them than a warp has lanes; more channels than a warp has
+    vectors; one box alone."""
+    for queries, channels, size, samples in ((35, 140, 3, 2), (1, 4, 1, 1), (2, 12, 16, 3)):
+        boxes, looks = boxes_and_looks(3, queries, dtype)
+        given = {"images": 3, "queries": queries, "places": 31, "channels": channels, "size": size, "samples": samples}
+        shapes = dict.fromkeys(("y", "dy"), (3, queries, size * size, channels))
+        shapes |= dict.fromkeys(("maps", "dmaps"), (3, 31, channels))
+        for forward, backward in itertools.zip_longest(*roi_align.VERSIONS.values()):
+            launches = [table.roi_align_forward(3, queries, channels, size, dtype, forward)]
+            launches += [table.roi_align_backward(3, 31, channels, size, dtype, backward)] if backward else []
+            yield from cases(launches, shapes, boxes=boxes, looks=looks, **given)
+
+
+def boxes_and_looks(images, queries, dtype):
+    """Boxes within, over the edges and outside of 20 x 20 pixels, of no size and of all sizes; and their maps."""
+    rng = np.random.default_rng(0)
+    low, size = rng.uniform(-12, 20, (images, queries, 2)), rng.uniform(0, 20, (images, queries, 2))
+    size[:, ::7] = 0
+    small = (size.max(axis=-1) < 8)[..., None]
+    looks = np.where(small, (0, 5, 5, 4), (25, 3, 2, 8)).astype(np.int32)
+    return np.concatenate((low, low + size), axis=-1).astype(dtype), looks
+
+
 def every_case():
     """Cases by the names of their kernels."""
     found = defaultdict(list)
     for dtype in (F32, F64):
         rows = patchify_cases, cross_entropy_cases, layernorm_cases, layernorm_narrow_cases, relative_bias_cases
-        for some in (elementwise_cases, *rows, attention_cases, cross_attention_cases):
+        more = deformable_cases, roi_align_cases
+        for some in (elementwise_cases, *rows, attention_cases, cross_attention_cases, *more):
             for case in some(dtype):
                 found[case.launch.kernel.split("<")[0]].append(case)
     return found

@@ -5,10 +5,12 @@ import re
 from dataclasses import replace
 
 import cross_attention_mistakes as cross
+import deformable_mistakes as deformable
 import kernel_mistakes
 import layernorm_narrow_mistakes as narrow
 import numpy as np
 import pytest
+import roi_align_mistakes as regions
 from kernel_cases import CASES, Case
 from kernel_support import KERNELS
 
@@ -22,7 +24,7 @@ from minivit.emulator.source import find_kernels, flatten
 SHARED = re.compile(r"^extern __shared__.*$", re.MULTILINE)
 LINE = re.compile(r'^#line (\d+) "', re.MULTILINE)
 MISTAKES, LAUNCHED_WRONGLY, SLOW, WRONG_NUMBERS = (
-    getattr(kernel_mistakes, name) + getattr(cross, name) + getattr(narrow, name)
+    [mistake for file in (kernel_mistakes, cross, deformable, narrow, regions) for mistake in getattr(file, name)]
     for name in ("MISTAKES", "LAUNCHED_WRONGLY", "SLOW", "WRONG_NUMBERS")
 )
 FILES = {name: path.name for path in sorted(KERNELS.glob("*.cu")) for name in find_kernels(path.read_text("utf-8"))}

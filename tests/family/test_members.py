@@ -11,10 +11,11 @@ import minivit
 from minivit import count_parameters, family, load
 from minivit.files import read_npz, write_npz
 from minivit.model import Classifier, parameter_shapes
-from minivit.proof import BERTS, CONFIGS, FAMILY, MAES
+from minivit.proof import BERTS, CONFIGS, DETECTORS, FAMILY, MAES
 
 SMALL = {name: next(iter(some.values())) for name, some in {"BERT": BERTS, "MAE": MAES, "ViT": CONFIGS}.items()}
 SMALL |= {kind.__name__: config for kind, config in reversed(FAMILY.values())}
+SMALL |= {kind.__name__: config for kind, config, _ in reversed(DETECTORS.values())}
 
 
 @pytest.mark.parametrize("name", family.MEMBERS)
@@ -67,13 +68,15 @@ def test_what_is_none_of_the_family_is_told(tmp_path):
     with pytest.raises(AttributeError, match=r"minivit\.family' has no attribute 'Swine'"):
         family.Swine  # noqa: B018  to look it up is the test
     for function in (family.kind, family.loader):
-        with pytest.raises(ValueError, match="the family has no 'Swine', expected one of BERT, BiT, MAE, "):
+        with pytest.raises(ValueError, match="the family has no 'Swine', expected one of BERT, BiT, DeformableDETR, "):
             function("Swine")
     with pytest.raises(TypeError, match="config is a dict, expected one of BERTConfig, BiTConfig, "):
         count_parameters({"width": 3})
     family.kind("ViT")(SMALL["ViT"]).save(tmp_path / "m.npz")
     write_npz(tmp_path / "m.npz", read_npz(tmp_path / "m.npz") | {"minivit.model": np.array("Swine")})
-    with pytest.raises(ValueError, match=r"m\.npz: the family has no 'Swine', expected one of BERT, BiT, MAE, "):
+    with pytest.raises(
+        ValueError, match=r"m\.npz: the family has no 'Swine', expected one of BERT, BiT, DeformableDETR, "
+    ):
         load(tmp_path / "m.npz")
     np.savez(tmp_path / "n.npz", a=np.zeros(3))
     with pytest.raises(ValueError, match=r"n\.npz is not a minivit model: .*minivit\.load_pretrained"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minivit import export, family, load_pretrained
-from minivit.proof import BERTS, CONFIGS, FAMILY, MAES, order_one_parameters
+from minivit.proof import BERTS, CONFIGS, DETECTORS, FAMILY, MAES, order_one_parameters
 from minivit.weights import read_weights
 from minivit.weights.opened import whose
 
@@ -21,20 +21,26 @@ FILES = sorted(
 )
 # By how a fixture's name begins; all others are ViTs.
 MODELS = {name.lower(): name for name in family.MEMBERS if name != "ViT"}
+MODELS |= {"sparse_rcnn": "SparseRCNN", "deformable": "DeformableDETR"}
 # What nothing in the fixtures' files tells.
 OPTIONS = {
     "bit_google_weights": {"groups": 8},
     "bit_timm": {"groups": 8},
+    "deformable_original": {"heads": 4},
+    "deformable_original_two_stage": {"heads": 2, "queries": 8},
+    "detr_original": {"heads": 4},
     "mae_original": {"heads": 5, "decoder_heads": 3},
     "pvt2_linear_timm": {"heads": (2, 3)},
     "pvt2_timm": {"heads": (1, 2, 4, 3)},
     "pvt_original": {"heads": (1, 2, 4, 3)},
+    "sparse_rcnn": {"heads": 4},
     "swin_timm_pad": {"image_size": (24, 40)},
     "timm_rectangular": {"image_size": (16, 40)},
 }
 SMALL = {f"{kind.__name__}: {name}": (kind, config) for name, (kind, config) in FAMILY.items()}
 SMALL |= {f"MAE: {name}": (family.MAE, config) for name, config in MAES.items()}
 SMALL |= {f"BERT: {name}": (family.BERT, config) for name, config in BERTS.items()}
+SMALL |= {name: (kind, config) for name, (kind, config, _) in DETECTORS.items()}
 SMALL |= {f"ViT: {name}": (family.kind("ViT"), config) for name, config in CONFIGS.items()}
 
 
@@ -102,7 +108,7 @@ def test_help_names_every_model_and_every_source(name):
 
 
 def test_what_is_no_model_of_ours_is_not_exported(tmp_path):
-    with pytest.raises(TypeError, match="model is a str, expected one of BERT, BiT, MAE, "):
+    with pytest.raises(TypeError, match="model is a str, expected one of BERT, BiT, DeformableDETR, DETR, MAE, "):
         export("model", tmp_path / "m.safetensors")
     model = family.ResNet(FAMILY["ResNet"][1])
     with pytest.raises(ValueError, match="source is 'apple', expected one of 'torchvision', 'timm', 'Hugging Face'"):

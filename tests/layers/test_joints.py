@@ -154,3 +154,13 @@ def test_a_pair_of_the_proof_is_the_layer():
     y, cache = forward(X, *p.values())
     np.testing.assert_array_equal(y, layer(ops, p, X))
     assert [grad.shape for grad in backward(y, cache)] == [X.shape, (6,), (6,), (6, 4), (4,)]
+
+
+def test_a_residual_around_a_value_hands_back_what_the_shortcut_does():
+    x, dy, p = np.ones((2, 3)), np.full((2, 3), 0.5), {"w": np.arange(3.0)}
+    layer = Residual(Value(Parameter("w", (3,))))
+    y, cache = layer.forward(ops, p, x)
+    dx, grads = layer.backward(ops, dy, cache)
+    np.testing.assert_array_equal(y, x + p["w"])
+    np.testing.assert_array_equal(dx, dy)
+    assert list(grads) == ["w"]

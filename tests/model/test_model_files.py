@@ -33,6 +33,15 @@ def test_save_and_load_give_the_same_bits(tmp_path, name, dtype):
     np.testing.assert_array_equal(loaded(images), model(images))
 
 
+def test_a_file_in_half_precision_is_read_in_single(tmp_path):
+    """As the smallest files have it; nothing computes with float16."""
+    halves = {name: array.astype(np.float16) if name != CONFIG else array for name, array in contents().items()}
+    np.savez(tmp_path / "model.npz", **halves)
+    loaded = ViT.load(tmp_path / "model.npz")
+    for name, array in loaded.params.items():
+        assert array.dtype == np.float32 and np.array_equal(array, halves[name].astype(np.float32))
+
+
 def test_pairs_and_means_a_channel_survive(tmp_path):
     config = ViTConfig(**CONFIGS["plain"].to_dict() | {"image_mean": (0.4, 0.6), "image_std": (0.2, 0.3)})
     ViT(config).save(tmp_path / "model.npz")

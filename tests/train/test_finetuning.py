@@ -8,9 +8,10 @@ import pytest
 
 from minivit import TrainConfig, ViT, ViTConfig, finetune
 from minivit.train.finetuning import FINETUNE, for_task
-from minivit.train.optimizer import SGD, FlatParameters
+from minivit.train.optimizer import FlatParameters
 from minivit.train.probe import PROBE
 from minivit.train.progress import Progress
+from minivit.train.sgd import SGD
 
 SIZES = dict(image_size=28, patch_size=14, channels=1, classes=10, width=16, depth=2, heads=2, mlp_ratio=2)
 CONFIG = ViTConfig(**SIZES, image_mean=0.13, image_std=0.31)

@@ -71,7 +71,7 @@ def test_the_gradient_of_shards_is_that_of_the_batch(make_trainer):
 
 def test_every_image_is_seen_at_most_once_an_epoch_and_the_order_changes(make_trainer):
     trainer = make_trainer(count=210)
-    epochs = [np.concatenate([trainer._batch(e * 5 + step) for step in range(1, 6)]) for e in range(2)]
+    epochs = [np.concatenate([trainer.batches.rows(e * 5 + step) for step in range(1, 6)]) for e in range(2)]
     assert all(len(set(epoch)) == 200 for epoch in epochs)
     assert not np.array_equal(*epochs)
 

@@ -8,6 +8,7 @@ import pytest
 from minivit import ViT, ViTConfig
 from minivit.train.optimizer import AdamW, FlatParameters, clip_by_norm, decays
 from minivit.train.schedule import warmup_cosine
+from minivit.train.sgd import SGD
 
 FIXTURE = np.load(Path(__file__).parents[1] / "fixtures" / "parity" / "ops.npz")
 
@@ -53,6 +54,27 @@ def test_weight_decay_spares_norms_biases_positions_and_the_class_token():
     for name, now in params.items():
         factor = 0.95 if name in decayed else 1
         np.testing.assert_allclose(now, flat.views(before)[name] * np.float32(factor), rtol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("kind", [AdamW, SGD])
+def test_slow_parameters_take_a_tenth_of_a_step_and_the_others_the_whole(kind):
+    """Each moves as it would in a model of its own, whose learning rate were its own, too."""
+    rng = np.random.default_rng(0)
+    shapes = {"a.offsets.weight": (3, 4), "b.weight": (2, 4), "b.bias": (3,), "a.offsets.bias": (5,)}
+    start = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    steps = [{name: rng.normal(size=shape) for name, shape in shapes.items()} for _ in range(3)]
+
+    def trained(names, rate, slow=()):
+        flat = FlatParameters({name: start[name].copy() for name in names}, slow)
+        optimizer = kind(flat, decay=0.5)
+        for grads in steps:
+            optimizer.step(flat.flatten(grads), rate)
+        return flat.views(flat.buffer)
+
+    both = trained(shapes, 0.1, slow=("offsets",))
+    alone = trained(["b.weight", "b.bias"], 0.1) | trained(["a.offsets.weight", "a.offsets.bias"], 0.1 * 0.1)
+    for name, array in alone.items():
+        assert np.array_equal(both[name], array), name
 
 
 def test_clipping_scales_only_what_is_too_long():

@@ -83,7 +83,7 @@ def test_the_teacher_sees_the_augmented_images_and_the_student_sees_them_normali
     teachers.clear()  # the trainer asked it about two images, to see whether it answers
     forward = trainer.model.forward_both
     monkeypatch.setattr(trainer.model, "forward_both", lambda x, rng: students.append(x.copy()) or forward(x, rng))
-    batch = trainer.images[trainer._batch(1)][..., 0] / 255
+    batch = trainer.batches(1)[0][..., 0] / 255
     with worker_pool(1) as pool:
         trainer.step(pool)
     assert [len(pixels) for pixels in teachers] == [16, 16, 8]

@@ -474,9 +474,9 @@ print(inspect.getsource(Chain.backward))
 print(inspect.getsource(Residual.backward))
 
 # %% [markdown]
-# Our `dz + dh` is `dx + dh` there, where the shortcut hands dy through unless it is told otherwise; our `put` is `add`. A
-# chain lets go of each cache at once, so a cache serves one backward; ours served 48 for J. With the joints, a block needs
-# no code of its own. It is *described*, equations (2) and (3) in two lines, and forward, backward, names, shapes and
+# Our `dz + dh` is `both(dx, dh)` there, the sum of the two, or the one that there is: the shortcut hands dy through unless
+# it is told otherwise. Our `put` is `add`. A chain lets go of each cache at once, so a cache serves one backward; ours
+# served 48 for J. With the joints, a block needs no code of its own. It is *described*, equations (2) and (3) in two lines, and forward, backward, names, shapes and
 # counts follow:
 
 

@@ -1,8 +1,18 @@
 """The launch table: for given sizes, dtype and version, which kernel runs on which grid. Both back ends read it."""
 
-from . import attention, cross_attention, elementwise, layernorm, layernorm_narrow, relative_bias
+from . import (
+    attention,
+    cross_attention,
+    deformable,
+    elementwise,
+    layernorm,
+    layernorm_narrow,
+    relative_bias,
+    roi_align,
+)
 from .attention import attention_backward, attention_forward, attention_shapes
 from .cross_attention import cross_attention_backward, cross_attention_forward, cross_attention_shapes
+from .deformable import deformable_attention_backward, deformable_attention_forward, deformable_keys
 from .elementwise import (
     adamw,
     adamw_numbers,
@@ -14,14 +24,17 @@ from .elementwise import (
 )
 from .layernorm import layernorm_backward, layernorm_forward, partial_rows
 from .relative_bias import relative_bias_backward
+from .roi_align import roi_align_backward, roi_align_forward
 
 FILES = (
     attention,
     cross_attention,
+    deformable,
     elementwise,
     layernorm,
     layernorm_narrow,
     relative_bias,
+    roi_align,
 )  # each has an every_launch()
 LADDERS = {ladder: versions for file in FILES for ladder, versions in getattr(file, "VERSIONS", {}).items()}
 
@@ -37,6 +50,9 @@ __all__ = [
     "cross_attention_forward",
     "cross_attention_shapes",
     "cross_entropy",
+    "deformable_attention_backward",
+    "deformable_attention_forward",
+    "deformable_keys",
     "gelu_backward",
     "gelu_forward",
     "layernorm_backward",
@@ -45,4 +61,6 @@ __all__ = [
     "patchify_backward",
     "patchify_forward",
     "relative_bias_backward",
+    "roi_align_backward",
+    "roi_align_forward",
 ]

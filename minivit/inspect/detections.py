@@ -1,0 +1,198 @@
+"""What a detector found, beside what is there: boxes over images, its worst mistakes, precision over recall.
+
+Detections are what `model.detect` gives, a dict an image: scores (n,), labels (n,), boxes (n, 4); what is there is
+labels (t,), boxes (t, 4). Boxes are corners (x0, y0, x1, y1) in pixels throughout.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
+
+from ..ops import iou_forward
+from .canvas import BLUE, VERMILLION, as_rgb, new_figure
+
+Found = Mapping[str, np.ndarray]
+
+SURE = 0.5  # the least score that is shown; detectors.py has one for each loss
+HIT = 0.5  # the least IoU with which an object counts as found
+NEAR = 0.1  # the least with which an object was meant
+IN_A_ROW = 4
+TRUTH = "#009E73"  # the green of Okabe and Ito's palette
+KINDS = ("another class", "a loose box", "twice", "nothing there", "missed")  # of mistakes
+
+
+class Mistake(NamedTuple):
+    """One of KINDS. score: of the detection; of a missed object how sure it was that this is not there. label: what was
+    said, or what was missed; box (4,)."""
+
+    kind: str
+    score: float
+    label: int
+    box: np.ndarray
+
+
+def detection_mistakes(found: Found, truth: Found, sure: float = SURE) -> list[Mistake]:
+    """What is wrong with an image's detections of at least a score, and what they miss; the surest first.
+
+    The surest detection takes its object first. One is right whose class is that of a free object that it covers by
+    an IoU of HIT. Else it has seen an object of another class, or twice, or its box is loose; or nothing is there.
+    """
+    overlap = iou_forward(found["boxes"][:, None], truth["boxes"][None])[0]  # (n, t)
+    same = found["labels"][:, None] == truth["labels"]
+    free, mistakes = np.ones(len(truth["labels"]), bool), []
+    for i in np.argsort(-found["scores"], kind="stable"):
+        if found["scores"][i] < sure:
+            break
+        its = np.where(same[i] & free, overlap[i], 0)
+        if its.max(initial=0) >= HIT:
+            free[its.argmax()] = False
+        else:
+            mistakes.append(Mistake(_kind(overlap[i], same[i]), *(found[k][i] for k in ("scores", "labels", "boxes"))))
+    reached = np.where(same & (overlap >= HIT), found["scores"][:, None], 0).max(axis=0, initial=0)
+    for t in np.flatnonzero(free):
+        doubt = 1 - min(float(reached[t]), sure)  # where another detection took it, it was not out of doubt
+        mistakes.append(Mistake("missed", doubt, truth["labels"][t], truth["boxes"][t]))
+    return sorted(mistakes, key=lambda mistake: -mistake.score)
+
+
+def best_guesses(found: Found) -> Found:
+    """Of detections with the very same box the surest: a query that answers for every class by itself (a focal loss's)
+    says a box twice where it hesitates."""
+    order = np.argsort(-found["scores"], kind="stable")
+    _, first = np.unique(found["boxes"][order], axis=0, return_index=True)
+    return {name: array[order[np.sort(first)]] for name, array in found.items()}
+
+
+def _kind(overlap: np.ndarray, same: np.ndarray) -> str:
+    """Of a detection that is wrong: its IoU with each object, and whether that is of its class."""
+    if (overlap[same] >= HIT).any():
+        return "twice"
+    if (overlap[~same] >= HIT).any():
+        return "another class"
+    return "a loose box" if (overlap[same] >= NEAR).any() else "nothing there"
+
+
+def plot_detections(
+    images: np.ndarray,
+    found: Sequence[Found],
+    truth: Sequence[Found],
+    names: Sequence[str] | None = None,
+    sure: float = SURE,
+    rows: int = 3,
+) -> Figure:
+    """A page of raw images: the first four, and those with the mistakes of which the detector was surest. Each box has
+    the class that is likeliest for it.
+
+    names: of the classes, their numbers if not given. What is there is a dotted green box; what was found is blue
+    where it is right, red where not, with its class.
+    """
+    found = [best_guesses(its) for its in found]
+    mistakes = [detection_mistakes(*both, sure) for both in zip(found, truth, strict=True)]
+    wrong = [i for i in range(len(images)) if mistakes[i]]
+    wrong.sort(key=lambda i: -mistakes[i][0].score)
+    first, worst = list(range(min(IN_A_ROW, len(images)))), wrong[: IN_A_ROW * (rows - 1)]
+    counts = {kind: sum(m.kind == kind for its in mistakes for m in its) for kind in KINDS}
+    told = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
+    objects = sum(len(one["labels"]) for one in truth)
+    parts = [(f"The first {len(first)} of {len(images):,} images, with {objects:,} objects", first, "black")]
+    if worst:
+        parts.append((f"Where it was surest and wrong. All mistakes: {told}", worst, VERMILLION))
+    heights = [-(-len(chosen) // IN_A_ROW) for _, chosen, _ in parts]
+    figure = new_figure(0.4 * len(parts) + 2.15 * sum(heights))
+    pages = figure.subfigures(len(parts), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for page, height, (title, chosen, colour) in zip(pages, heights, parts, strict=True):
+        page.suptitle(title, color=colour, fontsize=10)
+        cells = page.subplots(height, IN_A_ROW, squeeze=False).ravel()
+        for axes in cells:
+            axes.axis("off")
+        for axes, i in zip(cells, chosen, strict=False):
+            draw_detections(axes, images[i], found[i], truth[i], names, sure)
+            if colour != "black":
+                kind, score, label, _ = mistakes[i][0]
+                told = "" if kind == "missed" else f", {score:.0%}"
+                axes.set_title(f"{_name(label, names)}: {kind}{told}", fontsize=8, color=colour, pad=3)
+    return figure
+
+
+def plot_found(picture: np.ndarray, found: Found, names: Sequence[str] | None = None) -> Figure:
+    """One raw picture (height, width, 1 or 3), with all that was found in it."""
+    height, width = picture.shape[:2]
+    figure = new_figure(min(10.0, 8.0 * height / width), layout="compressed")
+    axes = figure.subplots()
+    draw_detections(axes, picture, found, None, names, sure=0)
+    return figure
+
+
+def draw_detections(
+    axes: Axes,
+    image: np.ndarray,
+    found: Found,
+    truth: Found | None = None,
+    names: Sequence[str] | None = None,
+    sure: float = SURE,
+) -> None:
+    """One raw image (height, width, C) with what was found on it; the truth, where it is known, tells right from
+    wrong."""
+    axes.imshow(as_rgb(image[None])[0], interpolation="nearest")
+    axes.axis("off")
+    wrong = [] if truth is None else [tuple(mistake.box) for mistake in detection_mistakes(found, truth, sure)]
+    for box in [] if truth is None else truth["boxes"]:
+        draw_box(axes, box, TRUTH, linestyle=":")
+    for i in np.flatnonzero(found["scores"] >= sure):
+        box = found["boxes"][i]
+        told = f"{_name(found['labels'][i], names)} {found['scores'][i]:.0%}"
+        draw_box(axes, box, VERMILLION if tuple(box) in wrong else BLUE, told)
+
+
+def draw_box(
+    axes: Axes, box: np.ndarray, colour: str, text: str = "", linestyle: str = "-", width: float = 1.2
+) -> None:
+    """Corners in pixels, whose centres have whole numbers on the axes of a picture: pixel 0 begins at −½."""
+    x0, y0, x1, y1 = (float(side) - 0.5 for side in box)
+    axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, color=colour, lw=width, ls=linestyle))
+    if text:
+        above = y0 > 0.06 * (axes.get_ylim()[0] + 0.5)  # else it would leave the picture
+        halo = [withStroke(linewidth=1.5, foreground="white")]
+        place = dict(va="bottom" if above else "top", fontsize=7, path_effects=halo)
+        axes.text(max(x0, -0.5), y0 if above else max(y0, 0), text, color=colour, **place).set_in_layout(False)
+
+
+class Curve(Protocol):
+    """What is asked of an average precision here: train/average_precision.py has it."""
+
+    @property
+    def ap(self) -> float: ...
+    def mean(self, size: str = "all", iou: float | None = None) -> float: ...
+    def curve(self, iou: float = 0.5) -> np.ndarray: ...
+
+
+def plot_precision_recall(results: Mapping[str, Curve]) -> Figure:
+    """Precision over recall, the mean of the classes, for each detector by its name: at an IoU of .5, of .75 and .9."""
+    figure = new_figure(3.0)
+    recalls = np.linspace(0, 1, 101)
+    for axes, iou in zip(figure.subplots(1, 3, sharey=True), (0.5, 0.75, 0.9), strict=True):
+        for (name, result), colour in zip(results.items(), _colours(len(results)), strict=True):
+            label = f"{name}: {result.mean(iou=iou):.3f}"
+            axes.plot(recalls, result.curve(iou), color=colour, label=label)
+        axes.set(title=f"IoU of {iou} or more", xlabel="recall", xlim=(0, 1), ylim=(0, 1.02))
+        axes.grid(color="0.92")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False, fontsize=8, title="average precision", title_fontsize=8, loc="lower left")
+    figure.axes[0].set_ylabel("precision")
+    return figure
+
+
+def _colours(count: int) -> list[str]:
+    palette = [BLUE, VERMILLION, TRUTH, "#CC79A7", "#E69F00", "#56B4E9", "black"]
+    if count > len(palette):
+        raise ValueError(f"{count} detectors, expected at most {len(palette)} in a picture")
+    return palette[:count]
+
+
+def _name(label: int, names: Sequence[str] | None) -> str:
+    return str(label) if names is None else names[label]
