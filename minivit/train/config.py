@@ -30,6 +30,7 @@ class TrainConfig:
     shift                augmentation, see augment.py: pixels, ± this
     rotation             degrees, ± this
     scale                factor, 1 ± this
+    elastic              pixels by which each place is displaced, as its neighbours are: the standard deviation
     distillation         "hard" or "soft", with a teacher (see ops/distillation.py); None: learn from the labels alone
     distillation_weight  α: the teacher's part of the loss, in [0, 1]
     temperature          T, for "soft": the larger, the more the teacher's unlikely classes count
@@ -49,6 +50,7 @@ class TrainConfig:
     shift: float = 2.0
     rotation: float = 10.0
     scale: float = 0.1
+    elastic: float = 0.0
     distillation: str | None = None
     distillation_weight: float = 0.5
     temperature: float = 1.0
@@ -64,7 +66,7 @@ class TrainConfig:
         for name in ("epochs", "batch_size", "shard_size"):
             object.__setattr__(self, name, positive_int(name, getattr(self, name)))
         check(("learning_rate", "clip_norm", "temperature"), "a positive number", lambda value: value > 0)
-        check(("weight_decay", "shift", "rotation"), "0 or more", lambda value: value >= 0)
+        check(("weight_decay", "shift", "rotation", "elastic"), "0 or more", lambda value: value >= 0)
         check(("warmup", "label_smoothing", "scale", "momentum"), "a part in [0, 1)", lambda value: 0 <= value < 1)
         check(("distillation_weight",), "a part in [0, 1]", lambda value: 0 <= value <= 1)
         betas = as_tuple(self.betas)

@@ -7,13 +7,18 @@ import time
 import numpy as np
 
 from .checkpoint import save_checkpoint
-from .evaluation import check_dataset, measure
+from .evaluation import check_dataset, is_silent, measure
 from .interrupt import deferred_interrupt
 from .pools import shard_pools
 from .processes import WorkerError
 from .progress import Progress
 from .ranks import job
 from .trainer import Trainer
+
+SILENT = (
+    "  warning: no better than one answer for all images. If that lasts, nothing is learned: "
+    "try another learning rate, most often a smaller one"
+)
 
 
 def fit(
@@ -71,6 +76,8 @@ def fit(
                     measured = ranks.once(lambda: measure(trainer.model, test_images, test_labels, workers))
                     trainer.end_epoch(**measured, seconds=seconds, images_per_second=images / seconds)
                     show.epoch(trainer.history[-1], trainer.config.epochs)
+                    if trainer.step_count > trainer.warmup_steps and is_silent(measured, test_labels):
+                        show.line(SILENT)
                     if checkpoint:
                         save_checkpoint(trainer, checkpoint)
                     stop_if_interrupted()
