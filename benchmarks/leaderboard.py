@@ -40,9 +40,9 @@ class Entry(NamedTuple):
     train: TrainConfig
     target: tuple[float, float] | None = None
 
-    def settings(self) -> dict:
-        """What makes two runs the same recipe's, as JSON gives it back."""
-        return json.loads(json.dumps({"model": self.model.to_dict(), "train": self.train.to_dict()}))
+    def made(self, run: dict) -> bool:
+        """Is a run this recipe's, as it is now? An option that a run of old does not name has its default."""
+        return (ViTConfig(**run["model"]), TrainConfig(**run["train"])) == (self.model, self.train)
 
 
 # A hybrid: a convolution of 7 x 7 and a pooling before the patches, which are the columns of the map of 7 x 7.
@@ -73,7 +73,8 @@ def train(name: str, seed: int, workers: int | None) -> dict:
     wall, cpu = time.perf_counter() - wall, _cpu_seconds() - cpu
     _, tested, _ = evaluate(model, digits.test_images, digits.test_labels, workers)
     times = {"wall": round(wall, 1), "cpu": round(cpu, 1), "load": round(load, 2), "workers": workers}
-    return {"recipe": name, "seed": seed, "held_out": accuracy, "test": tested, **times, **entry.settings()}
+    settings = {"model": entry.model.to_dict(), "train": entry.train.to_dict()}
+    return {"recipe": name, "seed": seed, "held_out": accuracy, "test": tested, **times, **settings}
 
 
 def _cpu_seconds() -> float:
@@ -96,8 +97,7 @@ def commit() -> str:
 def runs(name: str) -> list[dict]:
     """Those of a recipe as it is now, in the order of their seeds."""
     lines = RESULTS.read_text("utf-8").splitlines() if RESULTS.exists() else []
-    now = {"recipe": name, **ENTRIES[name].settings()}
-    mine = [run for run in map(json.loads, lines) if run | now == run]
+    mine = [run for run in map(json.loads, lines) if run["recipe"] == name and ENTRIES[name].made(run)]
     return sorted(mine, key=lambda run: run["seed"])
 
 
