@@ -153,7 +153,7 @@ def cells(name: str) -> list[str]:
     ]
 
 
-HEAD = """# The leaderboard
+PAGE = """# The leaderboard
 
 How well small models read digits, for the seconds that they train on two cores. Back to the [README](README.md).
 
@@ -196,12 +196,13 @@ def target(name: str) -> str:
     return wanted + f"{verdict}, with {100 * got:.2f} % in {taken:.0f} s ({len(mine)} of 5 seeds)."
 
 
-def write_table() -> None:
+def page() -> str:
+    """LEADERBOARD.md."""
     head = ["data", "model", "recipe", "commit", "seeds", "held out, %", "test, %", "seconds"]
     rows = [head, ["---"] * len(head), *map(cells, ENTRIES)]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     targets = "\n".join(target(name) for name, entry in ENTRIES.items() if entry.target)
-    TABLE.write_text(HEAD.format(table=table, targets=targets, calm=CALM), "utf-8")
+    return PAGE.format(table=table, targets=targets, calm=CALM)
 
 
 def main() -> None:
@@ -215,7 +216,7 @@ def main() -> None:
         parser.error(f"no recipe {', '.join(sorted(unknown))}, expected some of {', '.join(ENTRIES)}")
     if args.what == "run":
         run_missing(args.names or list(ENTRIES), args.seeds, args.workers)
-    write_table()
+    TABLE.write_text(page(), "utf-8")
 
 
 if __name__ == "__main__":

@@ -77,6 +77,11 @@ class TrainConfig:
         )
         object.__setattr__(self, "betas", betas)
 
+    @property
+    def moves(self) -> dict[str, float]:
+        """What augment.random_affine is told."""
+        return {name: getattr(self, name) for name in ("shift", "rotation", "scale", "elastic")}
+
     def to_dict(self) -> dict:
         """For JSON; `TrainConfig(**d)` is the way back."""
         return dataclasses.asdict(self)

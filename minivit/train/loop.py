@@ -15,11 +15,6 @@ from .progress import Progress
 from .ranks import job
 from .trainer import Trainer
 
-SILENT = (
-    "  warning: no better than one answer for all images. If that lasts, nothing is learned: "
-    "try another learning rate, most often a smaller one"
-)
-
 
 def fit(
     trainer: Trainer,
@@ -75,9 +70,8 @@ def fit(
                     ranks.check_same(numbers=numbers())
                     measured = ranks.once(lambda: measure(trainer.model, test_images, test_labels, workers))
                     trainer.end_epoch(**measured, seconds=seconds, images_per_second=images / seconds)
-                    show.epoch(trainer.history[-1], trainer.config.epochs)
-                    if trainer.step_count > trainer.warmup_steps and is_silent(measured, test_labels):
-                        show.line(SILENT)
+                    silent = epoch > trainer.config.warmup * trainer.config.epochs and is_silent(measured, test_labels)
+                    show.epoch(trainer.history[-1], trainer.config.epochs, silent)
                     if checkpoint:
                         save_checkpoint(trainer, checkpoint)
                     stop_if_interrupted()

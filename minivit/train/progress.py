@@ -4,6 +4,11 @@ import sys
 import time
 from typing import TextIO
 
+SILENT = (
+    "  warning: no better than one answer for all images. If that lasts, nothing is learned: "
+    "try another learning rate, most often a smaller one"
+)
+
 
 class Progress:
     """Prints to `stream` (standard output if not given). `start_step`: steps done before, in a resumed run."""
@@ -35,8 +40,8 @@ class Progress:
         self.stream.write(f"\r{text:<78}")
         self.stream.flush()
 
-    def epoch(self, record: dict[str, float], epochs: int) -> None:
-        """The line that stays: what `history` holds of this epoch."""
+    def epoch(self, record: dict[str, float], epochs: int, silent: bool = False) -> None:
+        """The line that stays: what `history` holds of this epoch. silent: with a warning, see evaluation.is_silent."""
         rate = f"{record['images_per_second']:,.0f} images/s  " if "images_per_second" in record else ""
         accuracy = f"accuracy {record['test_accuracy']:.2%}  " if "test_accuracy" in record else ""
         text = (
@@ -44,6 +49,8 @@ class Progress:
             f"test loss {record['test_loss']:.4f}  {accuracy}{rate}{self._left(record['steps'])} left"
         )
         self.line(text)
+        if silent:
+            self.line(SILENT)
 
     def line(self, text: str) -> None:
         self.stream.write(f"\r{text:<78}\n" if self.stream.isatty() else f"{text}\n")

@@ -49,8 +49,7 @@ class ShardGradient:
         """out: where the gradient is to be written, an array (P,); a new one if not given."""
         model, config = self.model, self.config
         rng = model.device.generator(np.random.SeedSequence(shard.seed))
-        moves = config.shift, config.rotation, config.scale, config.elastic
-        pixels = random_affine(as_pixels(shard.images, model.dtype), rng, *moves)
+        pixels = random_affine(as_pixels(shard.images, model.dtype), rng, **config.moves)
         if shard.labels is None:
             loss, grads = model.loss_and_grads(model.normalize(pixels), rng)
         elif self.teacher is None:

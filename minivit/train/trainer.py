@@ -98,12 +98,9 @@ class Trainer:
         self.history.append({**record, "train_loss": float(np.mean(self.epoch_losses)), **measured})
         self.epoch_losses = []
 
-    @property
-    def warmup_steps(self) -> int:
-        return round(self.config.warmup * self.steps)
-
     def learning_rate(self, step: int) -> float:
-        return warmup_cosine(step, self.steps, self.warmup_steps, self.config.learning_rate)
+        warmup = round(self.config.warmup * self.steps)
+        return warmup_cosine(step, self.steps, warmup, self.config.learning_rate)
 
     def _batch(self, step: int) -> np.ndarray:
         """The images of a step: the epoch's own shuffle, cut into batches."""

@@ -8,7 +8,7 @@ from conftest import RECIPE
 
 from minivit import fit
 from minivit.train.evaluation import is_silent, measure
-from minivit.train.loop import SILENT
+from minivit.train.progress import SILENT
 
 LABELS = np.repeat(np.arange(4), [4, 3, 2, 1])
 
