@@ -2,7 +2,7 @@
 
 import numpy as np
 
-SMOOTH = 4  # pixels: σ of the Gaussian that makes neighbours move alike, and between the points that are drawn
+SMOOTH = 4  # pixels: σ of the Gaussian that makes neighbours move alike, and how far apart the numbers are drawn
 
 
 def random_affine(
@@ -14,7 +14,8 @@ def random_affine(
     elastic: float = 0.0,
 ) -> np.ndarray:
     """images (B, height, width, C), floats, 0 the background -> the same shape, each image moved by its own draw:
-    up to ±shift pixels, ±rotation degrees, and a factor in 1 ± scale, about the centre.
+    up to ±shift pixels, ±rotation degrees, and a factor in 1 ± scale, about the centre; and bent by displacements
+    of the standard deviation `elastic`, in pixels.
 
     Each output pixel is looked up where it comes from, between four input pixels (bilinear); outside the image is 0.
     """
@@ -63,15 +64,17 @@ def _source_coordinates(
 
 
 def _displacements(images: np.ndarray, rng: np.random.Generator, elastic: float) -> np.ndarray:
-    """(2, B, height, width), down and right: independent numbers, smoothed by a Gaussian along each side."""
+    """How far down and right each place is displaced: (2, B, height, width), independent numbers on a coarse grid,
+    smoothed by a Gaussian along each side (elastic distortion: Simard, Steinkraus and Platt, ICDAR 2003, section 2)."""
     B, height, width, _ = images.shape
-    down, across = (images.dtype.type(elastic) ** 0.5 * _smoothing(n, images) for n in (height, width))
+    down, across = (float(elastic) ** 0.5 * _smoothing(pixels, images) for pixels in (height, width))
     noise = rng.standard_normal((2, B, down.shape[1], across.shape[1]), dtype=images.dtype)
     return down @ noise @ across.T
 
 
 def _smoothing(pixels: int, images: np.ndarray) -> np.ndarray:
-    """(pixels, points): a Gaussian's weights of points SMOOTH apart, of length 1 a pixel, as the deviation shall be."""
+    """(pixels, points): each pixel's weights of points SMOOTH apart. Their squares add up to 1, so that a sum of
+    independent numbers of deviation 1 has it, too."""
     points = np.arange(-SMOOTH, pixels + SMOOTH + 1, SMOOTH, like=images, dtype=images.dtype)
     weights = np.exp(-0.5 * ((np.arange(pixels, like=images, dtype=images.dtype)[:, None] - points) / SMOOTH) ** 2)
     return weights / np.linalg.norm(weights, axis=1, keepdims=True)
