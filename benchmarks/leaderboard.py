@@ -167,7 +167,7 @@ How well small models read digits, for the seconds that they train on two cores.
 
 - A recipe is chosen on images held out of the training images: the last 10,000 of MNIST's 60,000, the last 1,000 of the
   8,000 that ship. It does not learn from them: what is trained here has seen 50,000 or 7,000 images. (The sizes
-  of the presets are older: they were chosen with a look at the test images.)
+  of the presets' models, and all of `full`, are older: they were chosen with a look at the test images.)
 - Then it is frozen. Five seeds are trained, and each meets the test images once: MNIST's 10,000, or the 2,000 that
   ship. What comes out is in the table, whatever it is: the mean in per cent, ± the standard deviation of the seeds.
 - Seconds are those of training on two cores, with its evaluations: by the clock where the machine's load was below
