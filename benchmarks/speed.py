@@ -3,15 +3,18 @@
     pip install torch==2.13.0 && python benchmarks/speed.py steps        a training step of four models
                                  python benchmarks/speed.py others       an epoch with augmentation, and a forward
                                  python benchmarks/speed.py scaling      in batch, tokens and width
+                                 python benchmarks/speed.py compiled     steps against torch.compile, which needs g++
 
-The rivals are minivit with threads and with processes, PyTorch eager (and with --compile compiled: minutes), and the
-model's matrix products alone, which no NumPy can beat. All use all cores. What they compute is compared before anything
-is timed. Printed are each rival's median milliseconds by the clock and of the CPU, the median and the quartiles of its
-ratio to PyTorch eager's turn of the same round (below 1: faster), and the peak of its memory, whole and above what the
-imports take. All of it is kept in benchmarks/results/, and scaling is drawn in docs/scaling.png.
+The rivals are minivit with threads and with processes, PyTorch eager, and the model's matrix products alone, which no
+NumPy can beat; for `compiled` PyTorch's compiled model in place of the last. All use all cores, or --workers of them.
+What they compute is compared before anything is timed. Printed are each rival's median milliseconds by the clock and of
+the CPU, the median and the quartiles of its ratio to PyTorch eager's turn of the same round (below 1: faster), that of
+the CPU's time (what to look at on a busy machine, with --workers 1), and the peak of its memory, whole and above what
+the imports take. All of it is kept in benchmarks/results/, and scaling is drawn in docs/scaling.png.
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import platform
@@ -26,7 +29,7 @@ from sides import Side
 from minivit.devices.workers import cores
 
 HERE = Path(__file__).parent
-HEAD = "case            rival        wall ms   CPU ms  ratio   quartiles   peak MB   above  ratio"
+HEAD = "case            rival        wall ms   CPU ms  ratio   quartiles    CPU   peak MB   above  ratio"
 
 
 def compare(name: str, case: Case, rivals: list[str], rounds: int) -> list[dict]:
@@ -46,13 +49,15 @@ def compare(name: str, case: Case, rivals: list[str], rounds: int) -> list[dict]
         ratios = [mine["ms"] / theirs["ms"] for mine, theirs in zip(side.turns, eager.turns, strict=True)]
         low, ratio, high = (round(r, 3) for r in statistics.quantiles(ratios, n=4))
         row = {"case": name, "rival": rival, "ratio": ratio, "quartiles": [low, high]}
+        turns = zip(side.turns, eager.turns, strict=True)
+        row["cpu_ratio"] = round(statistics.median(mine["cpu_ms"] / theirs["cpu_ms"] for mine, theirs in turns), 3)
         row |= {key: round(statistics.median(turn[key] for turn in side.turns), 2) for key in ("ms", "cpu_ms")}
         row |= {"peak_mb": side.peak / 1e6, "above_mb": (side.peak - side.facts["imports"]) / 1e6}
         row["memory_ratio"] = side.peak / eager.peak
         rows.append(row)
         print(
             f"{name:<16}{rival:<11}{row['ms']:>9.1f}{row['cpu_ms']:>9.1f}{ratio:>7.2f}  {low:.2f}, {high:.2f}"
-            f"{row['peak_mb']:>10.0f}{row['above_mb']:>8.0f}{row['memory_ratio']:>7.2f}",
+            f"{row['cpu_ratio']:>7.2f}{row['peak_mb']:>10.0f}{row['above_mb']:>8.0f}{row['memory_ratio']:>7.2f}",
             flush=True,
         )
     return rows
@@ -91,12 +96,15 @@ def draw(rows: list[dict], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("steps", "others", "scaling"))
+    parser.add_argument("what", choices=("steps", "others", "scaling", "compiled"))
     parser.add_argument("--only", nargs="+", metavar="CASE", help="some of the cases; nothing is kept")
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--compile", action="store_true", help="with PyTorch compiled")
+    parser.add_argument(
+        "--workers", type=int, default=0, help="threads or processes of each rival, one a core if not given"
+    )
     args = parser.parse_args()
-    rivals = [rival for rival in RIVALS if rival != "compiled" or args.compile]
+    left_out = "products" if args.what == "compiled" else "compiled"
+    rivals = [rival for rival in RIVALS if rival != left_out]
     facts, rows = machine(), []
     print(", ".join(f"{name} {value}" for name, value in facts.items()))
     print(HEAD)
@@ -108,9 +116,10 @@ def main() -> None:
                     for row in compare(f"{scaled} {size}", case, rivals, args.rounds)
                 ]
     else:
-        cases = STEPS if args.what == "steps" else OTHERS
+        cases = OTHERS if args.what == "others" else STEPS
         for name, case in cases.items():
             if args.only is None or name in args.only:
+                case = dataclasses.replace(case, workers=args.workers)
                 rows += compare(name, case, [r for r in rivals if case.work == "step" or r != "products"], args.rounds)
     if args.only is None:
         path = HERE / "results" / f"speed_{args.what}.json"

@@ -1,7 +1,8 @@
 """Freed memory is kept: malloc's settings for a program that makes and frees the same large arrays all the time.
 
 glibc gives a large array's pages back to the system when it is freed, and the next one gets fresh pages, each zeroed at
-its first touch: 3,000 to 17,000 page faults in a training step, a fifth to a quarter of its time.
+its first touch: 4,000 to 25,000 page faults in a training step, of small models a quarter of its time (see
+benchmarks/faults.py).
 """
 
 import contextlib

@@ -1,20 +1,31 @@
-"""Augmentation: every image a little shifted, turned and scaled, differently each time it is seen."""
+"""Augmentation: every image a little shifted, turned, scaled and bent, differently each time it is seen."""
 
 import numpy as np
 
+SMOOTH = 4  # pixels: σ of the Gaussian that makes neighbours move alike, and how far apart the numbers are drawn
+
 
 def random_affine(
-    images: np.ndarray, rng: np.random.Generator, shift: float = 0.0, rotation: float = 0.0, scale: float = 0.0
+    images: np.ndarray,
+    rng: np.random.Generator,
+    shift: float = 0.0,
+    rotation: float = 0.0,
+    scale: float = 0.0,
+    elastic: float = 0.0,
 ) -> np.ndarray:
     """images (B, height, width, C), floats, 0 the background -> the same shape, each image moved by its own draw:
-    up to ±shift pixels, ±rotation degrees, and a factor in 1 ± scale, about the centre.
+    up to ±shift pixels, ±rotation degrees, and a factor in 1 ± scale, about the centre; and bent by displacements
+    of the standard deviation `elastic`, in pixels.
 
     Each output pixel is looked up where it comes from, between four input pixels (bilinear); outside the image is 0.
     """
-    if not (shift or rotation or scale):
+    if not (shift or rotation or scale or elastic):
         return images
     B, height, width, C = images.shape
     y, x = _source_coordinates(images, rng, shift, rotation, scale)
+    if elastic:
+        dy, dx = _displacements(images, rng, elastic)
+        y, x = y + dy, x + dx
     padded = np.pad(images, ((0, 0), (1, 2), (1, 2), (0, 0)))  # a border of zeros, to which far lookups are clipped
     y, x = np.clip(y + 1, 0, height + 1), np.clip(x + 1, 0, width + 1)
     top, left = y.astype(np.int32), x.astype(np.int32)
@@ -50,3 +61,20 @@ def _source_coordinates(
     y = np.arange(height, like=images, dtype=images.dtype)[:, None] - (height - 1) / 2
     x = np.arange(width, like=images, dtype=images.dtype) - (width - 1) / 2
     return cos * y + sin * x + (dy + (height - 1) / 2), cos * x - sin * y + (dx + (width - 1) / 2)
+
+
+def _displacements(images: np.ndarray, rng: np.random.Generator, elastic: float) -> np.ndarray:
+    """How far down and right each place is displaced: (2, B, height, width), independent numbers on a coarse grid,
+    smoothed by a Gaussian along each side (elastic distortion: Simard, Steinkraus and Platt, ICDAR 2003, section 2)."""
+    B, height, width, _ = images.shape
+    down, across = (float(elastic) ** 0.5 * _smoothing(pixels, images) for pixels in (height, width))
+    noise = rng.standard_normal((2, B, down.shape[1], across.shape[1]), dtype=images.dtype)
+    return down @ noise @ across.T
+
+
+def _smoothing(pixels: int, images: np.ndarray) -> np.ndarray:
+    """(pixels, points): each pixel's weights of points SMOOTH apart. Their squares add up to 1, so that a sum of
+    independent numbers of deviation 1 has it, too."""
+    points = np.arange(-SMOOTH, pixels + SMOOTH + 1, SMOOTH, like=images, dtype=images.dtype)
+    weights = np.exp(-0.5 * ((np.arange(pixels, like=images, dtype=images.dtype)[:, None] - points) / SMOOTH) ** 2)
+    return weights / np.linalg.norm(weights, axis=1, keepdims=True)

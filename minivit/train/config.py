@@ -32,6 +32,7 @@ class TrainConfig:
     shift                augmentation, see augment.py: pixels, ± this
     rotation             degrees, ± this
     scale                factor, 1 ± this
+    elastic              pixels by which each place is displaced, as its neighbours are: the standard deviation
     distillation         "hard" or "soft", with a teacher (see ops/distillation.py); None: learn from the labels alone
     distillation_weight  α: the teacher's part of the loss, in [0, 1]
     temperature          T, for "soft": the larger, the more the teacher's unlikely classes count
@@ -53,6 +54,7 @@ class TrainConfig:
     shift: float = 2.0
     rotation: float = 10.0
     scale: float = 0.1
+    elastic: float = 0.0
     distillation: str | None = None
     distillation_weight: float = 0.5
     temperature: float = 1.0
@@ -70,7 +72,7 @@ class TrainConfig:
         if self.steps_per_epoch is not None:
             object.__setattr__(self, "steps_per_epoch", positive_int("steps_per_epoch", self.steps_per_epoch))
         check(("learning_rate", "clip_norm", "temperature"), "a positive number", lambda value: value > 0)
-        check(("weight_decay", "shift", "rotation"), "0 or more", lambda value: value >= 0)
+        check(("weight_decay", "shift", "rotation", "elastic"), "0 or more", lambda value: value >= 0)
         check(("warmup", "label_smoothing", "scale", "momentum"), "a part in [0, 1)", lambda value: 0 <= value < 1)
         check(("distillation_weight",), "a part in [0, 1]", lambda value: 0 <= value <= 1)
         slow = as_tuple(self.slow)
@@ -84,6 +86,11 @@ class TrainConfig:
             finite_float("betas", beta, "two numbers in [0, 1)", lambda value: 0 <= value < 1) for beta in betas
         )
         object.__setattr__(self, "betas", betas)
+
+    @property
+    def moves(self) -> dict[str, float]:
+        """What augment.random_affine is told."""
+        return {name: getattr(self, name) for name in ("shift", "rotation", "scale", "elastic")}
 
     def to_dict(self) -> dict:
         """For JSON; `TrainConfig(**d)` is the way back."""

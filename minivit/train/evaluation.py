@@ -43,6 +43,19 @@ def measure(
     return {"test_loss": float(losses.mean())}
 
 
+def is_silent(measured: dict[str, float], labels: np.ndarray | None) -> bool:
+    """Does a model read images no better than one that says the same of each? measured: what `measure` gives of them.
+
+    Who gives the same probabilities to all has at best the entropy of the labels (n,) as the loss (Gibbs' inequality),
+    and is right as often as the most frequent one occurs. False without labels, and where all of them are the same.
+    """
+    if labels is None or len(np.unique(labels)) == 1:
+        return False
+    shares = np.unique(labels, return_counts=True)[1] / len(labels)
+    entropy = -np.sum(shares * np.log(shares))
+    return bool(measured["test_loss"] >= entropy and measured["test_accuracy"] <= shares.max())
+
+
 def check_dataset(model: Classifier, images: np.ndarray, labels: np.ndarray | None) -> None:
     """Raise, before any work is done, ValueError or TypeError for raw images or labels that the model cannot take."""
     if is_detector(model):

@@ -8,7 +8,7 @@ import numpy as np
 
 from .batches import fingerprint
 from .checkpoint import save_checkpoint
-from .evaluation import check_dataset, measure
+from .evaluation import check_dataset, is_silent, measure
 from .interrupt import deferred_interrupt
 from .pools import shard_pools
 from .processes import WorkerError
@@ -71,7 +71,8 @@ def fit(
                     ranks.check_same(numbers=numbers())
                     measured = ranks.once(lambda: measure(trainer.model, test_images, test_labels, workers))
                     trainer.end_epoch(**measured, seconds=seconds, images_per_second=images / seconds)
-                    show.epoch(trainer.history[-1], trainer.config.epochs)
+                    silent = epoch > trainer.config.warmup * trainer.config.epochs and is_silent(measured, test_labels)
+                    show.epoch(trainer.history[-1], trainer.config.epochs, silent)
                     if checkpoint:
                         save_checkpoint(trainer, checkpoint)
                     stop_if_interrupted()

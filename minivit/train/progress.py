@@ -4,6 +4,11 @@ import sys
 import time
 from typing import TextIO
 
+SILENT = (
+    "  warning: no better than one answer for all images. If that lasts, nothing is learned: "
+    "try another learning rate, most often a smaller one"
+)
+
 
 class Progress:
     """Prints to `stream` (standard output if not given). `start_step`: steps done before, in a resumed run."""
@@ -35,8 +40,8 @@ class Progress:
         self.stream.write(f"\r{text:<78}")
         self.stream.flush()
 
-    def epoch(self, record: dict[str, float], epochs: int) -> None:
-        """The line that stays: what `history` holds of this epoch."""
+    def epoch(self, record: dict[str, float], epochs: int, silent: bool = False) -> None:
+        """The line that stays: what `history` holds of this epoch. silent: with a warning, see evaluation.is_silent."""
         rate = f"{record['images_per_second']:,.0f} images/s  " if "images_per_second" in record else ""
         told = {"test_loss": "test loss {:.4f}  ", "test_accuracy": "accuracy {:.2%}  ", "test_ap50": "AP50 {:.3f}  "}
         tested = "".join(text.format(record[name]) for name, text in told.items() if name in record)
@@ -45,6 +50,8 @@ class Progress:
             f"{tested}{rate}{self._left(record['steps'])} left"
         )
         self.line(text)
+        if silent:
+            self.line(SILENT)
 
     def line(self, text: str) -> None:
         self.stream.write(f"\r{text:<78}\n" if self.stream.isatty() else f"{text}\n")

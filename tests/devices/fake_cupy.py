@@ -168,6 +168,9 @@ class Generator:
     def uniform(self, low, high, size):
         return _device(self._rng.uniform(low, high, size))
 
+    def standard_normal(self, size, dtype=np.float64):
+        return _device(self._rng.standard_normal(size, dtype=dtype))
+
 
 random = SimpleNamespace(Generator=Generator, Philox4x3210=lambda seed: seed)
 

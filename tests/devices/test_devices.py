@@ -100,7 +100,7 @@ def test_training_on_the_emulator_follows_numpys_curve():
 
 def test_a_step_on_cuda_copies_no_array_between_host_and_device(fake_cuda):
     digits = load_mnist()
-    recipe = TrainConfig(epochs=2, batch_size=32)
+    recipe = TrainConfig(epochs=2, batch_size=32, elastic=1.0)
     config = dataclasses.replace(PLAIN, dropout=0.1, drop_path=0.1, position="relative")
     model = ViT(config, init="fan_in", device="cuda")
     trainer = Trainer(model, digits.train_images[:128], digits.train_labels[:128], recipe)

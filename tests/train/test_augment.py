@@ -1,9 +1,12 @@
 """random_affine moves images as it says: nothing at 0, whole pixels exactly, the centre stays, no two draws alike."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from minivit.train.augment import random_affine
+from minivit.train.shards import Shard
 
 
 class Drawn:
@@ -52,10 +55,39 @@ def test_scaling_up_makes_things_larger():
     assert larger == pytest.approx(1.5**2, rel=0.03) and smaller == pytest.approx(0.5**2, rel=0.03)
 
 
+def test_elastic_displacements_are_as_large_as_asked_smooth_and_independent():
+    B, height, width = 2000, 24, 17
+    places = np.stack(np.mgrid[:height, :width], axis=-1)[None].astype(np.float64)  # each pixel holds its own place
+    moved = random_affine(np.repeat(places, B, axis=0), np.random.default_rng(0), elastic=0.5) - places
+    inner = moved[:, 3:-4, 3:-4]  # where no place lies outside of the image
+    np.testing.assert_allclose(inner.std(axis=0), 0.5, rtol=0.1)
+    assert np.abs(inner.mean(axis=0)).max() < 0.05
+
+    def correlation(a, b):
+        return np.mean(a * b) / 0.25
+
+    assert correlation(inner[:, 1:], inner[:, :-1]) > 0.97 and correlation(inner[:, :, 1:], inner[:, :, :-1]) > 0.97
+    assert abs(correlation(inner[:, 16:], inner[:, :-16])) < 0.1  # four σ apart
+    assert abs(correlation(inner[..., 0], inner[..., 1])) < 0.1  # down, and to the right
+
+
+def test_a_recipe_s_moves_all_arrive(make_trainer):
+    task = make_trainer().task
+    shard = Shard(np.full((4, 28, 28, 1), 0.5, np.float32), np.arange(4), (0, 0), 1.0)
+    shard.images[:, 10:18, 10:18] = 1
+    still = dict(shift=0, rotation=0, scale=0, elastic=0)
+    losses = set()
+    for change in ({}, {"shift": 2}, {"rotation": 20}, {"scale": 0.3}, {"elastic": 1}):
+        task.config = dataclasses.replace(task.config, **still | change)
+        losses.add(task(shard).loss)
+    assert len(losses) == 5
+
+
+@pytest.mark.parametrize("moves", [dict(shift=2, rotation=10, scale=0.1), dict(elastic=1)])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_every_image_gets_its_own_draw_and_the_dtype_stays(dtype):
+def test_every_image_gets_its_own_draw_and_the_dtype_stays(dtype, moves):
     same = np.repeat(images(dtype)[:1], 5, axis=0)
-    moved = random_affine(same, np.random.default_rng(0), shift=2, rotation=10, scale=0.1)
+    moved = random_affine(same, np.random.default_rng(0), **moves)
     assert moved.dtype == dtype and moved.shape == same.shape
     assert len({image.tobytes() for image in moved}) == 5
     assert moved.min() >= 0 and moved.max() <= 1

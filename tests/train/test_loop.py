@@ -115,7 +115,15 @@ def test_too_little_data_is_refused(make_trainer):
 
 @pytest.mark.parametrize(
     "options",
-    [{"epochs": 0}, {"batch_size": 1.5}, {"learning_rate": -1.0}, {"warmup": 1.0}, {"shift": -1}, {"clip_norm": 0}],
+    [
+        {"epochs": 0},
+        {"batch_size": 1.5},
+        {"learning_rate": -1.0},
+        {"warmup": 1.0},
+        {"shift": -1},
+        {"elastic": -0.5},
+        {"clip_norm": 0},
+    ],
 )
 def test_a_recipe_that_makes_no_sense_is_refused(options):
     (name,) = options
