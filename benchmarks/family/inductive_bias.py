@@ -28,7 +28,7 @@ BATCH = 50
 STEPS = {100: 400, 300: 400, 1_000: 600, 3_000: 780, 8_000: 1_280, 60_000: 2_400}
 AUGMENTED = (300, 8_000)
 FASHION = (1_000, 8_000)
-RATES, RATES_IMAGES, RATES_STEPS = (2e-3, 5e-3, 1e-2), 1_000, 300
+RATES, RATES_IMAGES, RATES_STEPS = (2e-3, 5e-3, 1e-2, 2e-2), 1_000, 300
 SHIFTS, SHIFTED = (0, 1, 2, 3, 4), 500  # pixels, each in four directions; of so many test digits
 Images = tuple[np.ndarray, np.ndarray]  # (n, 28, 28, 1) and labels (n,)
 
