@@ -40,9 +40,9 @@ def build(config: Any, seed: int) -> Any:
     return family.kind_of(config)(config, seed=seed, init="fan_in")
 
 
-def multiplications(model: Any) -> Counter[str]:
-    """What an image's logits cost: multiply-adds by operation, counted while they are computed. Products alone: what
-    is done number by number (norms, activations, softmax) is a few per cent."""
+def multiplications(model: Any, layers: Any, x: np.ndarray) -> Counter[str]:
+    """What it costs to run any layers of a model on x: multiply-adds by operation, counted while they are computed.
+    Products alone: what is done number by number (norms, activations, softmax) is a few per cent."""
     count: Counter[str] = Counter()
 
     def linear(x: np.ndarray, weight: np.ndarray, *_: object, columns: Any = None, **__: object) -> None:
@@ -68,8 +68,7 @@ def multiplications(model: Any) -> Counter[str]:
     notes = dict(linear=linear, linear_columns=linear, convolution=convolution, depthwise_convolution=depthwise)
     notes |= dict(self_attention=attention, cross_attention=cross_attention, resample=resample)
     ops = noting(model.device.ops, **{f"{name}_forward": note for name, note in notes.items()})
-    image = np.zeros((1, *model.config.image_shape), model.dtype)
-    model.layers(ops, model.arrays(model.layers), image)
+    layers(ops, model.arrays(model.layers), x)
     return count
 
 
@@ -80,7 +79,8 @@ def _places(x: np.ndarray, stride: int) -> int:
 
 def flops(model: Any) -> int:
     """Of an image's logits: two for each multiply-add."""
-    return 2 * sum(multiplications(model).values())
+    image = np.zeros((1, *model.config.image_shape), model.dtype)
+    return 2 * sum(multiplications(model, model.layers, image).values())
 
 
 class Alone:
