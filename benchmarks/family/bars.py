@@ -13,7 +13,7 @@ import os
 import time
 
 from classifiers import build
-from inductive_bias import HELD_OUT, split
+from inductive_bias import split
 from rows import RESULTS, Rows, cpu_seconds
 
 from minivit import count_parameters, fit
@@ -31,7 +31,7 @@ def run(rows: Rows, name: str, seed: int, choose: bool = False, epochs: int | No
     if rows.select(**key):
         return
     digits = split("digits")
-    train = tuple(x[:-HELD_OUT] for x in digits.train) if choose else digits.train
+    train = digits.others if choose else digits.train
     judge = digits.choose if choose else digits.report
     started = time.perf_counter()
     with cpu_seconds() as spent:

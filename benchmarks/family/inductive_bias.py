@@ -34,11 +34,16 @@ Images = tuple[np.ndarray, np.ndarray]  # (n, 28, 28, 1) and labels (n,)
 
 
 class Split(NamedTuple):
-    """To train, to choose by, to report on."""
+    """To train, all that there are; to choose by, the last of these; to report on."""
 
     train: Images
     choose: Images
     report: Images
+
+    @property
+    def others(self) -> Images:
+        """To train, without those to choose by."""
+        return tuple(x[: -len(self.choose[0])] for x in self.train)
 
 
 class Run(NamedTuple):
@@ -62,12 +67,12 @@ def split(data: str) -> Split:
 def some(data: str, images: int, seed: int) -> tuple[Images, bool]:
     """A seed's draw of as many as are asked for, larger ones with the smaller ones inside; and whether those to choose
     by are left out of it, as they are unless all are asked for."""
-    everything = split(data).train
-    rest = len(everything[0]) - HELD_OUT
+    digits = split(data)
+    rest = len(digits.others[0])
     if images > rest:
-        return tuple(x[:images] for x in everything), False
+        return tuple(x[:images] for x in digits.train), False
     order = np.random.default_rng(seed).permutation(rest)[:images]
-    return tuple(x[order] for x in everything), True
+    return tuple(x[order] for x in digits.train), True
 
 
 def shifted_accuracy(model: Any, images: np.ndarray, labels: np.ndarray) -> list[float]:

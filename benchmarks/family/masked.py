@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 from classifiers import PLAIN, train
-from inductive_bias import HELD_OUT, some, split
-from rows import RESULTS, Rows, cpu_seconds
+from inductive_bias import some, split
+from rows import RESULTS, Row, Rows, cpu_seconds
 
 from minivit import ViT, family, finetune
 from minivit.inspect import save_figure
@@ -39,29 +39,29 @@ def config(ratio: float = RATIO) -> family.MAEConfig:
     return family.MAEConfig(**DIGITS | {"mask_ratio": ratio})
 
 
-def pretrained(rows: Rows, seed: int, ratio: float = RATIO, epochs: int = EPOCHS, folder: Path = KEPT) -> family.MAE:
+def pretrained(rows: Rows, seed: int, ratio: float = RATIO) -> family.MAE:
     """A masked autoencoder that has seen 7,000 digits, and no label: as it was kept, or trained now."""
-    key = {"kind": "pretrain", "mask_ratio": ratio, "seed": seed, "epochs": epochs}
-    path = folder / f"mae_{ratio:g}_{epochs}_{seed}.npz"
+    key = {"kind": "pretrain", "mask_ratio": ratio, "seed": seed, "epochs": EPOCHS}
+    path = KEPT / f"mae_{ratio:g}_{EPOCHS}_{seed}.npz"
     if path.exists():
         return family.MAE.load(path)
     model = family.MAE(config(ratio), seed=seed, init="fan_in")
-    images = split("digits").train[0][:-HELD_OUT]
+    images = split("digits").others[0]
     with cpu_seconds() as spent:
-        loss = train(model, images, None, dataclasses.replace(RECIPE, epochs=epochs), seed)
-    folder.mkdir(parents=True, exist_ok=True)
+        loss = train(model, images, None, dataclasses.replace(RECIPE, epochs=EPOCHS), seed)
+    KEPT.mkdir(parents=True, exist_ok=True)
     model.save(path)
-    steps = epochs * (len(images) // RECIPE.batch_size)
+    steps = EPOCHS * (len(images) // RECIPE.batch_size)
     if not rows.select(**key):
         rows.add(key | {"images": len(images), "steps": steps, "loss": loss, "cpu_seconds": spent[0]})
     return model
 
 
-def start(rows: Rows, way: str, seed: int, ratio: float = RATIO, epochs: int = EPOCHS) -> family.MAE:
+def start(rows: Rows, way: str, seed: int, ratio: float = RATIO) -> family.MAE:
     """What the ViT starts from: an encoder that has learned, or one that has not."""
     if way == "scratch":
         return family.MAE(config(ratio), seed=seed, init="fan_in")
-    return pretrained(rows, seed, ratio, epochs)
+    return pretrained(rows, seed, ratio)
 
 
 def rate(rows: Rows, way: str, labels: int) -> float:
@@ -77,10 +77,10 @@ def rate(rows: Rows, way: str, labels: int) -> float:
     return max(tried, key=tried.get)
 
 
-def tuned(model: ViT, labels: int, seed: int, rate: float, steps: int | None = None) -> dict:
+def tuned(model: ViT, labels: int, seed: int, rate: float) -> Row:
     """Train all of a ViT on a seed's draw of so many digits; what its row says of that."""
     digits, _ = some("digits", labels, seed)
-    steps = steps or STEPS[labels]
+    steps = STEPS[labels]
     how = TrainConfig(
         epochs=steps // (labels // BATCH), batch_size=BATCH, shard_size=BATCH, learning_rate=rate, **PLAIN
     )

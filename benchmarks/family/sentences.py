@@ -68,7 +68,7 @@ def draw(similarity: np.ndarray) -> None:
     axes.imshow(similarity, cmap="Blues", vmin=0, vmax=1)
     for (i, j), value in np.ndenumerate(similarity):
         axes.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=6, color="white" if value > 0.6 else "black")
-    axes.set_yticks(range(len(SENTENCES)), SENTENCES, fontsize=8)
+    axes.set_yticks(range(len(SENTENCES)), SENTENCES, fontsize=7)
     axes.set_xticks(range(len(SENTENCES)), range(1, len(SENTENCES) + 1), fontsize=8)
     axes.tick_params(length=0)
     save_figure(figure, RESULTS / "sentences.png", dpi=110)
