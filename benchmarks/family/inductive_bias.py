@@ -1,10 +1,10 @@
 """What is it worth to know that an image has neighbours? A CNN, ViTs, and what stands between them, by amount of data.
 
-    python benchmarks/family/inductive_bias.py rates                  first: each one's learning rate
-    python benchmarks/family/inductive_bias.py runs --seeds 0 1 2  the curve, 100 to 8,000 digits
-    python benchmarks/family/inductive_bias.py augmented --seeds 0 1 2   300 and 8,000, shifted, turned and scaled
-    python benchmarks/family/inductive_bias.py full                   60,000 digits, where they can be found
-    python benchmarks/family/inductive_bias.py fashion                clothes, where they can be found
+    python benchmarks/family/inductive_bias.py rates                    first: each one's learning rate
+    python benchmarks/family/inductive_bias.py runs --seeds 0 1 2       the curve, 100 to 8,000 digits
+    python benchmarks/family/inductive_bias.py augmented --seeds 0 1 2  300 and 8,000, shifted, turned and scaled
+    python benchmarks/family/inductive_bias.py full                     60,000 digits, where they can be found
+    python benchmarks/family/inductive_bias.py fashion                  clothes, where they can be found
 
 All have 60,000 parameters, 5 % more or less, and as many steps for an amount of data. The rate is chosen on digits that
 no run reports on: 1,000 of the 8,000 to train. Reported is the accuracy on the 2,000 others; of 60,000 digits, on the
