@@ -119,12 +119,12 @@ def probe(rows: Rows, way: str, labels: int, seed: int, ratio: float = RATIO) ->
 
 
 def picture(rows: Rows) -> None:
-    """Five digits, and for each ratio two rows: what was seen of them, and what was made of it."""
+    """Five digits, and for each ratio that has been trained with two rows: what was seen, and what was made of it."""
     all_images, labels = split("digits").report
     _, firsts = np.unique(labels, return_index=True)
     images = all_images[firsts[[2, 3, 5, 7, 8]]]
     names, pictures = ["true"], [as_rgb(images)]
-    for ratio in RATIOS:
+    for ratio in (ratio for ratio in RATIOS if rows.select(kind="pretrain", mask_ratio=ratio, seed=0)):
         filled, hidden = pretrained(rows, 0, ratio).fill_in(images, np.random.default_rng(0))
         true = as_rgb(images)
         names += [f"{ratio:.0%} hidden", "filled in"]

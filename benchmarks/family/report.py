@@ -51,15 +51,17 @@ def draw_bias(rows: Rows) -> None:
         lines_of(augmented, name, more)
         shifted = [row["shifted_accuracy"] for row in rows.select(**key, images=8_000, data="digits", augmented=False)]
         lines_of(moved, name, dict(enumerate(zip(*shifted, strict=True))) if shifted else {})
-    for axes, amounts in ((plain, (*AMOUNTS, 60_000)), (augmented, (300, 8_000))):
+    learned_from = [n for n in (*AMOUNTS, 60_000) if rows.select(kind="run", images=n, augmented=False)]
+    for axes, amounts in ((plain, learned_from), (augmented, (300, 8_000))):
         axes.set_xscale("log")
+        axes.set_xlim(amounts[0] * 0.8, amounts[-1] * 1.25)
         axes.set_xticks(amounts, [f"{n:,}" for n in amounts], fontsize=7)
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xlabel("digits to learn from")
     plain.set_ylabel("accuracy, %")
     plain.legend(fontsize=7)
     augmented.set_title("augmented", fontsize=9)
-    moved.set_title("8,000 digits, tested on moved ones", fontsize=9)
+    moved.set_title("8,000, tested on moved digits", fontsize=9)
     moved.set_xlabel("moved by, pixels")
     moved.set_xticks(range(5))
     for axes in (plain, augmented, moved):
