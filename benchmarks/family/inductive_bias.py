@@ -166,10 +166,12 @@ if __name__ == "__main__":
     parser.add_argument("what", choices=["rates", "runs", "augmented", "full", "fashion"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--only", nargs="+", choices=list(NAMES), default=list(NAMES), help="these architectures")
+    parser.add_argument("--images", type=int, nargs="+", choices=list(STEPS), default=list(STEPS), help="these amounts")
     options = parser.parse_args()
     rows = Rows(FILE)
     if options.what == "rates":
         choose_rates(rows, options.only)
     else:
         for cell in runs(options.what, options.only, options.seeds):
-            run(rows, cell)
+            if cell.images in options.images:
+                run(rows, cell)
