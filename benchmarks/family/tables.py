@@ -97,22 +97,22 @@ def bars(folder: Path = RESULTS) -> str:
 
 
 def masked(folder: Path = RESULTS) -> str:
-    """By the number of labels: from scratch and pre-trained, all of the model and its head alone."""
+    """By the number of labels: from scratch, on digits as they are and shifted ones, and pre-trained; the points between
+    the last and the better of the others; and a head alone."""
     rows, lines = Rows(folder / "masked.jsonl"), []
     for labels in (100, 300, 1_000):
         key = dict(labels=labels, mask_ratio=0.75)
-        found = {
-            (kind, way): accuracies(rows.select(kind=kind, way=way, **key))
-            for kind in ("run", "probe")
-            for way in ("scratch", "pre-trained")
-        }
-        scratch, ahead = (found["run", way] for way in ("scratch", "pre-trained"))
-        gain = f"{100 * (statistics.mean(ahead) - statistics.mean(scratch)):+.1f}" if scratch and ahead else NOTHING
-        probes = [percent(found["probe", way]) for way in ("scratch", "pre-trained")]
-        lines.append([f"{labels:,}", percent(scratch), percent(ahead), gain, *probes])
-    return table(
-        ["labels", "from scratch", "pre-trained", "points", "head alone: random encoder", "pre-trained"], lines
-    )
+        *scratch, ahead = (
+            accuracies(rows.select(kind="run", way=way, **key))
+            for way in ("scratch", "scratch, shifted", "pre-trained")
+        )
+        probes = [accuracies(rows.select(kind="probe", way=way, **key)) for way in ("scratch", "pre-trained")]
+        gain = NOTHING
+        if ahead and all(scratch):
+            gain = f"{100 * (statistics.mean(ahead) - max(map(statistics.mean, scratch))):+.1f}"
+        lines.append([f"{labels:,}", *map(percent, (*scratch, ahead)), gain, *map(percent, probes)])
+    head = ["labels", "from scratch", "the same, shifted digits", "pre-trained", "points"]
+    return table([*head, "head alone: random encoder", "pre-trained"], lines)
 
 
 def ratios(folder: Path = RESULTS) -> str:

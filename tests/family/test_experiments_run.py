@@ -141,7 +141,8 @@ def test_masked(few, rows, tmp_path, monkeypatch):
     kinds = [(row["kind"], row.get("way")) for row in written(rows)]
     ways = ("pre-trained", "scratch")
     assert sorted(kinds, key=str) == sorted(
-        [("pretrain", None), ("probe", ways[0])] + [(kind, way) for kind in ("rate", "rate", "run") for way in ways],
+        [("pretrain", None), ("probe", ways[0]), ("run", masked.SHIFTED)]
+        + [(kind, way) for kind in ("rate", "rate", "run") for way in ways],
         key=str,
     )
     fresh = minivit.family.MAE(masked.config(), seed=0, init="fan_in").params
