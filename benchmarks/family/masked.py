@@ -82,7 +82,7 @@ def rate(rows: Rows, way: str) -> float:
 
 
 def tuned(model: ViT, labels: int, seed: int, rate: float, shift: float = 0.0) -> Row:
-    """Train all of a ViT on a seed's draw of so many digits, each shifted by up to `shift` pixels. What its row says."""
+    """Train all of a ViT on a seed's draw of so many digits, each shifted by up to `shift` pixels."""
     digits, _ = some("digits", labels, seed)
     steps = STEPS[labels]
     sizes = dict(epochs=steps // (labels // BATCH), batch_size=BATCH, shard_size=BATCH)

@@ -97,8 +97,8 @@ def bars(folder: Path = RESULTS) -> str:
 
 
 def masked(folder: Path = RESULTS) -> str:
-    """By the number of labels: from scratch, on digits as they are and shifted ones, and pre-trained; the points between
-    the last and the better of the others; and a head alone."""
+    """By the number of labels: from scratch, on digits as they are and on shifted ones, and pre-trained; the points
+    between the last and the better of the others; and a head alone."""
     rows, lines = Rows(folder / "masked.jsonl"), []
     for labels in (100, 300, 1_000):
         key = dict(labels=labels, mask_ratio=0.75)
