@@ -92,7 +92,7 @@ def bars(folder: Path = RESULTS) -> str:
             each = ", ".join(f"{100 * row['accuracy']:.2f}" for row in same)
             mean = f"{100 * statistics.mean(accuracies(same)):.2f}"
             lines.append([f"`{name}`", f"{same[0]['parameters']:,}", str(same[0]["epochs"]), each, mean, *cost])
-    head = ["recipe", "parameters", "epochs", "seeds 0, 1, 2", "mean"]
+    head = ["recipe", "parameters", "epochs", "each seed", "mean"]
     return table([*head, "CPU seconds", "wall seconds", "load of two cores"], lines)
 
 
