@@ -11,6 +11,7 @@ from typing import NoReturn
 from .files import keep_standard_files
 from .messages import brief, choices, in_words, near, short
 
+LONGEST = 18  # digits of a number, all of which a processor can count to
 NOBODY_READS = 141  # what a shell says of a program that was ended by a closed pipe
 
 
@@ -25,6 +26,18 @@ class Parser(argparse.ArgumentParser):
     def _check_value(self, action: argparse.Action, value: object) -> None:
         if action.choices is not None and value not in action.choices:
             raise argparse.ArgumentError(action, f"it is {short(value)}, {choices(value, action.choices)}")
+
+    def parse_known_args(self, args: object = None, namespace: object = None) -> tuple[argparse.Namespace, list[str]]:
+        """argparse's, but what follows an unknown option is not taken for something else."""
+        given = sys.argv[1:] if args is None else list(args)
+        for word in given[: given.index("--") if "--" in given else None]:
+            name = word.partition("=")[0]
+            if name.startswith("--") and not self._subparsers and not self._known(name):
+                self.refuse([name])
+        return super().parse_known_args(args, namespace)
+
+    def _known(self, name: str) -> bool:
+        return any(option.startswith(name) for option in self._option_string_actions)
 
     def refuse(self, rest: list[str]) -> NoReturn:
         """End with what was not understood."""
@@ -65,6 +78,20 @@ def run(command: Callable[[], int], mistakes: tuple[type[Exception], ...]) -> in
         except mistakes as error:
             _tell(str(error))
     return 2
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """A type of argparse's: whole numbers from `least` on."""
+
+    def whole_number(text: str) -> int:
+        if len(text) > LONGEST:
+            raise argparse.ArgumentTypeError(f"a number of {len(text):,} letters, expected one of at most {LONGEST}")
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text}, expected at least {least}")
+        return int(text)
+
+    whole_number.__name__ = "whole number"  # what argparse calls it
+    return whole_number
 
 
 def _tell(text: str) -> None:

@@ -53,7 +53,7 @@ def find_mnist(data: str = "full", *, download: bool = False, report: Callable[[
             looked.append(f"  {place}, {folder}: no {', '.join(missing)}")
     if download and data != "digits":
         if "the cache" not in search_folders(data):
-            raise FileNotFoundError(NO_HOME)
+            raise OSError(NO_HOME)
         _download(data, search_folders(data)["the cache"], report)
         return find_mnist(data)
     raise FileNotFoundError("\n".join([f"the files of MNIST {data!r} were not found:", *looked, MEND[data]]))

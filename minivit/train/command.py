@@ -3,16 +3,15 @@
 import argparse
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ..data.mnist_files import SOURCES
+from ..terminal import at_least
 from .config import DISTILLATIONS
 from .ranks import job
 from .recipes import ARCHITECTURES, PRESETS
-
-LONGEST = 18  # digits of a number, all of which a processor can count to
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,17 +72,3 @@ def _made(name: str) -> Path:
             folder.mkdir(parents=True)  # fails where another run has made it, be it this very moment
             return folder
     raise AssertionError("unreachable: the numbers do not end")
-
-
-def at_least(least: int) -> Callable[[str], int]:
-    """A type of argparse's: whole numbers from `least` on."""
-
-    def whole_number(text: str) -> int:
-        if len(text) > LONGEST:
-            raise argparse.ArgumentTypeError(f"a number of {len(text):,} letters, expected one of at most {LONGEST}")
-        if int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text}, expected at least {least}")
-        return int(text)
-
-    whole_number.__name__ = "whole number"  # what argparse calls it
-    return whole_number
