@@ -154,7 +154,7 @@ def _cannot_write(path: Path, error: OSError) -> OSError:
     elif error.errno in (errno.EACCES, errno.EPERM):
         said = f"{error.filename} may not be written. Make the folder writable, or choose a path in another folder"
     else:
-        said = in_words(OSError(error.errno, error.strerror, str(path)))
+        said = in_words(OSError(error.errno, error.strerror, "it"))
     return OSError(f"cannot write {path}: {said}")
 
 

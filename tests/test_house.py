@@ -31,7 +31,7 @@ WALLS = {
     "weights": {"ops", "layers", "files", "model", "family"},
     "inspect": {"ops", "layers", "devices", "files", "messages", "model"},
     "draw": {"emulator", "model", "inspect"},
-    "check": {"gradcheck"},
+    "check": {"gradcheck", "messages"},
     "proof": {"gradcheck", "ops", "layers", "model", "family"},
 }
 

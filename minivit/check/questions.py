@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..gradcheck import Backward, Forward, analytic_gradients, both_gradients
+from ..messages import say
 from .reasons import PAIR, likely_reason
 
 UNANSWERED = (None, ..., NotImplemented)
@@ -33,7 +34,7 @@ def shape(array: Any, expected: tuple[int, ...], name: str = "shape") -> None:
     actual = _array(array, tuple(expected), name).shape
     if actual != tuple(expected):
         raise Wrong(f"{name}: the shape is {actual}, expected {tuple(expected)}")
-    print(f"{name}  {actual} ok")
+    say(f"{name}  {actual} ok")
 
 
 def close(
@@ -64,7 +65,7 @@ def close(
         where = f" at {index}" if index else ""
         said = f"{line}: {wrong:,} of {error.size:,} wrong; furthest off{where}: {actual[index]:.6g}, expected "
         raise Wrong(_message(f"{said}{expected[index]:.6g}", actual, expected, mistakes, allowed))
-    print(f"{line} ok")
+    say(f"{line} ok")
 
 
 def grad(
@@ -133,7 +134,7 @@ def answer(
     if not right:
         said = next((said for wrong, said in (reasons or {}).items() if _same(wrong, given, tol)), "think again")
         raise Wrong(f"{name}: {given!r} is not right: {said}")
-    print(f"{name}: {given!r} ok")
+    say(f"{name}: {given!r} ok")
 
 
 def catches(test: Callable[[Any], bool], right: Any, wrong: Mapping[str, Any]) -> None:
@@ -153,7 +154,7 @@ def catches(test: Callable[[Any], bool], right: Any, wrong: Mapping[str, Any]) -
     missed = [name for name, function in wrong.items() if _passes(test, function)]
     if missed:
         raise Wrong(f"your test lets {len(missed)} of {len(wrong)} wrong functions pass: {'; '.join(missed)}")
-    print(f"accepts the right one and catches {len(wrong)} of {len(wrong)} wrong ones ok")
+    say(f"accepts the right one and catches {len(wrong)} of {len(wrong)} wrong ones ok")
 
 
 def kernel(
@@ -176,7 +177,7 @@ def kernel(
     report = kernel.check(grid, block, *arguments, shared=shared, seconds=PATIENCE)
     if not report:
         raise Wrong(str(report))
-    print(f"{kernel.name}<<<{grid}, {block}>>>  no mistake found ok")
+    say(f"{kernel.name}<<<{grid}, {block}>>>  no mistake found ok")
     copies = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
     kernel(grid, block, *copies, shared=shared)
     for name, value in expected.items():
@@ -187,7 +188,7 @@ def kernel(
             counted = getattr(total, name)
             if counted > limit:
                 raise Wrong(f"{name}: {counted:,}, expected at most {limit:,}. kernel.profile(…) counts line by line")
-            print(f"{name}  {counted:,} (at most {limit:,}) ok")
+            say(f"{name}  {counted:,} (at most {limit:,}) ok")
 
 
 def _message(

@@ -3,7 +3,6 @@
 What the files are is in mnist_files.py; what is inside them is read in mnist.py.
 """
 
-import gzip
 import hashlib
 import os
 import zlib
@@ -93,11 +92,15 @@ def _verify_unpacked(path: Path, file: File, data: str, error: ValueError) -> No
     cures = (
         f"\nTo train on another set, read it with minivit.data.read_idx, and give it to a minivit.Trainer. {MEND[data]}"
     )
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as opened:
-            content = opened.read(LARGEST)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as broken:
-        raise ValueError(f"{path} is not the published file: {error}, and {broken}.\n{MEND[data]}") from broken
+    content = path.read_bytes() if path.stat().st_size < LARGEST else b""
+    if path.suffix == ".gz":
+        gzipped = zlib.decompressobj(wbits=31)
+        try:
+            content = gzipped.decompress(content, LARGEST)
+        except zlib.error as broken:
+            raise ValueError(f"{path} is not the published file: {error}, and {broken}.\n{MEND[data]}") from broken
+        if not gzipped.eof or gzipped.unused_data:
+            raise ValueError(f"{path} is not the published file: {error}, and not whole.\n{MEND[data]}") from error
     if file.unpacked is None and file.name.endswith(".gz") and path.suffix != ".gz":
         raise ValueError(
             f"{path} is unpacked, and only {file.name}, as it was published, can be told from another set's.{cures}"

@@ -49,9 +49,13 @@ def read_idx(source: str | os.PathLike | bytes, ndim: int | None = None) -> np.n
 def _parse(stream: BinaryIO, ndim: int | None, most: int) -> np.ndarray:
     dtype, shape = _read_header(stream, ndim)
     expected = math.prod(shape) * dtype.itemsize
-    if expected > most and isinstance(stream, gzip.GzipFile):
-        raise ValueError(f"its header claims {expected:,} bytes of numbers, more than {RATIO} times the packed file")
-    data = _read_at_most(stream, expected + 1)  # one more, to notice a trailing byte without reading them all
+    data = _read_at_most(
+        stream, min(expected + 1, most)
+    )  # one more, to notice a trailing byte without reading them all
+    if len(data) == most:
+        raise ValueError(
+            f"its header claims {expected:,} bytes of numbers, and it holds more than {RATIO} times its size"
+        )
     if len(data) < expected:
         raise ValueError(f"truncated: found {len(data)} bytes of numbers, expected {expected} for shape {shape}")
     if len(data) > expected:

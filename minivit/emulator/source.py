@@ -45,6 +45,11 @@ def read_source(path: str | os.PathLike) -> str:
         raise ValueError(f"{path} is no text in UTF-8: its byte {error.start:,} is none of a letter") from error
 
 
+def shown_name(path: Path) -> str:
+    """The file's name for messages: in the C locale, Python has letters of its own for what it cannot read of one."""
+    return os.fsencode(path.name).decode("utf-8", "replace")
+
+
 def flatten(path: str | os.PathLike, include: Sequence[str | os.PathLike] = ()) -> str:
     """The file at `path` with each `#include "header"` replaced by that header, once: one text for every compiler.
 
@@ -53,7 +58,7 @@ def flatten(path: str | os.PathLike, include: Sequence[str | os.PathLike] = ()) 
     Raises FileNotFoundError, naming the line, where a header is missing.
     """
     path = Path(path)
-    return _flatten(read_source(path), path.name, path.parent, [Path(i) for i in include], {path.resolve()})
+    return _flatten(read_source(path), shown_name(path), path.parent, [Path(i) for i in include], {path.resolve()})
 
 
 def flatten_text(text: str, name: str, include: Sequence[str | os.PathLike] = ()) -> str:
