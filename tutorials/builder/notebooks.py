@@ -1,6 +1,7 @@
-"""From a chapter to its two notebooks, not yet executed: the same source gives the same cells and ids."""
+"""From a chapter to its two notebooks, not yet executed, and its checks. The same source gives the same cells, ids."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 
 import nbformat
@@ -37,7 +38,8 @@ def chapter_notebook(chapter: Chapter, chapters: Sequence[Chapter], repository: 
 
 
 def exercise_notebook(chapter: Chapter, repository: str) -> NotebookNode:
-    """What the chapter's exercises need, and the exercises: hint and solution are folded under each."""
+    """What the chapter's exercises need, and the exercises: hint and solution are folded under each. The check is a
+    line; its questions and reasons are in `exercise_checks`."""
     path = f"tutorials/exercises/{chapter.name}.ipynb"
     head = f"""\
 # {chapter.number} · {chapter.title}: exercises
@@ -56,11 +58,20 @@ The exercises do not need one another. Hints and solutions are folded: try first
             Cell("markdown", _prompt(number, exercise)),
             *(Cell("code", text) for text in exercise.given),
             Cell("code", exercise.stub),
-            Cell("code", exercise.check),
+            Cell("code", f'check.exercise("{chapter.number}.{number}")'),
             Cell("markdown", _folded("A hint", exercise.hint)),
             Cell("markdown", _folded("A solution", f"```python\n{exercise.solved}\n```")),
         ]
     return _notebook(cells, chapter.name + " exercises")
+
+
+def exercise_checks(chapter: Chapter) -> str:
+    """The JSON that minivit/check/exercise.py reads: each exercise's check, and the code that is given to be mended."""
+    parts = {
+        str(number): {"check": exercise.check, "broken": exercise.broken}
+        for number, exercise in enumerate(chapter.exercises, 1)
+    }
+    return json.dumps(parts, ensure_ascii=False, indent=1) + "\n"
 
 
 def sources(notebook: NotebookNode) -> list[tuple[str, str, str]]:

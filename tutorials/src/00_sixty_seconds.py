@@ -304,7 +304,8 @@ check.close(read(model, digits.test_images[:400]), right, "digits")
 # %% [markdown] exercise="Shuffled patches" kind="further" stars=3 minutes=12
 # Cut each picture into squares of P × P, put the squares in another order, and make a picture of them again: write
 # `shuffle_patches(images, order, P)`. Square number `order[i]`, in reading order, goes to place i. (The check cuts 4 ×
-# 4, so `order` has 49 entries.) Then see what the model makes of it: does it still read? Chapter 04 explains.
+# 4, so `order` has 49 entries.) A loop over the places is good enough; chapter 01 does without. Then see what the model
+# makes of it: does it still read? Chapter 04 explains.
 
 # %% role="given"
 from minivit.data import TRAINED_DIGITS
@@ -316,10 +317,14 @@ model = minivit.ViT.load(TRAINED_DIGITS)
 def shuffle_patches(images, order, P):
     """images (n, height, width, 1) -> the same shape, the squares of P x P in another order."""
     # YOUR TURN
-    n, height, width, C = images.shape
-    grid = images.reshape(n, height // P, P, width // P, P, C).transpose(0, 1, 3, 2, 4, 5)
-    shuffled = grid.reshape(n, -1, P, P, C)[:, order]
-    return shuffled.reshape(n, height // P, width // P, P, P, C).transpose(0, 1, 3, 2, 4, 5).reshape(images.shape)
+    shuffled = np.empty_like(images)
+    across = images.shape[2] // P  # squares in a row
+    for place, number in enumerate(order):
+        row, column = place // across * P, place % across * P
+        from_row, from_column = number // across * P, number % across * P
+        square = images[:, from_row : from_row + P, from_column : from_column + P]
+        shuffled[:, row : row + P, column : column + P] = square
+    return shuffled
     # END
 
 
@@ -343,14 +348,18 @@ for name, images in (("as they are", some), ("shuffled", shuffled)):
     print(name, (model.predict(images).argmax(axis=1) == digits.test_labels[:300]).mean())
 
 # %% [markdown] role="hint"
-# A reshape splits an axis of 28 into 7 and 4. Then the two axes that count squares must stand side by side (a
-# transpose), to be made one axis of 49, which `order` can index. Then the same way back.
+# There are 7 squares in a row. So square number n begins in pixel row 4 · (n // 7), and in pixel column 4 · (n % 7); a
+# square is a slice of the images, and a slice can be assigned to.
 
 # %% role="wrong"
 {
-    "the other way round": ("[:, order]", "[:, np.argsort(order)]", "Square i went to place order[i]"),
-    "pixels, not squares": (".transpose(0, 1, 3, 2, 4, 5)\n    shuffled", "\n    shuffled", "place"),
-    "nothing": ("[:, order]", "", "stands where it stood"),
+    "the other way round": ("enumerate(order)", "enumerate(np.argsort(order))", "Square i went to place order[i]"),
+    "row and column exchanged": (
+        "number // across * P, number % across * P",
+        "number % across * P, number // across * P",
+        "place",
+    ),
+    "nothing": ("enumerate(order)", "enumerate(range(len(order)))", "stands where it stood"),
 }
 
 # %% [markdown]

@@ -407,8 +407,8 @@ check.catches(
     ),
 }
 
-# %% [markdown] exercise="The bias's gradient" kind="break" stars=1 minutes=5
-# This backward makes a model that trains, badly. Mend it.
+# %% [markdown] exercise="A model that trains badly" kind="break" stars=1 minutes=5
+# With this backward the loss falls, and not as far as it should. Mend it.
 
 
 # %% role="broken"

@@ -567,7 +567,7 @@ check.close(
     "cls at the end": ("np.concatenate((cls, x), axis=1)", "np.concatenate((x, cls), axis=1)", "stands at the end"),
 }  # fmt: skip
 
-# %% [markdown] exercise="Shaped by the batch" kind="break" stars=2 minutes=8
+# %% [markdown] exercise="One digit at a time" kind="break" stars=2 minutes=8
 # A colleague's model trains well. But it reads worse when digits come one at a time, its gradient check is green, and its
 # file is as many times too large as there are images in a batch. Mend all three functions: `make_positions(x, rng)` gives
 # one table (N, D) for tokens x (B, N, D); forward and backward add it, as in equations (3) and (4).

@@ -488,7 +488,7 @@ check.grad(
     ),
 }
 
-# %% [markdown] exercise="Averaged twice" kind="break" stars=2 minutes=10
+# %% [markdown] exercise="Bad advice" kind="break" stars=2 minutes=10
 # This model trains, slowly, and a friend advises a larger learning rate. Do not take the advice: its gradients are
 # wrong. The loss is the *mean* over the batch, of half the squared error: that line is right. Find the mistake, and mend
 # the gradients (two lines).

@@ -472,7 +472,7 @@ check.close(large, attention_weights(1e4 * q_, k_), "large scores")
     "the maximum forgotten": ("S - S.max(axis=-1, keepdims=True)", "S", "large scores  max|Δ| nan"),
 }  # fmt: skip
 
-# %% [markdown] exercise="An inverted mask" kind="break" stars=2 minutes=8
+# %% [markdown] exercise="Nobody looks at nothing" kind="break" stars=2 minutes=8
 # More than half of a digit's patches are empty. Nobody should look at them. A **mask** does it: to the score of each
 # forbidden key, −∞ is added before the softmax, and $e^{-\infty} = 0$. In the library this is the fourth argument,
 # `bias`, of shape (H, N, N), which is added to S.

@@ -502,7 +502,7 @@ check.close(
     ),
 }
 
-# %% [markdown] exercise="Right shapes, mixed-up heads" kind="break" stars=2 minutes=10
+# %% [markdown] exercise="Right shapes" kind="break" stars=2 minutes=10
 # A colleague splits and merges the heads with two functions. All shapes are right, no number is lost, and a model can be
 # trained with them. Each has a mistake: find both and mend them.
 
@@ -573,7 +573,7 @@ check.close(
 }
 
 # %% [markdown] exercise="The gradient check says ok" kind="break" stars=3 minutes=12
-# This pair passes every gradient check, as the first lines of the check below show. And yet it is not attention as
+# This pair passes every gradient check, as the check cell says first. And yet it is not attention as
 # equation (3) has it. A gradient check compares a backward with *its own* forward, so a mistake that is made in both is
 # no mistake to it. There are two here. Find them by what the forward computes, and mend both functions.
 

@@ -584,10 +584,9 @@ check.answer(
     "without biases": ("mlp = 33088", "mlp = 32768", "biases"),
 }
 
-# %% [markdown] exercise="The class token, at both ends" kind="break" stars=2 minutes=10
-# Two functions of a colleague, the first tokens and a pooling by the mean of the patches. Shapes are right, a gradient
-# check finds nothing, and a model can be trained with them. Each has a mistake that has to do with the class token:
-# find them and mend them. As in equation (1), the class token has a position of its own, the first row of `pos`.
+# %% [markdown] exercise="Two functions of a colleague" kind="break" stars=2 minutes=10
+# The first tokens, and a pooling by the mean of the patches. Shapes are right, a gradient check finds nothing, and a
+# model can be trained with them. Each has a mistake: find them and mend them. As in equation (1), the class token has a position of its own, the first row of `pos`.
 
 
 # %% role="broken"

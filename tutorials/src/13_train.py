@@ -510,10 +510,10 @@ for T, warm in ((23, 5), (9, 0)):
     "divided by 0": ("max(warm, 1)", "warm", "divide by zero"),
 }
 
-# %% [markdown] exercise="Who decays?" kind="break" stars=2 minutes=8
+# %% [markdown] exercise="A little less than it could be" kind="break" stars=2 minutes=8
 # This rule says which parameters AdamW shrinks. Training runs, the loss falls; the accuracy is a little lower than it
-# could be. The rule should name the dense weights alone: no norm, no bias, no class token, no positions. Find what is
-# wrong and mend it. `name` is a key of `model.params`, `param` its array.
+# could be. The rule should name the dense weights alone: print what `model.params` holds, and what the rule says of it.
+# Mend it. `name` is a key of `model.params`, `param` its array.
 
 
 # %% role="broken"

@@ -506,7 +506,7 @@ check.close(
     ),
 }
 
-# %% [markdown] exercise="The map of the mean" kind="break" stars=2 minutes=8
+# %% [markdown] exercise="A plausible map" kind="break" stars=2 minutes=8
 # With mean pooling the head reads the mean of the *patches*. So the map of such a model is the mean of what the patches
 # look at. This model has a class token all the same (token 0), as some published ones do, which is not among the pooled.
 # The function below gives the right shape and a plausible map. Mend it.
@@ -559,8 +559,8 @@ check.close(
 #
 # $$\bar A = \text{mean over heads of } \max\left(0,\; \tfrac{\partial\,\text{logit}}{\partial A} \odot A\right) \qquad R \leftarrow R + \bar A\,R$$
 #
-# Write `relevance(A, dA)`. Both are (L, B, H, N, N); the result is (B, N, N). Then put `seen_by_head(R, model.config)` to
-# the chapter's test, beside the others: does it beat the ink?
+# Write `relevance(A, dA)`. Both are (L, B, H, N, N); the result is (B, N, N). (In the library it is
+# `minivit.inspect.relevance_rollout`, and `python -m minivit look` draws it.)
 
 # %% role="given"
 from minivit.inspect import attention_gradients

@@ -597,9 +597,9 @@ check.kernel(
     "no guard for the rows": ("if (row >= rows) return;", "", "out of bounds"),
 }
 
-# %% [markdown] exercise="A barrier too few" kind="break" stars=2 minutes=10
+# %% [markdown] exercise="Right on every run so far" kind="break" stars=2 minutes=10
 # `row_max` finds the largest number of each row, a block a row, by a tree. It was right on every run so far. The checker
-# is of another opinion: run the check, read the report, and put one line where it is missing.
+# is of another opinion. Mend the kernel; one line is enough.
 
 # %% role="broken"
 max_source = """\
@@ -653,7 +653,7 @@ check.kernel(emulator.Module(max_source)["row_max"], 5, 128, *empty(5), some, 30
     "a warp's barrier": ("        __syncthreads();", "        __syncwarp();", "Put __syncthreads() between them"),
 }
 
-# %% [markdown] exercise="A thread that left too early" kind="break" stars=2 minutes=10
+# %% [markdown] exercise="Right for a width of 64" kind="break" stars=2 minutes=10
 # This kernel subtracts from each row its mean, a block of 64 threads a row, for widths up to 64. For a width of 64 it is
 # right. For 50 it is not: mend it for both, without touching `block_sum`.
 

@@ -538,7 +538,8 @@ check.answer(
 # %% [markdown] exercise="One pass, and two halves" kind="build" stars=2 minutes=15
 # Long sequences are also cut among several blocks: each goes through a part of the keys, and the results are merged. Write
 # both. `one_pass(scores, values)` gets two iterators, over N numbers and over N vectors (w,) of some width w, each of which can
-# be gone through **once**. It returns (m, l, o) of equation (1) for all of them; o (w,) is not divided yet, and may begin as
+# be gone through **once**, side by side: a vector is overwritten when the next one comes, and nothing may be kept whose
+# size grows with N. It returns (m, l, o) of equation (1) for all of them; o (w,) is not divided yet, and may begin as
 # 0.0, which broadcasts. `merge(a, b)` makes of two such triples, of two parts of the keys, the one of both parts together.
 # Scores may be large, ±10,000 or so. The check looks at o / l, m + log l and m.
 
@@ -567,6 +568,25 @@ def merge(a, b):
 
 
 # %% role="check"
+def streams(scores, values):
+    """Iterators that notice who runs ahead with one of them; there is one vector, which they fill again and again."""
+    taken, vector = {"scores": 0, "values": 0}, np.empty_like(values[0])
+
+    def taking(which, array):
+        for item in array:
+            taken[which] += 1
+            if abs(taken["scores"] - taken["values"]) > 1:
+                raise check.Wrong(f"one_pass: {which} are gone through alone; take each score together with its vector")
+            yield item
+
+    def filled():
+        for row in values:
+            vector[:] = row
+            yield vector
+
+    return taking("scores", scores), taking("values", filled())
+
+
 def judge(name, s, values, compute, said):
     """said: what l and o would be with a mistake, against the largest score, by what to say about it."""
     p = np.exp(s - s.max())
@@ -592,7 +612,7 @@ for name, s in {"scores": rising, "scores to ±10,000": far, "scores near −10,
         "l was not corrected when the maximum rose.": (hasty.sum(), right @ values),
         "o is divided by l already: the check does that.": (right.sum(), right @ values / right.sum()),
     }
-    judge(name, s, values, lambda s=s: one_pass(iter(s), iter(values.copy())), said)
+    judge(name, s, values, lambda s=s: one_pass(*streams(s, values)), said)
 overflow = "It is measured against a maximum that is not the larger one: the exponential overflows."
 added = "The parts were added as they are: each was measured against a maximum of its own."
 for kind, low, high in (
@@ -607,7 +627,7 @@ for kind, low, high in (
     s = np.append(low, high)
     judge(f"{kind}, the second part has the larger maximum", s, values, lambda a=a, b=b: merge(a, b), said)
     judge(f"{kind}, the first part has the larger maximum", s, values, lambda a=a, b=b: merge(b, a), said)
-largest = [one_pass(iter(s), iter(values))[0], merge(a, b)[0], merge(b, a)[0]]
+largest = [one_pass(*streams(s, values))[0], merge(a, b)[0], merge(b, a)[0]]
 check.close(largest, [s.max()] * 3, "m, of one pass and of both merged")
 
 # %% [markdown] role="hint"
@@ -616,6 +636,8 @@ check.close(largest, [s.max()] * 3, "m, of one pass and of both merged")
 
 # %% role="wrong"
 {
+    "the scores in a list": ("zip(scores, values", "zip(list(scores), values", "gone through alone"),
+    "both in a list": ("zip(scores, values, strict=True)", "list(zip(scores, values, strict=True))", "o / l"),
     "o is not corrected": ("o = correction * o", "o = o", "o was not corrected"),
     "l is not corrected": ("l = correction * l", "l = l", "l was not corrected"),
     "neither is corrected": (
@@ -711,7 +733,7 @@ check.close(results[1], attention(*below, c), "all scores far below 0")
     ),
 }
 
-# %% [markdown] exercise="Too early, and in line" kind="break" stars=2 minutes=15
+# %% [markdown] exercise="Right, and then slow" kind="break" stars=2 minutes=15
 # This kernel makes lse alone, a warp a query. Each lane has an m and an l of its own, for the keys lane, lane + 32, …; at
 # the end, shuffles merge the 32 pairs. The result has been right so far. But the checker finds a race, and once that is
 # mended, every read of the tile is a 32-way bank conflict. Mend both, and keep the tile: the check counts conflicts and sectors. It
