@@ -4,6 +4,7 @@ import io
 import os
 import time
 from contextlib import suppress
+from functools import partial
 
 import numpy as np
 
@@ -60,17 +61,20 @@ def fit(
             with shard_pools(trainer.task, trainer.steps - trainer.step_count, workers, parallel) as open_pool:
                 for epoch in range(len(trainer.history) + 1, trainer.config.epochs + 1):
                     started, images = time.perf_counter(), 0
+                    place = epoch, trainer.config.epochs, trainer.steps_per_epoch
+                    show.moving(trainer.step_count, *place, np.nan, np.nan)  # the first step may take long
                     with open_pool() as pool:
                         pool = ranks.pool(pool, workers)
                         while trainer.step_count < epoch * trainer.steps_per_epoch:
                             loss = trainer.step(pool)
                             images += trainer.config.batch_size
                             rate = images / (time.perf_counter() - started)
-                            show.moving(trainer.step_count, epoch, trainer.config.epochs, loss, rate)
+                            show.moving(trainer.step_count, *place, loss, rate)
                             stop_if_interrupted()
                     seconds = time.perf_counter() - started
                     ranks.check_same(numbers=numbers())
-                    measured = ranks.once(lambda: measure(trainer.model, test_images, test_labels, workers))
+                    look = partial(show.testing, *place[:2], of=len(test_images))
+                    measured = ranks.once(partial(measure, trainer.model, test_images, test_labels, workers, look))
                     trainer.end_epoch(**measured, seconds=seconds, images_per_second=images / seconds)
                     show.epoch(trainer.history[-1], trainer.config.epochs)
                     if checkpoint:

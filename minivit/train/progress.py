@@ -1,25 +1,39 @@
-"""What a run says while it runs: a line an epoch, and on a terminal a moving line in between."""
+"""What a run says while it runs: a line an epoch, and on a terminal or in a notebook a moving line in between."""
 
 import io
 import sys
 import time
+from threading import Lock
 from typing import TextIO
 
 
 class Progress:
-    """Prints to `stream` (standard output if not given). `start_step`: steps done before, in a resumed run."""
+    """Prints to `stream` (standard output if not given). `start_step`: steps done before, in a resumed run.
+
+    A file or a pipe gets the lines that stay, and no moving one.
+    """
 
     def __init__(self, steps: int, start_step: int = 0, stream: TextIO | None = None) -> None:
         self.steps, self.start_step = steps, start_step
+        self.looked = 0  # at so many test images
         self.stream = stream or sys.stdout or io.StringIO()  # None: it was closed
-        self.started = self.last = time.perf_counter()
+        notebook = type(self.stream).__module__.partition(".")[0] == "ipykernel"
+        self.moves = notebook or self.stream.isatty()
+        self.pause = 0.5 if notebook else 0.1  # seconds between two moves
+        self.started, self.last = time.perf_counter(), -self.pause
+        self._one_at_a_time = Lock()
 
-    def moving(self, step: int, epoch: int, epochs: int, loss: float, rate: float) -> None:
-        """Rewrite the moving line, ten times a second at most; nothing where the stream is no terminal."""
-        now = time.perf_counter()
-        if self.stream.isatty() and now - self.last > 0.1:
-            self.last = now
-            self._rewrite(f"epoch {epoch}/{epochs}  loss {loss:.4f}  {rate:,.0f} images/s  {self._left(step)} left")
+    def moving(self, step: int, epoch: int, epochs: int, a_epoch: int, loss: float, rate: float) -> None:
+        """After a step, of `a_epoch` an epoch; NaN for a loss and a rate that nobody knows yet."""
+        done = step - (epoch - 1) * a_epoch
+        known = f"loss {loss:.4f}  {rate:,.0f} images/s  {self._left(step)} left" if loss == loss else ""
+        self._move(f"epoch {epoch}/{epochs}  step {done}/{a_epoch}  {known}")
+
+    def testing(self, epoch: int, epochs: int, images: int, of: int) -> None:
+        """After a look at so many test images more, by any thread."""
+        with self._one_at_a_time:
+            self.looked = self.looked % of + images
+            self._move(f"epoch {epoch}/{epochs}  looking at test images {self.looked:,}/{of:,}")
 
     def features(self, done: int, images: int) -> None:
         """The moving line of a model that only looks: so many of the images are done; the last one's line stays."""
@@ -28,13 +42,16 @@ class Progress:
         if done >= images:
             self.line(text)
             self.started = time.perf_counter()  # the training's, whose time left is told from here on
-        elif self.stream.isatty() and now - self.last > 0.1:
-            self.last = now
-            self._rewrite(text)
+        else:
+            self._move(text)
 
-    def _rewrite(self, text: str) -> None:
-        self.stream.write(f"\r{text:<78}")
-        self.stream.flush()
+    def _move(self, text: str) -> None:
+        """Rewrite the moving line, unless it was a moment ago."""
+        now = time.perf_counter()
+        if self.moves and now - self.last > self.pause:
+            self.last = now
+            self.stream.write(f"\r{text:<78.78}")
+            self.stream.flush()
 
     def epoch(self, record: dict[str, float], epochs: int) -> None:
         """The line that stays: what `history` holds of this epoch."""
@@ -47,7 +64,7 @@ class Progress:
         self.line(text)
 
     def line(self, text: str) -> None:
-        self.stream.write(f"\r{text:<78}\n" if self.stream.isatty() else f"{text}\n")
+        self.stream.write(f"\r{text:<78}\n" if self.moves else f"{text}\n")
         self.stream.flush()
 
     def _left(self, step: float) -> str:
