@@ -16,6 +16,7 @@ TUTORIALS = Path(__file__).resolve().parent
 sys.path.insert(0, str(TUTORIALS))
 
 import nbformat  # noqa: E402
+from builder.alts import alt_texts  # noqa: E402
 from builder.contents import contents  # noqa: E402
 from builder.execute import LARGEST, NotebookError, execute, pictures  # noqa: E402
 from builder.notebooks import chapter_notebook, exercise_checks, exercise_notebook, write  # noqa: E402
@@ -35,7 +36,7 @@ def repository() -> str:
 
 
 def build(chapter: Chapter, chapters: list[Chapter]) -> None:
-    """Write the chapter, executed, its exercises, their checks and its picture."""
+    """Write the chapter, executed, its exercises, their checks, its picture and the words for its pictures."""
     notebook = execute(chapter_notebook(chapter, chapters, repository()), TUTORIALS)
     text = write(notebook)
     if len(text.encode()) > LARGEST:
@@ -44,6 +45,7 @@ def build(chapter: Chapter, chapters: list[Chapter]) -> None:
         raise NotebookError(f"{chapter.name} has no picture")
     save(f"pictures/{chapter.name}.png", base64.b64decode(pictures(notebook)[0][1]))
     save(f"exercises/{chapter.name}.ipynb", write(exercise_notebook(chapter, repository())).encode())
+    save(f"../minivit/draw/alts/{chapter.name}.json", alt_texts(chapter).encode())
     save(f"../minivit/check/exercises/{chapter.name}.json", exercise_checks(chapter).encode())
     save(f"{chapter.name}.ipynb", text.encode())
 

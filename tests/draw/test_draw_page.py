@@ -27,6 +27,7 @@ def test_what_ipython_gets():
     data, known = picture._repr_mimebundle_(include=None, exclude=None)
     assert base64.b64decode(data["image/png"]) == picture.png
     assert data["text/plain"] == ALT
+    assert f'alt="{ALT}"' in data["text/html"] and data["image/png"] in data["text/html"]
     assert known == {"image/png": {"alt": ALT, "width": picture.width}}
 
 

@@ -146,7 +146,7 @@ def test_executing_keeps_the_pictures_and_drops_the_times(chapter, tmp_path: Pat
     assert alt == "A line that rises from nought to one." and base64.b64decode(png).startswith(b"\x89PNG")
     assert all(not cell.metadata for cell in notebook.cells)
     quoted = contents([chapter], {"03_sums": 'Of "a" | b.'}, REPOSITORY)
-    assert 'alt="Of &quot;a&quot; &#124; b."' in quoted
+    assert 'alt="Of &quot;a&quot; | b."' in quoted
     page = contents([chapter], {"03_sums": alt}, REPOSITORY)
     assert "[03 · Sums](03_sums.ipynb)" in page and f'alt="{alt}"' in page and "2 exercises" in page
 

@@ -23,20 +23,22 @@ def contents(chapters: Sequence[Chapter], alts: dict[str, str], repository: str)
     for chapter in chapters:
         part = next(name for first, name in reversed(PARTS.items()) if chapter.number >= first)
         if f"## {part}" not in lines:
-            lines += [f"## {part}", "", "| | | |", "|---|---|---|"]
+            lines += [f"## {part}", ""]
         needs = ", ".join(f"{number:02}" for number in chapter.needs) or "nothing"
         links = (
             f"[exercises](exercises/{chapter.name}.ipynb) · "
             f"[Colab]({colab_link(repository, f'tutorials/{chapter.name}.ipynb')})"
         )
-        lines.append(
-            f'| <img src="pictures/{chapter.name}.png" width="220" alt="{_cell(alts[chapter.name])}"> '
-            f"| **[{chapter.number} · {_cell(chapter.title)}]({chapter.name}.ipynb)**<br>{_cell(chapter.sentence)} "
-            f"| {chapter.minutes} minutes, exercises {_exercise_minutes(chapter)}<br>after {needs}<br>{links} |"
-        )
-        following = chapters[chapters.index(chapter) + 1 :][:1]
-        if not following or any(following[0].number >= first > chapter.number for first in PARTS):
-            lines.append("")
+        lines += [
+            f"### [{chapter.number} · {chapter.title}]({chapter.name}.ipynb)",
+            "",
+            chapter.sentence,
+            "",
+            f'<img src="pictures/{chapter.name}.png" width="720" alt="{_attribute(alts[chapter.name])}">',
+            "",
+            f"{chapter.minutes} minutes, exercises {_exercise_minutes(chapter)} · after {needs} · {links}",
+            "",
+        ]
     return "\n".join(lines) + TAIL
 
 
@@ -44,9 +46,9 @@ def _exercise_minutes(chapter: Chapter) -> int:
     return sum(exercise.minutes for exercise in chapter.exercises)
 
 
-def _cell(text: str) -> str:
-    """What would end a table's cell, or an attribute, stands for itself."""
-    return text.replace("|", "&#124;").replace('"', "&quot;")
+def _attribute(text: str) -> str:
+    """What would end an attribute stands for itself."""
+    return text.replace('"', "&quot;")
 
 
 HEAD = """\

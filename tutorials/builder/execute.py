@@ -26,9 +26,12 @@ def execute(notebook: NotebookNode, folder: Path, fast: bool = False) -> Noteboo
         coalesce_streams=True,
         extra_arguments=["--log-level=ERROR"],
     )
-    client.execute(env=environment | {"PYDEVD_DISABLE_FILE_VALIDATION": "1"})
+    shown = [cell.source for cell in notebook.cells]
     for cell in notebook.cells:
-        cell.metadata = {}  # when it ran
+        cell.source = cell.metadata.pop("executed", cell.source)
+    client.execute(env=environment | {"PYDEVD_DISABLE_FILE_VALIDATION": "1"})
+    for cell, source in zip(notebook.cells, shown, strict=True):
+        cell.metadata, cell.source = {}, source  # the metadata say when it ran
         for output in cell.get("outputs", []):
             if output.get("name") == "stderr":
                 raise NotebookError(f"a cell writes to stderr:\n{output.text}\nin\n{cell.source}")

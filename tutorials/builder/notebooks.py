@@ -8,6 +8,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from .alts import Shown, shown_cells
 from .source import KINDS, Cell, Chapter, Exercise
 
 METADATA = {
@@ -25,7 +26,7 @@ if "google.colab" in sys.modules:  # on Colab, and only there, install minivit
 
 def chapter_notebook(chapter: Chapter, chapters: Sequence[Chapter], repository: str) -> NotebookNode:
     """The chapter as it is read, with a list of its exercises in place of them."""
-    exercises = f"exercises/{chapter.name}.ipynb"
+    exercises, shown = f"exercises/{chapter.name}.ipynb", shown_cells(chapter)
     cells = [
         Cell("markdown", _title(chapter, chapters, repository)),
         Cell("code", ON_COLAB.format(repository=repository)),
@@ -34,7 +35,7 @@ def chapter_notebook(chapter: Chapter, chapters: Sequence[Chapter], repository: 
         *chapter.after,
         Cell("markdown", _ways_on(chapter, chapters)),
     ]
-    return _notebook(cells, chapter.name)
+    return _notebook([shown.get(cell, cell) for cell in cells], chapter.name)
 
 
 def exercise_notebook(chapter: Chapter, repository: str) -> NotebookNode:
@@ -143,11 +144,15 @@ def colab_link(repository: str, path: str) -> str:
     return f"https://colab.research.google.com/github/{repository.removeprefix('https://github.com/')}/blob/main/{path}"
 
 
-def _notebook(cells: Sequence[Cell], name: str) -> NotebookNode:
+def _notebook(cells: Sequence[Cell | Shown], name: str) -> NotebookNode:
     made, seen = [], {}
     for cell in cells:
+        executed = {}
+        if isinstance(cell, Shown):
+            executed = {"executed": cell.executed} if cell.executed != cell.shown else {}
+            cell = Cell("code", cell.shown)
         count = seen[cell] = seen.get(cell, 0) + 1  # two cells with the same text still have an id each
         digest = hashlib.sha256(f"{name}\0{cell.kind}\0{cell.text}\0{count}".encode()).hexdigest()[:12]
         new = new_markdown_cell if cell.kind == "markdown" else new_code_cell
-        made.append(new(cell.text, id=digest))
+        made.append(new(cell.text, id=digest, metadata=executed))
     return new_notebook(cells=made, metadata=METADATA)

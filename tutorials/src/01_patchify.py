@@ -66,8 +66,8 @@ print("numbers in the patches:", 2 * 49 * 16)
 # Patch number n lies in row `n // 7` and column `n % 7` of the grid of patches (here, 7 patches stand in a row). Its
 # pixels are a square of the image, written out row by row:
 #
-# $$\text{patches}[b,\; n,\; (r P + s)\,C + c] = \text{images}[b,\; P\,\lfloor n/7 \rfloor + r,\; P\,(n \bmod 7) + s,\;
-# c] \tag{1}$$
+# $$\begin{aligned} & \text{patches}[b,\; n,\; (r P + s)\,C + c] \\
+# & = \text{images}[b,\; P\,\lfloor n/7 \rfloor + r,\; P\,(n \bmod 7) + s,\; c] \end{aligned} \tag{1}$$
 
 
 # %%
@@ -160,9 +160,8 @@ draw.digits(
 # *By index.* Equation (1) puts every pixel in exactly one place. If $p = \text{place}(i)$ is where pixel $i$ goes, then
 # $\text{patches} _ p = \text{images} _ i$, so
 #
-# $$\frac{\partial \mathcal L}{\partial\, \text{images} _ i} = \sum_p \frac{\partial \mathcal
-# L}{\partial\,\text{patches} _ p} \frac{\partial\,\text{patches} _ p}{\partial\,\text{images} _ i} = \frac{\partial
-# \mathcal L}{\partial\, \text{patches} _ {\text{place}(i)}} \tag{2}$$
+# $$\begin{aligned} \frac{\partial \mathcal L}{\partial\, \text{images} _ i} &= \sum_p \frac{\partial \mathcal L}{\partial\,\text{patches} _ p} \frac{\partial\,\text{patches} _ p}{\partial\,\text{images} _ i} \\
+# &= \frac{\partial \mathcal L}{\partial\, \text{patches} _ {\text{place}(i)}} \end{aligned} \tag{2}$$
 #
 # Of the sum one term is left: the derivative is 1 at that place, and 0 everywhere else.
 #

@@ -90,7 +90,9 @@ check.shape(tokens, (2, 49, 48), "tokens")
 # Equation (1) is a matrix product, and image and patch number play no part in it. So all patches of all images can be the
 # rows of a single tall matrix, $X$ with $R = B \cdot N$ rows:
 #
-# $$Y = X W + \mathbf 1\, b^\top \qquad (R, D) = (R, P \cdot P \cdot C)\,(P \cdot P \cdot C, D) + (R, 1)\,(1, D) \tag{2}$$
+# $$\begin{aligned} Y &= X W + \mathbf 1\, b^\top \\
+# (R, D) &= (R, P \cdot P \cdot C)\,(P \cdot P \cdot C, D) \\
+# &\quad + (R, 1)\,(1, D) \end{aligned} \tag{2}$$
 
 # %%
 check.close(patches @ weight + bias, tokens, "array against loop")

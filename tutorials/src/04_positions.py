@@ -199,8 +199,8 @@ check.close(table_2d, position_2d_loop(row, column), "library against loop")
 # Each row vector serves the gw patches of its row, each column vector gh patches. So, by the pattern, with the left and
 # the right half of the numbers of dpos:
 #
-# $$d\text{row} _ i = \sum_j d\text{pos} _ {ij}^{\text{left}} \qquad d\text{column} _ j = \sum_i d\text{pos} _ {ij}^{\text{right}}
-# \tag{5}$$
+# $$\begin{aligned} d\text{row} _ i &= \sum_j d\text{pos} _ {ij}^{\text{left}} \\
+# d\text{column} _ j &= \sum_i d\text{pos} _ {ij}^{\text{right}} \end{aligned} \tag{5}$$
 #
 # In matrix form, let $R$ be (N, gh), with a 1 in row $n$, column $i$ where patch $n$ lies in row $i$ of the grid, and 0
 # elsewhere. It copies; its transpose gathers:
@@ -224,7 +224,8 @@ check.grad(ops.position_2d_forward, ops.position_2d_backward, small)
 #
 # Why a sine *and* a cosine? Multiply two positions, and use $\sin a \sin b + \cos a \cos b = \cos(a - b)$:
 #
-# $$\text{pos}(i, j) \cdot \text{pos}(i', j') = \sum_f \left[\cos ω_f (j - j') + \cos ω_f (i - i')\right] \tag{8}$$
+# $$\begin{aligned} & \text{pos}(i, j) \cdot \text{pos}(i', j') \\
+# & = \sum_f \left[\cos ω_f (j - j') + \cos ω_f (i - i')\right] \end{aligned} \tag{8}$$
 #
 # It depends on the *offset* of two patches alone, wherever they lie. Attention compares tokens by products (through
 # learned matrices), so a head *can* compare by offset.

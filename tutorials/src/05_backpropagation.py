@@ -96,7 +96,9 @@ draw.matrices(
 # Now ask equation (1) three times. The pixel $x_{ri}$ goes into all outputs of its own row, with the factor $W_{io}$.
 # The weight $W_{io}$ goes into output $o$ of *every* row, with the factor $x_{ri}$. So does $b_o$, with the factor 1:
 #
-# $$dx_{ri} = \sum_o dy_{ro} W_{io} \qquad dW_{io} = \sum_r x_{ri}\, dy_{ro} \qquad db_o = \sum_r dy_{ro} \tag{3, 4, 5}$$
+# $$\begin{aligned} dx_{ri} &= \sum_o dy_{ro} W_{io} \\
+# dW_{io} &= \sum_r x_{ri}\, dy_{ro} \\
+# db_o &= \sum_r dy_{ro} \end{aligned} \tag{3, 4, 5}$$
 #
 # *As a loop*, word for word:
 
@@ -178,7 +180,8 @@ print(f"Jacobian: {B * outputs * B * inputs:,} numbers, W: {inputs * outputs:,}"
 # Between two dense layers we put $a = \max(h, 0)$, **ReLU**. Each $a_j$ depends on its own $h_j$ alone, with slope 1 where
 # $h_j > 0$ and slope 0 elsewhere. The loss comes last, and its derivative is that of a square:
 #
-# $$dh_j = da_j \cdot (1 \text{ where } h_j > 0, \text{ else } 0) \qquad dy = (y - t) / B \tag{7, 8}$$
+# $$\begin{aligned} dh_j &= da_j \cdot (1 \text{ where } h_j > 0, \text{ else } 0) \\
+# dy &= (y - t) / B \end{aligned} \tag{7, 8}$$
 #
 # The backward is the list of the forward's lines, read from the bottom up. It begins with dloss, the gradient of the loss
 # with respect to itself: 1.
@@ -255,7 +258,8 @@ print(three_seeds(forgetful))
 # large. So 8 times the first difference minus the second is free of it. That is the **four-point** rule, which the library
 # uses:
 #
-# $$\frac{8\,[f(x+h) - f(x-h)] - [f(x+2h) - f(x-2h)]}{12h} = f' - \frac{h^4}{30} f^{(5)} + \dots \tag{10}$$
+# $$\begin{aligned} & \frac{8\,[f(x+h) - f(x-h)] - [f(x+2h) - f(x-2h)]}{12h} \\
+# & = f' - \frac{h^4}{30} f^{(5)} + \dots \end{aligned} \tag{10}$$
 #
 # What is left out is the *truncation error*: small steps are better. But a computer stores $f$ with a relative error of
 # ε (1e-16 in float64, 6e-8 in float32), and the difference is divided by $h$. This *rounding error*, about $ε f / h$,

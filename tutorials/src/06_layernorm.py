@@ -232,26 +232,29 @@ print("of 49 images", one_each.mean((1, 2)).std().round(3))
 #
 # We are given $dy_i = \partial \mathcal L / \partial y_i$ for one token. From $y_i = \gamma_i \hat x_i + \beta_i$ at once
 #
-# $$d\hat x_i = \gamma_i\, dy_i \qquad d\gamma_i = \sum_{b,n} dy_{bni}\, \hat x_{bni} \qquad d\beta_i = \sum_{b,n} dy_{bni}
-# \tag{3}$$
+# $$\begin{aligned} d\hat x_i &= \gamma_i\, dy_i \\
+# d\gamma_i &= \sum_{b,n} dy_{bni}\, \hat x_{bni} \\
+# d\beta_i &= \sum_{b,n} dy_{bni} \end{aligned} \tag{3}$$
 #
 # since γ and β serve all tokens of all images: each adds its part. Now x. A single $x_j$ reaches $\hat x_i$ in three ways:
 # directly (if i = j), through μ, and through σ². Write $r = 1/\sqrt{\sigma^2 + \varepsilon}$. From (1):
 #
-# $$\frac{\partial \mu}{\partial x_j} = \frac1D \qquad \frac{\partial \sigma^2}{\partial x_j} = \frac2D (x_j - \mu) \qquad
-# \frac{\partial r}{\partial x_j} = -\tfrac12 r^3\, \frac2D (x_j - \mu) = -\frac{r^2}{D}\, \hat x_j \tag{4}$$
+# $$\begin{aligned} \frac{\partial \mu}{\partial x_j} &= \frac1D \\
+# \frac{\partial \sigma^2}{\partial x_j} &= \frac2D (x_j - \mu) \\
+# \frac{\partial r}{\partial x_j} &= -\tfrac12 r^3\, \frac2D (x_j - \mu) \\
+# &= -\frac{r^2}{D}\, \hat x_j \end{aligned} \tag{4}$$
 #
 # In the second, μ moves too, but that adds $-\frac2D \sum_i (x_i - \mu) \cdot \frac1D = 0$: centred numbers sum to zero.
 # The product rule on $\hat x_i = (x_i - \mu)\, r$, with $(x_i - \mu)\, r = \hat x_i$ once more, gives
 #
-# $$\frac{\partial \hat x_i}{\partial x_j} = r\left(\delta_{ij} - \frac1D\right) - (x_i - \mu)\, \frac{r^2}{D}\, \hat x_j
-# = r \left( \delta_{ij} - \frac1D - \frac{\hat x_i \hat x_j}{D} \right) \tag{5}$$
+# $$\begin{aligned} \frac{\partial \hat x_i}{\partial x_j} &= r\left(\delta_{ij} - \frac1D\right) \\
+# &\quad - (x_i - \mu)\, \frac{r^2}{D}\, \hat x_j \\
+# &= r \left( \delta_{ij} - \frac1D - \frac{\hat x_i \hat x_j}{D} \right) \end{aligned} \tag{5}$$
 #
 # And the chain rule, $dx_j = \sum_i d\hat x_i\, \partial \hat x_i / \partial x_j$, turns the last two terms into two means:
 #
-# $$dx_j = r \Big( d\hat x_j - \underbrace{\tfrac1D \textstyle\sum_i d\hat x_i} _ {\text{mean of } d\hat x} -
-# \hat x_j\, \underbrace{\tfrac1D \textstyle\sum_i d\hat x_i\, \hat x_i} _ {\text{mean of } d\hat x\, \hat x} \Big)
-# \tag{6}$$
+# $$\begin{aligned} dx_j = r \Big( d\hat x_j &- \underbrace{\tfrac1D \textstyle\sum_i d\hat x_i} _ {\text{mean of } d\hat x} \\
+# &- \hat x_j\, \underbrace{\tfrac1D \textstyle\sum_i d\hat x_i\, \hat x_i} _ {\text{mean of } d\hat x\, \hat x} \Big) \end{aligned} \tag{6}$$
 #
 # ## In matrix form: a projection
 #
@@ -561,7 +564,9 @@ check.catches(
 # Many language models leave the mean alone and divide only by the root of the mean square (Zhang and Sennrich,
 # [arXiv 1910.07467](https://arxiv.org/abs/1910.07467)); there is no β:
 #
-# $$y_i = \gamma_i\, \hat x_i, \qquad \hat x_i = x_i\, r, \qquad r = \frac{1}{\sqrt{\frac1D \sum_j x_j^2 + \varepsilon}}$$
+# $$\begin{aligned} y_i &= \gamma_i\, \hat x_i, \\
+# \hat x_i &= x_i\, r, \\
+# r &= \frac{1}{\sqrt{\frac1D \sum_j x_j^2 + \varepsilon}} \end{aligned}$$
 #
 # Derive its backward as above: which of the three ways from $x_j$ to $\hat x_i$ is gone? Write both functions, for
 # x of any shape (…, D), say (B, N, D). `rmsnorm_forward` returns `y, cache` (the cache is yours to choose), and

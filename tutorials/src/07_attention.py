@@ -228,12 +228,14 @@ check.close(shuffled, out[:, :, order], "shuffled before against shuffled after"
 # $$\frac{\partial p_i}{\partial s_j} = \frac{\delta_{ij}\, e^{s_i} Z - e^{s_i} e^{s_j}}{Z^2} = p_i (\delta_{ij} - p_j)
 # \tag{9}$$
 #
-# $$ds_j = \sum_i dp_i\, p_i (\delta_{ij} - p_j) = p_j \Big( dp_j - \sum_i dp_i\, p_i \Big) \tag{10}$$
+# $$\begin{aligned} ds_j &= \sum_i dp_i\, p_i (\delta_{ij} - p_j) \\
+# &= p_j \Big( dp_j - \sum_i dp_i\, p_i \Big) \end{aligned} \tag{10}$$
 #
 # The sum in (10) is one number a row: the mean of dp under the weights p. A score's gradient asks: is this token better
 # than what the row has on average? In (1), finally,
 #
-# $$dQ_{ni} = \frac1{\sqrt d} \sum_m dS_{nm} K_{mi} \qquad dK_{mi} = \frac1{\sqrt d} \sum_n dS_{nm}\, Q_{ni} \tag{11}$$
+# $$\begin{aligned} dQ_{ni} &= \frac1{\sqrt d} \sum_m dS_{nm} K_{mi} \\
+# dK_{mi} &= \frac1{\sqrt d} \sum_n dS_{nm}\, Q_{ni} \end{aligned} \tag{11}$$
 #
 # ## In matrix form
 #

@@ -76,7 +76,8 @@ draw.maps(
 # stands on its right, $v_R$, and what stands on its left, $v_L$. Hold the weights fixed at $p$ and $r$ (say that queries
 # and keys see positions only). Now change the picture, $v_R$ by $+r\,u$ and $v_L$ by $-p\,u$, for any $u$:
 #
-# $$p\,(v_R + r\,u) + r\,(v_L - p\,u) = p\,v_R + r\,v_L + (p\,r - r\,p)\,u = p\,v_R + r\,v_L \tag{1}$$
+# $$\begin{aligned} p\,(v_R + r\,u) + r\,(v_L - p\,u) &= p\,v_R + r\,v_L + (p\,r - r\,p)\,u \\
+# &= p\,v_R + r\,v_L \end{aligned} \tag{1}$$
 #
 # Whatever the weights, there is a change that the average does not show. The matrix that makes values out of tokens is
 # no help: the average of the mapped is the map of the average. Worse, softmax gives no negative weight, and a difference
@@ -124,7 +125,9 @@ draw.matrices(
 # let different numbers come from different places. With $W$ (D, 3D) for all three, with $b$, its bias, and with U (D, D)
 # and $c$ for the projection at the end:
 #
-# $$Q^h = x\,W _{q}^h + b _q^h, \quad K^h = x\,W _{k}^h + b _k^h, \quad V^h = x\,W _{v}^h + b _v^h \tag{2}$$
+# $$\begin{aligned} Q^h &= x\,W _{q}^h + b _q^h, \\
+# K^h &= x\,W _{k}^h + b _k^h, \\
+# V^h &= x\,W _{v}^h + b _v^h \end{aligned} \tag{2}$$
 #
 # $$O^h = \mathrm{softmax}\left(Q^h K^{h\top} / \sqrt d\right) V^h \tag{3}$$
 #
@@ -241,8 +244,8 @@ check.close(y, their_y, "the library's chain")
 # Write equation (4) by index. The column of head $h$'s number $i$ is $hd + i$, so the sum over D columns is a sum over
 # heads, and within each over its $d$ numbers. With $U^h$, rows $hd$ to $hd + d - 1$ of U:
 #
-# $$y _{no} = \sum_h \sum_i O^h _{ni}\, U _{hd+i,\,o} + c _o, \qquad\text{that is}\qquad
-# y = \sum_h O^h\, U^h + c \tag{5}$$
+# $$\begin{aligned} y _{no} &= \sum_h \sum_i O^h _{ni}\, U _{hd+i,\,o} + c _o \quad \text{that is} \\
+# y &= \sum_h O^h\, U^h + c \end{aligned} \tag{5}$$
 #
 # Each head adds its own vector to the token, through its own rows of U. Concatenation is bookkeeping.
 
@@ -273,18 +276,22 @@ print("parameters:", sum(w.size for w in weights), "=", 4 * 48**2 + 4 * 48)
 # Splitting put each column of $qkv$ into one place, and only one. So its gradient, call it G, gathers the three from
 # their places:
 #
-# $$G _{n,\,hd+i} = dQ^h _{ni}, \qquad G _{n,\,D+hd+i} = dK^h _{ni}, \qquad G _{n,\,2D+hd+i} = dV^h _{ni} \tag{9}$$
+# $$\begin{aligned} G _{n,\,hd+i} &= dQ^h _{ni}, \\
+# G _{n,\,D+hd+i} &= dK^h _{ni}, \\
+# G _{n,\,2D+hd+i} &= dV^h _{ni} \end{aligned} \tag{9}$$
 #
 # And equation (2) is a linear layer again, $qkv = x\,W + b$:
 #
-# $$dx _{nj} = \sum _{e=0}^{3D-1} G _{ne}\, W _{je}, \qquad dW _{je} = \sum_n x _{nj}\, G _{ne}, \qquad
-# db _e = \sum_n G _{ne} \tag{10}$$
+# $$\begin{aligned} dx _{nj} &= \sum _{e=0}^{3D-1} G _{ne}\, W _{je}, \\
+# dW _{je} &= \sum_n x _{nj}\, G _{ne}, \\
+# db _e &= \sum_n G _{ne} \end{aligned} \tag{10}$$
 #
 # *In matrix form*, the same four steps:
 #
 # $$dO^h = dy\, U^{h\top}, \qquad dU^h = O^{h\top} dy, \qquad dW = x^\top G \tag{11}$$
 #
-# $$dx = G\,W^\top = \sum_h \left( dQ^h\, W _q^{h\top} + dK^h\, W _k^{h\top} + dV^h\, W _v^{h\top} \right) \tag{12}$$
+# $$\begin{aligned} dx &= G\,W^\top \\
+# &= \sum_h \left( dQ^h\, W _q^{h\top} + dK^h\, W _k^{h\top} + dV^h\, W _v^{h\top} \right) \end{aligned} \tag{12}$$
 #
 # A token is used in three ways: it asks, it is asked, and it is read. Its gradient is the sum over the three paths, and
 # over the heads.
@@ -342,7 +349,8 @@ check.close(multihead(x, *moved, 4)[0], y, "y with other keys")
 # %% [markdown]
 # The bias of the keys. Write $K _m$ for a key without its bias, for now. The score of query $n$ and key $m$ is
 #
-# $$S _{nm} = Q _n \cdot (K _m + b _k)/\sqrt d = Q _n \cdot K _m/\sqrt d + Q _n \cdot b _k/\sqrt d \tag{13}$$
+# $$\begin{aligned} S _{nm} &= Q _n \cdot (K _m + b _k)/\sqrt d \\
+# &= Q _n \cdot K _m/\sqrt d + Q _n \cdot b _k/\sqrt d \end{aligned} \tag{13}$$
 #
 # The last term does not depend on $m$: it is added to the whole row, and softmax does not see what is added to a whole
 # row (chapter 07). So $y$ does not depend on $b_k$, and the gradient is zero, but for rounding. Some models, BEiT for

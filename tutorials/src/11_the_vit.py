@@ -172,7 +172,8 @@ check.close(logits, alone, "image by image", tol=1e-12)
 # with $y _{rk}$ = 1 for the label and 0 for the rest. The right-hand side is the **cross-entropy** of $y$ and $p$; it
 # makes sense for any $y$ that is nowhere negative and sums to 1. Put softmax in:
 #
-# $$\log p _k = a _k - \log \sum_j e^{a _j}, \qquad \log \sum_j e^{a _j} = m + \log \sum_j e^{a _j - m} \tag{7}$$
+# $$\begin{aligned} \log p _k &= a _k - \log \sum_j e^{a _j}, \\
+# \log \sum_j e^{a _j} &= m + \log \sum_j e^{a _j - m} \end{aligned} \tag{7}$$
 #
 # The second holds for any $m$: take $e^m$ out of the sum. With the largest logit for $m$, no exponential exceeds 1.
 # *Predict: what does the loop below say to a logit of 1,000?*
@@ -223,8 +224,8 @@ print(f"trained    {cross_entropy(model(some), digits.test_labels[:100])[0]:.4f}
 # *By index.* For one image, by (6) and (7), the loss is $-\sum_k y _k a _k + \log \sum_j e^{a _j}$, since
 # $\sum_k y _k = 1$. The derivative of the logarithm is softmax again:
 #
-# $$\frac{\partial\, \text{loss}}{\partial a _k} = -y _k + \frac{e^{a _k}}{\sum_j e^{a _j}} = p _k - y _k, \qquad
-# \text{for a batch}\quad d\text{logits} _{rk} = \frac{p _{rk} - y _{rk}}{B} \tag{8}$$
+# $$\begin{aligned} \frac{\partial\, \text{loss}}{\partial a _k} &= -y _k + \frac{e^{a _k}}{\sum_j e^{a _j}} = p _k - y _k \\
+# d\text{logits} _{rk} &= \frac{p _{rk} - y _{rk}}{B} \quad \text{for a batch} \end{aligned} \tag{8}$$
 #
 # *In matrix form*, $d\text{logits} = (P - Y)/B$. What the model says, minus what is right. *In code*:
 
@@ -268,18 +269,22 @@ draw.matrix(
 #
 # Two linear layers (chapter 02), and GELU between them. For one image, with its tokens as rows:
 #
-# $$h = x\,W_1 + b_1, \qquad g = \mathrm{GELU}(h) = h\,\Phi(h), \qquad y = g\,W_2 + b_2 \tag{9}$$
+# $$\begin{aligned} h &= x\,W_1 + b_1, \\
+# g &= \mathrm{GELU}(h) = h\,\Phi(h), \\
+# y &= g\,W_2 + b_2 \end{aligned} \tag{9}$$
 #
 # GELU works on each number by itself, so its backward multiplies each by its own derivative. By the product rule, with
 # $\varphi(h) = e^{-h^2/2}/\sqrt{2\pi}$, the normal density, for the derivative of $\Phi$:
 #
-# $$\mathrm{GELU}'(h) = \Phi(h) + h\,\varphi(h), \qquad
-# dh _{nk} = \Big(\sum_o dy _{no}\, W _{2,ko}\Big)\, \mathrm{GELU}'(h _{nk}) \tag{10}$$
+# $$\begin{aligned} \mathrm{GELU}'(h) &= \Phi(h) + h\,\varphi(h), \\
+# dh _{nk} &= \Big(\sum_o dy _{no}\, W _{2,ko}\Big)\, \mathrm{GELU}'(h _{nk}) \end{aligned} \tag{10}$$
 #
 # In matrix form, with $\odot$ for the product number by number; the biases' gradients are sums over the tokens:
 #
-# $$dh = dy\,W_2^\top \odot \mathrm{GELU}'(h), \quad dx = dh\,W_1^\top, \quad dW_1 = x^\top dh, \quad
-# dW_2 = g^\top dy \tag{11}$$
+# $$\begin{aligned} dh &= dy\,W_2^\top \odot \mathrm{GELU}'(h), \\
+# dx &= dh\,W_1^\top, \\
+# dW_1 &= x^\top dh, \\
+# dW_2 &= g^\top dy \end{aligned} \tag{11}$$
 
 
 # %%
@@ -314,8 +319,9 @@ check.grad(mlp_forward, mlp_backward, {name: rng.standard_normal(shape) for name
 #
 # In $z' = z + f(z)$ the token is used twice: by itself, and in the branch. With $J _{ij} = \partial f _i/\partial z _j$,
 #
-# $$\frac{\partial z' _i}{\partial z _j} = \delta _{ij} + J _{ij}, \qquad
-# dz _j = \sum_i dz' _i\,(\delta _{ij} + J _{ij}) = dz' _j + \sum_i dz' _i\, J _{ij} \tag{12}$$
+# $$\begin{aligned} \frac{\partial z' _i}{\partial z _j} &= \delta _{ij} + J _{ij}, \\
+# dz _j &= \sum_i dz' _i\,(\delta _{ij} + J _{ij}) \\
+# &= dz' _j + \sum_i dz' _i\, J _{ij} \end{aligned} \tag{12}$$
 #
 # or $dz = (I + J)^\top dz'$. In code, `dz = dz + dbranch`: no multiplication with the $I$. Here is the matrix for the MLP
 # branch of the last block, at the class token: 48 backwards, each with a single 1 as its $dz'$, give its 48 rows.
@@ -527,7 +533,9 @@ print(last.parts[0])  # its first half
 # Embedding and class token, positions, L blocks of two norms, attention and MLP (the table above), the last norm and the
 # head:
 #
-# $$(P^2C\,D + D) + D + ND + L\,\big[\,4D + (4D^2 + 4D) + (2DM + M + D)\,\big] + 2D + (DK + K) \tag{13}$$
+# $$\begin{aligned} & (P^2C\,D + D) + D + ND \\
+# & + L\,\big[\,4D + (4D^2 + 4D) + (2DM + M + D)\,\big] \\
+# & + 2D + (DK + K) \end{aligned} \tag{13}$$
 
 
 # %%

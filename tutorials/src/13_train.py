@@ -208,7 +208,8 @@ check.close(gradient_by_shard(model, images, labels, 4)[name], grads[name], "sha
 # cosine to almost 0: large steps to find a valley, small ones to reach its floor. At the steps t = 1 … T, with the peak
 # $\eta_\text{max}$:
 #
-# $$\eta_t = \eta_\text{max}\, \frac{t}{T_w} \;\; (t \le T_w) \qquad\qquad \eta_t = \frac{\eta_\text{max}}{2} \left(1 + \cos \pi\, \frac{t - T_w}{T + 1 - T_w}\right) \;\; (t > T_w) \tag{5}$$
+# $$\begin{aligned} \eta_t &= \eta_\text{max}\, \frac{t}{T_w} \;\; (t \le T_w) \\
+# \eta_t &= \frac{\eta_\text{max}}{2} \left(1 + \cos \pi\, \frac{t - T_w}{T + 1 - T_w}\right) \;\; (t > T_w) \end{aligned} \tag{5}$$
 #
 # The 1 in the divisor keeps the last step from being none: 0 would be reached at step T + 1. The library's
 # rates, with (5) checked at one step; an exercise at the end has you write it for all.

@@ -557,7 +557,8 @@ check.close(
 # Chefer et al. ([arXiv 2103.15679](https://arxiv.org/abs/2103.15679)) weight A with it, keep what speaks *for* the class,
 # and roll out, block by block from R = I, the first block first:
 #
-# $$\bar A = \text{mean over heads of } \max\left(0,\; \tfrac{\partial\,\text{logit}}{\partial A} \odot A\right) \qquad R \leftarrow R + \bar A\,R$$
+# $$\begin{aligned} \bar A &= \text{mean over heads of } \max\left(0,\; \tfrac{\partial\,\text{logit}}{\partial A} \odot A\right) \\
+# R &\leftarrow R + \bar A\,R \end{aligned}$$
 #
 # Write `relevance(A, dA)`. Both are (L, B, H, N, N); the result is (B, N, N). (In the library it is
 # `minivit.inspect.relevance_rollout`, and `python -m minivit look` draws it.)

@@ -74,13 +74,16 @@ draw.matrix(
 #
 # GELU lets x through by the probability that a normal number is smaller than x:
 #
-# $$y = x\,\Phi(x),\qquad \Phi(x) = \int_{-\infty}^{x} \varphi(s)\,ds,\qquad \varphi(s) = \frac{e^{-s^2/2}}{\sqrt{2\pi}} \tag{1}$$
+# $$\begin{aligned} y &= x\,\Phi(x), \\
+# \Phi(x) &= \int_{-\infty}^{x} \varphi(s)\,ds, \\
+# \varphi(s) &= \frac{e^{-s^2/2}}{\sqrt{2\pi}} \end{aligned} \tag{1}$$
 #
 # C has no Φ, but it has the *error function*, $\mathrm{erf}(z) = \frac{2}{\sqrt\pi}\int_0^z e^{-t^2}dt$. Half of the
 # probability lies below 0. In the rest, put $s = \sqrt2\,t$, so that $ds = \sqrt2\,dt$ and $s^2/2 = t^2$:
 #
-# $$\Phi(x) = \frac12 + \int_0^{x} \varphi(s)\,ds = \frac12 + \frac{\sqrt2}{\sqrt{2\pi}} \int_0^{x/\sqrt2} e^{-t^2} dt
-# = \frac12\left(1 + \mathrm{erf}\frac{x}{\sqrt2}\right) \tag{2}$$
+# $$\begin{aligned} \Phi(x) &= \frac12 + \int_0^{x} \varphi(s)\,ds \\
+# &= \frac12 + \frac{\sqrt2}{\sqrt{2\pi}} \int_0^{x/\sqrt2} e^{-t^2} dt \\
+# &= \frac12\left(1 + \mathrm{erf}\frac{x}{\sqrt2}\right) \end{aligned} \tag{2}$$
 
 
 # %%
@@ -288,8 +291,9 @@ for name, profile in {
 #
 # *By index.* y at i depends on x at i alone. With the product rule and $\Phi' = \varphi$ from equation (1),
 #
-# $$dx_i = \sum_j dy_j \frac{\partial y_j}{\partial x_i} = dy_i \frac{\partial\, x_i \Phi(x_i)}{\partial x_i}
-# = dy_i \left(\Phi(x_i) + x_i\,\varphi(x_i)\right) \tag{3}$$
+# $$\begin{aligned} dx_i &= \sum_j dy_j \frac{\partial y_j}{\partial x_i} \\
+# &= dy_i \frac{\partial\, x_i \Phi(x_i)}{\partial x_i} \\
+# &= dy_i \left(\Phi(x_i) + x_i\,\varphi(x_i)\right) \end{aligned} \tag{3}$$
 #
 # *In matrix form.* The matrix of all derivatives is diagonal, so its transpose is itself:
 #

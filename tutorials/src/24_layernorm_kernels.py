@@ -99,8 +99,11 @@ draw.matrices(
 #
 # With i counting the columns of one row, and D = width:
 #
-# $$\mu = \frac1D \sum_i x_i,\quad \sigma^2 = \frac1D\sum_i (x_i-\mu)^2,\quad r = \frac{1}{\sqrt{\sigma^2+\varepsilon}},
-# \quad \hat x_i = (x_i - \mu)\,r,\quad y_i = \gamma_i \hat x_i + \beta_i \tag{1}$$
+# $$\begin{aligned} \mu &= \frac1D \sum_i x_i, \\
+# \sigma^2 &= \frac1D\sum_i (x_i-\mu)^2, \\
+# r &= \frac{1}{\sqrt{\sigma^2+\varepsilon}}, \\
+# \hat x_i &= (x_i - \mu)\,r, \\
+# y_i &= \gamma_i \hat x_i + \beta_i \end{aligned} \tag{1}$$
 
 
 # %%
@@ -366,8 +369,8 @@ draw.lines(
 #
 # Chapter 06 derived it; its results are, for one row of D numbers,
 #
-# $$dx_j = r\left(d\hat x_j - \frac1D\sum_i d\hat x_i - \hat x_j\,\frac1D\sum_i d\hat x_i\hat x_i\right),\qquad
-# d\hat x_i = \gamma_i\,dy_i \tag{2}$$
+# $$\begin{aligned} dx_j &= r\left(d\hat x_j - \frac1D\sum_i d\hat x_i - \hat x_j\,\frac1D\sum_i d\hat x_i\hat x_i\right), \\
+# d\hat x_i &= \gamma_i\,dy_i \end{aligned} \tag{2}$$
 #
 # and, since γ and β serve all rows,
 #

@@ -100,7 +100,9 @@ for length, a, b in zip(lengths, three, fused, strict=True):
 # no longer finite, so (chapter 07) the largest score m is taken away first; $e^{-m}$ cancels. But m is known only at
 # the end. So we take the largest **so far**. After j keys, let
 #
-# $$m_j = \max_{i \le j} s_i,\qquad l_j = \sum_{i \le j} e^{s_i - m_j},\qquad o_j = \sum_{i \le j} e^{s_i - m_j}\, v_i \tag{1}$$
+# $$\begin{aligned} m_j &= \max_{i \le j} s_i, \\
+# l_j &= \sum_{i \le j} e^{s_i - m_j}, \\
+# o_j &= \sum_{i \le j} e^{s_i - m_j}\, v_i \end{aligned} \tag{1}$$
 #
 # *Induction.* Before the first key, $m_0 = -\infty$, $l_0 = 0$ and $o_0 = 0$: sums of nothing. Now suppose that we have (1)
 # for j − 1, and key j comes. Then $m_j = \max(m_{j-1}, s_j)$. All earlier terms were measured against the old maximum. By
@@ -110,7 +112,9 @@ for length, a, b in zip(lengths, three, fused, strict=True):
 #
 # The second factor does not depend on i, so it comes out of the sum. One **correction** a mends all terms at once:
 #
-# $$a = e^{m_{j-1} - m_j},\qquad l_j = a\, l_{j-1} + e^{s_j - m_j},\qquad o_j = a\, o_{j-1} + e^{s_j - m_j}\, v_j \tag{3}$$
+# $$\begin{aligned} a &= e^{m_{j-1} - m_j}, \\
+# l_j &= a\, l_{j-1} + e^{s_j - m_j}, \\
+# o_j &= a\, o_{j-1} + e^{s_j - m_j}\, v_j \end{aligned} \tag{3}$$
 #
 # which is (1) for j. At the end, $o_N / l_N$ is the output. Nothing was stored but m, l and o: d + 2 numbers. By equation (2), two
 # such results, of two parts of the keys, can also be merged (exercise 2).
@@ -165,8 +169,11 @@ draw.lines(
 # A step may as well bring 16 keys, for 16 queries at once: equation (2) holds for each term of the sums, however many are new. With the
 # tile $S_t$ (queries × keys) and $V_t$ (keys × d), and with m, l and a now columns, a number for each query, equation (3) becomes
 #
-# $$m' = \max(m, \mathrm{rowmax}\, S_t),\quad a = e^{m - m'},\quad \tilde P_t = e^{S_t - m' \mathbf 1^\top},\quad
-# l' = \mathrm{diag}(a)\, l + \tilde P_t \mathbf 1,\quad O' = \mathrm{diag}(a)\, O + \tilde P_t V_t \tag{4}$$
+# $$\begin{aligned} m' &= \max(m, \mathrm{rowmax}\, S_t), \\
+# a &= e^{m - m'}, \\
+# \tilde P_t &= e^{S_t - m' \mathbf 1^\top}, \\
+# l' &= \mathrm{diag}(a)\, l + \tilde P_t \mathbf 1, \\
+# O' &= \mathrm{diag}(a)\, O + \tilde P_t V_t \end{aligned} \tag{4}$$
 #
 # The tilde: not divided by the sum yet. diag(a), with a on the diagonal, multiplies each row by its own number.
 
@@ -402,8 +409,11 @@ picture_of_banks("v4", "32 lanes, joined with 32 banks, each with another one, a
 #
 # Given dO, chapter 07 has the steps. By matrices, with $\circ$ the product element by element:
 #
-# $$dV = P^\top dO,\quad dP = dO\, V^\top,\quad dS = P \circ (dP - \delta\,\mathbf 1^\top),\quad dQ = dS\, K/\sqrt d,\quad
-# dK = dS^\top Q / \sqrt d \tag{5}$$
+# $$\begin{aligned} dV &= P^\top dO, \\
+# dP &= dO\, V^\top, \\
+# dS &= P \circ (dP - \delta\,\mathbf 1^\top), \\
+# dQ &= dS\, K/\sqrt d, \\
+# dK &= dS^\top Q / \sqrt d \end{aligned} \tag{5}$$
 #
 # where $\delta_i = \sum_j P_{ij}\, dP_{ij}$, a number for each row, is what the softmax's division takes away (i is a query, j a
 # key, c a column). The maximum m has no gradient: it cancels. Two things are in the way of tiles.
@@ -411,15 +421,19 @@ picture_of_banks("v4", "32 lanes, joined with 32 banks, each with another one, a
 # *P was never stored.* But S can be computed again, a tile at a time, and one number a row is enough to make P of it. With m
 # and l of the whole row, by index,
 #
-# $$P_{ij} = \frac{e^{S_{ij} - m_i}}{l_i} = e^{S_{ij} - (m_i + \log l_i)} = e^{S_{ij} - \text{lse}_i} \tag{6}$$
+# $$\begin{aligned} P_{ij} &= \frac{e^{S_{ij} - m_i}}{l_i} \\
+# &= e^{S_{ij} - (m_i + \log l_i)} \\
+# &= e^{S_{ij} - \text{lse}_i} \end{aligned} \tag{6}$$
 #
 # No maximum, no correction, no division: the lse of the forward has it all. Nor can it overflow:
 # $S_{ij} - \text{lse}_i = \log P_{ij} \le 0$.
 #
 # *$\delta_i$ is a sum over a whole row* of a matrix that we do not have. But put in what dP is, and exchange the two sums:
 #
-# $$\delta_i = \sum_j P_{ij}\, dP_{ij} = \sum_j P_{ij} \sum_c dO_{ic} V_{jc} = \sum_c dO_{ic} \sum_j P_{ij} V_{jc} = \sum_c
-# dO_{ic}\, O_{ic} \tag{7}$$
+# $$\begin{aligned} \delta_i &= \sum_j P_{ij}\, dP_{ij} \\
+# &= \sum_j P_{ij} \sum_c dO_{ic} V_{jc} \\
+# &= \sum_c dO_{ic} \sum_j P_{ij} V_{jc} \\
+# &= \sum_c dO_{ic}\, O_{ic} \end{aligned} \tag{7}$$
 #
 # In matrix form, δ is the diagonal of $P\, dP^\top = P\, V dO^\top = O\, dO^\top$: the row sums of $dO \circ O$. Both are there,
 # both are N × d. *In code*, a tile of 16 keys at a time with all queries, so that N × 16 numbers of P are alive (a kernel cuts
