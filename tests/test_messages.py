@@ -2,9 +2,11 @@
 
 import errno
 import io
+import sys
 
 import pytest
 
+from minivit import check
 from minivit.messages import brief, choices, in_words, near, say, short
 
 
@@ -44,3 +46,14 @@ def test_what_the_system_says_is_a_sentence():
     assert in_words(FileNotFoundError(errno.ENOENT, "No such file or directory", "a.npz")) == "a.npz does not exist"
     assert "disk is full" in in_words(OSError(errno.ENOSPC, "No space left on device"))
     assert in_words(OSError("no mirror served it")) == "no mirror served it"
+
+
+def test_the_checks_speak_to_any_terminal(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True))
+    ok = True
+    try:
+        check.close([1.0], [1.0], "x")
+    except UnicodeEncodeError:
+        ok = False
+    said = sys.stdout.buffer.getvalue()
+    assert ok and said.startswith(b"x  max|error| 0.0e+00")

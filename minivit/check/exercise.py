@@ -1,6 +1,6 @@
 """`check.exercise("07.2")`: the check of chapter 07's second exercise, whose questions and reasons lie beside this.
 
-tutorials/build.py writes exercises/NN_name.json from the chapter's source: so the notebook of exercises does not show
+course/build.py writes exercises/NN_name.json from the chapter's source: so the notebook of exercises does not show
 what is expected, and any copy of it finds its checks in the installed package.
 """
 

@@ -81,7 +81,7 @@ class Picture:
 
 
 def _words(number: str) -> str:
-    """What tutorials/build.py has put into alts/NN_name.json under this number."""
+    """What course/build.py has put into alts/NN_name.json under this number."""
     for path in (Path(__file__).parent / "alts").glob(f"{number[:2]}_*.json"):
         words = json.loads(path.read_text(encoding="utf-8"))
         if number in words:

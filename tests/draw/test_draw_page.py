@@ -67,3 +67,8 @@ def test_the_colours_are_told_apart_by_all():
     assert abs(lightness(BLUE) - lightness(VERMILLION)) > 8
     for column in zip(*STYLES, strict=True):
         assert len(set(column)) == len(STYLES)
+
+
+def test_a_number_that_no_chapter_has() -> None:
+    with pytest.raises(ValueError, match=r"alt is '99\.1', and no chapter has words of that number"):
+        draw.picture(plot_history(HISTORY), alt="99.1")

@@ -333,7 +333,7 @@ draw.lines(
 # A map, then, is a description, not an explanation. Three reasons. Attention says how much is *taken* from a token, not what the
 # taken value does to the answer. Rollout forgets values, norms and MLPs. And a digit with holes is a picture the
 # model was never trained on, so even this test is not clean. It is also a test of *one* model: before you claim it of ViTs,
-# train others (`tutorials/train_models.py`) and repeat it. Use maps to find questions, and experiments to answer them.
+# train others (`course/train_models.py`) and repeat it. Use maps to find questions, and experiments to answer them.
 
 # %% [markdown] exercise="A head in a corridor" kind="predict" stars=1 minutes=5
 # A picture of 4 × 12 pixels is cut into three patches of 4 × 4, side by side. A head gives every patch the same attention.

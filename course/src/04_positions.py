@@ -243,7 +243,7 @@ print(f"waves that turn by less than 0.1 radian over the grid: {np.sum(6 * omega
 # two is 1 where they agree. What all places share says nothing about where they are, so we take the mean away first.
 # *Predict: for the patch in row 2, column 3, what will the picture be with "2d" and with "1d", both of random numbers, as at
 # the start of a training, and with "sincos2d"?* The fourth panel is a "1d" table that was learned, by a model that ships
-# with the library (`tutorials/train_models.py` made it).
+# with the library (`course/train_models.py` made it).
 
 
 # %%

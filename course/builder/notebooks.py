@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import platform
 from collections.abc import Sequence
 
 import nbformat
@@ -11,9 +12,18 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from .alts import Shown, shown_cells
 from .source import KINDS, Cell, Chapter, Exercise
 
+# As ipykernel tells it: what differs, JupyterLab writes into a notebook when it is opened, and calls that a change.
 METADATA = {
-    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-    "language_info": {"name": "python"},
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {
+        "codemirror_mode": {"name": "ipython", "version": 3},
+        "file_extension": ".py",
+        "mimetype": "text/x-python",
+        "name": "python",
+        "nbconvert_exporter": "python",
+        "pygments_lexer": "ipython3",
+        "version": platform.python_version(),
+    },
 }
 ON_COLAB = """\
 import sys

@@ -35,7 +35,7 @@ config, recipe = ViTConfig(**results["model"]), TrainConfig(**results["recipe"])
 #
 # In go 8,000 digits with their labels. Out comes a model. Below is the accuracy of three models on 2,000 *other* digits,
 # after each epoch, that is, each time that the model has gone through the 8,000. The three differ in nothing but the **seed**
-# of the random numbers. They were trained by `tutorials/train_models.py`, and their histories ship with minivit.
+# of the random numbers. They were trained by `course/train_models.py`, and their histories ship with minivit.
 
 # %%
 curves = {
@@ -342,7 +342,7 @@ print(f"the long run after epoch {epochs}: learning rate {long['learning_rate']:
 
 # %% [markdown]
 # The short run ends its schedule with small steps; the long one is still taking large ones at this point. One run of one
-# seed is an indication, no more. With `epochs = 30` this cell does what `tutorials/train_models.py` did: on a like
+# seed is an indication, no more. With `epochs = 30` this cell does what `course/train_models.py` did: on a like
 # machine with the same NumPy you get the committed model to the bit. Elsewhere matrix products may round otherwise. The
 # difference starts in the last digit and grows, and after 1,860 steps a few digits fall on the other side.
 #

@@ -36,7 +36,6 @@ def execute(notebook: NotebookNode, folder: Path, fast: bool = False) -> Noteboo
             if output.get("name") == "stderr":
                 raise NotebookError(f"a cell writes to stderr:\n{output.text}\nin\n{cell.source}")
     notebook.metadata.pop("widgets", None)
-    notebook.metadata.language_info = {"name": "python"}
     return notebook
 
 

@@ -1,6 +1,6 @@
 """Train the small models of the tutorials: one ViT on the digits that ship with minivit, from three seeds.
 
-python tutorials/train_models.py        five minutes on two cores
+python course/train_models.py        five minutes on two cores
 
 Writes the model of seed 0 to minivit/data/trained/digits_vit.npz and what came of all seeds to digits_vit.json.
 On one machine the same versions of Python and NumPy give the same bits again, with any number of threads: the shards
@@ -48,7 +48,7 @@ def main() -> None:
         if seed == 0:
             model.save(TRAINED_DIGITS)
     results = {
-        "made_by": "python tutorials/train_models.py",
+        "made_by": "python course/train_models.py",
         "python": platform.python_version(),
         "numpy": np.__version__,
         "machine": platform.machine(),

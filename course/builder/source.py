@@ -125,7 +125,7 @@ class Chapter:
 
 
 def read_chapter(path: Path) -> Chapter:
-    """Parse tutorials/src/NN_name.py. Raises SourceError where it does not follow the format."""
+    """Parse course/src/NN_name.py. Raises SourceError where it does not follow the format."""
     header, body = _split_header(path)
     chapter = Chapter(
         name=path.stem, **header | {"needs": tuple(header["needs"])}, before=[], after=[], setup=[], exercises=[]

@@ -1,8 +1,8 @@
-"""Build the tutorials: from tutorials/src/NN_name.py the executed chapter, the exercises, and its line in the contents.
+"""Build the tutorials: from course/src/NN_name.py the executed chapter, the exercises, and its line in the contents.
 
-python tutorials/build.py              all of them
-python tutorials/build.py 01 05        these, and the table of contents
-python tutorials/build.py --fast 01    with MINIVIT_FAST=1: a trial, into no file
+python course/build.py              all of them
+python course/build.py 01 05        these, and the table of contents
+python course/build.py --fast 01    with MINIVIT_FAST=1: a trial, into no file
 """
 
 import argparse
@@ -12,8 +12,9 @@ import sys
 import time
 from pathlib import Path
 
-TUTORIALS = Path(__file__).resolve().parent
-sys.path.insert(0, str(TUTORIALS))
+COURSE = Path(__file__).resolve().parent
+TUTORIALS = COURSE.parent / "tutorials"  # what is read
+sys.path.insert(0, str(COURSE))
 
 import nbformat  # noqa: E402
 from builder.alts import alt_texts  # noqa: E402
@@ -26,12 +27,12 @@ from minivit.files import atomic_write  # noqa: E402
 
 
 def read_chapters() -> list[Chapter]:
-    return [read_chapter(path) for path in sorted((TUTORIALS / "src").glob("[0-9][0-9]_*.py"))]
+    return [read_chapter(path) for path in sorted((COURSE / "src").glob("[0-9][0-9]_*.py"))]
 
 
 def repository() -> str:
     """The one address of the project, from pyproject.toml."""
-    project = (TUTORIALS.parent / "pyproject.toml").read_text(encoding="utf-8")
+    project = (COURSE.parent / "pyproject.toml").read_text(encoding="utf-8")
     return re.search(r'^Repository = "(.+)"$', project, re.MULTILINE)[1]
 
 
@@ -43,7 +44,7 @@ def build(chapter: Chapter, chapters: list[Chapter]) -> None:
         raise NotebookError(f"{chapter.name}.ipynb would have {len(text.encode()):,} bytes, allowed are {LARGEST:,}")
     if not pictures(notebook):
         raise NotebookError(f"{chapter.name} has no picture")
-    save(f"pictures/{chapter.name}.png", base64.b64decode(pictures(notebook)[0][1]))
+    save(f"../course/pictures/{chapter.name}.png", base64.b64decode(pictures(notebook)[0][1]))
     save(f"exercises/{chapter.name}.ipynb", write(exercise_notebook(chapter, repository())).encode())
     save(f"../minivit/draw/alts/{chapter.name}.json", alt_texts(chapter).encode())
     save(f"../minivit/check/exercises/{chapter.name}.json", exercise_checks(chapter).encode())

@@ -34,7 +34,7 @@ def contents(chapters: Sequence[Chapter], alts: dict[str, str], repository: str)
             "",
             chapter.sentence,
             "",
-            f'<img src="pictures/{chapter.name}.png" width="720" alt="{_attribute(alts[chapter.name])}">',
+            f'<img src="../course/pictures/{chapter.name}.png" width="720" alt="{_attribute(alts[chapter.name])}">',
             "",
             f"{chapter.minutes} minutes, exercises {_exercise_minutes(chapter)} · after {needs} · {links}",
             "",
@@ -54,7 +54,7 @@ def _attribute(text: str) -> str:
 HEAD = """\
 # The tutorials
 
-<!-- Made by tutorials/build.py from the headers in tutorials/src: change it there. -->
+<!-- Made by course/build.py from the headers in course/src: change it there. -->
 
 From a pixel to a fused attention kernel: {chapters} chapters, about {hours} hours to read, and {exercises} exercises,
 about {more} more. Each chapter is a notebook that was executed from top to bottom, so you can read it here, with its
@@ -74,8 +74,9 @@ The chapters form one line; numbers that are missing belong to chapters to come.
 TAIL = """
 ## How they are made
 
-A chapter is one Python file in [`src`](src); `python tutorials/build.py 01` makes both notebooks and the picture of
-chapter 01 from it, and executes it (`pip install -e ".[test]"`). [`builder/source.py`](builder/source.py) says what a
-source may contain. The tests execute every chapter, and show of every exercise that its check fails before it is
-solved, passes with the solution, and refuses wrong answers, which are named in the source.
+A chapter is one Python file in [`course/src`](../course/src); `python course/build.py 01` makes both notebooks and the
+picture of chapter 01 from it, and executes it (`pip install -e ".[test]"`).
+[`builder/source.py`](../course/builder/source.py) says what a source may contain. The tests execute every chapter, and
+show of every exercise that its check fails before it is solved, passes with the solution, and refuses wrong answers,
+which are named in the source.
 """
