@@ -14,7 +14,7 @@ import pytest
 from minivit import files
 from minivit.files import atomic_write, claimed, ordinary, read_npz, remove_leftovers, write_npz
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(files.__file__).parents[1]
 ARRAYS = {"blocks.0/attn.qkv.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "name": np.array("ViT-B/16")}
 
 
@@ -189,6 +189,7 @@ def test_a_file_that_is_being_written_is_no_leftover(tmp_path):
         file.write(b"whole")
         file.flush()
         remove_leftovers(path)
+        assert len(list(tmp_path.iterdir())) == 1
     assert path.read_bytes() == b"whole"
 
 

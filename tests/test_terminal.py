@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import minivit
 from minivit import ViT, ViTConfig, load_mnist, train_mnist
 from minivit.__main__ import EXAMPLES, main
 
+PACKAGE = Path(minivit.__file__).parents[1]  # where processes find it
 TINY = dict(image_size=28, patch_size=7, channels=1, classes=10, width=16, depth=1, heads=2)
 ADD = "__global__ void add(float* y, const float* x) { y[threadIdx.x] = x[threadIdx.x] + 1; }\n"
 LAUNCH = "add<<<1, 64>>>(y[64], x[64])"
@@ -35,7 +37,7 @@ def command(*words, cwd, env=None, shell='exec "$@"', **options):
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": 120} | options
     options |= {"encoding": "utf-8", "errors": "replace"}
     environment = {name: value for name, value in os.environ.items() if env is None or env.get(name, "") is not None}
-    environment |= {"PYTHONPATH": os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), *sys.path]))}
+    environment |= {"PYTHONPATH": os.pathsep.join(filter(None, [str(PACKAGE), *sys.path]))}
     environment |= {name: value for name, value in (env or {}).items() if value is not None}
     start = ["bash", "-c", shell, "_", sys.executable, "-m", "minivit", *map(str, words)]
     return subprocess.run(start, cwd=cwd, env=environment, **options)
@@ -260,15 +262,13 @@ print("goes on")
 """
     shell = "trap '' INT; exec \"$@\""
     start = ["bash", "-c", shell, "_", sys.executable, "-c", program]
-    done = subprocess.run(start, capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    done = subprocess.run(start, capture_output=True, text=True, cwd=PACKAGE)
     assert done.stdout.split() == ["False", "True", "goes", "on"], done.stderr
 
 
 def test_two_runs_never_share_a_folder(tmp_path, monkeypatch):
     start = [sys.executable, "-m", "minivit", "train", "quick", "--epochs", "1"]
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, sys.path)])
-    }
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(PACKAGE), *filter(None, sys.path)])}
     runs = [subprocess.Popen(start, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     wrote = [run.communicate(timeout=120)[0] for run in runs]
     assert [run.returncode for run in runs] == [0, 0]
