@@ -390,7 +390,7 @@ def picture_of_banks(version, alt):
 
 
 picture_of_banks(
-    "v3", "32 lanes, all joined with bank 0. Below it a column of 32 turns, a lane each; the other 31 banks have nothing to do."
+    "v3", alt="32 lanes, all joined with bank 0. Below it a column of 32 turns, a lane each; the other 31 banks have nothing to do."
 )  # fmt: skip
 
 # %% [markdown]
@@ -398,7 +398,9 @@ picture_of_banks(
 # you lay out the tile, so that they need not?*
 
 # %%
-picture_of_banks("v4", "32 lanes, joined with 32 banks, each with another one, and a single turn below, full of lanes.")
+picture_of_banks(
+    "v4", alt="32 lanes, joined with 32 banks, each with another one, and a single turn below, full of lanes."
+)
 
 # %% [markdown]
 # **What to notice.** (1) In v4 a row takes 65 words, and 65 j mod 32 = j mod 32: every lane has a bank to itself. One word of

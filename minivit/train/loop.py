@@ -1,10 +1,7 @@
 """The training loop: `fit` takes the trainer's steps, epoch by epoch, and after each looks how well the model does."""
 
-import io
 import os
 import time
-from contextlib import suppress
-from functools import partial
 
 import numpy as np
 
@@ -31,9 +28,8 @@ def fit(
     """Train to the end of the recipe, from wherever the trainer stands. Returns its history, one dict an epoch.
 
     After every epoch the model is evaluated on the test images and, where `checkpoint` names a file, the trainer is
-    saved there. Ctrl-C saves it too, after the step in hand, and raises KeyboardInterrupt. So do a worker
-    process that dies, with a WorkerError, and a pipe that nobody reads any more, with a BrokenPipeError. The `seconds`
-    of an epoch that was interrupted are those since.
+    saved there; so it is by Ctrl-C, after the step in hand (KeyboardInterrupt), by a worker's death (WorkerError) and a
+    closed pipe (BrokenPipeError). The `seconds` of an epoch that was interrupted are those since.
 
     workers, parallel: how many share a batch, and whether as "threads" or "processes": see pools.py, also for what that
     does to memory. Under mpiexec a run goes over several machines: see ranks.py. To the bit, the result is the same.
@@ -49,7 +45,9 @@ def fit(
         labels = [] if trainer.labels is None else [trainer.labels]
         ranks.check_same(images=[trainer.images], labels=labels, settings=settings, numbers=numbers())
         checkpoint = checkpoint if ranks.first else None
-        show = Progress(trainer.steps, trainer.step_count, None if progress and ranks.first else io.StringIO())
+        told = trainer.config.epochs, len(test_images)
+        show = Progress(trainer.steps, trainer.step_count, *told, quiet=not (progress and ranks.first))
+        test = test_images, test_labels, workers, show.testing
 
         def stop_if_interrupted() -> None:
             if ranks.any(interrupted()):
@@ -61,28 +59,24 @@ def fit(
             with shard_pools(trainer.task, trainer.steps - trainer.step_count, workers, parallel) as open_pool:
                 for epoch in range(len(trainer.history) + 1, trainer.config.epochs + 1):
                     started, images = time.perf_counter(), 0
-                    place = epoch, trainer.config.epochs, trainer.steps_per_epoch
-                    show.moving(trainer.step_count, *place, np.nan, np.nan)  # the first step may take long
                     with open_pool() as pool:
                         pool = ranks.pool(pool, workers)
                         while trainer.step_count < epoch * trainer.steps_per_epoch:
                             loss = trainer.step(pool)
                             images += trainer.config.batch_size
                             rate = images / (time.perf_counter() - started)
-                            show.moving(trainer.step_count, *place, loss, rate)
+                            show.moving(trainer.step_count, loss, rate)
                             stop_if_interrupted()
                     seconds = time.perf_counter() - started
                     ranks.check_same(numbers=numbers())
-                    look = partial(show.testing, *place[:2], of=len(test_images))
-                    measured = ranks.once(partial(measure, trainer.model, test_images, test_labels, workers, look))
+                    measured = ranks.once(lambda: measure(trainer.model, *test))
                     trainer.end_epoch(**measured, seconds=seconds, images_per_second=images / seconds)
                     show.epoch(trainer.history[-1], trainer.config.epochs)
                     if checkpoint:
                         save_checkpoint(trainer, checkpoint)
                     stop_if_interrupted()
         except (WorkerError, BrokenPipeError):
-            with suppress(BrokenPipeError):
-                _save(trainer, checkpoint, show)
+            _save(trainer, checkpoint, show)
             raise
     return trainer.history
 

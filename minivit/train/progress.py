@@ -8,32 +8,48 @@ from typing import TextIO
 
 
 class Progress:
-    """Prints to `stream` (standard output if not given). `start_step`: steps done before, in a resumed run.
+    """Prints to `stream` (standard output if not given). `start_step`: steps done before, in a resumed run; epochs, and
+    images to test with: of a run whose steps are told, from the first one on. quiet: nothing is printed.
 
     A file or a pipe gets the lines that stay, and no moving one.
     """
 
-    def __init__(self, steps: int, start_step: int = 0, stream: TextIO | None = None) -> None:
-        self.steps, self.start_step = steps, start_step
+    def __init__(
+        self,
+        steps: int,
+        start_step: int = 0,
+        epochs: int = 0,
+        images: int = 0,
+        *,
+        quiet: bool = False,
+        stream: TextIO | None = None,
+    ) -> None:
+        self.steps, self.start_step, self.epochs, self.images = steps, start_step, epochs, images
         self.looked = 0  # at so many test images
-        self.stream = stream or sys.stdout or io.StringIO()  # None: it was closed
+        self.stream = io.StringIO() if quiet else stream or sys.stdout or io.StringIO()  # None: it was closed
         notebook = type(self.stream).__module__.partition(".")[0] == "ipykernel"
         self.moves = notebook or self.stream.isatty()
         self.pause = 0.5 if notebook else 0.1  # seconds between two moves
         self.started, self.last = time.perf_counter(), -self.pause
         self._one_at_a_time = Lock()
+        if epochs and start_step < steps:
+            self._move(self._place(start_step + 1, start_step))  # the first step may take long
 
-    def moving(self, step: int, epoch: int, epochs: int, a_epoch: int, loss: float, rate: float) -> None:
-        """After a step, of `a_epoch` an epoch; NaN for a loss and a rate that nobody knows yet."""
-        done = step - (epoch - 1) * a_epoch
-        known = f"loss {loss:.4f}  {rate:,.0f} images/s  {self._left(step)} left" if loss == loss else ""
-        self._move(f"epoch {epoch}/{epochs}  step {done}/{a_epoch}  {known}")
+    def moving(self, step: int, loss: float, rate: float) -> None:
+        """After a step."""
+        self._move(f"{self._place(step, step)}  loss {loss:.4f}  {rate:,.0f} images/s  {self._left(step)} left")
 
-    def testing(self, epoch: int, epochs: int, images: int, of: int) -> None:
+    def testing(self, images: int) -> None:
         """After a look at so many test images more, by any thread."""
         with self._one_at_a_time:
-            self.looked = self.looked % of + images
-            self._move(f"epoch {epoch}/{epochs}  looking at test images {self.looked:,}/{of:,}")
+            self.looked += images
+            self._move(f"looking at test images  {(self.looked - 1) % self.images + 1:,}/{self.images:,}")
+
+    def _place(self, step: int, done: int) -> str:
+        """The epoch of a step, and how many of its steps are done."""
+        of = self.steps // self.epochs
+        epoch = (step - 1) // of
+        return f"epoch {epoch + 1}/{self.epochs}  step {done - epoch * of}/{of}"
 
     def features(self, done: int, images: int) -> None:
         """The moving line of a model that only looks: so many of the images are done; the last one's line stays."""

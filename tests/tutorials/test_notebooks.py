@@ -104,11 +104,11 @@ def test_files_it_names_are_there(chapter) -> None:
 def test_the_contents_are_built() -> None:
     assert (build.TUTORIALS / "README.md").read_text("utf-8") == build.built_contents(CHAPTERS)
     for chapter in CHAPTERS:
-        assert (build.TUTORIALS / "pictures" / f"{chapter.name}.png").exists()
+        assert (build.COURSE / "pictures" / f"{chapter.name}.png").exists()
         assert set(chapter.needs) <= {int(other.number) for other in CHAPTERS if other.number < chapter.number}
 
 
-@pytest.mark.parametrize(("folder", "ending"), [(".", "ipynb"), ("exercises", "ipynb"), ("pictures", "png")])
+@pytest.mark.parametrize(("folder", "ending"), [(".", "ipynb"), ("exercises", "ipynb"), ("../course/pictures", "png")])
 def test_nothing_is_left_of_a_chapter_that_is_gone(folder: str, ending: str) -> None:
     there = {path.stem for path in (build.TUTORIALS / folder).glob(f"*.{ending}")}
     assert there == {chapter.name for chapter in CHAPTERS}
