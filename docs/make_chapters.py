@@ -1,6 +1,6 @@
 """docs/chapters.png, the strip of chapters in the README: each chapter's picture with its number and title.
 
-python docs/make_chapters.py     after tutorials/build.py (pip install -e ".[test]")
+python docs/make_chapters.py     after course/build.py (pip install -e ".[test]")
 """
 
 import sys
@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 DOCS = Path(__file__).resolve().parent
-TUTORIALS = DOCS.parent / "tutorials"
-sys.path.insert(0, str(TUTORIALS))
+COURSE = DOCS.parent / "course"
+sys.path.insert(0, str(COURSE))
 
 from builder.source import Chapter, read_chapter  # noqa: E402  its folder is found only now
 
@@ -28,7 +28,7 @@ def chapters_strip(chapters: list[Chapter]) -> Image.Image:
     for i, chapter in enumerate(chapters):
         x = GAP + i % COLUMNS * (WIDTH + GAP)
         y = GAP + i // COLUMNS * (HEIGHT + LABEL + GAP)
-        with Image.open(TUTORIALS / "pictures" / f"{chapter.name}.png") as file:
+        with Image.open(COURSE / "pictures" / f"{chapter.name}.png") as file:
             picture = file.convert("RGB")
         picture.thumbnail((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
         strip.paste(picture, (x + (WIDTH - picture.width) // 2, y + (HEIGHT - picture.height) // 2))
@@ -38,8 +38,8 @@ def chapters_strip(chapters: list[Chapter]) -> Image.Image:
 
 
 if __name__ == "__main__":
-    chapters = [read_chapter(path) for path in sorted((TUTORIALS / "src").glob("[0-9][0-9]_*.py"))]
-    chapters = [chapter for chapter in chapters if (TUTORIALS / "pictures" / f"{chapter.name}.png").exists()]
+    chapters = [read_chapter(path) for path in sorted((COURSE / "src").glob("[0-9][0-9]_*.py"))]
+    chapters = [chapter for chapter in chapters if (COURSE / "pictures" / f"{chapter.name}.png").exists()]
     few = chapters_strip(chapters).quantize(128, dither=Image.Dither.NONE)  # a quarter of the bytes
     names = PngInfo()
     names.add_text("chapters", " ".join(chapter.name for chapter in chapters))  # a test reads it

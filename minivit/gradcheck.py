@@ -7,7 +7,7 @@ Works on any forward/backward pair of the form used in minivit.ops, yours includ
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ class Check:
     analytic: float
     numeric: float
     tolerance: float = TOLERANCE
+    note: str = ""  # why the numeric one, and not the analytic, may be what is wrong
 
     @property
     def ok(self) -> bool:
@@ -38,7 +39,8 @@ class Check:
         line = f"{self.name:<42} {self.shape!s:<18} {self.error:8.1e}  {'ok' if self.ok else 'WRONG'}"
         if self.ok:
             return line
-        return f"{line} at {self.index}: analytic {self.analytic:.9g}, numeric {self.numeric:.9g}"
+        note = f"\n{self.note}" if self.note else ""
+        return f"{line} at {self.index}: analytic {self.analytic:.9g}, numeric {self.numeric:.9g}{note}"
 
 
 @dataclass(frozen=True)
@@ -118,9 +120,16 @@ def gradcheck(
     element (so keep them small); bind anything else with functools.partial or a lambda. The upstream gradient dy is
     random of order one: with ones, errors that cancel in the sum would stay hidden. A gradient smaller than `floor` is
     held to floor · tolerance: where it is exactly zero, the difference is rounding, 1e-13 or so, and not zero.
+    Raises TypeError or ValueError for what no differences can judge: a forward that returns no pair, that changes its
+    input, or that is random. Where the forward has a kink, the check that fails says so.
     """
-    gradients = both_gradients(forward, backward, arguments, seed, step)
-    return Report(tuple(compare(*gradient, tolerance, floor) for gradient in gradients))
+    checks = []
+    for name, analytic, numeric in both_gradients(forward, backward, arguments, seed, step):
+        check = compare(name, analytic, numeric, tolerance, floor)
+        if not check.ok and (kink := kink_at(forward, arguments, name, check.index, analytic, seed, step)):
+            check = replace(check, note=kink)
+        checks.append(check)
+    return Report(tuple(checks))
 
 
 def both_gradients(
@@ -130,10 +139,10 @@ def both_gradients(
 
     Gradients that are None are passed over, and so is what the backward returns beyond the arguments.
     """
-    arguments = {name: np.array(value) for name, value in arguments.items()}  # ours to move
     gradients, dy = _gradients(forward, backward, arguments, seed)
+    arguments = _copies(arguments)  # ours to move
     for (name, x), analytic in zip(arguments.items(), gradients, strict=False):
-        yield name, analytic, numerical_gradient(lambda: float(np.sum(forward(*arguments.values())[0] * dy)), x, step)
+        yield name, analytic, numerical_gradient(weighted_sum(forward, arguments, dy), x, step)
 
 
 def analytic_gradients(
@@ -143,20 +152,95 @@ def analytic_gradients(
     return _gradients(forward, backward, arguments, seed)[0]
 
 
+def upstream(forward: Forward, arguments: Mapping[str, np.ndarray], seed: int = 0) -> np.ndarray:
+    """The random dy, of the shape of y, after the forward has been looked at. Raises TypeError or ValueError for one
+    that returns no pair, changes its input, or is random: what differences say of it means nothing."""
+    return _looked_at(forward, arguments, seed)[0]
+
+
+def weighted_sum(forward: Forward, arguments: Mapping[str, np.ndarray], dy: np.ndarray) -> Callable[[], float]:
+    """Σ y · dy as a function of the arguments as they are when it is called: its gradients are what is checked."""
+    return lambda: float(np.sum(forward(*arguments.values())[0] * dy))
+
+
+def kink_at(
+    forward: Forward,
+    arguments: Mapping[str, np.ndarray],
+    name: str,
+    index: tuple[int, ...],
+    analytic: np.ndarray,
+    seed: int = 0,
+    step: float = 1e-3,
+) -> str | None:
+    """A sentence where the forward has a kink there, or so near that the differences reach over it; else None."""
+    arguments = _copies(arguments)
+    f, x = weighted_sum(forward, arguments, upstream(forward, arguments, seed)), arguments[name]
+    h, centre, here = 1e-3 * step, x[index], f()
+    x[index] = centre + h
+    right = (f() - here) / h
+    x[index] = centre - h
+    left = (here - f()) / h
+    size = max(abs(left), abs(right), 1e-300)
+    if not np.isfinite([left, right]).all():
+        return None
+    if abs(right - left) > 1e-2 * size:
+        return (
+            f"At {name}{list(index)} = {centre:.6g} the forward has a kink: the slope is {left:.6g} on the left, "
+            f"{right:.6g} on the right. Check it at a point without one."
+        )
+    if abs(analytic[index] - (left + right) / 2) < 1e-4 * size:
+        return (
+            f"Near {name}{list(index)} = {centre:.6g}, nearer than the step {step:g}, the forward has a kink: the "
+            "backward is right there, and the differences are not. Check it at a point without one."
+        )
+    return None
+
+
 def _gradients(
     forward: Forward, backward: Backward, arguments: Mapping[str, np.ndarray], seed: int
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """What the backward makes of a random dy, and this dy."""
-    y, cache = forward(*arguments.values())
-    # A sequence of its own: default_rng(seed) may be what the caller drew x from, and with dy = x a norm's dx is zero,
-    # the right one and many a wrong one.
-    dy = np.random.default_rng((1847, seed)).standard_normal(np.shape(y))
-    gradients = backward(dy, cache)
+    dy, cache = _looked_at(forward, arguments, seed)
+    gradients = backward(np.copy(dy), cache)
     gradients = gradients if isinstance(gradients, tuple | list) else (gradients,)
     gradients = [gradient for gradient in gradients if gradient is not None]
     if len(gradients) < len(arguments):
         raise ValueError(f"the backward returned {len(gradients)} gradients, expected one for each of {[*arguments]}")
     return gradients, dy
+
+
+def _looked_at(forward: Forward, arguments: Mapping[str, np.ndarray], seed: int) -> tuple[np.ndarray, Any]:
+    """A random dy, and the cache of a forward that differences can judge."""
+    given = _copies(arguments)
+    y, cache = _pair(forward(*given.values()))
+    for name, value in given.items():
+        if not np.array_equal(value, arguments[name], equal_nan=value.dtype.kind in "fc"):
+            raise ValueError(
+                f"the forward changed its input {name}: {name} += … writes into it, {name} = {name} + … does not"
+            )
+    if np.asarray(y).dtype.kind not in "fiub":
+        raise TypeError(f"the forward's y is {type(y).__name__}, expected an array of real numbers")
+    again = _pair(forward(*_copies(arguments).values()))[0]
+    if not np.array_equal(y, again, equal_nan=True):
+        raise ValueError(
+            "the forward is random: two calls with the same arguments differ. Draw its random numbers once, outside, "
+            "or from a generator that it makes anew from a seed in each call"
+        )
+    # A sequence of its own: default_rng(seed) may be what the caller drew x from, and with dy = x a norm's dx is zero,
+    # the right one and many a wrong one.
+    return np.random.default_rng((1847, seed)).standard_normal(np.shape(y)), cache
+
+
+def _pair(value: Any) -> tuple[Any, Any]:
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise TypeError(f"the forward returns {type(value).__name__}, expected the pair (y, cache)")
+    return value
+
+
+def _copies(arguments: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    if not isinstance(arguments, Mapping):
+        raise TypeError(f"arguments are a {type(arguments).__name__}, expected a dict of arrays by name: {{'x': x, …}}")
+    return {name: np.array(value) for name, value in arguments.items()}
 
 
 def _difference(f: Callable[[], float], x: np.ndarray, index: tuple[int, ...], centre: float, h: float) -> float:

@@ -31,7 +31,7 @@ IN_TRAINING = [
      "worker.end(kill=worker.busy)", "worker.end(kill=False)"),
     ("a run that loses a worker loses its steps", "train/loop.py",
      "train/test_worker_ends.py::test_a_worker_that_is_killed_in_a_step_costs_only_that_step",
-     "        except WorkerError:\n            _save(trainer, checkpoint, show)\n", "        except WorkerError:\n"),
+     "            _save(trainer, checkpoint, show)\n            raise\n", "            raise\n"),
     ("processes are chosen for a teacher whom nobody can send", "train/pools.py",
      "train/test_pools.py::test_processes_are_chosen_where_they_are_likely_to_win",
      " and task.teacher is None", ""),

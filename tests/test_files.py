@@ -3,13 +3,18 @@
 import io
 import os
 import pickle
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from minivit.files import atomic_write, read_npz, write_npz
+from minivit import files
+from minivit.files import atomic_write, claimed, ordinary, read_npz, remove_leftovers, write_npz
 
+ROOT = Path(files.__file__).parents[1]
 ARRAYS = {"blocks.0/attn.qkv.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "name": np.array("ViT-B/16")}
 
 
@@ -154,3 +159,62 @@ def test_read_npz_refuses_to_unpack_a_small_file_to_a_huge_array(tmp_path):
 def test_read_npz_reads_zeros_that_compress_well(tmp_path):
     write_npz(tmp_path / "zeros.npz", {"x": np.zeros(10**6, np.uint8)}, compressed=True)
     assert read_npz(tmp_path / "zeros.npz")["x"].shape == (10**6,)
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_write(tmp_path):
+    path = tmp_path / "checkpoint.npz"
+    program = f"""
+import os, signal
+from minivit import files
+from minivit.files import atomic_write
+with atomic_write({str(path)!r}) as file:
+    file.write(b"half")
+    file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])}
+    subprocess.run([sys.executable, "-c", program], env=environment)
+    stranger, other = tmp_path / "checkpoint.npz.mine.tmp", tmp_path / "model.npz.01234567.tmp"
+    stranger.write_bytes(b"x")
+    other.write_bytes(b"x")
+    assert len(list(tmp_path.iterdir())) == 3
+    write_npz(path, ARRAYS)
+    assert {file.name for file in tmp_path.iterdir()} == {path.name, stranger.name, other.name}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX locks")
+def test_a_file_that_is_being_written_is_no_leftover(tmp_path):
+    path = tmp_path / "file.bin"
+    with atomic_write(path) as file:
+        file.write(b"whole")
+        file.flush()
+        remove_leftovers(path)
+        assert len(list(tmp_path.iterdir())) == 1
+    assert path.read_bytes() == b"whole"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX locks")
+def test_a_folder_is_one_runs_alone(tmp_path):
+    with claimed(tmp_path / "a" / "run") as folder:
+        assert folder.is_dir()
+        with pytest.raises(BlockingIOError, match="another run's, which is at work now"), claimed(folder):
+            pass
+    with claimed(folder):
+        pass
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux")
+def test_a_full_disk_is_said(tmp_path, monkeypatch):
+    """The disk here is Linux's own full one, behind the temporary file's name."""
+    real = files.Path.open
+    monkeypatch.setattr(files.Path, "open", lambda self, mode: real(files.Path("/dev/full"), "wb"))
+    path = tmp_path / "model.npz"
+    with pytest.raises(OSError, match=r"cannot write .*model\.npz: the disk is full: it could not be written"):
+        write_npz(path, {"a": np.zeros(100_000)})
+    assert not path.exists()
+
+
+def test_an_ordinary_path(tmp_path):
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "file", tmp_path / "nothing", "\0"):
+        assert ordinary(path) == files.Path(path)

@@ -260,7 +260,7 @@ def test_models_and_sizes_are_counted(monkeypatch):
 
 
 def test_the_strip_of_chapters_is_light_and_whole():
-    chapters = sorted(path.stem for path in (ROOT / "tutorials" / "pictures").glob("*.png"))
+    chapters = sorted(path.stem for path in (ROOT / "course" / "pictures").glob("*.png"))
     with Image.open(ROOT / "docs" / "chapters.png") as strip:
         assert strip.text["chapters"].split() == chapters, "python docs/make_chapters.py"
     assert (ROOT / "docs" / "chapters.png").stat().st_size < 200_000

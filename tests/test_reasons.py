@@ -12,6 +12,12 @@ X = rng.standard_normal((2, 5, 4))
 SQUARE = rng.standard_normal((4, 4))
 SCORES = rng.standard_normal((3, 5, 5))
 P = softmax_forward(SCORES)[0]
+
+
+def standard(x, axis):
+    return (x - x.mean(axis, keepdims=True)) / x.std(axis, keepdims=True)
+
+
 REASONS = {
     "nan": (np.where(X > 1, np.nan, X), X, "not finite"),
     "zero": (np.zeros_like(X), X, "All are zero"),
@@ -44,6 +50,15 @@ REASONS = {
     "a pair for its result": (np.stack((X, 3 * X)), X, "Is [0] missing?"),
     "a pair, and more wrong": (np.array((2 * X, 2 * X)), X, "Is [0] missing?"),
     "exchanged axes": (X.transpose(0, 2, 1), X, "Axes 1 and 2 are exchanged"),
+    "no scale": (softmax_forward(SQUARE)[0], softmax_forward(SQUARE / 2)[0], "2 times what they should be (2 is √4)"),
+    "scale twice": (softmax_forward(SQUARE / 4)[0], softmax_forward(SQUARE / 2)[0], "there twice"),
+    "scale after": (softmax_forward(SQUARE)[0] / 2, softmax_forward(SQUARE / 2)[0], "belongs before the softmax"),
+    "K Q": (softmax_forward(SQUARE.T)[0], softmax_forward(SQUARE)[0], "The scores are transposed"),
+    "no keepdims": (np.exp(SQUARE) / np.exp(SQUARE).sum(-1), softmax_forward(SQUARE)[0], "keepdims=True in the sum"),
+    "softmax over axis 0": (softmax_forward(SQUARE.T)[0].T, softmax_forward(SQUARE)[0], "Columns sum to 1"),
+    "LayerNorm over tokens": (standard(SQUARE, 0), standard(SQUARE, -1), "over axis 0, expected over the last axis"),
+    "LayerNorm over all": (standard(X, None), standard(X, -1), "over all axes at once"),
+    "BatchNorm": (standard(X, (0, 1)), standard(X, -1), "over axes (0, 1)"),
     "not reshaped": (X.reshape(10, 4), X, "a reshape"),
     "one token more": (rng.standard_normal((2, 6, 4)), X, "off by one"),
 }

@@ -8,17 +8,18 @@
 Each prints a line where all is well and raises `Wrong` where it is not. The reasons are found in reasons.py.
 """
 
+import os
+import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from ..gradcheck import Backward, Forward, analytic_gradients, both_gradients
+from ..messages import say
 from .reasons import PAIR, likely_reason
 
 UNANSWERED = (None, ..., NotImplemented)
 PATIENCE = 20  # seconds, after which a learner's kernel is taken for an endless loop
-ROUNDING = 1e-10  # what differences make of a gradient that is exactly zero, such as a key's bias has, is less
 
 
 class Wrong(AssertionError):
@@ -30,10 +31,10 @@ class Wrong(AssertionError):
 
 def shape(array: Any, expected: tuple[int, ...], name: str = "shape") -> None:
     """`array` must have this shape."""
-    actual = _array(array, tuple(expected), name).shape
+    actual = array_of(array, tuple(expected), name).shape
     if actual != tuple(expected):
         raise Wrong(f"{name}: the shape is {actual}, expected {tuple(expected)}")
-    print(f"{name}  {actual} ok")
+    say(f"{name}  {actual} ok")
 
 
 def close(
@@ -44,7 +45,18 @@ def close(
     mistakes: what known mistakes would give, by what to say about them; a match is named before any other reason.
     """
     expected = np.asarray(expected, np.float64)
-    actual = _array(actual, expected.shape, name)
+    compare(array_of(actual, expected.shape, name), expected, name, tol, mistakes)
+
+
+def compare(
+    actual: np.ndarray,
+    expected: np.ndarray,
+    name: str,
+    tol: float,
+    mistakes: Mapping[str, Any] | None = None,
+    why: Callable[[], str | None] | None = None,
+) -> None:
+    """`close`, of two arrays. why: asked for a reason before the numbers are."""
     if actual.dtype.kind == "c":
         raise Wrong(f"{name}: the array is complex, expected real numbers: take .imag or .real")
     if actual.dtype.kind not in "biuf":
@@ -52,7 +64,7 @@ def close(
     actual = actual.astype(np.float64)  # bools have no difference, and that of small integers wraps around
     if actual.shape != expected.shape:
         said = f"{name}: the shape is {actual.shape}, expected {expected.shape}"
-        raise Wrong(_message(said, actual, expected, mistakes))
+        raise Wrong(message(said, actual, expected, mistakes))
     allowed = tol * (float(np.max(np.abs(expected), initial=0.0, where=np.isfinite(expected))) or 1.0)
     with np.errstate(invalid="ignore"):
         error = np.where(actual == expected, 0.0, np.abs(actual - expected))  # an infinity equals itself
@@ -63,77 +75,21 @@ def close(
         index = tuple(int(i) for i in np.unravel_index(np.argmax(error), error.shape))
         where = f" at {index}" if index else ""
         said = f"{line}: {wrong:,} of {error.size:,} wrong; furthest off{where}: {actual[index]:.6g}, expected "
-        raise Wrong(_message(f"{said}{expected[index]:.6g}", actual, expected, mistakes, allowed))
-    print(f"{line} ok")
-
-
-def grad(
-    forward: Forward,
-    backward: Backward,
-    arguments: Mapping[str, np.ndarray],
-    *,
-    tol: float = 1e-7,
-    mistakes: Mapping[str, Backward] | None = None,
-) -> None:
-    """Each gradient of a pair must equal four-point differences in float64: `y, cache = forward(*arguments)` and
-    `dx, … = backward(dy, cache)`. Each gradient is judged against its own largest number.
-
-    mistakes: wrong backwards, by what to say about them.
-    """
-    arrays = {name: np.array(value, np.float64) for name, value in arguments.items()}
-    given = {name: x.copy() for name, x in arrays.items()}
-    y, cache = _pair(forward(*given.values()), "the forward")
-    _unchanged("the forward", given, arrays)
-    dy = np.random.default_rng(0).standard_normal(np.shape(y))
-    given["dy"] = np.copy(dy)
-    gradients = _tuple(_answered(backward(given["dy"], cache), "the backward"))
-    _unchanged("the backward", given, {**arrays, "dy": dy})
-    if len(gradients) != len(arrays):
-        raise Wrong(f"the backward returns {len(gradients)}, expected a gradient for each of {', '.join(arrays)}")
-    for (name, x), gradient in zip(arrays.items(), gradients, strict=True):
-        gradient = _array(gradient, x.shape, f"d{name}")
-        if gradient.shape != x.shape:
-            said = f"d{name}: the shape is {gradient.shape}, expected {x.shape}, that of {name}"
-            raise Wrong(_message(said, gradient, x))
-    known = {said: analytic_gradients(forward, wrong, arrays) for said, wrong in (mistakes or {}).items()}
-    for i, (name, analytic, numeric) in enumerate(both_gradients(forward, backward, arrays)):
-        if np.abs(numeric).max(initial=0) < ROUNDING:
-            numeric = np.zeros_like(numeric)
-        close(analytic, numeric, f"d{name}", tol=tol, mistakes={said: wrong[i] for said, wrong in known.items()})
+        raise Wrong(message(f"{said}{expected[index]:.6g}", actual, expected, mistakes, allowed, why))
+    say(f"{line} ok")
 
 
 def call(function: Callable[..., Any], /, **arguments: Any) -> Any:
     """function(*arguments), which must leave the arrays given as they are: what is expected may be made of them."""
     given = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in arguments.items()}
-    result = function(*given.values())
-    _unchanged("your function", given, arguments)
+    result = guarded("your function", function)(*given.values())
+    unchanged("your function", given, arguments)
     return result
 
 
 def pair(function: Callable[..., Any], /, **arguments: Any) -> tuple[Any, Any]:
     """As `call`, for a function that returns (y, cache)."""
     return _pair(call(function, **arguments), "your function")
-
-
-def answer(
-    given: Any, expected: Any, name: str = "your answer", *, tol: float = 0.0, reasons: Mapping[Any, str] | None = None
-) -> None:
-    """A prediction: a number, a word, a truth value, a tuple of numbers or a set. The right one is not told.
-
-    tol: how far off a number may be, relative to the right one. reasons: what to say to a particular wrong answer, or
-    to one as near to it.
-    """
-    given = _answered(given, name)
-    if isinstance(expected, str):
-        right = isinstance(given, str) and _word(given) == _word(expected)
-    elif isinstance(expected, (set, frozenset)):
-        right = _set(given) == expected
-    else:
-        right = _near(given, expected, tol)
-    if not right:
-        said = next((said for wrong, said in (reasons or {}).items() if _same(wrong, given, tol)), "think again")
-        raise Wrong(f"{name}: {given!r} is not right: {said}")
-    print(f"{name}: {given!r} ok")
 
 
 def catches(test: Callable[[Any], bool], right: Any, wrong: Mapping[str, Any]) -> None:
@@ -153,7 +109,7 @@ def catches(test: Callable[[Any], bool], right: Any, wrong: Mapping[str, Any]) -
     missed = [name for name, function in wrong.items() if _passes(test, function)]
     if missed:
         raise Wrong(f"your test lets {len(missed)} of {len(wrong)} wrong functions pass: {'; '.join(missed)}")
-    print(f"accepts the right one and catches {len(wrong)} of {len(wrong)} wrong ones ok")
+    say(f"accepts the right one and catches {len(wrong)} of {len(wrong)} wrong ones ok")
 
 
 def kernel(
@@ -176,7 +132,7 @@ def kernel(
     report = kernel.check(grid, block, *arguments, shared=shared, seconds=PATIENCE)
     if not report:
         raise Wrong(str(report))
-    print(f"{kernel.name}<<<{grid}, {block}>>>  no mistake found ok")
+    say(f"{kernel.name}<<<{grid}, {block}>>>  no mistake found ok")
     copies = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
     kernel(grid, block, *copies, shared=shared)
     for name, value in expected.items():
@@ -187,26 +143,28 @@ def kernel(
             counted = getattr(total, name)
             if counted > limit:
                 raise Wrong(f"{name}: {counted:,}, expected at most {limit:,}. kernel.profile(…) counts line by line")
-            print(f"{name}  {counted:,} (at most {limit:,}) ok")
+            say(f"{name}  {counted:,} (at most {limit:,}) ok")
 
 
-def _message(
+def message(
     said: str,
     actual: np.ndarray,
     expected: np.ndarray,
     mistakes: Mapping[str, Any] | None = None,
     allowed: float = 1e-9,
+    why: Callable[[], str | None] | None = None,
 ) -> str:
+    """What was said, and under it a known mistake that gives this, or the likely reason."""
     for name, wrong in (mistakes or {}).items():
         if np.shape(wrong) == actual.shape and np.allclose(
             actual, wrong, rtol=1e-6, atol=max(allowed, 1e-9), equal_nan=True
         ):
             return f"{said}.\n{name}"
-    reason = likely_reason(actual, expected)
+    reason = (why() if why else None) or likely_reason(actual, expected)
     return f"{said}.\n{reason}" if reason else f"{said}."
 
 
-def _answered(value: Any, name: str) -> Any:
+def answered(value: Any, name: str) -> Any:
     if any(value is nothing for nothing in UNANSWERED):
         raise Wrong(f"{name}: there is no answer yet; it is {value!r}")
     return value
@@ -218,10 +176,10 @@ def _pair(value: Any, name: str) -> tuple[Any, Any]:
     return value
 
 
-def _array(value: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
+def array_of(value: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
     """An answer as an array. A pair is none, unless it makes one of the `shape` that is expected."""
     try:
-        array = np.asarray(_answered(value, name))
+        array = np.asarray(answered(value, name))
     except ValueError:  # its parts differ in shape
         array = None
     if isinstance(value, tuple) and len(value) == 2 and (array is None or array.shape != shape):
@@ -229,40 +187,6 @@ def _array(value: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
     if array is None:
         raise Wrong(f"{name}: expected an array, got a {type(value).__name__} whose parts differ in shape")
     return array
-
-
-def _tuple(value: Any) -> tuple:
-    return tuple(value) if isinstance(value, tuple | list) else (value,)
-
-
-def _same(wrong: Any, given: Any, tol: float) -> bool:
-    for kind in (str, set | frozenset):
-        if isinstance(wrong, kind) or isinstance(given, kind):
-            return isinstance(wrong, kind) and isinstance(given, kind) and _word(wrong) == _word(given)
-    return _near(given, wrong, tol)
-
-
-def _word(given: Any) -> Any:
-    return given.strip().lower() if isinstance(given, str) else given
-
-
-def _set(given: Any) -> set | None:
-    try:
-        return None if isinstance(given, str) else set(given)
-    except TypeError:  # no collection, or one of lists
-        return None
-
-
-def _near(given: Any, expected: Any, tol: float) -> bool:
-    try:
-        given, expected = np.asarray(given), np.asarray(expected)
-    except ValueError:  # its parts differ in shape
-        return False
-    if given.shape != expected.shape or any(array.dtype.kind not in "biuf" for array in (given, expected)):
-        return False
-    with np.errstate(invalid="ignore"):
-        near = np.abs(np.subtract(given, expected, dtype=float)) <= tol * np.abs(expected)
-    return bool(np.all((given == expected) | near))
 
 
 def _passes(test: Callable[[Any], bool], function: Any) -> bool:
@@ -274,7 +198,30 @@ def _passes(test: Callable[[Any], bool], function: Any) -> bool:
         return False
 
 
-def _unchanged(who: str, given: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+def guarded(who: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The reader's function, whose exceptions become sentences that name the line; NotImplementedError is its own."""
+
+    def asked(*arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except (Wrong, NotImplementedError):
+            raise
+        except Exception as error:  # whatever the learner's own code raises
+            raise Wrong(f"{who} fails with {type(error).__name__}: {error}{_place(error)}") from error
+
+    return asked
+
+
+def _place(error: Exception) -> str:
+    """The last line of the reader's own on the way to an exception."""
+    library = os.path.dirname(os.path.dirname(__file__)), os.path.dirname(np.__file__)
+    own = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(library)]
+    if not own:
+        return ""
+    return f"\nin line {own[-1].lineno} of {own[-1].name}" + (f": {own[-1].line}" if own[-1].line else "")
+
+
+def unchanged(who: str, given: Mapping[str, Any], before: Mapping[str, Any]) -> None:
     for name, value in before.items():
         if not isinstance(value, np.ndarray):
             continue

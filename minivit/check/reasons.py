@@ -5,6 +5,8 @@
 
 import numpy as np
 
+from .traces import divided, normalised, projected, scores
+
 PAIR = "Is [0] missing? A forward returns (result, cache)."
 SMALL = 100_000  # elements: what is sorted or permuted is no larger
 
@@ -36,6 +38,8 @@ def _sums(actual: np.ndarray, expected: np.ndarray) -> str | None:
         return None
     if actual.ndim > 1 and _ones(actual.sum(-2)):
         return "Columns sum to 1, not rows: the softmax runs over the wrong axis."
+    if reason := divided(actual, expected):
+        return reason
     worst = actual.sum(-1).flat[np.argmax(np.abs(actual.sum(-1) - 1))]
     return f"Rows sum to {worst:.3g}, expected 1: is the softmax over the last axis?"
 
@@ -169,10 +173,13 @@ _SAME_SHAPE = (
     _factor,
     _transposed,
     _sums,
+    scores,
+    normalised,
     _where,
     _offset,
     _order,
     _rows_scaled,
+    projected,
 )
 _OTHER_SHAPE = (_pair, _kept, _exchanged, _summed, _unsummed, _fewer)
 

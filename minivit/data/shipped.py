@@ -1,6 +1,6 @@
 """Small models that have been trained on the digits that ship, so that there is something to look into at once.
 
-`ViT.load(TRAINED_DIGITS)` reads it; the repository's tutorials/train_models.py made it, and makes it again.
+`ViT.load(TRAINED_DIGITS)` reads it; the repository's course/train_models.py made it, and makes it again.
 """
 
 from pathlib import Path

@@ -1,10 +1,14 @@
 """A finished drawing, `Picture`, which a notebook shows by itself, and the sheet of paper that drawings are made on."""
 
 import base64
+import html
+import json
 import os
+import re
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -26,9 +30,15 @@ INK, FAINT, LINE, EMPTY = "#222222", "#5A5A5A", "#8A8A8A", "#E6E6E6"
 PALE_BLUE, PALE_VERMILLION = "#CFE3F1", "#F8D9C4"
 
 
+NUMBER = re.compile(r"(\d\d)\.\d+")
+
+
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A figure, and in words what it shows. As the last expression of a notebook's cell it shows itself."""
+    """A figure, and in words what it shows. As the last expression of a notebook's cell it shows itself.
+
+    alt: the words, or in the tutorials their number, "07.2", by which they are found in the folder alts.
+    """
 
     figure: Figure
     alt: str
@@ -36,6 +46,8 @@ class Picture:
     def __post_init__(self) -> None:
         if not isinstance(self.alt, str) or not self.alt.strip():
             raise ValueError(f"alt is {self.alt!r}, expected a sentence for those who cannot see the picture")
+        if NUMBER.fullmatch(self.alt):
+            object.__setattr__(self, "alt", _words(self.alt))
 
     @property
     def width(self) -> int:
@@ -61,8 +73,20 @@ class Picture:
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> tuple[dict, dict]:
         """What IPython asks for: the data in each format, and what is to be known about them."""
-        data = {"image/png": base64.b64encode(self.png).decode(), "text/plain": self.alt}
+        png = base64.b64encode(self.png).decode()
+        # JupyterLab and nbconvert show the HTML, whose alt a screen reader reads; who does not know it has the PNG.
+        img = f'<img src="data:image/png;base64,{png}" width="{self.width}" alt="{html.escape(self.alt)}">'
+        data = {"image/png": png, "text/html": img, "text/plain": self.alt}
         return data, {"image/png": {"alt": self.alt, "width": self.width}}
+
+
+def _words(number: str) -> str:
+    """What course/build.py has put into alts/NN_name.json under this number."""
+    for path in (Path(__file__).parent / "alts").glob(f"{number[:2]}_*.json"):
+        words = json.loads(path.read_text(encoding="utf-8"))
+        if number in words:
+            return words[number]
+    raise ValueError(f"alt is {number!r}, and no chapter has words of that number: say what the picture shows")
 
 
 def picture(figure: Figure, *, alt: str) -> Picture:

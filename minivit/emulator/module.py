@@ -10,7 +10,15 @@ from .build import build_library
 from .errors import CompileError, LaunchError, UnknownKernelError
 from .library import Library, open_library
 from .sizes import STATIC_SHARED, launch_sizes
-from .source import dynamic_shared_names, find_kernels, flatten, flatten_text, refuse_system_headers, without_comments
+from .source import (
+    dynamic_shared_names,
+    find_kernels,
+    flatten,
+    flatten_text,
+    refuse_system_headers,
+    shown_name,
+    without_comments,
+)
 from .trace.check import CheckReport, check
 from .trace.launch import SECONDS, TracedKernel
 from .trace.profile import ProfileReport, profile
@@ -22,7 +30,7 @@ def load(path: str | os.PathLike, *, include: Sequence[str | os.PathLike] = (), 
     include: more folders to look for headers in. via="ptx": compiled by NVIDIA's NVRTC first, and its PTX is run.
     """
     path = Path(path)
-    return Module._of(flatten(path, include), path.name, via)
+    return Module._of(flatten(path, include), shown_name(path), via)
 
 
 class Module:

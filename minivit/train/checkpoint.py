@@ -78,12 +78,6 @@ def resume(
     return trainer
 
 
-def refuse_to_overwrite(checkpoint: Path, resumed: str | os.PathLike | None) -> None:
-    """Raise FileExistsError where a run would write over another's checkpoint than that which it goes on from."""
-    if checkpoint.exists() and not (resumed and checkpoint.samefile(resumed)):
-        raise FileExistsError(f"{checkpoint} is an earlier run's: resume it, or choose another folder")
-
-
 def read_checkpoint(path: str | os.PathLike, device: str = "cpu", kind: type[Classifier] | None = None) -> dict:
     """What a checkpoint holds: the model, the recipe, seed, data, history and the optimiser's state."""
     arrays = read_npz(path)

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,13 +12,14 @@ import numpy as np
 from .. import family
 from ..data import Canvases, load_canvas
 from ..files import atomic_write
+from ..messages import say
 from .average_precision import AveragePrecision, average_precision
-from .checkpoint import read_checkpoint, refuse_to_overwrite, save_checkpoint
+from .checkpoint import read_checkpoint
 from .checkpoint import resume as resume_training
 from .config import TrainConfig
 from .detection import CANVAS_LIMITS, detect, evaluate_detector, in_pixels
+from .keeping import kept
 from .loop import fit
-from .processes import WorkerError
 from .ranks import job
 from .trainer import Trainer
 
@@ -88,22 +88,14 @@ def train_detector(
         test = load_canvas("test", TEST)
         if not ranks.first:
             out, progress = None, False
-        checkpoint = Path(out) / "checkpoint.npz" if out else resume
-        if out:
-            refuse_to_overwrite(checkpoint, resume)
-            save_checkpoint(trainer, checkpoint)  # now, so that a folder that cannot be written costs no training
-        if progress:
-            canvases = trainer.steps * trainer.config.batch_size
-            print(f"{trainer.model}, {canvases:,} canvases to train, {TEST:,} to test", flush=True)
-        try:
+        with kept(trainer, out, resume if ranks.first else None, "", quiet=not progress) as checkpoint:
+            if progress:
+                canvases = trainer.steps * trainer.config.batch_size
+                say(f"{trainer.model}, {canvases:,} canvases to train, {TEST:,} to test")
             fit(trainer, *test, workers=workers, parallel=parallel, checkpoint=checkpoint, progress=progress)
-        except (KeyboardInterrupt, WorkerError):
-            if progress and checkpoint:
-                print(f"to go on: python -m minivit train --resume {shlex.quote(str(checkpoint))}", flush=True)
-            raise
-        precision = ranks.once(lambda: evaluate_detector(trainer.model, *test, workers))
-        files = _write(Path(out), trainer, *test, workers) if out else []
-        return DetectorResult(trainer.model, trainer.history, precision, files)
+            precision = ranks.once(lambda: evaluate_detector(trainer.model, *test, workers))
+            files = _write(Path(out), trainer, *test, workers) if out else []
+            return DetectorResult(trainer.model, trainer.history, precision, files)
 
 
 def detector_trainer(name: str, seed: int = 0, part: str = "train", device: str = "cpu", **changes: Any) -> Trainer:

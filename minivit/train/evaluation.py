@@ -1,5 +1,7 @@
 """How good a model is on images that it has not learned from."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ..devices.workers import in_shards
@@ -12,17 +14,35 @@ SHARD = 64  # images that a thread takes at a time, where a model has a loss of 
 
 
 def evaluate(
-    model: Classifier, images: np.ndarray, labels: np.ndarray, workers: int | None = None
+    model: Classifier,
+    images: np.ndarray,
+    labels: np.ndarray,
+    workers: int | None = None,
+    looked: Callable[[int], None] | None = None,
 ) -> tuple[float, float, np.ndarray]:
-    """Raw images (n, height, width, C) and labels (n,) -> mean loss, accuracy in [0, 1], probabilities (n, K)."""
+    """Raw images (n, height, width, C) and labels (n,) -> mean loss, accuracy in [0, 1], probabilities (n, K).
+
+    looked: called, by any thread, with the number of images that were looked at since.
+    """
     check_dataset(model, images, labels)
-    logits = model.on_raw(model, images, workers)
+
+    def run(images: np.ndarray) -> np.ndarray:
+        logits = model(images)
+        if looked:
+            looked(len(images))
+        return logits
+
+    logits = model.on_raw(run, images, workers)
     loss, (probabilities, _) = cross_entropy_forward(logits.astype(np.float64), labels)
     return float(loss), float(np.mean(logits.argmax(axis=1) == labels)), probabilities
 
 
 def measure(
-    model: Classifier, images: np.ndarray, labels: np.ndarray | None, workers: int | None = None
+    model: Classifier,
+    images: np.ndarray,
+    labels: np.ndarray | None,
+    workers: int | None = None,
+    looked: Callable[[int], None] | None = None,
 ) -> dict[str, float]:
     """Raw images (n, height, width, C) and labels (n,) -> test_loss and test_accuracy. Without labels the loss of a
     model that needs none (a masked autoencoder), with the same random numbers whenever it is asked. Of a detector its
@@ -31,13 +51,16 @@ def measure(
         found = evaluate_detector(model, images, labels, workers)
         return {"test_ap": found.ap, "test_ap50": found.ap50, "test_ap75": found.ap75}
     if labels is not None:
-        loss, accuracy, _ = evaluate(model, images, labels, workers)
+        loss, accuracy, _ = evaluate(model, images, labels, workers, looked)
         return {"test_loss": loss, "test_accuracy": accuracy}
     check_dataset(model, images, None)
 
     def run(rows: np.ndarray) -> np.ndarray:
         rng = model.device.generator(np.random.SeedSequence((0, int(rows[0]))))
-        return np.full(len(rows), model.loss(model.normalize(images[rows]), rng))
+        losses = np.full(len(rows), model.loss(model.normalize(images[rows]), rng))
+        if looked:
+            looked(len(rows))
+        return losses
 
     losses = in_shards(model.device, run, np.arange(len(images)), SHARD, workers)
     return {"test_loss": float(losses.mean())}

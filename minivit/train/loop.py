@@ -1,6 +1,5 @@
 """The training loop: `fit` takes the trainer's steps, epoch by epoch, and after each looks how well the model does."""
 
-import io
 import os
 import time
 
@@ -30,8 +29,8 @@ def fit(
     """Train to the end of the recipe, from wherever the trainer stands. Returns its history, one dict an epoch.
 
     After every epoch the model is evaluated on the test images and, where `checkpoint` names a file, the trainer is
-    saved there. Ctrl-C saves it too, after the step in hand, and raises KeyboardInterrupt. So does a worker process
-    that dies; it raises WorkerError. The `seconds` of an epoch that was interrupted are those since.
+    saved there; so it is by Ctrl-C, after the step in hand (KeyboardInterrupt), by a worker's death (WorkerError) and a
+    closed pipe (BrokenPipeError). The `seconds` of an epoch that was interrupted are those since.
 
     workers, parallel: how many share a batch, and whether as "threads" or "processes": see pools.py, also for what that
     does to memory. Under mpiexec a run goes over several machines: see ranks.py. To the bit, the result is the same.
@@ -47,7 +46,9 @@ def fit(
         images, *labels = fingerprint(trainer.images, trainer.labels)[1:]
         ranks.check_same(images=(images,), labels=tuple(labels), settings=settings, numbers=numbers())
         checkpoint = checkpoint if ranks.first else None
-        show = Progress(trainer.steps, trainer.step_count, None if progress and ranks.first else io.StringIO())
+        told = trainer.config.epochs, len(test_images)
+        show = Progress(trainer.steps, trainer.step_count, *told, quiet=not (progress and ranks.first))
+        test = test_images, test_labels, workers, show.testing
 
         def stop_if_interrupted() -> None:
             if ranks.any(interrupted()):
@@ -65,18 +66,18 @@ def fit(
                             loss = trainer.step(pool)
                             images += trainer.config.batch_size
                             rate = images / (time.perf_counter() - started)
-                            show.moving(trainer.step_count, epoch, trainer.config.epochs, loss, rate)
+                            show.moving(trainer.step_count, loss, rate)
                             stop_if_interrupted()
                     seconds = time.perf_counter() - started
                     ranks.check_same(numbers=numbers())
-                    measured = ranks.once(lambda: measure(trainer.model, test_images, test_labels, workers))
+                    measured = ranks.once(lambda: measure(trainer.model, *test))
                     trainer.end_epoch(**measured, seconds=seconds, images_per_second=images / seconds)
                     silent = epoch > trainer.config.warmup * trainer.config.epochs and is_silent(measured, test_labels)
                     show.epoch(trainer.history[-1], trainer.config.epochs, silent)
                     if checkpoint:
                         save_checkpoint(trainer, checkpoint)
                     stop_if_interrupted()
-        except WorkerError:
+        except (WorkerError, BrokenPipeError):
             _save(trainer, checkpoint, show)
             raise
     return trainer.history

@@ -4,7 +4,6 @@ The head is a softmax regression, trained by SGD on the cross-entropy, so its pr
 paper's few-shot numbers come from least squares in closed form instead, whose outputs are none.)
 """
 
-import io
 import time
 from threading import Lock
 
@@ -47,7 +46,7 @@ def fit_head(
     for images, labels in ((train_images, train_labels), (test_images, test_labels)):
         check_dataset(model, images, labels)
     steps = recipe.epochs * (len(train_images) // min(recipe.batch_size, len(train_images)))
-    show, done, one_at_a_time = Progress(steps, stream=None if progress else io.StringIO()), 0, Lock()
+    show, done, one_at_a_time = Progress(steps, quiet=not progress), 0, Lock()
 
     def features(images: np.ndarray) -> np.ndarray:
         nonlocal done

@@ -1,7 +1,9 @@
-"""What a run says while it runs: a line an epoch, and on a terminal a moving line in between."""
+"""What a run says while it runs: a line an epoch, and on a terminal or in a notebook a moving line in between."""
 
+import io
 import sys
 import time
+from threading import Lock
 from typing import TextIO
 
 SILENT = (
@@ -11,19 +13,48 @@ SILENT = (
 
 
 class Progress:
-    """Prints to `stream` (standard output if not given). `start_step`: steps done before, in a resumed run."""
+    """Prints to `stream` (standard output if not given). `start_step`: steps done before, in a resumed run; epochs, and
+    images to test with: of a run whose steps are told, from the first one on. quiet: nothing is printed.
 
-    def __init__(self, steps: int, start_step: int = 0, stream: TextIO | None = None) -> None:
-        self.steps, self.start_step = steps, start_step
-        self.stream = stream or sys.stdout
-        self.started = self.last = time.perf_counter()
+    A file or a pipe gets the lines that stay, and no moving one.
+    """
 
-    def moving(self, step: int, epoch: int, epochs: int, loss: float, rate: float) -> None:
-        """Rewrite the moving line, ten times a second at most; nothing where the stream is no terminal."""
-        now = time.perf_counter()
-        if self.stream.isatty() and now - self.last > 0.1:
-            self.last = now
-            self._rewrite(f"epoch {epoch}/{epochs}  loss {loss:.4f}  {rate:,.0f} images/s  {self._left(step)} left")
+    def __init__(
+        self,
+        steps: int,
+        start_step: int = 0,
+        epochs: int = 0,
+        images: int = 0,
+        *,
+        quiet: bool = False,
+        stream: TextIO | None = None,
+    ) -> None:
+        self.steps, self.start_step, self.epochs, self.images = steps, start_step, epochs, images
+        self.looked = 0  # at so many test images
+        self.stream = io.StringIO() if quiet else stream or sys.stdout or io.StringIO()  # None: it was closed
+        notebook = type(self.stream).__module__.partition(".")[0] == "ipykernel"
+        self.moves = notebook or self.stream.isatty()
+        self.pause = 0.5 if notebook else 0.1  # seconds between two moves
+        self.started, self.last = time.perf_counter(), -self.pause
+        self._one_at_a_time = Lock()
+        if epochs and start_step < steps:
+            self._move(self._place(start_step + 1, start_step))  # the first step may take long
+
+    def moving(self, step: int, loss: float, rate: float) -> None:
+        """After a step."""
+        self._move(f"{self._place(step, step)}  loss {loss:.4f}  {rate:,.0f} images/s  {self._left(step)} left")
+
+    def testing(self, images: int) -> None:
+        """After a look at so many test images more, by any thread."""
+        with self._one_at_a_time:
+            self.looked += images
+            self._move(f"looking at test images  {(self.looked - 1) % self.images + 1:,}/{self.images:,}")
+
+    def _place(self, step: int, done: int) -> str:
+        """The epoch of a step, and how many of its steps are done."""
+        of = self.steps // self.epochs
+        epoch = (step - 1) // of
+        return f"epoch {epoch + 1}/{self.epochs}  step {done - epoch * of}/{of}"
 
     def features(self, done: int, images: int) -> None:
         """The moving line of a model that only looks: so many of the images are done; the last one's line stays."""
@@ -32,13 +63,16 @@ class Progress:
         if done >= images:
             self.line(text)
             self.started = time.perf_counter()  # the training's, whose time left is told from here on
-        elif self.stream.isatty() and now - self.last > 0.1:
-            self.last = now
-            self._rewrite(text)
+        else:
+            self._move(text)
 
-    def _rewrite(self, text: str) -> None:
-        self.stream.write(f"\r{text:<78}")
-        self.stream.flush()
+    def _move(self, text: str) -> None:
+        """Rewrite the moving line, unless it was a moment ago."""
+        now = time.perf_counter()
+        if self.moves and now - self.last > self.pause:
+            self.last = now
+            self.stream.write(f"\r{text:<78.78}")
+            self.stream.flush()
 
     def epoch(self, record: dict[str, float], epochs: int, silent: bool = False) -> None:
         """The line that stays: what `history` holds of this epoch. silent: with a warning, see evaluation.is_silent."""
@@ -54,7 +88,7 @@ class Progress:
             self.line(SILENT)
 
     def line(self, text: str) -> None:
-        self.stream.write(f"\r{text:<78}\n" if self.stream.isatty() else f"{text}\n")
+        self.stream.write(f"\r{text:<78}\n" if self.moves else f"{text}\n")
         self.stream.flush()
 
     def _left(self, step: float) -> str:

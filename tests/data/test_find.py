@@ -39,7 +39,7 @@ def sha256(content: bytes) -> str:
 
 
 CONTENTS = [as_idx(array) for array in TINY]
-TINY_FILES = idx_files(*[(len(content), sha256(content)) for content in CONTENTS])
+TINY_FILES = idx_files(*[(len(content), sha256(content), sha256(gzip.decompress(content))) for content in CONTENTS])
 NAMES = [file.name for file in TINY_FILES]
 KERAS = as_keras(TINY)
 KERAS_FILE = File("mnist.npz", len(KERAS), sha256(KERAS))
@@ -239,3 +239,35 @@ def test_read_idx_is_told_the_dimensions_of_images_and_labels(tmp_path, monkeypa
     assert read_idx(tmp_path / NAMES[0]).shape == (6,)
     with pytest.raises(ValueError, match="found 1 dimensions, expected 3"):
         load_mnist("full")
+
+
+@pytest.mark.parametrize("name", ["{}-idx{}-ubyte", "{}.idx{}-ubyte", "{}.idx{}-ubyte.gz", "{}-idx{}-ubyte.gz"])
+def test_files_as_people_have_them_are_taken_by_their_content(tmp_path, monkeypatch, tiny, name):
+    parts = [("train-images", 3), ("train-labels", 1), ("t10k-images", 3), ("t10k-labels", 1)]
+    for part, content in zip(parts, CONTENTS, strict=True):
+        plain = gzip.decompress(content)  # and packed anew, so that the published size is another
+        (tmp_path / name.format(*part)).write_bytes(gzip.compress(plain, 9) if name.endswith("gz") else plain)
+    monkeypatch.setenv("MINIVIT_DATA", str(tmp_path))
+    assert_tiny(load_mnist("full"))
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_another_data_set_under_the_same_names_is_left_alone(tmp_path, monkeypatch, tiny, packed):
+    for name, array in zip(NAMES, TINY, strict=True):
+        content = as_idx(array[..., ::-1] if array.ndim > 1 else array[::-1])
+        path = tmp_path / (name if packed else name.removesuffix(".gz"))
+        path.write_bytes(content if packed else gzip.decompress(content))
+    monkeypatch.setenv("MINIVIT_DATA", str(tmp_path))
+    with pytest.raises(ValueError, match=r"train-images.*another data set under the same name") as caught:
+        load_mnist("full")
+    assert "elete" not in str(caught.value) and "read_idx" in str(caught.value) and "Trainer" in str(caught.value)
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_unpacked_files_of_a_set_whose_content_is_not_known_are_named(tmp_path, monkeypatch):
+    for name, content in zip(NAMES, CONTENTS, strict=True):
+        (tmp_path / "fashion-mnist").mkdir(exist_ok=True)
+        (tmp_path / "fashion-mnist" / name.removesuffix(".gz")).write_bytes(gzip.decompress(content))
+    monkeypatch.setenv("MINIVIT_DATA", str(tmp_path))
+    with pytest.raises(ValueError, match=r"is unpacked, and only train-images-idx3-ubyte\.gz"):
+        load_mnist("fashion")

@@ -27,6 +27,7 @@ def test_what_ipython_gets():
     data, known = picture._repr_mimebundle_(include=None, exclude=None)
     assert base64.b64decode(data["image/png"]) == picture.png
     assert data["text/plain"] == ALT
+    assert f'alt="{ALT}"' in data["text/html"] and data["image/png"] in data["text/html"]
     assert known == {"image/png": {"alt": ALT, "width": picture.width}}
 
 
@@ -66,3 +67,8 @@ def test_the_colours_are_told_apart_by_all():
     assert abs(lightness(BLUE) - lightness(VERMILLION)) > 8
     for column in zip(*STYLES, strict=True):
         assert len(set(column)) == len(STYLES)
+
+
+def test_a_number_that_no_chapter_has() -> None:
+    with pytest.raises(ValueError, match=r"alt is '99\.1', and no chapter has words of that number"):
+        draw.picture(plot_history(HISTORY), alt="99.1")

@@ -4,12 +4,13 @@ import os
 import subprocess
 import sys
 import time
+import types
 
 import numpy as np
 import pytest
 
 from minivit import emulator
-from minivit.emulator import build, source
+from minivit.emulator import build, library, source
 
 ADD = """template <typename T> __global__ void add(T* y, const T* x, int n) {
     int i = blockIdx.x * blockDim.x + threadIdx.x;
@@ -212,3 +213,60 @@ def test_a_cache_that_cannot_be_written_is_replaced(tmp_path, monkeypatch):
     assert folder.is_dir()
     assert folder == build.cache_folder()
     assert folder.stat().st_mode & 0o077 == 0, "others can neither read nor write there"
+
+
+# ---- where compiled kernels are kept ----
+
+
+def on_noexec(*folders):
+    """A statvfs that says of these folders that they are mounted noexec."""
+    real = os.statvfs
+
+    def statvfs(path):
+        told = real(path)
+        flags = told.f_flag | os.ST_NOEXEC if any(str(path).startswith(str(f)) for f in folders) else told.f_flag
+        return types.SimpleNamespace(f_flag=flags)
+
+    return statvfs
+
+
+@pytest.fixture
+def fresh(monkeypatch):
+    """No temporary folder yet, and none left."""
+    build._temporary_folder.cache_clear()
+    yield
+    build._temporary_folder.cache_clear()
+
+
+def test_a_cache_from_which_no_code_may_be_run_is_passed_over(tmp_path, monkeypatch, fresh):
+    monkeypatch.setenv("MINIVIT_CACHE", str(tmp_path / "noexec"))
+    assert build.cache_folder() == tmp_path / "noexec" / "kernels"
+    monkeypatch.setattr(build.os, "statvfs", on_noexec(tmp_path))
+    other = build.cache_folder()
+    assert other.is_dir() and tmp_path not in other.parents
+
+
+def test_without_any_folder_it_is_said_which_variable_helps(tmp_path, monkeypatch, fresh):
+    monkeypatch.setenv("MINIVIT_CACHE", str(tmp_path))
+    monkeypatch.setattr(build.os, "statvfs", on_noexec("/"))
+    with pytest.raises(emulator.EmulatorError, match=r"noexec.*MINIVIT_CACHE"):
+        build.cache_folder()
+
+
+def test_a_library_that_is_not_loaded_is_said_in_words(tmp_path):
+    (tmp_path / "broken.so").write_bytes(b"no library")
+    with pytest.raises(emulator.EmulatorError, match=r"does not load.*noexec.*MINIVIT_CACHE"):
+        library.Library(tmp_path / "broken.so")
+
+
+def test_a_user_without_a_home_gets_a_temporary_folder(monkeypatch, fresh):
+    monkeypatch.delenv("MINIVIT_CACHE", raising=False)
+    monkeypatch.setattr(build, "user_cache", lambda: None)
+    assert build.cache_folder().name.startswith("minivit-")
+
+
+def test_a_full_disk_is_no_mistake_in_the_code(cache, monkeypatch):
+    full = subprocess.CompletedProcess([], 1, "", "/tmp/x.s: fatal error: No space left on device")
+    monkeypatch.setattr(build.Compiler, "run", lambda self, *flags: full)
+    with pytest.raises(emulator.EmulatorError, match=r"could not be kept.*disk is full.*MINIVIT_CACHE"):
+        emulator.Module("__global__ void only_here(float* x) { x[1] = 1; }")["only_here"]

@@ -1,9 +1,11 @@
 """The builder: what it makes of a source, and what it refuses."""
 
 import base64
+import json
 from pathlib import Path
 
 import pytest
+from builder.alts import alt_texts
 from builder.contents import contents
 from builder.execute import NotebookError, execute, pictures
 from builder.notebooks import chapter_notebook, exercise_notebook, sources, write
@@ -146,7 +148,7 @@ def test_executing_keeps_the_pictures_and_drops_the_times(chapter, tmp_path: Pat
     assert alt == "A line that rises from nought to one." and base64.b64decode(png).startswith(b"\x89PNG")
     assert all(not cell.metadata for cell in notebook.cells)
     quoted = contents([chapter], {"03_sums": 'Of "a" | b.'}, REPOSITORY)
-    assert 'alt="Of &quot;a&quot; &#124; b."' in quoted
+    assert 'alt="Of &quot;a&quot; | b."' in quoted
     page = contents([chapter], {"03_sums": alt}, REPOSITORY)
     assert "[03 · Sums](03_sums.ipynb)" in page and f'alt="{alt}"' in page and "2 exercises" in page
 
@@ -194,3 +196,20 @@ def test_a_wrong_answer_must_differ_from_the_solution_in_one_place(tmp_path: Pat
     path.write_text(SOURCE.replace('("a + b"', '("c + d"'), encoding="utf-8")
     with pytest.raises(SourceError, match="stands 0 times"):
         read_chapter(path).exercises[1].wrongly_solved()
+
+
+def test_an_alternative_text_is_a_number_in_the_cell_and_is_executed_in_full(chapter, tmp_path: Path) -> None:
+    text = "A line that rises from nought to one."
+    made = chapter_notebook(chapter, [chapter], REPOSITORY)
+    (cell,) = [cell for cell in made.cells if "draw.lines" in cell.source]
+    assert text not in cell.source and 'alt="03.1"' in cell.source and text in cell.metadata["executed"]
+    assert json.loads(alt_texts(chapter)) == {"03.1": text}
+    ((alt, _),) = pictures(execute(made, tmp_path))
+    assert alt == text and all(text not in cell.source for cell in made.cells)
+
+
+def test_a_notebook_has_the_metadata_that_the_kernel_tells(chapter, tmp_path: Path) -> None:
+    """What differs, JupyterLab writes into a notebook when it is opened, which is then "modified"."""
+    made = chapter_notebook(chapter, [chapter], REPOSITORY)
+    assert execute(chapter_notebook(chapter, [chapter], REPOSITORY), tmp_path).metadata == made.metadata
+    assert made.metadata.kernelspec.display_name == "Python 3 (ipykernel)"

@@ -1,13 +1,18 @@
 """Every exercise: its check fails before it is solved, passes with the solution, refuses each named wrong answer."""
 
 import ast
+import json
+import re
 from pathlib import Path
 
 import pytest
 from build import read_chapters
+from builder.notebooks import exercise_checks, exercise_notebook
 from builder.source import Exercise
 
+from minivit import check
 from minivit.check import Wrong
+from minivit.check.exercise import AS_GIVEN, FOLDER
 
 CHAPTERS = read_chapters()
 EXERCISES = [
@@ -23,10 +28,11 @@ def _quick_and_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def run(chapter, exercise: Exercise, answer: str) -> None:
-    """The cells of the exercise's notebook, with `answer` in the place of the learner's."""
-    namespace: dict = {"__name__": "__main__"}
-    for cell in (*chapter.setup, *exercise.given, answer, exercise.check):
+def run(chapter, exercise: Exercise, answer: str, cells: tuple[str, ...] = ()) -> None:
+    """The cells of the exercise's notebook, with `answer` in the place of the learner's. cells: IPython's `In`."""
+    namespace: dict = {"__name__": "__main__", "In": list(cells)}
+    line = f'check.exercise("{chapter.number}.{chapter.exercises.index(exercise) + 1}")'
+    for cell in (*chapter.setup, *exercise.given, answer, line):
         exec(compile(cell, f"<{chapter.name}: {exercise.title}>", "exec"), namespace)
 
 
@@ -53,6 +59,51 @@ def test_wrong_answers_are_refused_and_told_why(chapter, exercise: Exercise) -> 
             pytest.fail(f"{exercise.title}: the wrong answer {name!r} passes")
         assert not isinstance(refused.value, (NotImplementedError, NameError, SyntaxError)), refused.value
         assert said in str(refused.value), f"{name}: {refused.value}"
+
+
+BROKEN = [param for param in EXERCISES if param.values[1].broken is not None]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize(("chapter", "exercise"), BROKEN)
+def test_what_is_given_to_be_mended_is_not_diagnosed_before_an_attempt(chapter, exercise: Exercise) -> None:
+    line = 'check.exercise("1")'
+    for cells in ((exercise.stub,), (exercise.stub, line, "print(1)", line), (exercise.stub + "\n# so what?", line)):
+        with pytest.raises(Wrong) as told:
+            run(chapter, exercise, exercise.stub, cells)
+        symptom, hint = str(told.value).split("\n")
+        assert symptom and hint == AS_GIVEN
+    attempts = [
+        answer for answer, said in exercise.wrongly_solved().values() if answer.strip() != exercise.stub.strip()
+    ]
+    for answer in attempts:
+        with pytest.raises(Exception) as told:
+            run(chapter, exercise, answer, (exercise.stub, line, answer, line))
+        assert AS_GIVEN not in str(told.value)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.name)
+def test_the_notebook_tells_nothing_of_a_check(chapter) -> None:
+    """The package holds the checks, as they stand in the source; the notebook has a line for each."""
+    checks = json.loads((FOLDER / f"{chapter.name}.json").read_text("utf-8"))
+    assert checks == json.loads(exercise_checks(chapter))
+    cells = exercise_notebook(chapter, "https://example.org/minivit").cells
+    lines = [cell.source for cell in cells if cell.source.startswith("check.exercise(")]
+    assert lines == [f'check.exercise("{chapter.number}.{i + 1}")' for i in range(len(chapter.exercises))]
+    shown = "\n".join(cell.source for cell in cells)
+    for exercise in chapter.exercises:
+        assert exercise.check not in shown
+        for reason in [text for text in re.findall(r'"([^"\n]{30,})"', exercise.check) if text not in exercise.solved]:
+            assert reason not in shown
+
+
+def test_a_check_that_is_not_there_and_cells_that_were_not_run() -> None:
+    with pytest.raises(ValueError, match=r"no exercise '07\.9', expected one of '07\.1'"):
+        check.exercise("07.9")
+    with pytest.raises(ValueError, match="no exercise 'seven'"):
+        check.exercise("seven")
+    with pytest.raises(Wrong, match=r"is not defined: run the cells above"):
+        exec('check.exercise("07.1")', {"check": check})
 
 
 def test_there_are_enough() -> None:

@@ -2,13 +2,18 @@
 
 import json
 import re
+from html import escape
 from pathlib import Path
 
 import build
 import nbformat
 import pytest
+from builder.alts import alt_texts
 from builder.execute import LARGEST, execute, pictures
 from builder.notebooks import chapter_notebook, exercise_notebook, sources
+from matplotlib.figure import Figure as figure
+
+from minivit import draw
 
 CHAPTERS = build.read_chapters()
 EACH = pytest.mark.parametrize(
@@ -92,18 +97,18 @@ def test_its_links(chapter) -> None:
 def test_files_it_names_are_there(chapter) -> None:
     root = Path(build.TUTORIALS).parent
     for cell in (*chapter.before, *chapter.after):
-        for name in re.findall(r"`((?:minivit|kernels|tutorials|benchmarks|tests)/[\w./]+\.\w+)`", cell.text):
+        for name in re.findall(r"`((?:minivit|kernels|tutorials|course|benchmarks|tests)/[\w./]+\.\w+)`", cell.text):
             assert (root / name).exists(), name
 
 
 def test_the_contents_are_built() -> None:
     assert (build.TUTORIALS / "README.md").read_text("utf-8") == build.built_contents(CHAPTERS)
     for chapter in CHAPTERS:
-        assert (build.TUTORIALS / "pictures" / f"{chapter.name}.png").exists()
+        assert (build.COURSE / "pictures" / f"{chapter.name}.png").exists()
         assert set(chapter.needs) <= {int(other.number) for other in CHAPTERS if other.number < chapter.number}
 
 
-@pytest.mark.parametrize(("folder", "ending"), [(".", "ipynb"), ("exercises", "ipynb"), ("pictures", "png")])
+@pytest.mark.parametrize(("folder", "ending"), [(".", "ipynb"), ("exercises", "ipynb"), ("../course/pictures", "png")])
 def test_nothing_is_left_of_a_chapter_that_is_gone(folder: str, ending: str) -> None:
     there = {path.stem for path in (build.TUTORIALS / folder).glob(f"*.{ending}")}
     assert there == {chapter.name for chapter in CHAPTERS}
@@ -121,3 +126,48 @@ def test_colab_links_follow_the_one_address() -> None:
     assert "colab.research.google.com/github/someone/else/blob/main/tutorials/exercises/" in text
     assert "git+https://github.com/someone/else" in text
     assert build.repository().removeprefix("https://github.com/") not in text
+
+
+def test_the_readers_folder_holds_what_is_read() -> None:
+    names = {path.name for path in build.TUTORIALS.iterdir() if not path.name.startswith(".")}
+    assert names - {"__pycache__"} == {"README.md", "exercises", *(f"{chapter.name}.ipynb" for chapter in CHAPTERS)}
+
+
+@EACH
+def test_what_is_to_be_seen_is_told_beside_the_picture(chapter) -> None:
+    """As HTML with an alt, which JupyterLab and nbconvert show, beside the PNG, which GitHub shows; the words lie in
+    the package, and not in the cell above the picture."""
+    words = json.loads((build.COURSE.parent / "minivit/draw/alts" / f"{chapter.name}.json").read_text("utf-8"))
+    assert words == json.loads(alt_texts(chapter))
+    notebook = committed(f"{chapter.name}.ipynb")
+    for alt, png in pictures(notebook):
+        assert alt in words.values()
+        assert not any(alt in cell.source for cell in notebook.cells)
+        (html,) = [
+            output.data["text/html"]
+            for cell in notebook.cells
+            for output in cell.get("outputs", [])
+            if output.get("data", {}).get("image/png") == png
+        ]
+        assert png in html and f'alt="{escape(alt)}"' in html
+    for number, text in words.items():
+        assert draw.picture(figure(), alt=number).alt == text
+
+
+@EACH
+def test_no_equation_is_wider_than_a_phone(chapter) -> None:
+    texts = [cell.text for cell in (*chapter.before, *chapter.after) if cell.kind == "markdown"]
+    for text in [*texts, *(exercise.text for exercise in chapter.exercises)]:
+        for equation in re.findall(r"\$\$(.+?)\$\$", text, re.DOTALL):
+            for row in equation.split(r"\\"):
+                assert width(row) <= 52, row
+
+
+def width(row: str) -> int:
+    """About how many letters wide a row of TeX is."""
+    row = re.sub(r"\\(begin|end|tag)\{[^}]*\}", "", row)
+    row = re.sub(r"\\(text|mathrm|mathbf|mathbb|mathcal|bar|hat|tilde|operatorname)\b", "", row)
+    row = re.sub(r"\\t?frac\{?([^{}]*)\}?\{?([^{}]*)\}?", lambda m: max(m.groups(), key=len), row)
+    row = re.sub(r"\\q?quad", "    ", row)
+    row = re.sub(r"\\[a-zA-Z]+", "x", row)
+    return len(re.sub(r"\s+", " ", re.sub(r"[{}^_&]|\\[,;! ]", "", row)).strip())
