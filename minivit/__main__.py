@@ -12,12 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import __version__
+from . import __version__, terminal
 from .data.mnist_files import SOURCES
 from .devices import DEVICES, DeviceError
 from .devices import command as kernels_command
 from .emulator import EmulatorError
 from .emulator import command as kernel_command
+from .files import ordinary
 from .train import command as train_command
 
 if TYPE_CHECKING:
@@ -26,30 +27,55 @@ if TYPE_CHECKING:
     from .model import ViT
 
 
+EXAMPLES = {
+    "": """  python -m minivit train quick          a small ViT learns to read digits, in a minute
+  python -m minivit COMMAND --help       what a command can be told""",
+    "train": """  python -m minivit train quick
+  python -m minivit train --data full --download --out runs/mnist
+  python -m minivit train --architecture swin --epochs 5
+  python -m minivit train --resume runs/mnist/checkpoint.npz""",
+    "eval": """  python -m minivit eval --model runs/quick/model.npz
+  python -m minivit eval --model runs/mnist/model.npz --data full""",
+    "predict": """  python -m minivit predict digit.png --model runs/quick/model.npz --out attention.png
+  python -m minivit predict cat.jpg --model deit_tiny_patch16_224.fb_in1k.safetensors --top 3""",
+    "look": """  python -m minivit look digit.png --model runs/quick/model.npz --out page.svg""",
+    "data": """  python -m minivit data
+  python -m minivit data --download
+  python -m minivit data --download --data fashion""",
+    "check": """  python -m minivit check""",
+    "kernel": """  python -m minivit kernel kernels/layernorm.cu --check
+  python -m minivit kernel add.cu 'add<float><<<4, 256>>>(y[1000], x[1000], 1000)' --profile""",
+    "kernels": """  python -m minivit kernels layernorm --sm 80 90""",
+}
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command. Returns the exit status: 0 well, 1 a check failed, 2 a user's mistake, 130 interrupted."""
+    """Run one command. Returns the exit status: 0 well, 1 a check failed, 2 a user's mistake, 130 interrupted, 141 cut
+    off by a closed pipe."""
     parser = _parser()
     args, rest = parser.parse_known_args(arguments)
     if len(rest) == 1 and getattr(args, "launch", "") is None:
         args.launch = rest[0]  # `kernel FILE --check LAUNCH`: argparse takes a word that may be left out too early
     elif rest:
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    try:
-        return args.command(args)
-    except KeyboardInterrupt:
-        return 130
-    except (ValueError, TypeError, OSError, FloatingPointError, DeviceError, EmulatorError) as error:
-        print(f"minivit: {error}", file=sys.stderr)
-        return 2
+        parser.refuse(rest)
+    mistakes = ValueError, TypeError, OverflowError, FloatingPointError, DeviceError, EmulatorError
+    return terminal.run(lambda: args.command(args), mistakes)
 
 
 def train(args: argparse.Namespace) -> int:
     """Train a small model, a ViT unless told otherwise, on handwritten digits, from those that ship with minivit."""
+    if args.out or args.resume:
+        return _train(args, args.out or Path(args.resume).parent)
+    with train_command.new_folder(args) as folder:
+        return _train(args, folder)
+
+
+def _train(args: argparse.Namespace, out: str | Path) -> int:
     from .train import pretrain_mae, train_mnist
 
     names = "data", "seed", "epochs", "workers", "parallel", "resume", "download", "device"
     options = {name: getattr(args, name) for name in names}
-    options["out"] = args.out or (Path(args.resume).parent if args.resume else train_command.new_folder(args))
+    options["out"] = out
     if args.pretrain:
         others = "preset", "architecture", "teacher", "distillation"
         if given := [name for name in others if getattr(args, name)]:
@@ -178,7 +204,7 @@ def _load(path: str, device: str, heads: int | None = None, image_size: list[int
     from . import load, load_pretrained
     from .model.files import CONFIG
 
-    if zipfile.is_zipfile(path):
+    if zipfile.is_zipfile(ordinary(path)):
         with zipfile.ZipFile(path) as archive:
             if f"{CONFIG}.npy" in archive.namelist():
                 if heads is not None or image_size is not None:
@@ -187,15 +213,14 @@ def _load(path: str, device: str, heads: int | None = None, image_size: list[int
     return load_pretrained(path, heads, device=device, **({} if image_size is None else {"image_size": image_size}))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="minivit", description="A Vision Transformer in NumPy, every gradient proved."
-    )
+def _parser() -> terminal.Parser:
+    description = "A Vision Transformer in NumPy, every gradient proved."
+    parser = terminal.Parser(prog="minivit", description=description, examples=EXAMPLES[""])
     parser.add_argument("--version", action="version", version=f"minivit {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, command: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=command.__doc__, description=command.__doc__)
+        sub = commands.add_parser(name, help=command.__doc__, description=command.__doc__, examples=EXAMPLES[name])
         sub.set_defaults(command=command)
         return sub
 

@@ -4,12 +4,16 @@ And which files are slow: `-m "not slow"` leaves them out, and with them more th
 """
 
 import os
+import signal
 
 import pytest
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # for the processes that tests start
 
 from threadpoolctl import threadpool_limits
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell ignores it for what runs in its background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # here, and in the processes that tests start
 
 LIMIT = threadpool_limits(1, user_api="blas")
 

@@ -62,8 +62,8 @@ def test_type_checkers_see_what_python_finds():
 
 
 def test_every_module_is_there():
-    """All but the command line, and what reads and writes files for the others."""
-    modules = {module.name for module in iter_modules(minivit.__path__)} - {"__main__", "files"}
+    """All but the command line, and what reads and writes files and messages for the others."""
+    modules = {module.name for module in iter_modules(minivit.__path__)} - {"__main__", "files", "messages", "terminal"}
     assert {name for name, home in declared().items() if not home} == modules
 
 

@@ -3,14 +3,17 @@
 What the files are is in mnist_files.py; what is inside them is read in mnist.py.
 """
 
+import gzip
 import hashlib
 import os
+import zlib
 from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 from urllib.request import urlopen
 
-from ..files import atomic_write
+from ..files import atomic_write, ordinary, user_cache
+from ..messages import choices
 from .mnist_files import SOURCES, File
 
 MEND = {  # what to do where the files are not found
@@ -21,27 +24,36 @@ MEND = {  # what to do where the files are not found
     "or download them with `python -m minivit data --download --data fashion`, in Python "
     'load_mnist("fashion", download=True).',
 }
+NO_HOME = (
+    "there is no folder to download to: the user has no home ($HOME is not set, and the system knows no other). Let "
+    "the environment variable XDG_CACHE_HOME name a folder for caches."
+)
 TIMEOUT = 30  # seconds without a byte
+LARGEST = 1 << 26  # bytes of an unpacked file: MNIST's largest has 47 million
 
 
 def find_mnist(data: str = "full", *, download: bool = False, report: Callable[[str], None] = print) -> list[Path]:
     """The verified files of "digits", "full" or "fashion", from the first folder that has them all.
 
     The folders: that of the environment variable MINIVIT_DATA (for "fashion" its subfolder fashion-mnist), then the
-    user's cache. Only with `download=True` are missing files fetched, into the cache, a line to `report` for each.
+    user's cache. They may be unpacked, and have dotted names (train-images.idx3-ubyte). Only with `download=True` are
+    missing files fetched, into the cache, a line to `report` for each.
     Raises FileNotFoundError that says how to get the files, ValueError for a file that is not the published one,
     OSError where no mirror could serve it.
     """
     if data not in SOURCES:
-        raise ValueError(f"data is {data!r}, expected one of {', '.join(map(repr, SOURCES))}")
+        raise ValueError(f"data is {data!r}, {choices(data, SOURCES)}")
     looked = []
     for place, folder in search_folders(data).items():
         for source in SOURCES[data]:
-            missing = [file.name for file in source.files if not (folder / file.name).is_file()]
-            if not missing:
-                return [_verified(folder / file.name, file) for file in source.files]
+            there = [_lying_in(folder, file) for file in source.files]
+            if all(there):
+                return [_verified(path, file, data) for path, file in zip(there, source.files, strict=True)]
+            missing = [file.name for file, path in zip(source.files, there, strict=True) if not path]
             looked.append(f"  {place}, {folder}: no {', '.join(missing)}")
     if download and data != "digits":
+        if "the cache" not in search_folders(data):
+            raise OSError(NO_HOME)
         _download(data, search_folders(data)["the cache"], report)
         return find_mnist(data)
     raise FileNotFoundError("\n".join([f"the files of MNIST {data!r} were not found:", *looked, MEND[data]]))
@@ -53,23 +65,48 @@ def search_folders(data: str) -> dict[str, Path]:
         return {"the package": Path(__file__).parent}
     folders = {}
     if own := os.environ.get("MINIVIT_DATA"):
-        folders["MINIVIT_DATA"] = Path(own).expanduser() / ("fashion-mnist" if data == "fashion" else "")
-    if os.name == "nt":
-        caches = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    else:
-        caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folders["the cache"] = Path(caches) / "minivit" / ("fashion-mnist" if data == "fashion" else "mnist")
+        folders["MINIVIT_DATA"] = Path(os.path.expanduser(own)) / ("fashion-mnist" if data == "fashion" else "")
+    if caches := user_cache():
+        folders["the cache"] = caches / ("fashion-mnist" if data == "fashion" else "mnist")
     return folders
 
 
-def _verified(path: Path, file: File) -> Path:
-    with open(path, "rb") as opened:
+def _lying_in(folder: Path, file: File) -> Path | None:
+    return next((folder / name for name in file.names if (folder / name).is_file()), None)
+
+
+def _verified(path: Path, file: File, data: str) -> Path:
+    with open(ordinary(path), "rb") as opened:
         content = opened.read(file.size + 1)
     try:
         _verify(content, file)
     except ValueError as error:
-        raise ValueError(f"{path} is not the published file: {error}. Delete it, and get it again.") from error
+        _verify_unpacked(path, file, data, error)
     return path
+
+
+def _verify_unpacked(path: Path, file: File, data: str, error: ValueError) -> None:
+    """Raise ValueError unless what the file holds, be it packed again or not at all, is what the published one holds.
+
+    It may be anybody's: KMNIST, EMNIST and Fashion-MNIST have MNIST's names, so nobody is told to delete it.
+    """
+    cures = (
+        f"\nTo train on another set, read it with minivit.data.read_idx, and give it to a minivit.Trainer. {MEND[data]}"
+    )
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as opened:
+            content = opened.read(LARGEST)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as broken:
+        raise ValueError(f"{path} is not the published file: {error}, and {broken}.\n{MEND[data]}") from broken
+    if file.unpacked is None and file.name.endswith(".gz") and path.suffix != ".gz":
+        raise ValueError(
+            f"{path} is unpacked, and only {file.name}, as it was published, can be told from another set's.{cures}"
+        ) from error
+    if hashlib.sha256(content).hexdigest() != file.unpacked:
+        raise ValueError(
+            f"{path} is not the published file of MNIST {data!r}: {error}. It is another data set under the same name, "
+            f"or packed anew, or not whole.{cures}"
+        ) from error
 
 
 def _verify(content: bytes, file: File) -> None:

@@ -19,9 +19,12 @@ from typing import BinaryIO
 
 import numpy as np
 
+from ..files import ordinary
+
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MAX_DIMENSIONS = 32  # what every version of NumPy can hold
 CHUNK = 1 << 20
+RATIO = 100  # how much gzip may have saved; MNIST's files are a fifth of what they hold
 
 
 def read_idx(source: str | os.PathLike | bytes, ndim: int | None = None) -> np.ndarray:
@@ -29,21 +32,25 @@ def read_idx(source: str | os.PathLike | bytes, ndim: int | None = None) -> np.n
 
     `ndim` is the number of dimensions that the caller expects; None takes any.
     Raises ValueError that names the file, what was found and what was expected, unless the file is exactly as long
-    as its header says. Memory stays below the smaller of what the header claims and what the file holds.
+    as its header says. Memory stays below the smaller of what the header claims and what the file holds; a packed one
+    may hold a hundred times its size.
     """
     name = "IDX bytes" if isinstance(source, bytes) else str(source)
-    with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file:
+    with io.BytesIO(source) if isinstance(source, bytes) else open(ordinary(source), "rb") as file:
         gzipped = file.read(2) == b"\x1f\x8b"
+        size = file.seek(0, os.SEEK_END)
         file.seek(0)
         try:
-            return _parse(gzip.GzipFile(fileobj=file) if gzipped else file, ndim)
+            return _parse(gzip.GzipFile(fileobj=file) if gzipped else file, ndim, RATIO * size + CHUNK)
         except (ValueError, EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise ValueError(f"{name}: {error}") from error
 
 
-def _parse(stream: BinaryIO, ndim: int | None) -> np.ndarray:
+def _parse(stream: BinaryIO, ndim: int | None, most: int) -> np.ndarray:
     dtype, shape = _read_header(stream, ndim)
     expected = math.prod(shape) * dtype.itemsize
+    if expected > most and isinstance(stream, gzip.GzipFile):
+        raise ValueError(f"its header claims {expected:,} bytes of numbers, more than {RATIO} times the packed file")
     data = _read_at_most(stream, expected + 1)  # one more, to notice a trailing byte without reading them all
     if len(data) < expected:
         raise ValueError(f"truncated: found {len(data)} bytes of numbers, expected {expected} for shape {shape}")

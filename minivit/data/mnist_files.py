@@ -1,6 +1,6 @@
 """The files in which MNIST and Fashion-MNIST are published: their sizes, their hashes and who serves them.
 
-A file whose size and SHA-256 are not these is never used, wherever it comes from.
+A file whose content is not theirs is never used, wherever it comes from.
 """
 
 from typing import NamedTuple
@@ -10,6 +10,15 @@ class File(NamedTuple):
     name: str
     size: int  # bytes
     sha256: str
+    unpacked: str | None = None  # the SHA-256 of what a .gz holds, where it is known
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its own name, and those under which it is found where somebody has unpacked it, or written it with a dot."""
+        if not self.name.endswith(".gz"):
+            return (self.name,)
+        dotted = self.name.replace("-idx", ".idx")
+        return (self.name, dotted, self.name.removesuffix(".gz"), dotted.removesuffix(".gz"))
 
 
 class Source(NamedTuple):
@@ -19,10 +28,10 @@ class Source(NamedTuple):
     mirrors: tuple[str, ...]
 
 
-def idx_files(*published: tuple[int, str]) -> tuple[File, ...]:
+def idx_files(*published: tuple[int, str] | tuple[int, str, str]) -> tuple[File, ...]:
     """Training images and labels, test images and labels; the names are the same for MNIST and Fashion-MNIST."""
     names = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
-    return tuple(File(f"{name}-ubyte.gz", size, sha256) for name, (size, sha256) in zip(names, published, strict=True))
+    return tuple(File(f"{name}-ubyte.gz", *told) for name, told in zip(names, published, strict=True))
 
 
 DIGITS = Source(
@@ -31,10 +40,26 @@ DIGITS = Source(
 )
 MNIST = Source(
     files=idx_files(
-        (9_912_422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
-        (28_881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"),
-        (1_648_877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
-        (4_542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
+        (
+            9_912_422,
+            "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        ),
+        (
+            28_881,
+            "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        ),
+        (
+            1_648_877,
+            "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        ),
+        (
+            4_542,
+            "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        ),
     ),
     mirrors=(
         "https://ossci-datasets.s3.amazonaws.com/mnist/",

@@ -1,11 +1,12 @@
 """Any picture that Pillow opens, upright and with 8 bits a channel; what cannot be read is refused by name."""
 
 import os
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 from PIL.Image import Resampling
+
+from ..files import ordinary
 
 __all__ = ["MOST_PIXELS", "Resampling", "on_white", "open_picture"]
 
@@ -20,7 +21,7 @@ def open_picture(image: str | os.PathLike | Image.Image | np.ndarray) -> Image.I
         return _upright(image)
     if not isinstance(image, str | os.PathLike):
         raise TypeError(f"the image is a {type(image).__name__}, expected a path, a Pillow image or an array")
-    with Path(image).open("rb") as file:
+    with ordinary(image).open("rb") as file:
         try:
             return _upright(Image.open(file))
         except Exception as error:  # a damaged picture fails in a dozen ways, and all of them mean this

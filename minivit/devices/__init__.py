@@ -6,6 +6,7 @@ operations made of them; cuda.py and emulator.py carry them out. The kernels the
 
 from functools import cache
 
+from ..messages import choices
 from .device import DEVICES, Cpu, Device, DeviceError
 
 __all__ = ["DEVICES", "Cpu", "Device", "DeviceError", "get_device"]
@@ -24,4 +25,4 @@ def get_device(name: str) -> Device:
         from .emulator import Emulator
 
         return Emulator()
-    raise ValueError(f"device is {name!r}, expected one of {', '.join(map(repr, DEVICES))}")
+    raise ValueError(f"device is {name!r}, {choices(name, DEVICES)}")

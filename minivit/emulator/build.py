@@ -6,12 +6,15 @@ written elsewhere and renamed: two processes may build the same one at once, and
 
 import atexit
 import contextlib
+import errno
 import functools
 import hashlib
 import os
 import platform
+import re
 import secrets
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -19,12 +22,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..files import user_cache
+from ..messages import in_words
 from .compiler import HOW_TO_GET_ONE, Compiler, find_compiler, knows
-from .errors import CompileError, NoCompilerError
+from .errors import CompileError, EmulatorError, NoCompilerError
 from .messages import readable
 
 RUNTIME = Path(__file__).parent / "runtime"
 KEEP_DAYS = 30
+FULL = re.compile(os.strerror(errno.ENOSPC))  # what compilers say of a full disk
 
 COMMON_FLAGS = (
     "-x", "c++", "-std=c++17", "-fPIC", "-fvisibility=hidden",
@@ -87,24 +93,35 @@ MODES = {
 
 
 def cache_folder() -> Path:
-    """$MINIVIT_CACHE, else the user's cache folder; where that cannot be written, a temporary one of this process."""
+    """$MINIVIT_CACHE, else the user's cache folder; where no library can be kept there and loaded from there, a
+    temporary one of this process. Raises EmulatorError where there is none either."""
     chosen = os.environ.get("MINIVIT_CACHE")
-    base = Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "minivit"
-    folder = base / "kernels"
+    base = Path(chosen) if chosen else user_cache()
+    if base is not None and _usable(base / "kernels"):
+        return base / "kernels"
+    return _temporary_folder()
+
+
+def _usable(folder: Path) -> bool:
+    """Whether files can be written there, and code in them be run (a disk may be mounted with the option noexec)."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK):
-            raise PermissionError(folder)
+        return os.access(folder, os.W_OK | os.X_OK) and not os.statvfs(folder).f_flag & os.ST_NOEXEC
     except OSError:
-        return _temporary_folder()
-    return folder
+        return False
 
 
 @functools.cache
 def _temporary_folder() -> Path:
-    folder = tempfile.mkdtemp(prefix="minivit-")  # nobody else can have put a library there
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
+    for place in dict.fromkeys((tempfile.gettempdir(), "/var/tmp", "/dev/shm", os.getcwd())):
+        if os.path.isdir(place) and _usable(Path(place)):
+            folder = tempfile.mkdtemp(prefix="minivit-", dir=place)  # nobody else can have put a library there
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+            return Path(folder)
+    raise EmulatorError(
+        "there is no folder for compiled kernels: neither the cache nor any temporary folder can be written and lies "
+        "on a disk from which code may be run (not mounted noexec). Let MINIVIT_CACHE name one."
+    )
 
 
 def build_library(code: str, mode: str = "run", source: str = "") -> Path:
@@ -125,12 +142,17 @@ def build_library(code: str, mode: str = "run", source: str = "") -> Path:
                 print("compiling for the emulator, once ...", file=sys.stderr)
             (folder / "kernel.cpp").write_text(code, encoding="utf-8")
             done = compiler.run(*flags, "-c", str(folder / "kernel.cpp"), "-o", str(folder / "kernel.o"))
-            if done.returncode:
-                raise CompileError(readable(done.stderr, source))
+            _check_compiled(done, source)
             done = compiler.link(str(folder / "kernel.o"), str(runtime), "-o", str(result), plain=mode == "run")
-            if done.returncode:
-                raise CompileError(readable(done.stderr, source))
+            _check_compiled(done, source)
     return target
+
+
+def _check_compiled(done: subprocess.CompletedProcess, source: str) -> None:
+    if done.returncode and FULL.search(done.stderr):
+        raise OSError(errno.ENOSPC, "no space")  # no mistake in the code
+    if done.returncode:
+        raise CompileError(readable(done.stderr, source))
 
 
 def _runtime(compiler: Compiler, mode: str) -> Path:
@@ -144,6 +166,8 @@ def _runtime(compiler: Compiler, mode: str) -> Path:
         with _workplace(target) as (folder, result):
             (folder / "all.cpp").write_text(code)
             done = compiler.run(*flags, "-c", str(folder / "all.cpp"), "-o", str(result))
+            if FULL.search(done.stderr):
+                raise OSError(errno.ENOSPC, "no space")
             if done.returncode:
                 command = " ".join(compiler.command)
                 raise NoCompilerError(
@@ -174,18 +198,23 @@ def _workplace(target: Path) -> Iterator[tuple[Path, Path]]:
     """A folder to build in, and a path in it that becomes `target` when the block ends well."""
     remove_old_files(target.parent)
     folder = target.parent / f"build-{os.getpid()}-{secrets.token_hex(4)}"
-    folder.mkdir()
     try:
+        folder.mkdir()
         yield folder, folder / target.name
         os.replace(folder / target.name, target)
+    except OSError as error:
+        raise EmulatorError(
+            f"a compiled kernel could not be kept in {target.parent}: {in_words(error)}. Let MINIVIT_CACHE name "
+            "another folder."
+        ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_old_files(folder: Path) -> None:
-    """Remove what was not used for KEEP_DAYS days, and what interrupted builds have left."""
-    too_old = time.time() - KEEP_DAYS * 24 * 3600
+    """Remove what was not used for KEEP_DAYS days, and what killed builds have left: a build takes no hour."""
     for path in folder.iterdir():
+        hours = 1 if path.name.startswith("build-") else KEEP_DAYS * 24
         with contextlib.suppress(OSError):  # another process may be doing the same
-            if path.stat().st_mtime < too_old:
+            if path.stat().st_mtime < time.time() - hours * 3600:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()

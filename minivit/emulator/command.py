@@ -2,13 +2,14 @@
 
 import argparse
 import sys
-from pathlib import Path
 
 import numpy as np
 
+from ..terminal import at_least
 from .errors import EmulatorError, LaunchError
 from .launch_text import EXAMPLE, Array, LaunchText, launch_in, parse_launch
 from .module import Kernel, load
+from .source import read_source
 
 CLASSES = 10  # integers that a kernel reads are drawn from 0 to 9
 
@@ -28,12 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--via", choices=("source", "ptx"), default="source", help="ptx: run what NVIDIA's compiler made"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the random inputs; 0 if not given")
+    parser.add_argument("--seed", type=at_least(0), default=0, help="of the random inputs; 0 if not given")
 
 
 def kernel(args: argparse.Namespace) -> int:
     """Run a CUDA kernel on the CPU, check it for mistakes, or count what it asks of the memory."""
-    text = args.launch or launch_in(Path(args.file).read_text(encoding="utf-8"))
+    text = args.launch or launch_in(read_source(args.file))
     if text is None:
         raise ValueError(f"which launch? Give one, like '{EXAMPLE}', or write it into {args.file} as // launch: ...")
     launch = parse_launch(text)

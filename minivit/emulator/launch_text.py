@@ -5,6 +5,8 @@ import math
 import re
 from dataclasses import dataclass
 
+from ..messages import brief, short
+
 LAUNCH_COMMENT = re.compile(r"//\s*launch:\s*(.+)")
 EXAMPLE = "add<float><<<4, 256>>>(y[1000], x[1000], 1000)"
 
@@ -37,12 +39,12 @@ def parse_launch(text: str) -> LaunchText:
     """Raises ValueError, which says what a launch looks like."""
     found = re.fullmatch(r"\s*(.+?)\s*<<<(.+?)>>>\s*\((.*)\)\s*;?\s*", text)
     if not found:
-        raise ValueError(f"{text!r} is not a launch; one looks like {EXAMPLE}")
+        raise ValueError(f"{short(text)} is not a launch; one looks like {EXAMPLE}")
     kernel, sizes, arguments = found.groups()
     sizes = _split(sizes)
     if len(sizes) not in (2, 3):
         raise ValueError(
-            f"<<<{found[2]}>>> has {len(sizes)} values, expected the grid, the block and, if any, shared bytes"
+            f"<<<{brief(found[2])}>>> has {len(sizes)} values, expected the grid, the block and, if any, shared bytes"
         )
     grid, block = _extent(sizes[0]), _extent(sizes[1])
     shared = _whole(sizes[2]) if len(sizes) == 3 else 0
@@ -71,16 +73,24 @@ def _argument(text: str) -> Array | int | float | None:
     array = re.fullmatch(r"([A-Za-z_]\w*)\s*\[(.+?)\](?:\s*=\s*(.+))?", text)
     if array:
         shape = tuple(_whole(part) for part in _split(array[2]))
-        return Array(array[1], shape, None if array[3] is None else float(_number(array[3])))
+        return Array(array[1], shape, None if array[3] is None else _fill(array[3]))
     if text in ("null", "nullptr", "NULL", "None"):
         return None
     return _number(text)
 
 
+def _fill(text: str) -> float:
+    value = _number(text)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{short(text)} is larger than any number that an array holds") from None
+
+
 def _whole(text: str) -> int:
     value = _number(text)
-    if not isinstance(value, int) or value < 0:
-        raise ValueError(f"{text!r} is {value}, expected a whole number from 0")
+    if not isinstance(value, int) or not 0 <= value < 2**63:
+        raise ValueError(f"{short(text)} is {short(value)}, expected a whole number from 0, below 2**63")
     return value
 
 
@@ -89,8 +99,8 @@ def _number(text: str) -> int | float:
     plain = re.sub(r"\b(?!0[xX])(\d*\.?\d*(?:[eE][+-]?\d+)?)[fFuUlL]+\b", r"\1", text)
     try:
         return _value(ast.parse(plain, mode="eval").body)
-    except (SyntaxError, TypeError, ZeroDivisionError) as error:
-        raise ValueError(f"{text!r} is not a number; an array has a shape: {text}[1000]") from error
+    except (SyntaxError, TypeError, ValueError, ZeroDivisionError, OverflowError, RecursionError, MemoryError) as error:
+        raise ValueError(f"{short(text)} is not a number; an array has a shape: y[1000]") from error
 
 
 def _value(node: ast.AST) -> int | float:
@@ -110,7 +120,12 @@ def _value(node: ast.AST) -> int | float:
         case ast.Mult():
             return a * b
         case ast.Div():
-            return math.trunc(a / b) if whole else a / b
+            return _truncated(a, b) if whole else a / b
         case ast.Mod():
-            return math.fmod(a, b) if not whole else int(math.fmod(a, b))
+            return math.fmod(a, b) if not whole else a - b * _truncated(a, b)
     raise TypeError
+
+
+def _truncated(a: int, b: int) -> int:
+    """a / b as C divides whole numbers: towards zero."""
+    return abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)

@@ -19,7 +19,13 @@ class Library:
 
     def __init__(self, path: Path):
         self.path = path
-        self._c = ctypes.CDLL(str(path))
+        try:
+            self._c = ctypes.CDLL(str(path))
+        except OSError as error:
+            raise EmulatorError(
+                f"the system does not load a compiled kernel from {path.parent} ({error}): may code there be run "
+                "(noexec)? Let MINIVIT_CACHE name another folder."
+            ) from error
         self._c.emulator_launch.restype = ctypes.c_bool
         self._c.emulator_interrupted.restype = ctypes.c_bool
         self._c.emulator_static_shared.restype = ctypes.c_ulong

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..files import ordinary
 from .errors import CompileError
+
+LARGEST = 1 << 24  # bytes
 
 _INCLUDE = re.compile(r'\s*#\s*include\s*"([^"]+)"')
 _SYSTEM_INCLUDE = re.compile(r"\s*#\s*include\s*<([^>]*)>")
@@ -31,6 +34,17 @@ class KernelText:
     parameters: tuple[str, ...]
 
 
+def read_source(path: str | os.PathLike) -> str:
+    """A file of source. Raises ValueError for what is none: a pipe, a device, a file that is too large or no text."""
+    path = ordinary(path)
+    if path.is_file() and path.stat().st_size > LARGEST:
+        raise ValueError(f"{path} has {path.stat().st_size:,} bytes, expected at most {LARGEST:,} of a file of source")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text in UTF-8: its byte {error.start:,} is none of a letter") from error
+
+
 def flatten(path: str | os.PathLike, include: Sequence[str | os.PathLike] = ()) -> str:
     """The file at `path` with each `#include "header"` replaced by that header, once: one text for every compiler.
 
@@ -39,9 +53,7 @@ def flatten(path: str | os.PathLike, include: Sequence[str | os.PathLike] = ()) 
     Raises FileNotFoundError, naming the line, where a header is missing.
     """
     path = Path(path)
-    return _flatten(
-        path.read_text(encoding="utf-8"), path.name, path.parent, [Path(i) for i in include], {path.resolve()}
-    )
+    return _flatten(read_source(path), path.name, path.parent, [Path(i) for i in include], {path.resolve()})
 
 
 def flatten_text(text: str, name: str, include: Sequence[str | os.PathLike] = ()) -> str:
@@ -58,7 +70,7 @@ def _flatten(text: str, name: str, folder: Path | None, include: list[Path], see
             if header not in seen:
                 seen.add(header)
                 shown = (Path(name).parent / match[1]).as_posix()
-                lines.append(_flatten(header.read_text(encoding="utf-8"), shown, header.parent, include, seen))
+                lines.append(_flatten(read_source(header), shown, header.parent, include, seen))
             lines.append(f'#line {number + 1} "{name}"')
         else:
             lines.append("" if _PRAGMA_ONCE.match(line) else line)

@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..files import read_npz
+from ..messages import near, short
 from ..model.files import model_name, parse_model
 
 if TYPE_CHECKING:  # what type checkers and editors see; Python itself looks in the table below
@@ -66,7 +67,8 @@ __all__ = ["MEMBERS", "count_parameters", "kind", "kind_of", "load", "loader", "
 def kind(name: str) -> type:
     """A model's class by its name. Raises ValueError for an unknown one."""
     if name not in MEMBERS:
-        raise ValueError(f"the family has no {name!r}, expected one of {', '.join(MEMBERS)}")
+        guess = f"; did you mean {meant}?" if (meant := near(name, MEMBERS)) else ""
+        raise ValueError(f"the family has no {short(name)}, expected one of {', '.join(MEMBERS)}{guess}")
     return getattr(import_module(MEMBERS[name].module), name)
 
 

@@ -17,7 +17,7 @@ from typing import ClassVar
 from .. import ops
 from ..layers import Chain, Op, Parameter, Residual
 from ..layers.parts import attention, dense, mlp, norm
-from ..model.checks import check_eyes, one_of, positive_int, put, put_float, truth
+from ..model.checks import check_eyes, check_scores, one_of, positive_int, put, put_float, truth
 from ..model.config import GELUS
 from ..model.sizes import IMAGENET, WIDTHS, size_by_name
 
@@ -115,6 +115,8 @@ class MAEConfig:
                 f"mask_ratio {self.mask_ratio} keeps {self.kept} of {self.patches} patches: expected at least one "
                 "to be kept, and one to be hidden"
             )
+        check_scores(self.heads, 1 + self.kept)
+        check_scores(self.decoder_heads, self.tokens)
         if self.normalize_pixels and self.patch_numbers < 2:
             raise ValueError("normalize_pixels needs patches of 2 numbers at least: one has no variance")
 

@@ -138,6 +138,10 @@ class MobileViTConfig(Staged):
                 raise ValueError(f"stage {s} has tokens {d} wide, which is not a multiple of {self.heads} heads")
             if d and int(d * self.mlp_ratio) < 1:
                 raise ValueError(f"mlp_ratio is {self.mlp_ratio}, expected width · mlp_ratio ≥ 1")
+        for stage in self.stages:
+            if stage.d:  # a place looks at those that lie where it does in its patch
+                places = math.prod(stage.map)
+                checks.check_scores(self.heads, places, -(-places // math.prod(self.patch_size)))
 
     @property
     def stages(self) -> tuple[Stage, ...]:

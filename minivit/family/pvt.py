@@ -137,6 +137,7 @@ class PVTConfig(Staged):
             side, (gh, gw) = 1 if self.linear else stage.reduction, stage.grid
             if min(gh, gw) < side:
                 raise ValueError(f"stage {s} has a map of {gh} x {gw} tokens, expected at least {side} x {side}")
+            checks.check_scores(stage.heads, gh * gw, math.prod(KEYS) if self.linear else (gh // side) * (gw // side))
 
     @property
     def stages(self) -> tuple[Stage, ...]:

@@ -19,7 +19,18 @@ from .. import ops
 from ..layers import Chain, Layer, Op, Parameter, Residual
 from ..layers.parts import attention, branch_end, dense, drop, mlp, norm
 from ..model import Classifier
-from ..model.checks import as_pair, check_eyes, check_rates, one_of, positive_int, put, put_float, stages, truth
+from ..model.checks import (
+    as_pair,
+    check_eyes,
+    check_rates,
+    check_scores,
+    one_of,
+    positive_int,
+    put,
+    put_float,
+    stages,
+    truth,
+)
 from ..model.sizes import size_by_name
 from ..model.variants import bias_from_table
 from ..ops.windows import padded
@@ -137,6 +148,10 @@ class SwinConfig(Staged):
         for stage, heads in enumerate(self.heads):
             if (width := self.width * 2**stage) % heads:
                 raise ValueError(f"stage {stage} is {width} wide, which is not a multiple of its {heads} heads")
+        for stage in self.stages:
+            of_window = math.prod(stage.window)
+            windows = math.prod(-(-side // m) for side, m in zip(stage.grid, stage.window, strict=True))
+            check_scores(stage.heads, windows * of_window, of_window)
 
     @property
     def stages(self) -> tuple[Stage, ...]:

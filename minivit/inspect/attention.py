@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..messages import choices
 from ..model import ViT, ViTConfig
 
 FUSIONS = {"mean": np.mean, "max": np.max, "min": np.min}
@@ -66,7 +67,7 @@ def rollout(weights: np.ndarray | Sequence[np.ndarray], fusion: str = "mean", di
     strong ones. The rows of "max", "min" and of what is left after discarding are brought back to a sum of 1.
     """
     if fusion not in FUSIONS:
-        raise ValueError(f"fusion is {fusion!r}, expected one of {', '.join(map(repr, FUSIONS))}")
+        raise ValueError(f"fusion is {fusion!r}, {choices(fusion, FUSIONS)}")
     if not 0 <= discard < 1:
         raise ValueError(f"discard is {discard!r}, expected a part in [0, 1)")
     N = weights[0].shape[-1]

@@ -8,8 +8,14 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
+from ..messages import choices, short
+
 FILTERS = ("bicubic", "bilinear")
 MOST_STAGES = 8  # of a ResNet or a pyramid; each doubles the channels
+# A configuration may come from a stranger's small file, and must not fill the memory by itself.
+MOST_NUMBERS = 2**26  # height · width · C of one image: 4,700 x 4,700 in colour
+MOST_SCORES = 2**30  # of all heads of one layer's attention in one image: 4 GiB
+MOST_OFFSETS = 2**25  # N² of relative positions: 76 x 76 patches
 
 
 class Description(Protocol):
@@ -47,31 +53,35 @@ def positive_int(name: str, value: object) -> int:
 def whole_number(name: str, value: object, least: int) -> int:
     """`value` as a Python int of at least `least`."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} is {value!r}, expected a whole number")
+        raise TypeError(f"{name} is {short(value)}, expected a whole number")
     if value.__index__() < least:
-        raise ValueError(f"{name} is {value!r}, expected at least {least}")
+        raise ValueError(f"{name} is {short(value)}, expected at least {least}")
     return value.__index__()
 
 
 def finite_float(name: str, value: object, expected: str, fits: Callable[[float], bool]) -> float:
     """`value` as a Python float that is finite and `fits`. A NumPy float64 would make float64 of float32 arrays."""
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} is {value!r}, expected a number")
-    if not (math.isfinite(value) and fits(float(value))):
-        raise ValueError(f"{name} is {value!r}, expected {expected}")
-    return float(value)
+        raise TypeError(f"{name} is {short(value)}, expected a number")
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number of 400 digits
+        number = math.inf
+    if not (math.isfinite(number) and fits(number)):
+        raise ValueError(f"{name} is {short(value)}, expected {expected}")
+    return number
 
 
 def one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
     """Raise ValueError unless `value` is one of the `allowed`."""
     if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{name} is {value!r}, expected one of {', '.join(map(repr, allowed))}")
+        raise ValueError(f"{name} is {short(value)}, {choices(value, allowed)}")
 
 
 def truth(name: str, value: object) -> None:
     """Raise TypeError unless `value` is True or False."""
     if not isinstance(value, bool):
-        raise TypeError(f"{name} is {value!r}, expected True or False")
+        raise TypeError(f"{name} is {short(value)}, expected True or False")
 
 
 def as_tuple(value: object) -> tuple:
@@ -84,7 +94,7 @@ def as_pair(name: str, value: object) -> tuple[int, int]:
     """An int, or a pair in a tuple, a list or an array, as (height, width) of at least 1. `name`: for the errors."""
     pair = as_tuple(value)
     if len(pair) not in (1, 2):
-        raise ValueError(f"{name} is {value!r}, expected an int or a pair (height, width)")
+        raise ValueError(f"{name} is {short(value)}, expected an int or a pair (height, width)")
     height, width = (positive_int(name, side) for side in (pair * 2)[:2])
     return height, width
 
@@ -92,7 +102,7 @@ def as_pair(name: str, value: object) -> tuple[int, int]:
 def stages(name: str, value: object, expected: str, least: int = 1) -> tuple[int, ...]:
     """A whole number of at least `least` for each stage of a model. expected: what the error asks for, in words."""
     if not isinstance(value, tuple | list):
-        raise TypeError(f"{name} is {value!r}, expected {expected}")
+        raise TypeError(f"{name} is {short(value)}, expected {expected}")
     if len(value) > MOST_STAGES:
         raise ValueError(f"{name} has {len(value)} stages, expected at most {MOST_STAGES}")
     return tuple(whole_number(name, number, least) for number in value)
@@ -101,7 +111,7 @@ def stages(name: str, value: object, expected: str, least: int = 1) -> tuple[int
 def positive_floats(name: str, value: object) -> tuple[float, ...]:
     """A positive number for each stage of a model."""
     if not isinstance(value, tuple | list):
-        raise TypeError(f"{name} is {value!r}, expected a number for each stage, such as (8, 8, 4, 4)")
+        raise TypeError(f"{name} is {short(value)}, expected a number for each stage, such as (8, 8, 4, 4)")
     return tuple(finite_float(name, number, "positive numbers", lambda number: number > 0) for number in value)
 
 
@@ -119,6 +129,12 @@ def check_eyes(config: Any) -> None:
     Python's own values afterwards."""
     put(config, as_pair, *(name for name in ("image_size", "patch_size") if hasattr(config, name)))
     put(config, positive_int, "channels")
+    if math.prod(config.image_size) * config.channels > MOST_NUMBERS:
+        height, width = config.image_size
+        raise ValueError(
+            f"image_size is {short(height)} x {short(width)} pixels of {short(config.channels)} channels, expected at "
+            f"most {MOST_NUMBERS:,} numbers an image"
+        )
     put(config, lambda name, value: whole_number(name, value, least=0), "classes")
     one_of("resize_filter", config.resize_filter, FILTERS)
     truth("squeeze", config.squeeze)
@@ -131,6 +147,17 @@ def check_eyes(config: Any) -> None:
         if len(values) not in (1, config.channels):
             raise ValueError(f"{name} has {len(values)} numbers, expected one, or one a channel ({config.channels})")
         object.__setattr__(config, name, values if len(values) > 1 else values[0])
+
+
+def check_scores(heads: int, queries: int, keys: int | None = None) -> None:
+    """Raise ValueError where an image's attention, heads · queries · keys scores, fills the memory. keys: as many as
+    there are queries, unless told."""
+    keys = queries if keys is None else keys
+    if heads * queries * keys > MOST_SCORES:
+        raise ValueError(
+            f"{queries:,} tokens that look at {keys:,} have {heads * queries * keys:,} attention weights a layer, "
+            f"expected at most {MOST_SCORES:,}: choose a smaller image_size, or larger patches"
+        )
 
 
 def check_rates(config: Any) -> None:

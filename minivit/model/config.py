@@ -8,7 +8,18 @@ import math
 from dataclasses import dataclass
 
 from ..ops.resize import METHODS
-from .checks import check_eyes, check_rates, one_of, positive_int, put, put_float, stages, truth, whole_number
+from .checks import (
+    check_eyes,
+    check_rates,
+    check_scores,
+    one_of,
+    positive_int,
+    put,
+    put_float,
+    stages,
+    truth,
+    whole_number,
+)
 from .sizes import SIZES, size_by_name
 
 POOLS = ("cls", "gap", "norm_gap", "cls_norm_gap")
@@ -168,6 +179,8 @@ class ViTConfig:
             raise ValueError(f'distilled needs pool "cls", the two tokens that its heads see, not {self.pool!r}')
         if self.distilled and self.representation_size is not None:
             raise ValueError("distilled has two heads and no representation_size, which stands before one")
+        if self.attention == "full":
+            check_scores(self.heads, self.tokens)
         if self.position == "relative" and (self.distilled or self.registers):
             raise ValueError('position "relative" knows patches and a class token, no distillation token or registers')
         if self.attention == "axial" and self.prefix_tokens:

@@ -76,7 +76,11 @@ def _check(what: str | os.PathLike, kind: Kind, config: Description, params: Arr
         raise ValueError(
             f"{what} has {len(params)} parameters, too few for the {config.parts} blocks and units of its configuration"
         )
-    check_arrays(what, kind.describe(config), params)
+    try:
+        layers = kind.describe(config)
+    except ValueError as error:  # a constant that it would need fills the memory
+        raise ValueError(f"{what}: {error}") from error
+    check_arrays(what, layers, params)
 
 
 def check_arrays(what: str | os.PathLike, layers: Layer, params: Arrays) -> None:
@@ -92,6 +96,9 @@ def check_arrays(what: str | os.PathLike, layers: Layer, params: Arrays) -> None
     for name, shape in shapes.items():
         if params[name].shape != shape:
             raise ValueError(f"{what}: {name} has shape {params[name].shape}, expected {shape}")
+    for name, array in params.items():
+        if array.dtype.kind == "f" and (bad := int((~np.isfinite(array)).sum())):
+            raise ValueError(f"{what}: {name} holds {bad:,} numbers of {array.size:,} that are NaN or infinite")
     dtypes = {array.dtype for array in params.values()}
     if len(dtypes) != 1 or not dtypes <= {np.dtype(np.float32), np.dtype(np.float64)}:
         raise ValueError(f"{what}: parameters are {', '.join(map(str, dtypes))}, expected all float32 or all float64")

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from ..layers import Arrays, Layer, Parameter
+from ..messages import choices
 from .config import ViTConfig
 from .vit import vit
 
@@ -46,7 +47,7 @@ def start(layers: Layer, seed: int = 0, dtype: type = np.float32, init: str = "t
               D = 768 (1/√768 = .036), and too small for a small model to start fast.
     """
     if init not in INITS:
-        raise ValueError(f"init is {init!r}, expected one of {', '.join(map(repr, INITS))}")
+        raise ValueError(f"init is {init!r}, {choices(init, INITS)}")
     rng, arrays = np.random.default_rng(seed), {}
     for name, parameter in declared(layers).items():
         std = 1 / math.sqrt(parameter.shape[0]) if parameter.dense and init == "fan_in" else parameter.std

@@ -7,6 +7,7 @@ import numpy as np
 from .. import ops
 from ..layers import Chain, Layer, Let, Op, Parameter, Residual, Value
 from ..layers.parts import attention, dense, drop, norm
+from .checks import MOST_OFFSETS
 from .config import ViTConfig
 
 Grid = tuple[int, int]
@@ -39,6 +40,11 @@ def bias_from_table(
     )
     N = grid[0] * grid[1] + class_token
     rows = N if read is None else read
+    if N * N > MOST_OFFSETS:
+        raise ValueError(
+            f"relative positions of {grid[0]} x {grid[1]} places are {N * N:,} offsets, expected at most "
+            f"{MOST_OFFSETS:,}: choose a smaller image_size, or larger patches"
+        )
 
     def index() -> np.ndarray:  # N² numbers: made when a model is, not when one is described
         return ops.relative_index(grid, class_token)[:rows].astype(np.int32)  # as the kernels take it

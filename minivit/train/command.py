@@ -1,11 +1,16 @@
 """What `python -m minivit train` can be told, and the folder of a run. The command itself is in ../__main__.py."""
 
 import argparse
-from collections.abc import Callable
+import contextlib
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..data.mnist_files import SOURCES
+from ..terminal import at_least
 from .config import DISTILLATIONS
+from .ranks import job
 from .recipes import ARCHITECTURES, PRESETS
 
 
@@ -43,25 +48,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def new_folder(args: argparse.Namespace) -> Path:
-    """runs/NAME, or runs/NAME-2 and so on: an earlier run is never overwritten."""
+@contextmanager
+def new_folder(args: argparse.Namespace) -> Iterator[Path]:
+    """runs/NAME, or runs/NAME-2 and so on, made now, and so nobody else's; gone again where nothing came into it."""
     architecture = None if args.architecture == "vit" else args.architecture
     data = None if args.data == "digits" else args.data
     name = "-".join(filter(None, (args.pretrain, architecture, data, args.preset))) or "default"
-    number, folder = 1, Path("runs") / name
-    while folder.exists():
-        number += 1
-        folder = Path("runs") / f"{name}-{number}"
-    return folder
+    if not job(args.device).first:  # of several ranks, the first one has the folder
+        yield Path("runs") / name
+        return
+    folder = _made(name)
+    try:
+        yield folder
+    finally:
+        with contextlib.suppress(OSError):  # it holds the run
+            folder.rmdir()
 
 
-def at_least(least: int) -> Callable[[str], int]:
-    """A type of argparse's: whole numbers from `least` on."""
-
-    def whole_number(text: str) -> int:
-        if int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text}, expected at least {least}")
-        return int(text)
-
-    whole_number.__name__ = "whole number"  # what argparse calls it
-    return whole_number
+def _made(name: str) -> Path:
+    for number in itertools.count(1):
+        folder = Path("runs") / (name if number == 1 else f"{name}-{number}")
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(parents=True)  # fails where another run has made it, be it this very moment
+            return folder
+    raise AssertionError("unreachable: the numbers do not end")

@@ -10,10 +10,12 @@ from contextlib import contextmanager
 def deferred_interrupt() -> Iterator[Callable[[], bool]]:
     """Within, Ctrl-C only makes the yielded function return True; a second Ctrl-C interrupts as usual.
 
-    Only the main thread can hear signals; in another one the function stays False and nothing is changed.
+    Only the main thread can hear signals; in another one the function stays False and nothing is changed. Nor is it
+    where the signal is ignored, as a shell has it for what runs in its background and nohup for what outlives it.
     """
     requested = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         yield requested.is_set
         return
 

@@ -3,6 +3,7 @@
 import io
 import os
 import time
+from contextlib import suppress
 
 import numpy as np
 
@@ -29,8 +30,9 @@ def fit(
     """Train to the end of the recipe, from wherever the trainer stands. Returns its history, one dict an epoch.
 
     After every epoch the model is evaluated on the test images and, where `checkpoint` names a file, the trainer is
-    saved there. Ctrl-C saves it too, after the step in hand, and raises KeyboardInterrupt. So does a worker process
-    that dies; it raises WorkerError. The `seconds` of an epoch that was interrupted are those since.
+    saved there. Ctrl-C saves it too, after the step in hand, and raises KeyboardInterrupt. So do a worker
+    process that dies, with a WorkerError, and a pipe that nobody reads any more, with a BrokenPipeError. The `seconds`
+    of an epoch that was interrupted are those since.
 
     workers, parallel: how many share a batch, and whether as "threads" or "processes": see pools.py, also for what that
     does to memory. Under mpiexec a run goes over several machines: see ranks.py. To the bit, the result is the same.
@@ -74,8 +76,9 @@ def fit(
                     if checkpoint:
                         save_checkpoint(trainer, checkpoint)
                     stop_if_interrupted()
-        except WorkerError:
-            _save(trainer, checkpoint, show)
+        except (WorkerError, BrokenPipeError):
+            with suppress(BrokenPipeError):
+                _save(trainer, checkpoint, show)
             raise
     return trainer.history
 

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import os
-import shlex
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,14 @@ import numpy as np
 from .. import family
 from ..data import Dataset, load_mnist
 from ..files import atomic_write
-from .checkpoint import read_checkpoint, save_checkpoint
+from ..messages import say
+from .checkpoint import read_checkpoint
 from .checkpoint import resume as resume_training
 from .config import TrainConfig
 from .distillation import Teacher
 from .evaluation import evaluate
+from .keeping import kept
 from .loop import fit
-from .processes import WorkerError
 from .ranks import job
 from .recipes import PRESETS as PRESETS
 from .recipes import recipe
@@ -86,24 +87,15 @@ def train_mnist(
             trainer, digits = _started(**options, download=download, device=device, teacher=teacher)
         if not ranks.first:
             out, progress = None, False
-        checkpoint = Path(out) / "checkpoint.npz" if out else resume
-        if out:
-            _refuse_to_overwrite(checkpoint, resume)
-            save_checkpoint(trainer, checkpoint)  # now, so that a folder that cannot be written costs no training
-        if progress:
-            train, test = len(digits.train_images), len(digits.test_images)
-            print(f"{trainer.model}, {train:,} images to train, {test:,} to test", flush=True)
-        test = digits.test_images, digits.test_labels
-        try:
+        options = " --teacher MODEL" if trainer.teacher else ""
+        with kept(trainer, out, resume if ranks.first else None, options, quiet=not progress) as checkpoint:
+            test = digits.test_images, digits.test_labels
+            if progress:
+                say(f"{trainer.model}, {len(trainer.images):,} images to train, {len(test[0]):,} to test")
             fit(trainer, *test, workers=workers, parallel=parallel, checkpoint=checkpoint, progress=progress)
-        except (KeyboardInterrupt, WorkerError):
-            if progress and checkpoint:
-                again = " --teacher MODEL" if trainer.teacher else ""
-                print(f"to go on: python -m minivit train --resume {shlex.quote(str(checkpoint))}{again}", flush=True)
-            raise
-        _, accuracy, probabilities = ranks.once(lambda: evaluate(trainer.model, *test, workers))
-        files = _write(Path(out), trainer, digits, probabilities) if out else []
-        return TrainResult(trainer.model, trainer.history, accuracy, probabilities, files)
+            _, accuracy, probabilities = ranks.once(lambda: evaluate(trainer.model, *test, workers))
+            files = _write(Path(out), trainer, digits, probabilities) if out else []
+            return TrainResult(trainer.model, trainer.history, accuracy, probabilities, files)
 
 
 def _distilled(config: Any, recipe: TrainConfig, distillation: str, architecture: str) -> tuple[Any, TrainConfig]:
@@ -125,6 +117,12 @@ def _started(
 ) -> tuple[Trainer, Dataset]:
     if distillation is not None and teacher is None:
         raise ValueError(f"distillation is {distillation!r}, which needs a teacher")
+    if preset == "full" and data is None:
+        warnings.warn(
+            'preset "full" is a recipe, and the data are the 8,000 digits that ship. All of MNIST is data="full" '
+            '(`train --data full`); data="digits" says that these are meant',
+            stacklevel=3,
+        )
     architecture, data, seed = architecture or "vit", data or "digits", seed or 0
     config, how = recipe(architecture, preset, data)
     if epochs is not None:
@@ -143,11 +141,6 @@ def _resumed(
         raise ValueError(f"{path} is resumed with its own {', '.join(options)}: leave out {', '.join(given)}")
     digits = load_mnist(read_checkpoint(path)["data"], download=download)
     return resume_training(path, digits.train_images, digits.train_labels, device, teacher), digits
-
-
-def _refuse_to_overwrite(checkpoint: Path, resume: str | os.PathLike | None) -> None:
-    if checkpoint.exists() and not (resume and checkpoint.samefile(resume)):
-        raise FileExistsError(f"{checkpoint} is an earlier run's: resume it, or choose another folder")
 
 
 def _write(out: Path, trainer: Trainer, digits: Dataset, probabilities: np.ndarray) -> list[Path]:

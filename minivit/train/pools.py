@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 
 from ..devices.memory import keep_freed_memory
 from ..devices.workers import cores, worker_pool
+from ..messages import choices
 from .processes import AVAILABLE, ProcessPool, WorkerError
 from .shards import Pool, ShardGradient
 
@@ -32,7 +33,7 @@ def shard_pools(
     Raises ValueError for another name, or where processes are asked for and cannot be had.
     """
     if parallel not in (None, *PARALLEL):
-        raise ValueError(f"parallel is {parallel!r}, expected one of {', '.join(map(repr, PARALLEL))}, or None")
+        raise ValueError(f"parallel is {parallel!r}, {choices(parallel, PARALLEL, 'or None')}")
     if workers is not None and workers < 1:
         raise ValueError(f"workers is {workers}, expected at least 1")
     device, config = task.model.device, task.config

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,12 @@ import numpy as np
 from .. import family
 from ..data import MNIST_MEAN, MNIST_STD, Dataset, load_mnist
 from ..files import atomic_write
-from .checkpoint import read_checkpoint, save_checkpoint
+from ..messages import say
+from .checkpoint import read_checkpoint
 from .checkpoint import resume as resume_training
 from .config import TrainConfig
+from .keeping import kept
 from .loop import fit
-from .processes import WorkerError
 from .ranks import job
 from .trainer import Trainer
 
@@ -78,23 +78,15 @@ def pretrain_mae(
             trainer = _started(digits, data or "digits", seed or 0, epochs, mask_ratio, device)
         if not ranks.first:
             out, progress = None, False
-        checkpoint = Path(out) / "checkpoint.npz" if out else resume
-        if out:
-            if checkpoint.exists() and not (resume and checkpoint.samefile(resume)):
-                raise FileExistsError(f"{checkpoint} is an earlier run's: resume it, or choose another folder")
-            save_checkpoint(trainer, checkpoint)  # now, so that a folder that cannot be written costs no training
-        if progress:
-            train, test = len(digits.train_images), len(digits.test_images)
-            print(f"{trainer.model}, {train:,} images to train, {test:,} to test", flush=True)
-        how = {"workers": workers, "parallel": parallel, "checkpoint": checkpoint, "progress": progress}
-        try:
+        options = " --pretrain mae"
+        with kept(trainer, out, resume if ranks.first else None, options, quiet=not progress) as checkpoint:
+            if progress:
+                train, test = len(digits.train_images), len(digits.test_images)
+                say(f"{trainer.model}, {train:,} images to train, {test:,} to test")
+            how = {"workers": workers, "parallel": parallel, "checkpoint": checkpoint, "progress": progress}
             fit(trainer, digits.test_images, None, **how)
-        except (KeyboardInterrupt, WorkerError):
-            if progress and checkpoint:
-                print(f"to go on: python -m minivit train --pretrain mae --resume {shlex.quote(str(checkpoint))}")
-            raise
-        files = _write(Path(out), trainer, digits) if out else []
-        return PretrainResult(trainer.model, trainer.history, trainer.history[-1]["test_loss"], files)
+            files = _write(Path(out), trainer, digits) if out else []
+            return PretrainResult(trainer.model, trainer.history, trainer.history[-1]["test_loss"], files)
 
 
 def _started(

@@ -23,6 +23,7 @@ import numpy as np
 
 from ..devices.memory import keep_freed_memory
 from ..devices.workers import worker_pool
+from ..files import keep_standard_files
 from ..layers import Arrays
 from .shards import Gradient, Shard, ShardGradient
 
@@ -45,6 +46,7 @@ class ProcessPool:
     """
 
     def __init__(self, task: ShardGradient, count: int) -> None:
+        keep_standard_files()  # else the memory below may have the number of a worker's standard input
         self._task, self._workers = task, []
         message = _pickled(task)
         with _nameless_file() as file:

@@ -1,5 +1,6 @@
 """What a run says while it runs: a line an epoch, and on a terminal a moving line in between."""
 
+import io
 import sys
 import time
 from typing import TextIO
@@ -10,7 +11,7 @@ class Progress:
 
     def __init__(self, steps: int, start_step: int = 0, stream: TextIO | None = None) -> None:
         self.steps, self.start_step = steps, start_step
-        self.stream = stream or sys.stdout
+        self.stream = stream or sys.stdout or io.StringIO()  # None: it was closed
         self.started = self.last = time.perf_counter()
 
     def moving(self, step: int, epoch: int, epochs: int, loss: float, rate: float) -> None:

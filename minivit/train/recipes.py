@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from .. import family
 from ..data import MNIST_MEAN, MNIST_STD
+from ..messages import choices, short
 from ..model import ViTConfig
 from .config import TrainConfig
 
@@ -82,11 +83,11 @@ def recipe(architecture: str, preset: str | None, data: str) -> tuple[Any, Train
     Raises ValueError for unknown names, and for a preset of another architecture than the ViT.
     """
     if architecture not in ARCHITECTURES:
-        raise ValueError(f"architecture is {architecture!r}, expected one of {', '.join(map(repr, ARCHITECTURES))}")
+        raise ValueError(f"architecture is {short(architecture)}, {choices(architecture, ARCHITECTURES)}")
     if architecture == "vit":
         preset = preset or ("default" if data == "digits" else "full")
         if preset not in PRESETS:
-            raise ValueError(f"preset is {preset!r}, expected one of {', '.join(map(repr, PRESETS))}")
+            raise ValueError(f"preset is {short(preset)}, {choices(preset, PRESETS)}")
         return PRESETS[preset]
     if preset is not None:
         raise ValueError(f"preset is {preset!r}, which is a recipe of the ViT: leave it out for {architecture!r}")

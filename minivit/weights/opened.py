@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from .. import family
+from ..files import ordinary
 from ..model.files import CONFIG
 from ..model.sizes import SIZES
 from .npz import read_lazy_npz
 from .onnx import read_onnx
 from .safetensors import read_safetensors
-from .tensor import Tensor
+from .tensor import BFLOAT16, Tensor
 
 # path -> the tensors, and what else the file tells.
 READERS = {".npz": lambda path: (read_lazy_npz(path), None), ".safetensors": read_safetensors, ".onnx": read_onnx}
@@ -52,7 +53,23 @@ def open_weights(path: str | os.PathLike, expected: str | None = None) -> Opened
         if expected not in (None, model):
             names = f"its names are those of a {model} ({source})"
             raise ValueError(f"{names}, expected a {expected}: minivit.load_pretrained reads either")
-    return Opened(file, tensors, beside, model, source)
+    return Opened(file, {name: _finite(file, name, tensor) for name, tensor in tensors.items()}, beside, model, source)
+
+
+def _finite(file: Path, name: str, tensor: Tensor) -> Tensor:
+    """The same tensor, whose `read` raises ValueError where a number is none."""
+
+    def read() -> np.ndarray:
+        array = tensor.read()
+        if tensor.dtype == BFLOAT16:  # all bits of the exponent are set
+            bad = int(((array & 0x7F80) == 0x7F80).sum())
+        else:
+            bad = int((~np.isfinite(array)).sum()) if array.dtype.kind == "f" else 0
+        if bad:
+            raise ValueError(f"{file}: {name} holds {bad:,} numbers of {array.size:,} that are NaN or infinite")
+        return array
+
+    return dataclasses.replace(tensor, read=read)
 
 
 @contextmanager
@@ -100,7 +117,7 @@ def _read(path: str | os.PathLike) -> tuple[dict[str, Tensor], Any]:
 
 def find_weights(path: str | os.PathLike) -> Path:
     """The file itself, or the one file of weights in a folder."""
-    path = Path(path)
+    path = ordinary(path)
     if not path.exists():
         name = ": it is the name of a model, whose weights must be downloaded first" if str(path) in SIZES else ""
         raise FileNotFoundError(f"{path} does not exist{name}")
