@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..emulator.ptx import nvrtc
-from ..emulator.source import flatten
+from ..emulator.includes import flatten
 from . import launches
 from .launch import KERNELS, Launch
 from .occupancy import LIMITS, Occupancy, occupancy

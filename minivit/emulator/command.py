@@ -9,7 +9,7 @@ from ..terminal import at_least
 from .errors import EmulatorError, LaunchError
 from .launch_text import EXAMPLE, Array, LaunchText, launch_in, parse_launch
 from .module import Kernel, load
-from .source import read_source
+from .includes import read_source
 
 CLASSES = 10  # integers that a kernel reads are drawn from 0 to 9
 

@@ -9,11 +9,16 @@ from .arguments import Arguments, Parameter
 from .build import build_library
 from .errors import CompileError, LaunchError, UnknownKernelError
 from .library import Library, open_library
+from .includes import Text, text_in, text_of
+from .posted import has_host_code, has_main, with_launches
 from .sizes import STATIC_SHARED, launch_sizes
-from .source import dynamic_shared_names, find_kernels, flatten, flatten_text, refuse_system_headers, without_comments
+from .source import dynamic_shared_names, find_kernels, without_comments
 from .trace.check import CheckReport, check
 from .trace.launch import SECONDS, TracedKernel
 from .trace.profile import ProfileReport, profile
+
+
+HOST_HEADERS = ("cassert", "cmath", "cstdint", "cstdio", "cstdlib", "cstring", "math.h", "limits.h", "float.h", "time.h")
 
 
 def load(path: str | os.PathLike, *, include: Sequence[str | os.PathLike] = (), via: str = "source") -> "Module":
@@ -22,7 +27,7 @@ def load(path: str | os.PathLike, *, include: Sequence[str | os.PathLike] = (), 
     include: more folders to look for headers in. via="ptx": compiled by NVIDIA's NVRTC first, and its PTX is run.
     """
     path = Path(path)
-    return Module._of(flatten(path, include), path.name, via)
+    return Module._of(text_of(path, include), path.name, via)
 
 
 class Module:
@@ -35,20 +40,20 @@ class Module:
         include: Sequence[str | os.PathLike] = (),
         via: str = "source",
     ):
-        self._set(flatten_text(source, name, include), name, via)
+        self._set(text_in(source, name, include), name, via)
 
     @classmethod
-    def _of(cls, flat: str, name: str, via: str) -> "Module":
+    def _of(cls, text: Text, name: str, via: str) -> "Module":
         module = cls.__new__(cls)
-        module._set(flat, name, via)
+        module._set(text, name, via)
         return module
 
-    def _set(self, flat: str, name: str, via: str) -> None:
+    def _set(self, text: Text, name: str, via: str) -> None:
         if via not in ("source", "ptx"):
             raise ValueError(f'via is {via!r}, expected "source" or "ptx"')
-        refuse_system_headers(flat)
-        self.source, self.name, self.via = flat, name, via
-        self.kernels = find_kernels(flat)
+        self.source, self.name, self.via, self._system = text.flat, name, via, tuple(text.system)
+        self.hosted = bool(text.system) or has_host_code(self.source)  # with code for the host
+        self.kernels = find_kernels(self.source)
         self._built: dict[tuple[str, str], tuple[Library, int]] = {}
 
     def compile(self, names: Iterable[str], mode: str = "run") -> Path:
@@ -56,7 +61,7 @@ class Module:
         names = [_plain(name) for name in names]
         for name in names:
             self._check_name(name)
-        path = build_library(self._code(names), mode, self.source)
+        path = build_library(self._code(names), mode, self.source, self.hosted)
         library = open_library(path)
         static = library.static_shared()  # of all its kernels, and some room between the variables
         if len(names) == 1 and static > STATIC_SHARED + 128:
@@ -87,11 +92,14 @@ class Module:
             from .ptx.code import ptx_code
 
             return ptx_code(self, names)
-        lines = ['#include "cuda.h"', self.source, '#line 1 "emulator"', '#include "kernel.h"']
+        lines = [f"#include <{header}>" for header in (*self._system, *HOST_HEADERS)] if self.hosted else []
+        lines += ["#define EMULATOR_HOSTED"] if self.hosted else []
+        lines += ['#include "cuda.h"', '#include "kernel.h"', *(['#include "host.h"'] if self.hosted else [])]
+        lines += [with_launches(self.source) if self.hosted else self.source, '#line 1 "emulator"']
         lines += [f'asm(".set {name}, emulator_dynamic_shared");' for name in dynamic_shared_names(self.source)]
-        lines += ["const emulator::Kernel emulator_kernels[] = {"]
-        lines += [f'#line 1 "{name}"\nemulator::Entry<{name}>::kernel("{name}"),' for name in names]
-        lines += ["{nullptr, nullptr, nullptr, 0}};", ""]
+        lines += ["EMULATOR_KERNELS {"]
+        lines += [f'#line 1 "{name}"\nemulator_entry<{name}>::emulator_named("{name}"),' for name in names]
+        lines += ["{0, 0, 0, 0}};", "EMULATOR_MAIN" if self.hosted and has_main(self.source) else "", ""]
         return "\n".join(lines)
 
     def _check_name(self, name: str) -> None:

@@ -11,7 +11,7 @@ from minivit import emulator
 from minivit.emulator.command import launch_values
 from minivit.emulator.compiler import find_compiler
 from minivit.emulator.launch_text import LaunchText, launch_in, parse_launch
-from minivit.emulator.source import flatten
+from minivit.emulator.includes import flatten
 
 ZOO = Path(__file__).parent / "zoo"
 RIGHT = sorted(path.name for path in ZOO.glob("*.cu"))

@@ -63,13 +63,11 @@ void fail(const char* kind, Place place, const char* format, ...) {
     __builtin_unreachable();
 }
 
-int print(const char* format, ...) {
+// Kept until the launch is over: a terminal or a pipe may not be ready for it.
+int print_in_kernel(const char* format, va_list values) {
     printing = true;
     char text[4096];
-    va_list values;
-    va_start(values, format);
     int n = vsnprintf(text, sizeof text, format, values);
-    va_end(values);
     size_t length = strlen(text);
     if (printed_size + length >= printed_room) {
         printed_room = 2 * (printed_size + length + 1);

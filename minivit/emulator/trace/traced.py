@@ -42,6 +42,7 @@ class _Buffer(ctypes.Structure):
         ("element", ctypes.c_size_t),
         ("read_only", ctypes.c_int),
         ("output", ctypes.c_int),
+        ("set", ctypes.c_void_p),
     ]
 
 
