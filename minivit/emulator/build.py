@@ -36,6 +36,7 @@ COMMON_FLAGS = (
     "-x", "c++", "-std=c++17", "-fPIC", "-fvisibility=hidden",
     "-ffp-contract=off",  # a*b + c is rounded twice, on every processor; a kernel that wants fma says so
     "-fno-math-errno", "-fno-strict-aliasing", "-fwrapv", "-fno-exceptions", "-fno-rtti",
+    "-Werror=vla",  # a thread's own array has a length that is known beforehand
     "-fno-finite-loops", "-fno-delete-null-pointer-checks",  # an endless loop stays one, a null pointer is a finding
 )  # fmt: skip
 FAMILY_FLAGS = {  # a thread's own arrays must fit into its stack; thread_local variables need no check at each use
@@ -125,7 +126,14 @@ def _temporary_folder() -> Path:
 
 
 # With code for the host, which has C++'s own library, and whose arithmetic nobody watches.
-NOT_HOSTED = ("-fno-exceptions", "-fno-rtti", "-fno-sanitize-recover=all", *FAMILY_FLAGS["gcc"], *FAMILY_FLAGS["clang"])
+NOT_HOSTED = (
+    "-fno-exceptions",
+    "-Werror=vla",
+    "-fno-rtti",
+    "-fno-sanitize-recover=all",
+    *FAMILY_FLAGS["gcc"],
+    *FAMILY_FLAGS["clang"],
+)
 HOSTED = {"run": (), "trace": ("-fsanitize-recover=bounds,signed-integer-overflow,integer-divide-by-zero",)}
 
 
@@ -150,7 +158,9 @@ def build_library(code: str, mode: str = "run", source: str = "", hosted: bool =
             (folder / "kernel.cpp").write_text(code, encoding="utf-8")
             done = compiler.run(*flags, "-c", str(folder / "kernel.cpp"), "-o", str(folder / "kernel.o"))
             _check_compiled(done, source)
-            done = compiler.link(str(folder / "kernel.o"), str(runtime), "-o", str(result), plain=mode == "run" and not hosted)
+            done = compiler.link(
+                str(folder / "kernel.o"), str(runtime), "-o", str(result), plain=mode == "run" and not hosted
+            )
             _check_compiled(done, source)
     return target
 

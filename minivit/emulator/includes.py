@@ -23,11 +23,36 @@ _COMMENT_OR_TEXT = re.compile(r'(//[^\n]*|/\*.*?\*/)|"(?:\\.|[^"\\\n])*"', re.DO
 
 # Of these the emulator has what is in them, or they have nothing that a kernel would miss.
 KNOWN_HEADERS = frozenset(
-    "cuda.h cuda_runtime.h cuda_runtime_api.h cuda_device_runtime_api.h cuda_profiler_api.h device_launch_parameters.h "
-    "device_functions.h device_atomic_functions.h device_types.h driver_types.h host_defines.h math_constants.h "
-    "math_functions.h sm_20_atomic_functions.h sm_30_intrinsics.h sm_35_intrinsics.h sm_60_atomic_functions.h "
-    "vector_functions.h vector_types.h builtin_types.h channel_descriptor.h common_functions.h "
-    "cuda_runtime_api.hpp helper_cuda.h helper_functions.h helper_string.h helper_timer.h nvtx3/nvToolsExt.h".split()
+    [
+        "cuda.h",
+        "cuda_runtime.h",
+        "cuda_runtime_api.h",
+        "cuda_device_runtime_api.h",
+        "cuda_profiler_api.h",
+        "device_launch_parameters.h",
+        "device_functions.h",
+        "device_atomic_functions.h",
+        "device_types.h",
+        "driver_types.h",
+        "host_defines.h",
+        "math_constants.h",
+        "math_functions.h",
+        "sm_20_atomic_functions.h",
+        "sm_30_intrinsics.h",
+        "sm_35_intrinsics.h",
+        "sm_60_atomic_functions.h",
+        "vector_functions.h",
+        "vector_types.h",
+        "builtin_types.h",
+        "channel_descriptor.h",
+        "common_functions.h",
+        "cuda_runtime_api.hpp",
+        "helper_cuda.h",
+        "helper_functions.h",
+        "helper_string.h",
+        "helper_timer.h",
+        "nvtx3/nvToolsExt.h",
+    ]
 )
 _LIBRARIES = re.compile(
     r"(cublas|cudnn|cufft|curand|cusparse|cusolver|nccl|nvml|nvrtc|cub/|cub\.|thrust/|cutlass|cute|cuda/|cuda_fp|"
@@ -130,28 +155,41 @@ def _flatten(out: Text, text: str, name: str, folder: Path | None, include: list
             raise FileNotFoundError(f'{where}: there is no header "{asked}"; looked in {looked}')
 
 
-C_HEADERS = frozenset("assert.h ctype.h float.h limits.h math.h stddef.h stdint.h stdio.h stdlib.h string.h time.h".split())
+C_HEADERS = frozenset(
+    [
+        "assert.h",
+        "ctype.h",
+        "float.h",
+        "limits.h",
+        "math.h",
+        "stddef.h",
+        "stdint.h",
+        "stdio.h",
+        "stdlib.h",
+        "string.h",
+        "time.h",
+    ]
+)
 
 
 def _reached(text: str) -> Iterator[tuple[str, bool | None]]:
     """Each line, comments left out where they hide a directive, and whether a compiler comes to it; None: perhaps."""
     bare = _COMMENT_OR_TEXT.sub(lambda m: re.sub(r"[^\n]", " ", m[0]) if m[1] else m[0], text)
-    conditions: list[bool | None] = []
-    taken: list[bool] = []  # whether a branch of it surely was
+    open_now: list[list[bool | None]] = []  # of each #if: is this branch reached, was one before it surely, perhaps?
     for line, code in zip(text.split("\n"), bare.split("\n"), strict=True):
         match = _CONDITION.match(code)
         if match:
             kind, what = match[1], match[2].strip()
             if kind in ("if", "ifdef", "ifndef"):
-                conditions.append(_holds(kind, what))
-                taken.append(False)
-            elif conditions and kind == "endif":
-                conditions.pop()
-                taken.pop()
-            elif conditions:
-                taken[-1] |= conditions[-1] is True
-                unknown = conditions[-1] is None or kind == "elif"
-                conditions[-1] = False if taken[-1] else None if unknown else True
+                open_now.append([_holds(kind, what), False, False])
+            elif open_now and kind == "endif":
+                open_now.pop()
+            elif open_now:
+                now, surely, perhaps = open_now[-1]
+                surely, perhaps = surely or now is True, perhaps or now is None
+                holds = True if kind == "else" else _holds("if", what)
+                open_now[-1] = [False if surely or holds is False else None if perhaps else holds, surely, perhaps]
+        conditions = [now for now, _, _ in open_now]
         outer = False if False in conditions else None if None in conditions else True
         yield (line if _INCLUDE.match(code) or not _INCLUDE.match(line) else code), outer
 

@@ -29,6 +29,7 @@ def with_launches(source: str) -> str:
         if start < done:
             continue
         first = _name_before(bare, start, done)
+        first += len(source[first:start]) - len(source[first:start].lstrip())
         end = _closing(bare, start)
         name, how = source[first:start].strip(), source[start + 3 : end]
         lost = "\n" * source.count("\n", first, start)

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 _LINE = re.compile(r'#line (\d+) "([^"]*)"')
 _COMMENT_OR_TEXT = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"', re.DOTALL)
 _DYNAMIC_SHARED = re.compile(r"\bextern\b[^;{}()]*?\b__shared__\b[^;{}]*?\b(\w+)\s*\[\s*\]")
+_VARIABLES = re.compile(  # what stands before the names, and the names up to the ;
+    r"\b(?:__device__|__constant__|__managed__)\b((?:\s|\b(?:__\w+__|static|const|volatile|unsigned|signed|struct)\b"
+    r"|__align__\([^)]*\))*\w[\w:]*(?:<[^;{}()]*>)?(?:\s+(?:long|int|short|char|double|const))*)[\s*&]+(\w[^;(){}]*(?:\{[^;]*)?);"
+)
 _ONE_CALL = re.compile(
     r"\b__global__\b[^;{]*\{(\s*(?!(?:if|for|while)\b)\w+\s*(?:<[^;{}()]*>)?\s*\([^;{}]*\)\s*;\s*)\}"
 )
@@ -23,6 +27,28 @@ class KernelText:
     parameters: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class VariableText:
+    """What a file says of a variable of its own: its name, whether it is __constant__, whether it starts as something."""
+
+    name: str
+    constant: bool
+    initialised: bool
+
+
+def find_variables(text: str) -> tuple[VariableText, ...]:
+    """The __device__, __constant__ and __managed__ variables that a file declares."""
+    code = re.sub(r"^[ \t]*#[^\n]*", "", without_comments(text), flags=re.MULTILINE)
+    found = {}
+    for match in _VARIABLES.finditer(code):
+        for part in _split(match[2]):
+            name = re.match(r"[\s*&]*(\w+)\s*(?:\[[^\]]*\]\s*)*(=|\{|$)", part)
+            if name:
+                constant = "__constant__" in match[0]
+                found[name[1]] = VariableText(name[1], constant, bool(name[2]))
+    return tuple(found.values())
+
+
 def in_ascii(text: str) -> str:
     r"""The same source for who writes it to a file in the machine's own encoding, as CuPy does.
 
@@ -35,6 +61,11 @@ def source_lines(text: str) -> dict[tuple[str, int], str]:
     """The lines of a flattened text by file and number."""
     lines = zip(_places(text), text.splitlines(), strict=True)
     return {place: line for place, line in lines if place}
+
+
+def place_of_line(text: str, number: int) -> tuple[str, int]:
+    """The file, and the line there, of a line of a flattened text (from 0)."""
+    return _places(text)[number] or ("", 0)
 
 
 def lines_of_one_call(text: str) -> frozenset[tuple[str, int]]:

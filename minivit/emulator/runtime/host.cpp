@@ -25,12 +25,14 @@ namespace emulator {
 enum class Home : int { host, device, pinned, managed };
 
 struct Allocation {
-    char* start;
+    char *start, *pages;
     size_t bytes, room;  // what was asked for, and all of it, in whole pages
     Home home;
     const char* name;
     Place here;
     unsigned char* set;  // of every 4 bytes, whether somebody wrote them; only for the checker
+    char kind;           // of its elements, as the kernel's parameter says that was given it last
+    unsigned size;
 };
 struct Told {  // what was found in the host's code; Python reads these as they lie in memory
     const char *kind, *text, *file;
@@ -51,6 +53,7 @@ static struct {
 static int opted_count;
 static unsigned launch_order;
 static int launch_seconds = 60;
+static void (*on_over)();  // the program has come to its end, whichever way
 static void (*on_launched)(const char* name, const unsigned* sizes, unsigned shared, int ok, const char* message);
 
 constexpr size_t GAP = 1 << 20;  // bytes of nothing behind each piece of memory
@@ -104,7 +107,7 @@ static Allocation* find(const void* pointer) {
 static void open_memory(bool open) {
     for (size_t i = 0; i < allocation_count; ++i)
         if (allocations[i].home == Home::device && allocations[i].room)
-            mprotect(allocations[i].start, allocations[i].room, open ? PROT_READ | PROT_WRITE : PROT_NONE);
+            mprotect(allocations[i].pages, allocations[i].room, open ? PROT_READ | PROT_WRITE : PROT_NONE);
 }
 
 static const char* plain_name(const char* text) {  // "(void**)&d_x" is d_x
@@ -127,9 +130,10 @@ cudaError_t allocate(void** pointer, size_t bytes, Home home, const char* name, 
     if (bytes && bytes < size_t(1) << 28) memset(pages, 0xff, room);  // NaN, and -1: nothing to count on
     unsigned char* set = nullptr;
     if (TRACED && home == Home::device) set = static_cast<unsigned char*>(calloc(bytes / 4 + 2, 1));
-    grown(allocations, allocation_count, allocation_room) = {pages, bytes, room, home, plain_name(name), here, set};
+    char* start = pages + room - (bytes + 255) / 256 * 256;
+    grown(allocations, allocation_count, allocation_room) = {start, pages, bytes, room, home, plain_name(name), here, set, 'u', 1};
     if (home == Home::device) mprotect(pages, room, PROT_NONE);
-    *pointer = pages;
+    *pointer = start;
     return cudaSuccess;
 }
 
@@ -144,7 +148,7 @@ cudaError_t release(void* pointer, Home home, Place here) {
     if (pinned != (a->home == Home::pinned))
         return refuse(cudaErrorInvalidValue, here, "frees %s with the wrong function: %s", a->name,
                       pinned ? "cudaFree is for device memory" : "cudaFreeHost is for pinned memory");
-    munmap(a->start - GAP, a->room + 2 * GAP);
+    munmap(a->pages - GAP, a->room + 2 * GAP);
     free(a->set);
     *a = allocations[--allocation_count];
     return cudaSuccess;
@@ -243,7 +247,12 @@ bool check_pointers(const Kernel& called, void* const* arguments, Place here) {
     for (int i = 0; i < called.parameter_count; ++i) {
         if (!called.parameters[i].pointer) continue;
         const char* pointer = *static_cast<char* const*>(arguments[i]);
-        if (!pointer || find(pointer) || in_library(pointer)) continue;
+        if (Allocation* a = find(pointer)) {
+            const Parameter& p = called.parameters[i];
+            if (strchr("fiub", p.kind)) a->kind = p.kind, a->size = p.size;
+            continue;
+        }
+        if (!pointer || in_library(pointer)) continue;
         bool freed = true;  // memory that was freed is nobody's; the host's can be read
         int pipe_ends[2];
         if (pipe(pipe_ends) == 0) {
@@ -282,8 +291,8 @@ static cudaError_t kind_of_failure(const char* text) {
 static Mode program_mode = Mode::check;
 struct Variable {
     char* start;
-    size_t bytes, element;
-    int read_only;
+    size_t bytes;
+    size_t read_only;
 };
 static Variable* variables;
 static size_t variable_count;
@@ -292,12 +301,12 @@ void begin_traced_launch() {
     static Buffer* now;
     now = static_cast<Buffer*>(realloc(now, (allocation_count + variable_count + 1) * sizeof(Buffer)));
     size_t n = 0;
-    for (size_t i = 0; i < variable_count; ++i)
-        now[n++] = {variables[i].start, variables[i].bytes, variables[i].element, variables[i].read_only, 0, nullptr};
     for (size_t i = 0; i < allocation_count; ++i) {
         Allocation& a = allocations[i];
         now[n++] = {a.start, a.bytes, 4, 0, a.set != nullptr, a.set};
     }
+    for (size_t i = 0; i < variable_count; ++i)
+        now[n++] = {variables[i].start, variables[i].bytes, 4, int(variables[i].read_only), 0, nullptr};
     emulator_trace(int(program_mode), now, n, launch_seconds);
 }
 void end_traced_launch(bool ok) { emulator_trace_end(ok); }
@@ -383,10 +392,12 @@ static double milliseconds() {
 static void on_host_crash(int signal, siginfo_t* info, void*) {
     Allocation* a = find(info->si_addr);
     fflush(stdout);
-    if (a && a->home == Home::device)
+    if (a && a->home == Home::device) {
         fprintf(stderr, "the host's code touches device memory (%s): copy it with cudaMemcpy first\n", a->name);
-    else
+        tell("device memory", false, {"", 0}, "the host's code touches %s: copy it with cudaMemcpy first", a->name);
+    } else
         fprintf(stderr, "the host's code crashed: signal %d at the address %p\n", signal, info->si_addr);
+    if (on_over) on_over();
     _exit(128 + signal);
 }
 
@@ -463,7 +474,7 @@ cudaError_t cudaDeviceSynchronize() {
 cudaError_t cudaDeviceReset(Place) {
     while (allocation_count) {
         Allocation& a = allocations[--allocation_count];
-        munmap(a.start - GAP, a.room + 2 * GAP);
+        munmap(a.pages - GAP, a.room + 2 * GAP);
         free(a.set);
     }
     sticky = last_error = cudaSuccess;
@@ -525,14 +536,17 @@ extern "C" void __assert_fail(const char* condition, const char* file, unsigned 
     if (current) fail("assert", {file, int(line)}, "assert(%s) failed", condition);
     fflush(stdout);
     fprintf(stderr, "%s:%u: assert(%s) failed\n", file, line, condition);
+    if (on_over) on_over();
     _exit(134);
 }
 
 // ---- what Python calls ----
 
-EXPORT void emulator_program(void (*launched)(const char*, const unsigned*, unsigned, int, const char*), int seconds,
-                             unsigned order) {
+EXPORT void emulator_program(void (*launched)(const char*, const unsigned*, unsigned, int, const char*),
+                             void (*over)(), int seconds, unsigned order) {
     on_launched = launched;
+    on_over = over;
+    if (over) atexit(over);
     launch_seconds = seconds;
     launch_order = order;
     watch_host();
@@ -552,14 +566,14 @@ EXPORT size_t emulator_told(const void** first) {
     *first = told;
     return told_count;
 }
-EXPORT const char* emulator_buffer(size_t number, size_t* bytes) {
-#if defined(EMULATOR_TRACE)
-    if (number < variable_count) return *bytes = variables[number].bytes, "";
-    number -= variable_count;
-#endif
-    if (number >= allocation_count) return *bytes = 0, "?";
-    *bytes = allocations[number].bytes;
-    return allocations[number].name;
+// The memory that a launch's findings call by a number, and the type of its elements.
+EXPORT const char* emulator_memory(size_t number, size_t* bytes, char* kind, unsigned* size) {
+    if (number >= allocation_count) return nullptr;
+    const Allocation& a = allocations[number];
+    *bytes = a.bytes;
+    *kind = a.kind;
+    *size = a.size;
+    return a.name;
 }
 #if defined(EMULATOR_TRACE)
 EXPORT void emulator_program_traced(int mode, const void* of_the_file, size_t count) {

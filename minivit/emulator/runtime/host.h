@@ -166,13 +166,14 @@ struct Launcher {  // of kernel<<<how>>>: called with the kernel's arguments
     void operator()(A... arguments) {
         typedef std::tuple<A...> Values;
         struct Call {
-            F* function;
+            F function;
             Values values;
             EMULATOR_UNTRACED static void run(void** call) {
                 Call& me = *reinterpret_cast<Call*>(call);
-                std::apply(*me.function, me.values);
+                std::apply(me.function, me.values);
             }
-        } call{&function, Values(arguments...)};
+        } call{function, Values(arguments...)};
+        kept_arguments = {&call, sizeof call};
         static constexpr Parameter parameters[] = {Argument<A>::parameter..., Parameter{}};
         const Kernel kernel{name, Call::run, parameters, int(sizeof...(A))};
         void* pointers[] = {(void*)&arguments..., nullptr};

@@ -17,6 +17,7 @@ dim3 block_size, grid_size;
 Fiber fibers[MAX_THREADS];
 Warp warps[MAX_THREADS / LANES];
 SharedMemory shared_memory;
+Arguments kept_arguments;
 
 static void* host_stack_pointer;  // where emulator_launch waits
 static const Kernel* kernel;

@@ -126,6 +126,13 @@ struct SharedMemory {
 };
 extern SharedMemory shared_memory;
 
+// Where a program's launch keeps the kernel's arguments: on a GPU they are in constant memory, and nobody's to watch.
+struct Arguments {
+    const void* start;
+    unsigned long size;
+};
+extern Arguments kept_arguments;
+
 // ---- the kernels of a library ----
 
 struct Parameter {

@@ -63,11 +63,11 @@ void locate(const char* address, Access* access) {
     }
 }
 
-// Whether it is a variable of the reader's file: those come first among the buffers. All else in the library is ours.
+// Whether it is a variable of the reader's file: those come last among the buffers. All else in the library is ours.
 bool of_the_file(const char* address) {
-    for (const Buffer& buffer : buffers) {
-        if (!within(buffer.start, library_start, library_end - library_start)) return false;
-        if (within(address, buffer.start, buffer.bytes)) return true;
+    for (size_t b = buffers.size(); b-- > 0;) {
+        if (!within(buffers[b].start, library_start, library_end - library_start)) return false;
+        if (within(address, buffers[b].start, buffers[b].bytes)) return true;
     }
     return false;
 }
@@ -84,6 +84,7 @@ void on_access(const void* pointer, size_t size, Act act, unsigned site, bool al
     last_site = site;
     const char* address = static_cast<const char*>(pointer);
     if (within(address, current->stack, STACK_SIZE)) return;  // the thread's own variables
+    if (within(address, kept_arguments.start, kept_arguments.size)) return;
     if (within(address, library_start, library_end - library_start) && !of_the_file(address)) return;
     Access access{act, SHARED, address - shared_memory.start, size, site, current->number};
     bool shared = within(address, shared_memory.start, shared_memory.size);
