@@ -138,18 +138,18 @@ def _flatten(out: Text, text: str, name: str, folder: Path | None, include: list
             out.lines.append(f'#line {number + 1} "{name}"')
         elif asked in KNOWN_HEADERS:
             out.lines.append("")
-        elif _LIBRARIES.match(asked):
+        elif reached and _LIBRARIES.match(asked):
             raise CompileError(
                 f"{where}: #include {'<' if match[2] else chr(34)}{asked}{'>' if match[2] else chr(34)}: the emulator "
                 "has CUDA C++ itself, and neither its libraries nor half precision, tensor cores, cooperative groups "
                 "or textures."
             )
+        elif reached is None:  # behind a condition that only the compiler knows
+            out.lines.append(line)
         elif quoted is None or quoted in C_HEADERS:
             out.lines.append("")
             if asked not in out.system:
                 out.system.append(asked)
-        elif reached is None:  # behind a condition that only the compiler knows
-            out.lines.append(line)
         else:
             looked = ", ".join(map(str, folders)) or "no folder: give Module(..., include=[folder])"
             raise FileNotFoundError(f'{where}: there is no header "{asked}"; looked in {looked}')
@@ -199,6 +199,8 @@ def _holds(kind: str, what: str) -> bool | None:
     if kind == "if":
         if re.fullmatch(r"[01]", what):
             return what == "1"
+        if what in _DEFINED_NOWHERE:
+            return False
         match = _DEFINED.match(what)
         if not match:
             return None
