@@ -25,6 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "with random numbers, an output with NaN, y[1000]=0 with zeros. If not given, it is read from a comment in the "
         "file: // launch: ...",
     )
+    parser.add_argument(
+        "-I", dest="include", action="append", default=[], metavar="FOLDER", help="look for headers there, too"
+    )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--check", action="store_true", help="look for races, wrong addresses and misused barriers")
     how.add_argument("--profile", action="store_true", help="count what each line asks of the memory")
@@ -54,7 +57,7 @@ def kernel(args: argparse.Namespace) -> int:
         raise ValueError(f"which launch? Give one, like '{EXAMPLE}', or write it into {args.file} as // launch: ...")
     launch = parse_launch(text)
     try:
-        chosen = load(args.file, via=args.via)[launch.kernel]
+        chosen = load(args.file, include=args.include, via=args.via)[launch.kernel]
         values, outputs = launch_values(chosen, launch, args.seed)
         if args.check:
             report = chosen.check(launch.grid, launch.block, *values, shared=launch.shared, outputs=outputs)
@@ -80,7 +83,7 @@ def _program(args: argparse.Namespace) -> int:
     """Run a program. Exit status: its own; with --check 1 where something was found; 2 where it did not run."""
     mode = "check" if args.check else "profile" if args.profile else "run"
     try:
-        report = run_program(load(args.file), args.args, mode, args.seconds, args.memory << 30)
+        report = run_program(load(args.file, include=args.include), args.args, mode, args.seconds, args.memory << 30)
     except EmulatorError as error:
         print(f"minivit: {error}", file=sys.stderr)
         return 2

@@ -90,6 +90,7 @@ class Text:
 
     lines: list[str] = field(default_factory=list)
     system: list[str] = field(default_factory=list)
+    helpers: bool = False  # whether it asks for those of CUDA's samples
 
     @property
     def flat(self) -> str:
@@ -136,6 +137,11 @@ def _flatten(out: Text, text: str, name: str, folder: Path | None, include: list
                 shown = (Path(name).parent / asked).as_posix()
                 _flatten(out, read_source(header), shown, header.parent, include, seen)
             out.lines.append(f'#line {number + 1} "{name}"')
+        elif asked.startswith("helper_") and asked in KNOWN_HEADERS:  # of CUDA's samples
+            out.lines.append('#include "sample_helpers.h"')
+            out.helpers = True
+        elif asked in ("cooperative_groups.h", "cooperative_groups/reduce.h"):
+            out.lines.append('#include "groups.h"')
         elif asked in KNOWN_HEADERS:
             out.lines.append("")
         elif reached and _LIBRARIES.match(asked):

@@ -69,7 +69,7 @@ class Module:
         if via not in ("source", "ptx"):
             raise ValueError(f'via is {via!r}, expected "source" or "ptx"')
         self.source, self.name, self.via, self._system = text.flat, name, via, tuple(text.system)
-        self.hosted = bool(text.system) or has_host_code(self.source)  # with code for the host
+        self.hosted = bool(text.system) or text.helpers or has_host_code(self.source)  # with code for the host
         self.kernels = find_kernels(self.source)
         self._variables = find_variables(self.source)
         self._contents: dict[str, bytes] = {}  # of those variables that were set or left behind by a launch

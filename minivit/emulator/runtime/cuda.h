@@ -36,15 +36,13 @@ typedef long long clock_t;
 // The reader's own macros may have any name. So no macro of ours expands to a name that a reader would give one.
 #define EMULATOR_INLINE inline __attribute__((always_inline))
 EMULATOR_INLINE const uint3& emulator_thread_index() { return emulator::current->thread; }
-EMULATOR_INLINE const uint3& emulator_block_index() { return emulator::block_index; }
-EMULATOR_INLINE const dim3& emulator_block_dim() { return emulator::block_size; }
-EMULATOR_INLINE const dim3& emulator_grid_dim() { return emulator::grid_size; }
 
 constexpr int warpSize = 32;
 #define threadIdx (emulator_thread_index())
-#define blockIdx (emulator_block_index())
-#define blockDim (emulator_block_dim())
-#define gridDim (emulator_grid_dim())
+// Not macros: the host's code likes to call its own variables so.
+[[maybe_unused]] static const uint3& blockIdx = emulator::block_index;
+[[maybe_unused]] static const dim3& blockDim = emulator::block_size;
+[[maybe_unused]] static const dim3& gridDim = emulator::grid_size;
 
 #include "cuda_math.h"
 
@@ -227,6 +225,13 @@ EMULATOR_ATOMIC_CAS(unsigned short)
 #define atomicAnd_block atomicAnd
 #define atomicOr_block atomicOr
 #define atomicXor_block atomicXor
+#define atomicAnd_system atomicAnd
+#define atomicOr_system atomicOr
+#define atomicXor_system atomicXor
+#define atomicInc_block atomicInc
+#define atomicInc_system atomicInc
+#define atomicDec_block atomicDec
+#define atomicDec_system atomicDec
 
 // ---- the clock: one step of it at each look, since nothing here takes the time that it takes on a GPU ----
 

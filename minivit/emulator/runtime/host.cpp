@@ -138,7 +138,7 @@ cudaError_t allocate(void** pointer, size_t bytes, Home home, const char* name, 
 }
 
 cudaError_t release(void* pointer, Home home, Place here) {
-    if (!pointer) return cudaSuccess;
+    if (!pointer || current) return cudaSuccess;  // a kernel's parameter is the host's to destroy
     if (sticky) return sticky;
     Allocation* a = find(pointer);
     bool pinned = home == Home::pinned;
@@ -524,7 +524,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 
 // printf in a kernel is kept until the launch is over; in the host's code it is printf.
-int emulator_print(const char* format, ...) {
+extern "C" int emulator_print(const char* format, ...) {
     va_list values;
     va_start(values, format);
     int n = current ? print_in_kernel(format, values) : vprintf(format, values);

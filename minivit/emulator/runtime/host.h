@@ -253,6 +253,11 @@ cudaError_t cudaDeviceReset(HERE);
 inline cudaError_t cudaSetDevice(int device) { return device ? emulator::remember(cudaErrorInvalidDevice) : cudaSuccess; }
 inline cudaError_t cudaGetDevice(int* device) { return *device = 0, cudaSuccess; }
 inline cudaError_t cudaGetDeviceCount(int* count) { return *count = 1, cudaSuccess; }
+inline cudaError_t cudaChooseDevice(int* device, const cudaDeviceProp*) { return *device = 0, cudaSuccess; }
+inline cudaError_t cudaDeviceCanAccessPeer(int* can, int, int) { return *can = 0, cudaSuccess; }
+inline cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
+    return *least = *greatest = 0, cudaSuccess;
+}
 inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
     return emulator::device_properties(properties), cudaSuccess;
 }
@@ -273,6 +278,11 @@ inline cudaError_t cudaStreamDestroy(cudaStream_t stream) { return delete stream
 inline cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaDeviceSynchronize(); }
 inline cudaError_t cudaStreamQuery(cudaStream_t) { return cudaSuccess; }
 inline cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned = 0) { return cudaSuccess; }
+inline cudaError_t cudaStreamAddCallback(cudaStream_t stream, void (*call)(cudaStream_t, cudaError_t, void*), void* data,
+                                         unsigned) {
+    return call(stream, cudaPeekAtLastError(), data), cudaSuccess;
+}
+inline cudaError_t cudaLaunchHostFunc(cudaStream_t, void (*call)(void*), void* data) { return call(data), cudaSuccess; }
 cudaError_t cudaEventCreate(cudaEvent_t* event);
 inline cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) { return cudaEventCreate(event); }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t = 0);
@@ -281,17 +291,6 @@ cudaError_t cudaEventDestroy(cudaEvent_t event);
 inline cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaDeviceSynchronize(); }
 inline cudaError_t cudaEventQuery(cudaEvent_t) { return cudaSuccess; }
 
-// Of the samples' helper_cuda.h, which many copy.
-template <typename T>
-inline void emulator_check(T result, const char* call, HERE) {
-    if (!result) return;
-    fprintf(stderr, "CUDA error at %s:%d code=%d(%s) \"%s\"\n", here.file, here.line, int(result),
-            cudaGetErrorName(cudaError_t(result)), call);
-    exit(EXIT_FAILURE);
-}
-#define checkCudaErrors(...) emulator_check((__VA_ARGS__), #__VA_ARGS__)
-#define getLastCudaError(message) emulator_check(cudaGetLastError(), message)
-inline int findCudaDevice(int, const char**) { return 0; }
 #undef HERE
 
 #define EMULATOR_MAIN                                              \

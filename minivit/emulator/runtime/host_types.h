@@ -71,6 +71,13 @@ constexpr unsigned cudaStreamDefault = 0, cudaStreamNonBlocking = 1, cudaEventDe
                    cudaHostAllocMapped = 2, cudaHostAllocWriteCombined = 4, cudaHostRegisterDefault = 0,
                    cudaMemAttachGlobal = 1, cudaMemAttachHost = 2, cudaDeviceMapHost = 8, cudaDeviceScheduleAuto = 0;
 constexpr int cudaCpuDeviceId = -1;
+constexpr unsigned cudaDeviceScheduleSpin = 1, cudaDeviceScheduleYield = 2, cudaDeviceScheduleBlockingSync = 4,
+                   cudaDeviceBlockingSync = 4, cudaHostRegisterMapped = 2, cudaHostRegisterPortable = 1,
+                   cudaEventInterprocess = 4;
+#define CUDART_CB
+#define __DRIVER_TYPES_H__
+#define __CUDA_RUNTIME_H__
+#define CUDART_VERSION 13000
 
 struct cudaPointerAttributes {
     cudaMemoryType type;

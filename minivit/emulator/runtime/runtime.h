@@ -152,7 +152,7 @@ struct Kernel {
 }  // namespace emulator
 
 // printf in a kernel.
-__attribute__((format(printf, 1, 2))) int emulator_print(const char* format, ...);
+extern "C" __attribute__((format(printf, 1, 2))) int emulator_print(const char* format, ...);
 
 // Defined by what Python puts behind a .cu file: the kernels, the last one without a name; and the dynamic shared
 // memory. A kernel declares that by a name of its own, which is made another name of this.
