@@ -59,7 +59,8 @@ class Mode:
     families: dict[str, tuple[str, ...]] = field(default_factory=dict)  # flags of one family of compilers alone
 
 
-CORE = ("runtime.cpp", "warp.cpp", "crash.cpp", "launch.cpp")  # host.cpp comes last
+CORE = ("runtime.cpp", "warp.cpp", "crash.cpp", "launch.cpp")
+HOST = ("host.cpp", "host_device.cpp", "host_launch.cpp")
 TRACE = (
     "trace.cpp",
     "check.cpp",
@@ -73,7 +74,7 @@ CLANG_TRACE = (
     "-mllvm", "-tsan-instrument-func-entry-exit=0", "-mllvm", "-tsan-instrument-read-before-write=1",
 )  # fmt: skip
 MODES = {
-    "run": Mode(("-O2",), (*CORE, "host.cpp"), ("-O2",)),
+    "run": Mode(("-O2",), (*CORE, *HOST), ("-O2",)),
     # For kernel.check and kernel.profile: the compiler calls our functions before each access (trace.cpp) and where
     # an int overflows or an index is beyond its array (check_undefined.cpp). The sanitizers' own libraries stay out.
     "trace": Mode(
@@ -82,7 +83,7 @@ MODES = {
             "-fsanitize=thread", "-fsanitize=bounds,signed-integer-overflow,integer-divide-by-zero",
             "-fno-sanitize-recover=all",
         ),
-        (*CORE, *TRACE, "host.cpp"),
+        (*CORE, *TRACE, *HOST),
         ("-O2", "-DEMULATOR_TRACE"),
         {
             "gcc": ("--param=tsan-instrument-func-entry-exit=0", "-fno-tree-sra", "-fno-tree-loop-distribute-patterns"),

@@ -123,9 +123,9 @@ def text_in(source: str, name: str, include: Sequence[str | os.PathLike] = ()) -
 
 def _flatten(out: Text, text: str, name: str, folder: Path | None, include: list[Path], seen: set[Path]) -> None:
     out.lines.append(f'#line 1 "{name}"')
-    for number, (line, reached) in enumerate(_reached(text.removesuffix("\n")), 1):
+    for number, (line, there) in enumerate(reached(text.removesuffix("\n")), 1):
         match = _INCLUDE.match(line)
-        if not match or reached is False:
+        if not match or there is False:
             out.lines.append("" if _PRAGMA_ONCE.match(line) else line)
             continue
         quoted, asked, where = match[1], match[1] or match[2], f"{name}:{number}"
@@ -144,13 +144,13 @@ def _flatten(out: Text, text: str, name: str, folder: Path | None, include: list
             out.lines.append('#include "groups.h"')
         elif asked in KNOWN_HEADERS:
             out.lines.append("")
-        elif reached and _LIBRARIES.match(asked):
+        elif there and _LIBRARIES.match(asked):
             raise CompileError(
                 f"{where}: #include {'<' if match[2] else chr(34)}{asked}{'>' if match[2] else chr(34)}: the emulator "
                 "has CUDA C++ itself, and neither its libraries nor half precision, tensor cores, cooperative groups "
                 "or textures."
             )
-        elif reached is None:  # behind a condition that only the compiler knows
+        elif there is None:  # behind a condition that only the compiler knows
             out.lines.append(line)
         elif quoted is None or quoted in C_HEADERS:
             out.lines.append("")
@@ -178,7 +178,7 @@ C_HEADERS = frozenset(
 )
 
 
-def _reached(text: str) -> Iterator[tuple[str, bool | None]]:
+def reached(text: str) -> Iterator[tuple[str, bool | None]]:
     """Each line, comments left out where they hide a directive, and whether a compiler comes to it; None: perhaps."""
     bare = _COMMENT_OR_TEXT.sub(lambda m: re.sub(r"[^\n]", " ", m[0]) if m[1] else m[0], text)
     open_now: list[list[bool | None]] = []  # of each #if: is this branch reached, was one before it surely, perhaps?

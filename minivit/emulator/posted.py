@@ -6,6 +6,8 @@ from .errors import CompileError
 from .source import without_comments
 
 _MAIN = re.compile(r"\bmain\s*\([^;{}]*\)\s*\{")
+_OPEN = re.compile(r"(?<!<)<<\s*<(?!<)")  # some editors put a space between
+_CLOSE = re.compile(r">>\s*>(?!>)")
 _NAME = re.compile(r"(?:(?:::)?\s*[A-Za-z_]\w*\s*)(?:::\s*[A-Za-z_]\w*\s*)*$")
 
 
@@ -16,7 +18,7 @@ def has_main(code: str) -> bool:
 def has_host_code(code: str) -> bool:
     """Whether a text has what only a host runs: a launch, a call of CUDA's runtime, main."""
     bare = without_comments(code)
-    return "<<<" in bare or bool(re.search(r"\bcuda[A-Z]\w+\s*\(", bare)) or bool(_MAIN.search(bare))
+    return bool(_OPEN.search(bare)) or bool(re.search(r"\bcuda[A-Z]\w+\s*\(", bare)) or bool(_MAIN.search(bare))
 
 
 def with_launches(source: str) -> str:
@@ -25,20 +27,21 @@ def with_launches(source: str) -> str:
     The lines stay where they are. Raises CompileError where the brackets do not close.
     """
     bare, parts, done = without_comments(source), [], 0
-    for start in (match.start() for match in re.finditer(r"<<<(?!<)", bare)):
+    for opened in re.finditer(_OPEN, bare):
+        start = opened.start()
         if start < done:
             continue
         first = _name_before(bare, start, done)
         first += len(source[first:start]) - len(source[first:start].lstrip())
-        end = _closing(bare, start)
-        name, how = source[first:start].strip(), source[start + 3 : end]
+        end, after = _closing(bare, opened.end())
+        name, how = source[first:start].strip(), source[opened.end() : end]
         lost = "\n" * source.count("\n", first, start)
         parts += [
             source[done:first],
             f"emulator_launch(emulator_grid({how}), {_quoted(name)}, [&](auto... emulator_a) "
             f"{{ {name}(emulator_a...); }}){'' if name.count(chr(10)) else lost}",
         ]
-        done = end + 3
+        done = after
     return "".join([*parts, source[done:]])
 
 
@@ -64,12 +67,13 @@ def _name_before(bare: str, start: int, done: int) -> int:
     return found + (words.end() if words else 0)
 
 
-def _closing(bare: str, start: int) -> int:
+def _closing(bare: str, start: int) -> tuple[int, int]:
+    """Where the >>> begins and ends."""
     depth = 0
-    for at in range(start + 3, len(bare)):
+    for at in range(start, len(bare)):
         depth += (bare[at] in "([{") - (bare[at] in ")]}")
-        if depth == 0 and bare.startswith(">>>", at):
-            return at
+        if depth == 0 and (closed := _CLOSE.match(bare, at)):
+            return at, closed.end()
         if bare[at] == ";" and depth <= 0:
             break
     raise CompileError(f"line {bare.count(chr(10), 0, start) + 1}: <<< is never closed by >>>")

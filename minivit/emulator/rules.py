@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .errors import CompileError
+from .includes import reached
 from .source import place_of_line, without_comments
 
 _TRANSPARENT = re.compile(
@@ -15,6 +16,14 @@ _TRANSPARENT = re.compile(
 )
 _SHARED = re.compile(r"(?<!extern )\b__shared__\b([^;(){}=]*)(=|\{)")
 _INSIDE = re.compile(r"(?<!\])\s\b(__device__|__constant__)\s+(?!__)[\w:<>\s]+?\s\*?\w+\s*(?:[=;]|\[)")
+_NO_VARIABLE = re.compile(
+    r"__device__|__constant__|__managed__|__shared__|\b(?:constexpr|const|extern|typedef|using|friend|template|enum"
+    r"|static_assert|asm|namespace|operator|return|goto)\b"
+)
+_VARIABLE = re.compile(
+    r"(?:(?:static|volatile|unsigned|long|struct)\s+)*[A-Za-z_][\w:]*(?:\s*<[^;()]*>)?[\s*&]+(\w+)"
+    r"\s*(?:\[[^\]]*\]\s*)*(?:=.*|\{.*)?", re.DOTALL
+)  # fmt: skip
 _NOT_A_NAME = frozenset(
     [
         "if",
@@ -53,7 +62,8 @@ class _Function:
 
 def check_rules(text: str) -> None:
     """Raise CompileError, naming the line, for the first thing in a flattened text that no GPU's compiler takes."""
-    code = re.sub(r"^[ \t]*#(?:\\\n|[^\n])*", _blank, without_comments(text), flags=re.MULTILINE)
+    there = "\n".join(" " * len(line) if is_there is False else line for line, is_there in reached(text))
+    code = re.sub(r"^[ \t]*#(?:\\\n|[^\n])*", _blank, without_comments(there), flags=re.MULTILINE)
     functions, variables = [], {}
     for kind, head, start, end in _declarations(code):
         if kind != "variable":
@@ -72,8 +82,8 @@ def check_rules(text: str) -> None:
 def _check_body(text: str, code: str, function: _Function, of_the_host: set[str], variables: dict[str, int]) -> None:
     body, at = code[function.start : function.end], function.start
     if match := _SHARED.search(body):
-        raise _error(text, at + match.start(), "a __shared__ variable cannot be initialised: let one thread set it, then "
-                     "__syncthreads()")  # fmt: skip
+        raise _error(text, at + match.start(), "a __shared__ variable cannot be initialised: let one thread set it, "
+                     "then __syncthreads()")  # fmt: skip
     if match := _INSIDE.search(body):
         raise _error(text, at + match.start(1), f"a {match[1]} variable stands outside of all functions")
     for match in re.finditer(r"(?<![\w.>:~])(\w+)\s*(?:<[^;(){}]*>)?\s*\(", body):
@@ -98,12 +108,8 @@ def _declared(text: str, name: str) -> bool:
 def _host_variable(head: str) -> str | None:
     """The name, if a declaration outside of all functions is a variable that only the host has."""
     head = head.strip()
-    if re.search(r"__device__|__constant__|__managed__|__shared__|\b(?:constexpr|const|extern|typedef|using|friend|template"
-                 r"|enum|static_assert|asm|namespace|operator|return|goto)\b", head):  # fmt: skip
-        return None
-    match = re.fullmatch(r"(?:static\s+|volatile\s+|unsigned\s+|long\s+|struct\s+)*[A-Za-z_][\w:]*(?:\s*<[^;()]*>)?[\s*&]+(\w+)"
-                         r"\s*((?:\[[^\]]*\]\s*)*)(?:=.*|\{.*)?", head, re.DOTALL)  # fmt: skip
-    return match[1] if match else None
+    match = _VARIABLE.fullmatch(head)
+    return match[1] if match and not _NO_VARIABLE.search(head) else None
 
 
 def _declarations(code: str) -> Iterator[tuple[str, str, int, int]]:

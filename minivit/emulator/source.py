@@ -29,7 +29,7 @@ class KernelText:
 
 @dataclass(frozen=True)
 class VariableText:
-    """What a file says of a variable of its own: its name, whether it is __constant__, whether it starts as something."""
+    """What a file says of a variable of its own: its name, is it __constant__, does it start as something?"""
 
     name: str
     constant: bool

@@ -106,7 +106,9 @@ def test_what_nvrtc_knows_without_a_header(cache):
 
 
 def test_rounding_towards_zero_is_exact(cache):
-    source = "__global__ void k(const float* a, const float* b, float* y) { int i = threadIdx.x; y[i] = __fmul_rz(a[i], b[i]); }"
+    source = """__global__ void k(const float* a, const float* b, float* y) {
+        y[threadIdx.x] = __fmul_rz(a[threadIdx.x], b[threadIdx.x]);
+    }"""
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((2, 1000)).astype(np.float32)
     y = np.zeros(1000, np.float32)

@@ -77,13 +77,15 @@ def test_each_launch_is_profiled(cache):
     assert launch.arrays == {"d_x": (125, 0), "d_y": (0, 125), "counter": (1, 1), "factor": (1, 0)}
 
 
+COPIED = "x.data(), N * sizeof(float), cudaMemcpyHostToDevice"
+
 # What is put in the place of what: the kind of finding, and the line.
 WRONG = {
     "too far": ("if (i < n)", "if (i <= n)", "out of bounds", 13),
     "race": ("atomicAdd(&counter, 1)", "counter++", "race", 14),
-    "never copied": ("CHECK(cudaMemcpy(d_x, x.data(), N * sizeof(float), cudaMemcpyHostToDevice));", "", "uninitialised",
+    "never copied": (f"CHECK(cudaMemcpy(d_x, {COPIED}));", "", "uninitialised",
                      13),
-    "direction": ("x.data(), N * sizeof(float), cudaMemcpyHostToDevice", "x.data(), N * sizeof(float), cudaMemcpyDeviceToHost",
+    "direction": (COPIED, COPIED.replace("HostToDevice", "DeviceToHost"),
                   "cudaErrorInvalidValue", 24),
     "too many bytes": ("x.data(), N * sizeof(float), cudaMemcpyHostToDevice", "x.data(), 8 * N, cudaMemcpyHostToDevice",
                        "cudaErrorInvalidValue", 24),
@@ -153,7 +155,12 @@ def test_asserts_and_printf_on_both_sides(cache, capfd):
     #include <cstdio>
     #include <cuda_runtime.h>
     __global__ void k(int n) { printf("thread %d\\n", threadIdx.x); assert(n == 1); }
-    int main() { printf("host\\n"); k<<<1, 2>>>(1); k<<<1, 2>>>(2); printf("%d\\n", cudaDeviceSynchronize() == cudaErrorAssert); }"""
+    int main() {
+        printf("host\\n");
+        k<<<1, 2>>>(1);
+        k<<<1, 2>>>(2);
+        printf("%d\\n", cudaDeviceSynchronize() == cudaErrorAssert);
+    }"""
     assert report(source, "run").status == 0
     out, err = capfd.readouterr()
     assert (
@@ -175,6 +182,7 @@ def test_launches_are_found_in_any_clothes():
     text = with_launches("if (a) ns::add<float, 4><<<dim3(g(1), 2),\n  b>>>(x, y);")
     assert text.count("\n") == 1 and "emulator_launch(emulator_grid(dim3(g(1), 2),\n  b)," in text
     assert '"ns::add<float, 4>", [&](auto... emulator_a) { ns::add<float, 4>(emulator_a...); })(x, y);' in text
+    assert with_launches("k << <1, 2 >> >(x);").startswith("emulator_launch(emulator_grid(1, 2 ), ")
     assert with_launches("// k<<<1, 2>>>(x)\n") == "// k<<<1, 2>>>(x)\n"
     with pytest.raises(emulator.CompileError, match="never closed"):
         with_launches("k<<<1, 2(x);")

@@ -99,7 +99,7 @@ def carry_out(request: Request) -> Reply:
         buffers.append((address, memory.content.nbytes, memory.element, memory.read_only, memory.output, None))
         for argument, offset in memory.pointers:
             request.slots[argument, :8].view(np.uint64)[0] = address + offset
-    variables, more, kept = _variables(library, request.variables)
+    variables, more, _kept = _variables(library, request.variables)
     buffers += more
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         error = library.launch(
