@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ..emulator.source import flatten, in_ascii
+from ..emulator.includes import flatten
+from ..emulator.source import in_ascii
 from .device import DeviceError
 from .kernel_ops import KernelOps
 from .launch import KERNELS, SHARED, Launch

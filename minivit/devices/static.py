@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..emulator.includes import flatten
 from ..emulator.ptx import nvrtc
-from ..emulator.source import flatten
 from . import launches
 from .launch import KERNELS, Launch
 from .occupancy import LIMITS, Occupancy, occupancy

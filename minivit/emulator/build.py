@@ -36,6 +36,7 @@ COMMON_FLAGS = (
     "-x", "c++", "-std=c++17", "-fPIC", "-fvisibility=hidden",
     "-ffp-contract=off",  # a*b + c is rounded twice, on every processor; a kernel that wants fma says so
     "-fno-math-errno", "-fno-strict-aliasing", "-fwrapv", "-fno-exceptions", "-fno-rtti",
+    "-Werror=vla",  # a thread's own array has a length that is known beforehand
     "-fno-finite-loops", "-fno-delete-null-pointer-checks",  # an endless loop stays one, a null pointer is a finding
 )  # fmt: skip
 FAMILY_FLAGS = {  # a thread's own arrays must fit into its stack; thread_local variables need no check at each use
@@ -59,6 +60,7 @@ class Mode:
 
 
 CORE = ("runtime.cpp", "warp.cpp", "crash.cpp", "launch.cpp")
+HOST = ("host.cpp", "host_device.cpp", "host_launch.cpp")
 TRACE = (
     "trace.cpp",
     "check.cpp",
@@ -72,7 +74,7 @@ CLANG_TRACE = (
     "-mllvm", "-tsan-instrument-func-entry-exit=0", "-mllvm", "-tsan-instrument-read-before-write=1",
 )  # fmt: skip
 MODES = {
-    "run": Mode(("-O2",), CORE, ("-O2",)),
+    "run": Mode(("-O2",), (*CORE, *HOST), ("-O2",)),
     # For kernel.check and kernel.profile: the compiler calls our functions before each access (trace.cpp) and where
     # an int overflows or an index is beyond its array (check_undefined.cpp). The sanitizers' own libraries stay out.
     "trace": Mode(
@@ -81,7 +83,7 @@ MODES = {
             "-fsanitize=thread", "-fsanitize=bounds,signed-integer-overflow,integer-divide-by-zero",
             "-fno-sanitize-recover=all",
         ),
-        (*CORE, *TRACE),
+        (*CORE, *TRACE, *HOST),
         ("-O2", "-DEMULATOR_TRACE"),
         {
             "gcc": ("--param=tsan-instrument-func-entry-exit=0", "-fno-tree-sra", "-fno-tree-loop-distribute-patterns"),
@@ -124,7 +126,19 @@ def _temporary_folder() -> Path:
     )
 
 
-def build_library(code: str, mode: str = "run", source: str = "") -> Path:
+# With code for the host, which has C++'s own library, and whose arithmetic nobody watches.
+NOT_HOSTED = (
+    "-fno-exceptions",
+    "-Werror=vla",
+    "-fno-rtti",
+    "-fno-sanitize-recover=all",
+    *FAMILY_FLAGS["gcc"],
+    *FAMILY_FLAGS["clang"],
+)
+HOSTED = {"run": (), "trace": ("-fsanitize-recover=bounds,signed-integer-overflow,integer-divide-by-zero",)}
+
+
+def build_library(code: str, mode: str = "run", source: str = "", hosted: bool = False) -> Path:
     """Compile C++ text that includes "cuda.h" and ends in emulator_kernels[], and link it with the mode's runtime.
 
     Raises CompileError with the compiler's messages about the code, beside the lines of the flattened `source`.
@@ -134,6 +148,8 @@ def build_library(code: str, mode: str = "run", source: str = "") -> Path:
     flags = [
         *_common_flags(compiler), *how.kernel_flags, *how.families.get(compiler.family, ()), *unset, f"-I{RUNTIME}"
     ]  # fmt: skip
+    if hosted:
+        flags = [flag for flag in flags if flag not in NOT_HOSTED] + [*HOSTED[mode]]
     runtime = _runtime(compiler, mode)
     target = cache_folder() / f"{_key(code, flags, runtime.name)}.so"
     if not _in_use(target):
@@ -143,7 +159,9 @@ def build_library(code: str, mode: str = "run", source: str = "") -> Path:
             (folder / "kernel.cpp").write_text(code, encoding="utf-8")
             done = compiler.run(*flags, "-c", str(folder / "kernel.cpp"), "-o", str(folder / "kernel.o"))
             _check_compiled(done, source)
-            done = compiler.link(str(folder / "kernel.o"), str(runtime), "-o", str(result), plain=mode == "run")
+            done = compiler.link(
+                str(folder / "kernel.o"), str(runtime), "-o", str(result), plain=mode == "run" and not hosted
+            )
             _check_compiled(done, source)
     return target
 

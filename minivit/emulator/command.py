@@ -7,15 +7,17 @@ import numpy as np
 
 from ..terminal import at_least
 from .errors import EmulatorError, LaunchError
+from .includes import read_source
 from .launch_text import EXAMPLE, Array, LaunchText, launch_in, parse_launch
 from .module import Kernel, load
-from .source import read_source
+from .posted import has_main
+from .program import MEMORY, SECONDS, run_program
 
 CLASSES = 10  # integers that a kernel reads are drawn from 0 to 9
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", help="a .cu file: kernels in CUDA C++, with no main()")
+    parser.add_argument("file", help="a .cu file: kernels in CUDA C++, or a whole program with main()")
     parser.add_argument(
         "launch",
         nargs="?",
@@ -23,23 +25,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "with random numbers, an output with NaN, y[1000]=0 with zeros. If not given, it is read from a comment in the "
         "file: // launch: ...",
     )
+    parser.add_argument(
+        "-I", dest="include", action="append", default=[], metavar="FOLDER", help="look for headers there, too"
+    )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--check", action="store_true", help="look for races, wrong addresses and misused barriers")
     how.add_argument("--profile", action="store_true", help="count what each line asks of the memory")
     parser.add_argument(
         "--via", choices=("source", "ptx"), default="source", help="ptx: run what NVIDIA's compiler made"
     )
+    program = parser.add_argument_group(
+        "a program",
+        "Where a file has a main() and no launch is given, that is run, in a process of its own. It is no sandbox: its "
+        "code for the host has your rights, as after any compiler.",
+    )
+    program.add_argument(
+        "--args", nargs=argparse.REMAINDER, default=[], help="what main() is given: the rest of the line"
+    )
+    program.add_argument("--seconds", type=at_least(1), default=SECONDS, help="it may take; %(default)s if not given")
+    program.add_argument("--memory", type=at_least(1), default=MEMORY >> 30, help="GiB, %(default)s if not given")
+    program.add_argument("--strict", action="store_true", help="with --check: a remark is a mistake, too")
     parser.add_argument("--seed", type=at_least(0), default=0, help="of the random inputs; 0 if not given")
 
 
 def kernel(args: argparse.Namespace) -> int:
     """Run a CUDA kernel on the CPU, check it for mistakes, or count what it asks of the memory."""
     text = args.launch or launch_in(read_source(args.file))
+    if text is None and has_main(read_source(args.file)):
+        return _program(args)
     if text is None:
         raise ValueError(f"which launch? Give one, like '{EXAMPLE}', or write it into {args.file} as // launch: ...")
     launch = parse_launch(text)
     try:
-        chosen = load(args.file, via=args.via)[launch.kernel]
+        chosen = load(args.file, include=args.include, via=args.via)[launch.kernel]
         values, outputs = launch_values(chosen, launch, args.seed)
         if args.check:
             report = chosen.check(launch.grid, launch.block, *values, shared=launch.shared, outputs=outputs)
@@ -59,6 +77,20 @@ def kernel(args: argparse.Namespace) -> int:
         if isinstance(value, np.ndarray) and not parameter.constant:
             print(summary(parameter.name, value))
     return 0
+
+
+def _program(args: argparse.Namespace) -> int:
+    """Run a program. Exit status: its own; with --check 1 where something was found; 2 where it did not run."""
+    mode = "check" if args.check else "profile" if args.profile else "run"
+    try:
+        report = run_program(load(args.file, include=args.include), args.args, mode, args.seconds, args.memory << 30)
+    except EmulatorError as error:
+        print(f"minivit: {error}", file=sys.stderr)
+        return 2
+    if mode != "run":
+        print(report)
+    wrong = report.findings or (args.strict and report.remarks)
+    return 1 if mode == "check" and wrong else report.status
 
 
 def launch_values(kernel: Kernel, launch: LaunchText, seed: int = 0) -> tuple[list, list[str]]:

@@ -26,7 +26,7 @@ class Library:
                 f"the system does not load a compiled kernel from {path.parent} ({error}): may code there be run "
                 "(noexec)? Let MINIVIT_CACHE name another folder."
             ) from error
-        self._c.emulator_launch.restype = ctypes.c_bool
+        self._c.emulator_launch_kernel.restype = ctypes.c_bool
         self._c.emulator_interrupted.restype = ctypes.c_bool
         self._c.emulator_static_shared.restype = ctypes.c_ulong
         self._c.emulator_new_stacks.restype = ctypes.c_void_p
@@ -53,7 +53,7 @@ class Library:
         in_main_thread = threading.current_thread() is threading.main_thread()
         interruptible = in_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler
         with _ONE_LAUNCH_AT_A_TIME:
-            ok = self._c.emulator_launch(
+            ok = self._c.emulator_launch_kernel(
                 ctypes.c_int(kernel),
                 (ctypes.c_uint * 3)(*grid),
                 (ctypes.c_uint * 3)(*block),

@@ -9,21 +9,15 @@ _MOST = 8  # errors shown; the first is the one that counts
 
 # What a learner may have tried, and what to say to that.
 _HINTS = (
-    (
-        r"<<<|>>>|\bcuda(Malloc|Memcpy|Free|DeviceSynchronize|Stream|Error_t|GetLastError)|\bmain\b",
-        "code for the host is written in Python here: keep the kernels, and launch them as kernel(grid, block, ...)",
-    ),
     (r"__half|half2|__nv_bfloat16|wmma|nvcuda|mma_sync", "16-bit numbers and tensor cores are not emulated"),
-    (
-        r"cooperative_groups|\bcg::|this_thread_block|cuda::",
-        "cooperative groups and libcu++ are not emulated: use __syncthreads(), __syncwarp() and the shuffles",
-    ),
+    (r"\bcuda::", "libcu++ is not emulated"),
+    (r"cooperative_groups|\bcg::", "of cooperative groups there are blocks, tiles, coalesced groups and cg::reduce"),
     (r"\btex[123]D|texture|surf[123]D|cudaTextureObject", "textures are not emulated"),
     (r"\basm\b|no such instruction|invalid instruction", "inline PTX runs on a GPU only"),
     (
         r"u?int(8|16|32|64)_t|\bFLT_MAX\b|\bINFINITY\b|\bDBL_MAX\b|std::",
-        "NVRTC, NVIDIA's compiler at run time, has no standard library: write unsigned or long long for uint32_t "
-        "or int64_t, and __int_as_float(0x7f800000) for INFINITY",
+        "NVRTC, NVIDIA's compiler at run time, has no standard library: include <stdint.h> or <math.h>, or write "
+        "unsigned for uint32_t and __int_as_float(0x7f800000) for INFINITY",
     ),
     (r"frame size", "a thread's own arrays are too large"),
     (r"at end of input|expected '}'|namespace.* not allowed here", "is a { never closed?"),

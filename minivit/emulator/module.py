@@ -1,27 +1,41 @@
 """Kernels in Python: load a .cu file, ask for a kernel by name, call it with NumPy arrays."""
 
+import ctypes
+import functools
 import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from .arguments import Arguments, Parameter
 from .build import build_library
 from .errors import CompileError, LaunchError, UnknownKernelError
+from .includes import Text, shown_name, text_in, text_of
 from .library import Library, open_library
+from .posted import has_host_code, has_main, with_launches
+from .rules import check_rules
 from .sizes import STATIC_SHARED, launch_sizes
-from .source import (
-    dynamic_shared_names,
-    find_kernels,
-    flatten,
-    flatten_text,
-    refuse_system_headers,
-    shown_name,
-    without_comments,
-)
+from .source import dynamic_shared_names, find_kernels, find_variables, without_comments
 from .trace.check import CheckReport, check
+from .trace.elf import ElfFile, FileVariable
 from .trace.launch import SECONDS, TracedKernel
 from .trace.profile import ProfileReport, profile
+from .trace.worker import Variable
+
+HOST_HEADERS = (
+    "cassert",
+    "cmath",
+    "cstdint",
+    "cstdio",
+    "cstdlib",
+    "cstring",
+    "math.h",
+    "limits.h",
+    "float.h",
+    "time.h",
+)
 
 
 def load(path: str | os.PathLike, *, include: Sequence[str | os.PathLike] = (), via: str = "source") -> "Module":
@@ -30,7 +44,7 @@ def load(path: str | os.PathLike, *, include: Sequence[str | os.PathLike] = (), 
     include: more folders to look for headers in. via="ptx": compiled by NVIDIA's NVRTC first, and its PTX is run.
     """
     path = Path(path)
-    return Module._of(flatten(path, include), shown_name(path), via)
+    return Module._of(text_of(path, include), shown_name(path), via)
 
 
 class Module:
@@ -43,20 +57,22 @@ class Module:
         include: Sequence[str | os.PathLike] = (),
         via: str = "source",
     ):
-        self._set(flatten_text(source, name, include), name, via)
+        self._set(text_in(source, name, include), name, via)
 
     @classmethod
-    def _of(cls, flat: str, name: str, via: str) -> "Module":
+    def _of(cls, text: Text, name: str, via: str) -> "Module":
         module = cls.__new__(cls)
-        module._set(flat, name, via)
+        module._set(text, name, via)
         return module
 
-    def _set(self, flat: str, name: str, via: str) -> None:
+    def _set(self, text: Text, name: str, via: str) -> None:
         if via not in ("source", "ptx"):
             raise ValueError(f'via is {via!r}, expected "source" or "ptx"')
-        refuse_system_headers(flat)
-        self.source, self.name, self.via = flat, name, via
-        self.kernels = find_kernels(flat)
+        self.source, self.name, self.via, self._system = text.flat, name, via, tuple(text.system)
+        self.hosted = bool(text.system) or text.helpers or has_host_code(self.source)  # with code for the host
+        self.kernels = find_kernels(self.source)
+        self._variables = find_variables(self.source)
+        self._contents: dict[str, bytes] = {}  # of those variables that were set or left behind by a launch
         self._built: dict[tuple[str, str], tuple[Library, int]] = {}
 
     def compile(self, names: Iterable[str], mode: str = "run") -> Path:
@@ -64,7 +80,8 @@ class Module:
         names = [_plain(name) for name in names]
         for name in names:
             self._check_name(name)
-        path = build_library(self._code(names), mode, self.source)
+        check_rules(self.source)
+        path = build_library(self._code(names), mode, self.source, self.hosted)
         library = open_library(path)
         static = library.static_shared()  # of all its kernels, and some room between the variables
         if len(names) == 1 and static > STATIC_SHARED + 128:
@@ -76,6 +93,53 @@ class Module:
         for number, name in enumerate(names):
             self._built[name, mode] = library, number
         return path
+
+    def compile_program(self, mode: str = "run") -> Path:
+        """Compile all of a file with host code into a library whose main() program.py runs. Returns its path."""
+        check_rules(self.source)
+        return build_library(self._code(()), mode, self.source, hosted=True)
+
+    def set_symbol(self, name: str, values: object) -> None:
+        """Set a __device__ or __constant__ variable of the file, as cudaMemcpyToSymbol does, for all launches to come.
+
+        values: an array of the variable's own type. Raises ValueError for an unknown name; LaunchError, at the next
+        launch, where they are more than the variable holds.
+        """
+        self._check_variable(name)
+        self._contents[name] = np.ascontiguousarray(values).tobytes()
+
+    def symbol(self, name: str, dtype: object) -> np.ndarray:
+        """What a variable of the file holds after the launches so far: numbers of this dtype. Raises ValueError for an
+        unknown name, and where nothing was set or launched yet."""
+        self._check_variable(name)
+        if name not in self._contents:
+            raise ValueError(f"{name} was never set, and no kernel of {self.name} was launched yet")
+        return np.frombuffer(self._contents[name], dtype).copy()
+
+    def _check_variable(self, name: str) -> None:
+        names = [variable.name for variable in self._variables]
+        if name not in names:
+            raise ValueError(f"{self.name} has no variable {name!r}; it declares {', '.join(names) or 'none'}")
+
+    def put_variables(self, library: Library) -> list[FileVariable]:
+        """Give a library what the variables hold; keep_variables takes it back after the launch."""
+        if not self._variables:
+            return []
+        found = library_variables(library, frozenset(variable.name for variable in self._variables))
+        for variable in found:
+            content = self._contents.get(variable.name, b"")
+            if len(content) > variable.size:
+                raise LaunchError(f"{variable.name} has {variable.size} bytes, and was set to {len(content)}")
+            ctypes.memmove(variable.address, content, len(content))
+        return found
+
+    def keep_variables(self, found: list[FileVariable]) -> None:
+        for variable in found:
+            self._contents[variable.name] = ctypes.string_at(variable.address, variable.size)
+
+    def variables(self) -> tuple[Variable, ...]:
+        """The file's variables, as the other process is told of them."""
+        return tuple(Variable(v.name, v.constant, v.initialised, self._contents.get(v.name)) for v in self._variables)
 
     def __getitem__(self, name: str) -> "Kernel":
         library, number = self.built(name)
@@ -95,11 +159,14 @@ class Module:
             from .ptx.code import ptx_code
 
             return ptx_code(self, names)
-        lines = ['#include "cuda.h"', self.source, '#line 1 "emulator"', '#include "kernel.h"']
+        lines = [f"#include <{header}>" for header in (*self._system, *HOST_HEADERS)] if self.hosted else []
+        lines += ["#define EMULATOR_HOSTED"] if self.hosted else []
+        lines += ['#include "cuda.h"', '#include "kernel.h"', *(['#include "host.h"'] if self.hosted else [])]
+        lines += [with_launches(self.source) if self.hosted else self.source, '#line 1 "emulator"']
         lines += [f'asm(".set {name}, emulator_dynamic_shared");' for name in dynamic_shared_names(self.source)]
-        lines += ["const emulator::Kernel emulator_kernels[] = {"]
-        lines += [f'#line 1 "{name}"\nemulator::Entry<{name}>::kernel("{name}"),' for name in names]
-        lines += ["{nullptr, nullptr, nullptr, 0}};", ""]
+        lines += ["EMULATOR_KERNELS {"]
+        lines += [f'#line 1 "{name}"\nemulator_entry<{name}>::emulator_named("{name}"),' for name in names]
+        lines += ["{0, 0, 0, 0}};", "EMULATOR_MAIN" if self.hosted and has_main(self.source) else "", ""]
         return "\n".join(lines)
 
     def _check_name(self, name: str) -> None:
@@ -142,10 +209,12 @@ class Kernel:
         grid, block = launch_sizes(self.name, grid, block, shared)
         arguments = Arguments(self.name, self.parameters, args)
         library, number = self.module.built(self.name)
+        variables = self.module.put_variables(library)
         message = library.launch(number, grid, block, arguments.pointers, shared, order)
         if message is not None:
             raise LaunchError(message)
         arguments.finish()
+        self.module.keep_variables(variables)
 
     def check(
         self,
@@ -180,10 +249,18 @@ class Kernel:
             library, number = self.module.built(self.name, "trace")
             return library.path, number
 
-        return TracedKernel(self.name, tuple(self.parameters), self.module.source, build)
+        return TracedKernel(self.name, tuple(self.parameters), self.module.source, self.module.variables(), build)
 
     def __repr__(self) -> str:
         return f"<kernel {self.name}({', '.join(f'{p} {p.name}' for p in self.parameters)}) of {self.module.name}>"
+
+
+@functools.cache
+def library_variables(library: Library, names: frozenset[str]) -> list[FileVariable]:
+    """The variables of the reader's file in a loaded library, at their addresses in this process."""
+    elf = ElfFile(library.path)
+    base = ctypes.cast(library.emulator_message, ctypes.c_void_p).value - elf.address_of("emulator_message")
+    return [v._replace(address=base + v.address) for v in elf.variables(names) if v.name in names]
 
 
 def _plain(name: str) -> str:

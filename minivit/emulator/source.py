@@ -1,22 +1,15 @@
-"""CUDA source as text: headers put in their place, kernels and their parameters found by name."""
+"""CUDA source as text: kernels and their parameters found by name. includes.py puts its headers in their place."""
 
-import os
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from ..files import ordinary
-from .errors import CompileError
-
-LARGEST = 1 << 24  # bytes
-
-_INCLUDE = re.compile(r'\s*#\s*include\s*"([^"]+)"')
-_SYSTEM_INCLUDE = re.compile(r"\s*#\s*include\s*<([^>]*)>")
-_PRAGMA_ONCE = re.compile(r"\s*#\s*pragma\s+once\b")
 _LINE = re.compile(r'#line (\d+) "([^"]*)"')
 _COMMENT_OR_TEXT = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"', re.DOTALL)
 _DYNAMIC_SHARED = re.compile(r"\bextern\b[^;{}()]*?\b__shared__\b[^;{}]*?\b(\w+)\s*\[\s*\]")
+_VARIABLES = re.compile(  # what stands before the names, and the names up to the ;
+    r"\b(?:__device__|__constant__|__managed__)\b((?:\s|\b(?:__\w+__|static|const|volatile|unsigned|signed|struct)\b"
+    r"|__align__\([^)]*\))*\w[\w:]*(?:<[^;{}()]*>)?(?:\s+(?:long|int|short|char|double|const))*)[\s*&]+(\w[^;(){}]*(?:\{[^;]*)?);"
+)
 _ONE_CALL = re.compile(
     r"\b__global__\b[^;{]*\{(\s*(?!(?:if|for|while)\b)\w+\s*(?:<[^;{}()]*>)?\s*\([^;{}]*\)\s*;\s*)\}"
 )
@@ -34,60 +27,26 @@ class KernelText:
     parameters: tuple[str, ...]
 
 
-def read_source(path: str | os.PathLike) -> str:
-    """A file of source. Raises ValueError for what is none: a pipe, a device, a file that is too large or no text."""
-    path = ordinary(path)
-    if path.is_file() and path.stat().st_size > LARGEST:
-        raise ValueError(f"{path} has {path.stat().st_size:,} bytes, expected at most {LARGEST:,} of a file of source")
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no text in UTF-8: its byte {error.start:,} is none of a letter") from error
+@dataclass(frozen=True)
+class VariableText:
+    """What a file says of a variable of its own: its name, is it __constant__, does it start as something?"""
+
+    name: str
+    constant: bool
+    initialised: bool
 
 
-def shown_name(path: Path) -> str:
-    """The file's name for messages: in the C locale, Python has letters of its own for what it cannot read of one."""
-    return os.fsencode(path.name).decode("utf-8", "replace")
-
-
-def flatten(path: str | os.PathLike, include: Sequence[str | os.PathLike] = ()) -> str:
-    """The file at `path` with each `#include "header"` replaced by that header, once: one text for every compiler.
-
-    Headers are looked for beside the file that includes them, then in the folders of `include`. `#line` lets a
-    compiler's messages name the files as they lie there, relative to the folder of `path`.
-    Raises FileNotFoundError, naming the line, where a header is missing.
-    """
-    path = Path(path)
-    return _flatten(read_source(path), shown_name(path), path.parent, [Path(i) for i in include], {path.resolve()})
-
-
-def flatten_text(text: str, name: str, include: Sequence[str | os.PathLike] = ()) -> str:
-    """Like flatten, for source that is no file: headers are looked for in `include` only."""
-    return _flatten(text, name, None, [Path(i) for i in include], set())
-
-
-def _flatten(text: str, name: str, folder: Path | None, include: list[Path], seen: set[Path]) -> str:
-    lines = [f'#line 1 "{name}"']
-    for number, line in enumerate(text.splitlines(), 1):
-        match = _INCLUDE.match(line)
-        if match:
-            header = _find_header(match[1], [*([folder] if folder else []), *include], f"{name}:{number}")
-            if header not in seen:
-                seen.add(header)
-                shown = (Path(name).parent / match[1]).as_posix()
-                lines.append(_flatten(read_source(header), shown, header.parent, include, seen))
-            lines.append(f'#line {number + 1} "{name}"')
-        else:
-            lines.append("" if _PRAGMA_ONCE.match(line) else line)
-    return "\n".join(lines) + "\n"
-
-
-def _find_header(header: str, folders: list[Path], where: str) -> Path:
-    for folder in folders:
-        if (folder / header).is_file():
-            return (folder / header).resolve()
-    looked = ", ".join(str(folder) for folder in folders) or "no folder: give Module(..., include=[folder])"
-    raise FileNotFoundError(f'{where}: there is no header "{header}"; looked in {looked}')
+def find_variables(text: str) -> tuple[VariableText, ...]:
+    """The __device__, __constant__ and __managed__ variables that a file declares."""
+    code = re.sub(r"^[ \t]*#[^\n]*", "", without_comments(text), flags=re.MULTILINE)
+    found = {}
+    for match in _VARIABLES.finditer(code):
+        for part in _split(match[2]):
+            name = re.match(r"[\s*&]*(\w+)\s*(?:\[[^\]]*\]\s*)*(=|\{|$)", part)
+            if name:
+                constant = "__constant__" in match[0]
+                found[name[1]] = VariableText(name[1], constant, bool(name[2]))
+    return tuple(found.values())
 
 
 def in_ascii(text: str) -> str:
@@ -98,29 +57,15 @@ def in_ascii(text: str) -> str:
     return re.sub(r"[^\x00-\x7f]", lambda match: "".join(rf"\{byte:03o}" for byte in match[0].encode()), text)
 
 
-def refuse_system_headers(text: str) -> None:
-    """Raise CompileError for `#include <...>`."""
-    for (file, line), content in source_lines(text).items():
-        header = _SYSTEM_INCLUDE.match(content)
-        if not header:
-            continue
-        if (
-            re.match(r"(cuda|cooperative|mma|cub|thrust|curand|cutlass|cute|nv)", header[1])
-            and "runtime" not in header[1]
-        ):
-            why = "the emulator has none of CUDA's own headers: 16-bit numbers, tensor cores, cooperative groups, cub"
-        else:
-            why = (
-                "NVRTC has no headers of the system. Take the line out: what CUDA knows (threadIdx, expf, float4, "
-                "printf, size_t) is there without it. main() and its <<<launch>>> are written in Python"
-            )
-        raise CompileError(f"{file}:{line}: #include <{header[1]}>: {why}.")
-
-
 def source_lines(text: str) -> dict[tuple[str, int], str]:
     """The lines of a flattened text by file and number."""
     lines = zip(_places(text), text.splitlines(), strict=True)
     return {place: line for place, line in lines if place}
+
+
+def place_of_line(text: str, number: int) -> tuple[str, int]:
+    """The file, and the line there, of a line of a flattened text (from 0)."""
+    return _places(text)[number] or ("", 0)
 
 
 def lines_of_one_call(text: str) -> frozenset[tuple[str, int]]:
@@ -159,11 +104,14 @@ def find_kernels(text: str) -> dict[str, KernelText]:
     for match in re.finditer(r"\b__global__\b", code):
         before = code[: match.start()]
         before = before[max(before.rfind(mark) for mark in ";{}") + 1 :]  # the declaration's beginning
-        head = _DECORATION.sub(" ", code[match.end() :].split("{")[0].split(";")[0])
+        end = re.search(r"[;{]", code[match.end() :])
+        defined = bool(end) and end[0] == "{"
+        head = _DECORATION.sub(" ", code[match.end() :][: end.start() if end else None])
         found = re.search(r"(\w+)\s*\((.*)\)", head, re.DOTALL)
         if found:
             parameters = tuple(_parameter_name(text) for text in _split(found[2]) if text.strip() not in ("", "void"))
-            kernels.setdefault(found[1], KernelText(found[1], "template" in before, parameters))
+            if defined or found[1] not in kernels:  # a declaration may leave the names out
+                kernels[found[1]] = KernelText(found[1], "template" in before, parameters)
     return kernels
 
 

@@ -18,8 +18,9 @@ from minivit import emulator
 from minivit.devices import launches as table
 from minivit.emulator.command import launch_values
 from minivit.emulator.compiler import find_compiler
+from minivit.emulator.includes import flatten
 from minivit.emulator.launch_text import launch_in, parse_launch
-from minivit.emulator.source import find_kernels, flatten
+from minivit.emulator.source import find_kernels
 
 SHARED = re.compile(r"^extern __shared__.*$", re.MULTILINE)
 LINE = re.compile(r'^#line (\d+) "', re.MULTILINE)

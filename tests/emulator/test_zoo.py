@@ -10,8 +10,8 @@ from zoo_mistakes import MISTAKES, SLOW
 from minivit import emulator
 from minivit.emulator.command import launch_values
 from minivit.emulator.compiler import find_compiler
+from minivit.emulator.includes import flatten
 from minivit.emulator.launch_text import LaunchText, launch_in, parse_launch
-from minivit.emulator.source import flatten
 
 ZOO = Path(__file__).parent / "zoo"
 RIGHT = sorted(path.name for path in ZOO.glob("*.cu"))

@@ -50,6 +50,11 @@ void add_race(const Access& access, long long offset, const Race& race) {
     add_finding(finding);
 }
 
+// Whether an earlier launch or the host has written there.
+bool was_set(const Access& access, size_t more) {
+    return access.buffer != SHARED && buffers[access.buffer].set && buffers[access.buffer].set[(access.offset + more) / 4];
+}
+
 }  // namespace
 
 Finding here(const char* kind, Place place) {
@@ -104,7 +109,7 @@ void check_access(const Access& access, const void* address) {
     bool unwritten = false, raced = false;  // has this access been reported already?
     Race race;
     for (size_t i = 0; i < count; ++i) {
-        if (garbage && !unwritten && !races.written(cells[i])) {
+        if (garbage && !unwritten && !races.written(cells[i]) && !was_set(access, i * shadow.granule())) {
             unwritten = true;
             add_finding(facts("uninitialised", access));
         }
@@ -155,6 +160,11 @@ void check_launch_end() {
         if (!buffers[b].output) continue;
         size_t count, unwritten = 0, first = 0;
         Cell* cells = shadows[b].cells(0, buffers[b].bytes, &count);
+        if (buffers[b].set) {  // which of its elements this launch is to write nobody has said
+            for (size_t i = 0; i < count; ++i)
+                if (races.written(cells[i])) buffers[b].set[i * shadows[b].granule() / 4] = 1;
+            continue;
+        }
         for (size_t i = count; i-- > 0;) {
             if (races.written(cells[i])) continue;
             first = i;

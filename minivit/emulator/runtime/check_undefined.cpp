@@ -71,4 +71,16 @@ void __ubsan_handle_divrem_overflow_abort(OverflowData* data, unsigned long long
     snprintf(text, sizeof text, "%lld is divided by 0", number(*data->type, a));
     report("division by zero", data->source, text);
 }
+
+// The same in a program whose host code goes on: there it is the host's own affair.
+#define UNLESS_HOST(NAME, PARAMETERS, ARGUMENTS)                    \
+    void __ubsan_handle_##NAME PARAMETERS {                               \
+        if (emulator::current) __ubsan_handle_##NAME##_abort ARGUMENTS;   \
+    }
+UNLESS_HOST(out_of_bounds, (BoundsData* data, unsigned long long index), (data, index))
+UNLESS_HOST(add_overflow, (OverflowData* d, unsigned long long a, unsigned long long b), (d, a, b))
+UNLESS_HOST(sub_overflow, (OverflowData* d, unsigned long long a, unsigned long long b), (d, a, b))
+UNLESS_HOST(mul_overflow, (OverflowData* d, unsigned long long a, unsigned long long b), (d, a, b))
+UNLESS_HOST(negate_overflow, (OverflowData* d, unsigned long long a), (d, a))
+UNLESS_HOST(divrem_overflow, (OverflowData* d, unsigned long long a, unsigned long long b), (d, a, b))
 }

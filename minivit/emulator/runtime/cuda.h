@@ -20,26 +20,47 @@
 // That its variables lie side by side lets the runtime fill shared memory with NaN before each block.
 #define __shared__ thread_local
 
+// What NVIDIA's compiler defines; 800 is the architecture of an A100.
+#define __CUDACC__ 1
+#define __CUDA_ARCH__ 800
+#define __CUDACC_VER_MAJOR__ 13
+#define __CUDACC_VER_MINOR__ 0
+#ifndef EMULATOR_HOSTED
+#define __CUDACC_RTC__ 1
+#define NULL 0
 typedef __SIZE_TYPE__ size_t;
 typedef __PTRDIFF_TYPE__ ptrdiff_t;
 typedef long long clock_t;
+#endif
+
+// The reader's own macros may have any name. So no macro of ours expands to a name that a reader would give one.
+#define EMULATOR_INLINE inline __attribute__((always_inline))
+EMULATOR_INLINE const uint3& emulator_thread_index() { return emulator::current->thread; }
 
 constexpr int warpSize = 32;
-#define threadIdx (static_cast<const uint3&>(emulator::current->thread))
-#define blockIdx (static_cast<const uint3&>(emulator::block_index))
-#define blockDim (static_cast<const dim3&>(emulator::block_size))
-#define gridDim (static_cast<const dim3&>(emulator::grid_size))
+#define threadIdx (emulator_thread_index())
+// Not macros: the host's code likes to call its own variables so.
+[[maybe_unused]] static const uint3& blockIdx = emulator::block_index;
+[[maybe_unused]] static const dim3& blockDim = emulator::block_size;
+[[maybe_unused]] static const dim3& gridDim = emulator::grid_size;
 
 #include "cuda_math.h"
 
 // ---- barriers ----
 
-#define __syncthreads() emulator::syncthreads(emulator::Place::here(), __COUNTER__)
-#define __syncthreads_count(p) int(emulator::syncthreads_votes(p, emulator::Place::here(), __COUNTER__).count)
-#define __syncthreads_and(p) int(emulator::syncthreads_votes(p, emulator::Place::here(), __COUNTER__).all)
-#define __syncthreads_or(p) int(emulator::syncthreads_votes(p, emulator::Place::here(), __COUNTER__).any)
-
 #define EMULATOR_HERE emulator::Place here = emulator::Place::here()
+
+EMULATOR_INLINE void emulator_barrier(int id, EMULATOR_HERE) { emulator::syncthreads(here, id); }
+EMULATOR_INLINE emulator::Votes emulator_votes(int id, bool vote, EMULATOR_HERE) {
+    return emulator::syncthreads_votes(vote, here, id);
+}
+EMULATOR_INLINE int emulator_count(emulator::Votes votes) { return int(votes.count); }
+EMULATOR_INLINE int emulator_all(emulator::Votes votes) { return int(votes.all); }
+EMULATOR_INLINE int emulator_any(emulator::Votes votes) { return int(votes.any); }
+#define __syncthreads() emulator_barrier(__COUNTER__)
+#define __syncthreads_count(...) emulator_count(emulator_votes(__COUNTER__, __VA_ARGS__))
+#define __syncthreads_and(...) emulator_all(emulator_votes(__COUNTER__, __VA_ARGS__))
+#define __syncthreads_or(...) emulator_any(emulator_votes(__COUNTER__, __VA_ARGS__))
 
 // A fiber runs alone until it waits, so its writes are always in order.
 inline void __threadfence() { emulator::on_fence(); }
@@ -111,6 +132,41 @@ inline unsigned __match_any_sync(unsigned mask, T value, EMULATOR_HERE) {
     return emulator::match(mask, emulator::to_bits(value), here);
 }
 
+template <typename T>
+inline unsigned __match_all_sync(unsigned mask, T value, int* all, EMULATOR_HERE) {
+    unsigned same = emulator::match(mask, emulator::to_bits(value), here);
+    *all = same == mask;
+    return *all ? mask : 0;
+}
+namespace emulator {
+// A sum, or whatever `join` is, over the lanes of the mask, known to each of them.
+template <typename T, typename Join>
+inline T reduce(unsigned mask, T value, Join join, Place here) {
+    T result = value;
+    bool first = true;
+    for (unsigned l = 0; l < LANES; ++l) {
+        if (!(mask >> l & 1)) continue;
+        T other = from_bits<T>(shuffle(mask, to_bits(value), int(l), here));
+        result = first ? other : join(result, other);
+        first = false;
+    }
+    return result;
+}
+}  // namespace emulator
+#define EMULATOR_REDUCE(NAME, T, JOIN)                                                        \
+    inline T NAME(unsigned mask, T value, EMULATOR_HERE) {                                    \
+        return emulator::reduce(mask, value, [](T a, T b) -> T { return JOIN; }, here);       \
+    }
+EMULATOR_REDUCE(__reduce_add_sync, int, a + b)
+EMULATOR_REDUCE(__reduce_add_sync, unsigned, a + b)
+EMULATOR_REDUCE(__reduce_min_sync, int, b < a ? b : a)
+EMULATOR_REDUCE(__reduce_min_sync, unsigned, b < a ? b : a)
+EMULATOR_REDUCE(__reduce_max_sync, int, b > a ? b : a)
+EMULATOR_REDUCE(__reduce_max_sync, unsigned, b > a ? b : a)
+EMULATOR_REDUCE(__reduce_and_sync, unsigned, a& b)
+EMULATOR_REDUCE(__reduce_or_sync, unsigned, a | b)
+EMULATOR_REDUCE(__reduce_xor_sync, unsigned, a ^ b)
+
 // ---- atomics: one step for a fiber, because no other runs meanwhile ----
 
 #define EMULATOR_ATOMIC(NAME, T, NEW)                                     \
@@ -153,9 +209,48 @@ EMULATOR_ATOMIC_CAS(unsigned)
 EMULATOR_ATOMIC_CAS(unsigned long long)
 EMULATOR_ATOMIC_CAS(unsigned short)
 
+// Atomics for one block, or for the host too: here they are the same.
+#define atomicAdd_block atomicAdd
+#define atomicAdd_system atomicAdd
+#define atomicSub_block atomicSub
+#define atomicSub_system atomicSub
+#define atomicExch_block atomicExch
+#define atomicExch_system atomicExch
+#define atomicMin_block atomicMin
+#define atomicMin_system atomicMin
+#define atomicMax_block atomicMax
+#define atomicMax_system atomicMax
+#define atomicCAS_block atomicCAS
+#define atomicCAS_system atomicCAS
+#define atomicAnd_block atomicAnd
+#define atomicOr_block atomicOr
+#define atomicXor_block atomicXor
+#define atomicAnd_system atomicAnd
+#define atomicOr_system atomicOr
+#define atomicXor_system atomicXor
+#define atomicInc_block atomicInc
+#define atomicInc_system atomicInc
+#define atomicDec_block atomicDec
+#define atomicDec_system atomicDec
+
+// ---- the clock: one step of it at each look, since nothing here takes the time that it takes on a GPU ----
+
+namespace emulator {
+inline long long clock_steps;
+}
+#ifndef EMULATOR_HOSTED
+EMULATOR_UNTRACED inline clock_t clock() { return ++emulator::clock_steps; }
+#endif
+EMULATOR_UNTRACED inline long long clock64() { return ++emulator::clock_steps; }
+EMULATOR_UNTRACED inline unsigned long long globaltimer() { return ++emulator::clock_steps; }
+
 // ---- messages from a kernel ----
 
-#define printf(...) emulator::print(__VA_ARGS__)
-#define assert(...) \
-    ((__VA_ARGS__) ? void() : emulator::fail("assert", emulator::Place::here(), "assert(%s) failed", #__VA_ARGS__))
 inline void __trap(EMULATOR_HERE) { emulator::fail("trap", here, "__trap() was called"); }
+inline void emulator_assert(const char* condition, EMULATOR_HERE) {
+    emulator::fail("assert", here, "assert(%s) failed", condition);
+}
+#ifndef EMULATOR_HOSTED
+#define printf(...) emulator_print(__VA_ARGS__)
+#define assert(...) ((__VA_ARGS__) ? void() : emulator_assert(#__VA_ARGS__))
+#endif

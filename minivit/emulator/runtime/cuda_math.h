@@ -45,7 +45,9 @@ EMULATOR_VECTORS(float, float)
 EMULATOR_VECTORS(double, double)
 
 // ---- functions of float and double: exp(float), exp(double) and expf ----
+// Beside the host's own library (hosted), which has them, what only CUDA has.
 
+#ifndef EMULATOR_HOSTED
 #define EMULATOR_MATH_1(NAME)                                     \
     inline float NAME(float x) { return __builtin_##NAME##f(x); } \
     inline double NAME(double x) { return __builtin_##NAME(x); }  \
@@ -103,12 +105,6 @@ inline double pow(double x, int n) { return __builtin_pow(x, n); }
 inline float fma(float x, float y, float z) { return __builtin_fmaf(x, y, z); }
 inline double fma(double x, double y, double z) { return __builtin_fma(x, y, z); }
 inline float fmaf(float x, float y, float z) { return __builtin_fmaf(x, y, z); }
-inline float rsqrt(float x) { return 1.0f / __builtin_sqrtf(x); }
-inline double rsqrt(double x) { return 1.0 / __builtin_sqrt(x); }
-inline float rsqrtf(float x) { return rsqrt(x); }
-inline float exp10(float x) { return __builtin_powf(10.0f, x); }
-inline double exp10(double x) { return __builtin_pow(10.0, x); }
-inline float exp10f(float x) { return exp10(x); }
 inline float ldexp(float x, int n) { return __builtin_ldexpf(x, n); }
 inline double ldexp(double x, int n) { return __builtin_ldexp(x, n); }
 inline float ldexpf(float x, int n) { return __builtin_ldexpf(x, n); }
@@ -116,7 +112,25 @@ inline void sincosf(float x, float* s, float* c) { *s = sin(x), *c = cos(x); }
 inline void sincos(double x, double* s, double* c) { *s = sin(x), *c = cos(x); }
 inline float nanf(const char*) { return __builtin_nanf(""); }
 inline double nan(const char*) { return __builtin_nan(""); }
-
+inline double exp10(double x) { return __builtin_pow(10.0, x); }
+inline float exp10f(float x) { return __builtin_powf(10.0f, x); }
+EMULATOR_MATH_1(logb)
+#define EMULATOR_WHOLE(TYPE, NAME)                                     \
+    inline TYPE NAME(float x) { return __builtin_##NAME##f(x); }       \
+    inline TYPE NAME(double x) { return __builtin_##NAME(x); }         \
+    inline TYPE NAME##f(float x) { return __builtin_##NAME##f(x); }
+EMULATOR_WHOLE(long, lround)
+EMULATOR_WHOLE(long, lrint)
+EMULATOR_WHOLE(long long, llround)
+EMULATOR_WHOLE(long long, llrint)
+EMULATOR_WHOLE(int, ilogb)
+inline float modff(float x, float* whole) { return __builtin_modff(x, whole); }
+inline double modf(double x, double* whole) { return __builtin_modf(x, whole); }
+inline float frexpf(float x, int* exponent) { return __builtin_frexpf(x, exponent); }
+inline double frexp(double x, int* exponent) { return __builtin_frexp(x, exponent); }
+inline float remquof(float x, float y, int* n) { return __builtin_remquof(x, y, n); }
+inline float scalbnf(float x, int n) { return __builtin_scalbnf(x, n); }
+inline double scalbn(double x, int n) { return __builtin_scalbn(x, n); }
 #define EMULATOR_TEST(NAME)                                   \
     inline bool NAME(float x) { return __builtin_##NAME(x); } \
     inline bool NAME(double x) { return __builtin_##NAME(x); }
@@ -124,6 +138,59 @@ EMULATOR_TEST(isnan)
 EMULATOR_TEST(isinf)
 EMULATOR_TEST(isfinite)
 EMULATOR_TEST(signbit)
+inline constexpr int abs(int x) { return x < 0 ? -x : x; }
+inline constexpr long abs(long x) { return x < 0 ? -x : x; }
+inline constexpr long long abs(long long x) { return x < 0 ? -x : x; }
+inline constexpr long labs(long x) { return x < 0 ? -x : x; }
+inline constexpr long long llabs(long long x) { return x < 0 ? -x : x; }
+inline float abs(float x) { return __builtin_fabsf(x); }
+inline double abs(double x) { return __builtin_fabs(x); }
+inline void* memcpy(void* to, const void* from, size_t bytes) { return __builtin_memcpy(to, from, bytes); }
+inline void* memset(void* to, int byte, size_t bytes) { return __builtin_memset(to, byte, bytes); }
+inline void* memmove(void* to, const void* from, size_t bytes) { return __builtin_memmove(to, from, bytes); }
+extern "C" void* malloc(size_t bytes);
+extern "C" void free(void* memory);
+#endif
+
+inline float rsqrt(float x) { return 1.0f / __builtin_sqrtf(x); }
+inline double rsqrt(double x) { return 1.0 / __builtin_sqrt(x); }
+inline float rsqrtf(float x) { return rsqrt(x); }
+inline float exp10(float x) { return __builtin_powf(10.0f, x); }
+inline float rhypotf(float x, float y) { return 1.0f / __builtin_hypotf(x, y); }
+inline double rhypot(double x, double y) { return 1.0 / __builtin_hypot(x, y); }
+inline float norm3df(float x, float y, float z) { return __builtin_sqrtf(x * x + y * y + z * z); }
+inline double norm3d(double x, double y, double z) { return __builtin_sqrt(x * x + y * y + z * z); }
+inline float norm4df(float x, float y, float z, float w) { return __builtin_sqrtf(x * x + y * y + z * z + w * w); }
+inline float rnorm3df(float x, float y, float z) { return 1.0f / norm3df(x, y, z); }
+inline float rcbrtf(float x) { return 1.0f / __builtin_cbrtf(x); }
+// Of half turns: x is taken between -1 and 1 first, which is exact.
+inline double sinpi(double x) { return __builtin_sin(3.14159265358979323846 * __builtin_remainder(x, 2.0)); }
+inline double cospi(double x) { return __builtin_cos(3.14159265358979323846 * __builtin_remainder(x, 2.0)); }
+inline float sinpif(float x) { return float(sinpi(x)); }
+inline float cospif(float x) { return float(cospi(x)); }
+inline void sincospif(float x, float* s, float* c) { *s = sinpif(x), *c = cospif(x); }
+inline double normcdf(double x) { return 0.5 * __builtin_erfc(-x * 0.70710678118654752440); }
+inline float normcdff(float x) { return float(normcdf(x)); }
+// The inverse of erf: Newton's steps from Winitzki's estimate, whose error is some 2e-3.
+inline double erfinv(double x) {
+    if (!(x > -1 && x < 1)) return x == 1 ? __builtin_inf() : x == -1 ? -__builtin_inf() : __builtin_nan("");
+    double l = __builtin_log1p(-x * x), a = 0.147, b = 2 / (3.14159265358979323846 * a) + l / 2;
+    double y = __builtin_copysign(__builtin_sqrt(__builtin_sqrt(b * b - l / a) - b), x);
+    for (int step = 0; step < 4; ++step) {
+        double wrong = x < 0.5 && x > -0.5 ? __builtin_erf(y) - x
+                       : x > 0             ? (1 - x) - __builtin_erfc(y)
+                                           : __builtin_erfc(-y) - (1 + x);
+        y -= wrong / (1.12837916709551257390 * __builtin_exp(-y * y));
+    }
+    return y;
+}
+inline float erfinvf(float x) { return float(erfinv(x)); }
+inline double erfcinv(double x) { return erfinv(1 - x); }
+inline float erfcinvf(float x) { return float(erfcinv(x)); }
+inline double normcdfinv(double x) { return 1.41421356237309504880 * erfinv(2 * x - 1); }
+inline float normcdfinvf(float x) { return float(normcdfinv(x)); }
+inline double erfcx(double x) { return __builtin_exp(x * x) * __builtin_erfc(x); }
+inline float erfcxf(float x) { return float(erfcx(x)); }
 
 #define EMULATOR_MIN_MAX(T, A, B)      \
     inline constexpr T min(A x, B y) { \
@@ -134,6 +201,12 @@ EMULATOR_TEST(signbit)
         T a = x, b = y;                \
         return a > b ? a : b;          \
     }
+#define EMULATOR_NAMED(T, PREFIX)                                     \
+    inline constexpr T PREFIX##min(T x, T y) { return x < y ? x : y; } \
+    inline constexpr T PREFIX##max(T x, T y) { return x > y ? x : y; }
+EMULATOR_NAMED(unsigned, u)
+EMULATOR_NAMED(long long, ll)
+EMULATOR_NAMED(unsigned long long, ull)
 EMULATOR_MIN_MAX(int, int, int)
 EMULATOR_MIN_MAX(unsigned, unsigned, unsigned)
 EMULATOR_MIN_MAX(unsigned, int, unsigned)
@@ -151,87 +224,4 @@ inline double max(float x, double y) { return __builtin_fmax(x, y); }
 inline double min(double x, float y) { return __builtin_fmin(x, y); }
 inline double max(double x, float y) { return __builtin_fmax(x, y); }
 
-inline constexpr int abs(int x) { return x < 0 ? -x : x; }
-inline constexpr long abs(long x) { return x < 0 ? -x : x; }
-inline constexpr long long abs(long long x) { return x < 0 ? -x : x; }
-inline float abs(float x) { return __builtin_fabsf(x); }
-inline double abs(double x) { return __builtin_fabs(x); }
-
-// ---- intrinsics ----
-
-inline float __expf(float x) { return exp(x); }
-inline float __exp10f(float x) { return exp10(x); }
-inline float __logf(float x) { return log(x); }
-inline float __log2f(float x) { return log2(x); }
-inline float __log10f(float x) { return log10(x); }
-inline float __sinf(float x) { return sin(x); }
-inline float __cosf(float x) { return cos(x); }
-inline float __tanf(float x) { return tan(x); }
-inline float __powf(float x, float y) { return pow(x, y); }
-inline float __fdividef(float x, float y) { return x / y; }
-inline float fdividef(float x, float y) { return x / y; }
-inline float __saturatef(float x) { return x > 0 ? (x < 1 ? x : 1) : 0; }
-inline float __fadd_rn(float x, float y) { return x + y; }
-inline float __fsub_rn(float x, float y) { return x - y; }
-inline float __fmul_rn(float x, float y) { return x * y; }
-inline float __fdiv_rn(float x, float y) { return x / y; }
-inline float __frcp_rn(float x) { return 1.0f / x; }
-inline float __fsqrt_rn(float x) { return sqrt(x); }
-inline float __frsqrt_rn(float x) { return rsqrt(x); }
-inline float __fmaf_rn(float x, float y, float z) { return fma(x, y, z); }
-inline double __dadd_rn(double x, double y) { return x + y; }
-inline double __dmul_rn(double x, double y) { return x * y; }
-inline double __fma_rn(double x, double y, double z) { return fma(x, y, z); }
-
-#define EMULATOR_SAME_BITS(NAME, FROM, TO)             \
-    inline TO NAME(FROM from) {                        \
-        static_assert(sizeof(FROM) == sizeof(TO), ""); \
-        TO to;                                         \
-        __builtin_memcpy(&to, &from, sizeof(to));      \
-        return to;                                     \
-    }
-EMULATOR_SAME_BITS(__float_as_int, float, int)
-EMULATOR_SAME_BITS(__float_as_uint, float, unsigned)
-EMULATOR_SAME_BITS(__int_as_float, int, float)
-EMULATOR_SAME_BITS(__uint_as_float, unsigned, float)
-EMULATOR_SAME_BITS(__double_as_longlong, double, long long)
-EMULATOR_SAME_BITS(__longlong_as_double, long long, double)
-
-inline int __float2int_rn(float x) { return int(rint(x)); }
-inline int __float2int_rz(float x) { return int(x); }
-inline int __float2int_rd(float x) { return int(floor(x)); }
-inline int __float2int_ru(float x) { return int(ceil(x)); }
-inline unsigned __float2uint_rn(float x) { return unsigned(rint(x)); }
-inline float __int2float_rn(int x) { return float(x); }
-inline float __uint2float_rn(unsigned x) { return float(x); }
-inline float __double2float_rn(double x) { return float(x); }
-
-inline int __popc(unsigned x) { return __builtin_popcount(x); }
-inline int __popcll(unsigned long long x) { return __builtin_popcountll(x); }
-inline int __clz(int x) { return x ? __builtin_clz(unsigned(x)) : 32; }
-inline int __clzll(long long x) { return x ? __builtin_clzll((unsigned long long)(x)) : 64; }
-inline int __ffs(int x) { return __builtin_ffs(x); }
-inline int __ffsll(long long x) { return __builtin_ffsll(x); }
-inline unsigned __brev(unsigned x) {
-    unsigned reversed = 0;
-    for (int bit = 0; bit < 32; ++bit) reversed |= (x >> bit & 1) << (31 - bit);
-    return reversed;
-}
-inline int __mulhi(int x, int y) { return int((long long)(x)*y >> 32); }
-inline unsigned __umulhi(unsigned x, unsigned y) { return unsigned((unsigned long long)(x)*y >> 32); }
-inline int __mul24(int x, int y) { return (x << 8 >> 8) * (y << 8 >> 8); }
-
-// Loads and stores with a hint for the cache. Macros, so that the checker sees the access in the line that asks for it.
-#define __ldg(pointer) (*(pointer))
-#define __ldca(pointer) (*(pointer))
-#define __ldcg(pointer) (*(pointer))
-#define __ldcs(pointer) (*(pointer))
-#define __ldlu(pointer) (*(pointer))
-#define __ldcv(pointer) (*(pointer))
-#define __stcg(pointer, value) void(*(pointer) = (value))
-#define __stcs(pointer, value) void(*(pointer) = (value))
-#define __stwb(pointer, value) void(*(pointer) = (value))
-#define __stwt(pointer, value) void(*(pointer) = (value))
-
-inline void* memcpy(void* to, const void* from, size_t bytes) { return __builtin_memcpy(to, from, bytes); }
-inline void* memset(void* to, int byte, size_t bytes) { return __builtin_memset(to, byte, bytes); }
+#include "cuda_intrinsics.h"

@@ -1,4 +1,5 @@
-// The end of a library's source: its kernels as functions without types that are given pointers to the arguments.
+// A library's kernels as functions without types that are given pointers to the arguments. It stands before the reader's
+// source, whose macros may have any name; what stands behind that says emulator_... alone.
 #pragma once
 #include "runtime.h"
 
@@ -80,9 +81,14 @@ struct Entry<function> {
         Entry{*static_cast<A*>(*arguments++)...};  // braces take them from left to right
         (void)arguments;
     }
-    static constexpr Kernel kernel(const char* name) { return {name, call, parameters, sizeof...(A)}; }
+    static constexpr Kernel emulator_named(const char* name) { return {name, call, parameters, sizeof...(A)}; }
 };
 
 }  // namespace emulator
+
+template <auto function>
+using emulator_entry = emulator::Entry<function>;
+#define EMULATOR_KERNELS extern "C" const emulator_kernel emulator_kernels[] =
+typedef emulator::Kernel emulator_kernel;
 
 alignas(128) thread_local unsigned char emulator_dynamic_shared[emulator::MAX_SHARED + emulator::SHARED_GUARD];

@@ -121,32 +121,14 @@ static void run_grid() {
     }
 }
 
-}  // namespace emulator
-
-// ---- what Python calls ----
-
-#define EXPORT extern "C" __attribute__((visibility("default")))
-using namespace emulator;
-
-// Room for the stacks of the largest block, used by all libraries of a process; below each a page that faults.
-EXPORT void* emulator_new_stacks() {
-    size_t size = MAX_THREADS * (STACK_GUARD + STACK_SIZE);
-    void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) return nullptr;
-    for (unsigned i = 0; i < MAX_THREADS; ++i)
-        mprotect(static_cast<char*>(memory) + i * (STACK_GUARD + STACK_SIZE), STACK_GUARD, PROT_NONE);
-    return memory;
-}
-
-// Returns whether all went well; emulator_message says what did not. Python has checked the sizes, and says whether
-// Ctrl-C may end the launch.
-EXPORT bool emulator_launch(int kernel_number, const unsigned* grid, const unsigned* block, unsigned dynamic_shared,
-                            void** kernel_arguments, unsigned order, char* stacks, bool interruptible) {
-    kernel = &emulator_kernels[kernel_number];
-    arguments = kernel_arguments;
-    grid_size = dim3(grid[0], grid[1], grid[2]);
-    block_size = dim3(block[0], block[1], block[2]);
-    threads = block[0] * block[1] * block[2];
+// Returns whether all went well; `message` says what did not. interruptible: whether Ctrl-C may end the launch.
+bool run_launch(const Kernel& called, dim3 grid, dim3 block, unsigned dynamic_shared, void** call, unsigned order,
+                char* stacks, bool interruptible) {
+    kernel = &called;
+    arguments = call;
+    grid_size = grid;
+    block_size = block;
+    threads = block.x * block.y * block.z;
     warp_count = (threads + LANES - 1) / LANES;
     random_state = order;
     ascending = order == 0;
@@ -167,6 +149,50 @@ EXPORT bool emulator_launch(int kernel_number, const unsigned* grid, const unsig
     if (!TRACED) unwatch_crashes();
     current = nullptr;
     return !failed;
+}
+
+// Where this library lies in memory: variables of the file are in it.
+static const char *library_first, *library_last;
+static int find_own_library(dl_phdr_info* info, size_t, void*) {
+    const char *start = reinterpret_cast<const char*>(info->dlpi_addr), *end = start;
+    for (int i = 0; i < info->dlpi_phnum; ++i) {
+        const auto& segment = info->dlpi_phdr[i];
+        const char* last = start + segment.p_vaddr + segment.p_memsz;
+        if (segment.p_type == PT_LOAD && last > end) end = last;
+    }
+    const char* mine = reinterpret_cast<const char*>(&library_first);
+    if (mine < start || mine >= end) return 0;
+    library_first = start;
+    library_last = end;
+    return 1;
+}
+bool in_library(const void* pointer) {
+    if (!library_first) dl_iterate_phdr(find_own_library, nullptr);
+    return pointer >= library_first && pointer < library_last;
+}
+
+}  // namespace emulator
+
+// ---- what Python calls ----
+
+#define EXPORT extern "C" __attribute__((visibility("default")))
+using namespace emulator;
+
+// Room for the stacks of the largest block, used by all libraries of a process; below each a page that faults.
+EXPORT void* emulator_new_stacks() {
+    size_t size = MAX_THREADS * (STACK_GUARD + STACK_SIZE);
+    void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) return nullptr;
+    for (unsigned i = 0; i < MAX_THREADS; ++i)
+        mprotect(static_cast<char*>(memory) + i * (STACK_GUARD + STACK_SIZE), STACK_GUARD, PROT_NONE);
+    return memory;
+}
+
+// Python has checked the sizes; emulator_message says what went wrong.
+EXPORT bool emulator_launch_kernel(int number, const unsigned* grid, const unsigned* block, unsigned dynamic_shared,
+                                   void** arguments, unsigned order, char* stacks, bool interruptible) {
+    return run_launch(emulator_kernels[number], dim3(grid[0], grid[1], grid[2]), dim3(block[0], block[1], block[2]),
+                      dynamic_shared, arguments, order, stacks, interruptible);
 }
 
 EXPORT bool emulator_interrupted() { return interrupted; }

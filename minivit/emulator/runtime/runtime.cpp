@@ -17,6 +17,7 @@ dim3 block_size, grid_size;
 Fiber fibers[MAX_THREADS];
 Warp warps[MAX_THREADS / LANES];
 SharedMemory shared_memory;
+Arguments kept_arguments;
 
 static void* host_stack_pointer;  // where emulator_launch waits
 static const Kernel* kernel;
@@ -63,13 +64,11 @@ void fail(const char* kind, Place place, const char* format, ...) {
     __builtin_unreachable();
 }
 
-int print(const char* format, ...) {
+// Kept until the launch is over: a terminal or a pipe may not be ready for it.
+int print_in_kernel(const char* format, va_list values) {
     printing = true;
     char text[4096];
-    va_list values;
-    va_start(values, format);
     int n = vsnprintf(text, sizeof text, format, values);
-    va_end(values);
     size_t length = strlen(text);
     if (printed_size + length >= printed_room) {
         printed_room = 2 * (printed_size + length + 1);

@@ -91,7 +91,6 @@ unsigned active_mask(Place place = Place::here());
 
 // End the launch with a message; `kind` is a word or two for what went wrong.
 [[noreturn]] __attribute__((format(printf, 3, 4))) void fail(const char* kind, Place place, const char* format, ...);
-__attribute__((format(printf, 1, 2))) int print(const char* format, ...);
 
 // Hooks of the checker and the profiler; in run mode they are nothing.
 #if defined(EMULATOR_TRACE)
@@ -127,6 +126,13 @@ struct SharedMemory {
 };
 extern SharedMemory shared_memory;
 
+// Where a program's launch keeps the kernel's arguments: on a GPU they are in constant memory, and nobody's to watch.
+struct Arguments {
+    const void* start;
+    unsigned long size;
+};
+extern Arguments kept_arguments;
+
 // ---- the kernels of a library ----
 
 struct Parameter {
@@ -144,6 +150,9 @@ struct Kernel {
 };
 
 }  // namespace emulator
+
+// printf in a kernel.
+extern "C" __attribute__((format(printf, 1, 2))) int emulator_print(const char* format, ...);
 
 // Defined by what Python puts behind a .cu file: the kernels, the last one without a name; and the dynamic shared
 // memory. A kernel declares that by a name of its own, which is made another name of this.

@@ -63,6 +63,15 @@ void locate(const char* address, Access* access) {
     }
 }
 
+// Whether it is a variable of the reader's file: those come last among the buffers. All else in the library is ours.
+bool of_the_file(const char* address) {
+    for (size_t b = buffers.size(); b-- > 0;) {
+        if (!within(buffers[b].start, library_start, library_end - library_start)) return false;
+        if (within(address, buffers[b].start, buffers[b].bytes)) return true;
+    }
+    return false;
+}
+
 void check_shared_bounds(const Access& access) {
     long long dynamic = shared_memory.dynamic - shared_memory.start, end = access.offset + (long long)access.size;
     if (end > (long long)shared_memory.size) stop_for("out of bounds", access);
@@ -75,7 +84,8 @@ void on_access(const void* pointer, size_t size, Act act, unsigned site, bool al
     last_site = site;
     const char* address = static_cast<const char*>(pointer);
     if (within(address, current->stack, STACK_SIZE)) return;  // the thread's own variables
-    if (within(address, library_start, library_end - library_start)) return;
+    if (within(address, kept_arguments.start, kept_arguments.size)) return;
+    if (within(address, library_start, library_end - library_start) && !of_the_file(address)) return;
     Access access{act, SHARED, address - shared_memory.start, size, site, current->number};
     bool shared = within(address, shared_memory.start, shared_memory.size);
     if (shared) {
@@ -209,4 +219,27 @@ void* __tsan_memset(void* to, int value, size_t size) {
 }
 void __tsan_vptr_update(void*, void*) {}
 void __tsan_vptr_read(void*) {}
+// std::atomic in the host's code, which has one thread.
+#define HOST_ATOMICS(BITS, T)                                                                                 \
+    T __tsan_atomic##BITS##_load(const volatile T* a, int) { return *a; }                                     \
+    void __tsan_atomic##BITS##_store(volatile T* a, T v, int) { *a = v; }                                     \
+    T __tsan_atomic##BITS##_exchange(volatile T* a, T v, int) { T old = *a; *a = v; return old; }             \
+    T __tsan_atomic##BITS##_fetch_add(volatile T* a, T v, int) { T old = *a; *a = old + v; return old; }   \
+    T __tsan_atomic##BITS##_fetch_sub(volatile T* a, T v, int) { T old = *a; *a = old - v; return old; }   \
+    T __tsan_atomic##BITS##_fetch_and(volatile T* a, T v, int) { T old = *a; *a = old & v; return old; }      \
+    T __tsan_atomic##BITS##_fetch_or(volatile T* a, T v, int) { T old = *a; *a = old | v; return old; }       \
+    int __tsan_atomic##BITS##_compare_exchange_strong(volatile T* a, T* c, T v, int, int) {                   \
+        T old = *a;                                                                                           \
+        if (old == *c) return *a = v, 1;                                                                      \
+        return *c = old, 0;                                                                                   \
+    }                                                                                                         \
+    int __tsan_atomic##BITS##_compare_exchange_weak(volatile T* a, T* c, T v, int m, int n) {                 \
+        return __tsan_atomic##BITS##_compare_exchange_strong(a, c, v, m, n);                                  \
+    }
+HOST_ATOMICS(8, unsigned char)
+HOST_ATOMICS(16, unsigned short)
+HOST_ATOMICS(32, unsigned)
+HOST_ATOMICS(64, unsigned long long)
+void __tsan_atomic_thread_fence(int) {}
+void __tsan_atomic_signal_fence(int) {}
 }

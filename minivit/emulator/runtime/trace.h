@@ -18,7 +18,8 @@ struct Buffer {       // an array argument; Python fills these in
     size_t bytes;
     size_t element;   // bytes of one
     int read_only;    // its parameter is a pointer to const
-    int output;       // what it holds before the launch means nothing
+    int output;       // what it holds before the launch means nothing,
+    unsigned char* set;  // except where this is not null: of every 4 bytes, whether somebody has written them
 };
 
 constexpr int SHARED = -1, NOWHERE = -2;  // instead of a buffer's number

@@ -6,20 +6,30 @@ Read straight from the ELF file (the format of Linux libraries) and its DWARF li
 import re
 import struct
 from bisect import bisect_right
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from .dwarf import inlined_calls, line_rows, text_at
 
-_SYMBOLS, _THREAD_LOCAL = (
-    2,
-    6,
-)  # ELF: a section of symbols; a symbol of thread-local storage, which is our shared memory
+_OBJECT, _FUNCTION, _THREAD_LOCAL = 1, 2, 6  # ELF: kinds of symbols; the last is our shared memory
+
+
+# C++'s own library, and the emulator's, which has what nobody else sees in a namespace without a name.
+_NOT_THE_FILES = ("_ZGV", "_ZTV", "_ZSt", "_ZNSt", "_ZZNSt", "_ZZSt", "_ZZNKSt", "_ZZN12_GLOBAL__N_1")
 
 
 class SharedArray(NamedTuple):
     name: str
     offset: int  # bytes from the start of the library's shared memory
+    size: int
+
+
+class FileVariable(NamedTuple):
+    """A variable of the reader's file: where it lies in the library."""
+
+    name: str
+    address: int  # bytes from the library's start
     size: int
 
 
@@ -37,8 +47,24 @@ class ElfFile:
             sections.get(f".debug_{name}", (None, b""))[1] for name in ("info", "abbrev", "ranges")
         )
         self.calls = inlined_calls(info, abbreviations, ranges, files)
-        self.shared_arrays = _shared_arrays(data, sections)
+        self.symbols = list(_symbols(data, sections))
+        self.shared_arrays = _shared_arrays(self.symbols)
         self._addresses = [row.address for row in self.rows]
+
+    def variables(self, names: frozenset[str]) -> list[FileVariable]:
+        """Those that the file declares by these names, and those that its functions keep (static)."""
+        found = {}
+        for symbol, kind, address, size in self.symbols:
+            if kind != _OBJECT or not size or "emulator" in symbol or symbol.startswith(_NOT_THE_FILES):
+                continue
+            plain = _plain_name(symbol[:-1] if re.match(r"_ZN\w*E$", symbol) else symbol)
+            if plain in names or symbol.startswith("_ZZ"):
+                found[address] = FileVariable(plain, address, size)
+        return [found[address] for address in sorted(found)]
+
+    def address_of(self, function: str) -> int:
+        """Of a function, in bytes from the library's start."""
+        return next(address for symbol, kind, address, _ in self.symbols if symbol == function and kind == _FUNCTION)
 
     def line_of(self, address: int) -> tuple[str, int]:
         """(file, line) of the instruction at an address counted from the library's start; ("", 0) if there is none."""
@@ -61,15 +87,21 @@ def _sections(data: bytes) -> dict[str, tuple[tuple, bytes]]:
     return {text_at(strings, header[0])[0]: (header, data[header[4] : header[4] + header[5]]) for header in headers}
 
 
-def _shared_arrays(data: bytes, sections: dict) -> list[SharedArray]:
-    """`static thread_local` symbols: _ZZ<function>E<length><name>, by offset."""
+def _symbols(data: bytes, sections: dict) -> Iterator[tuple[str, int, int, int]]:
+    """(name, kind, address, size) of each symbol."""
     if ".symtab" not in sections:
-        return []
+        return
     symbols, strings = sections[".symtab"][1], sections[".strtab"][1]
-    arrays = set()
-    for name, info, _, _, offset, size in struct.iter_unpack("<IBBHQQ", symbols):
-        if info & 15 == _THREAD_LOCAL and size:
-            arrays.add(SharedArray(_plain_name(text_at(strings, name)[0]), offset, size))
+    for name, info, _, _, address, size in struct.iter_unpack("<IBBHQQ", symbols):
+        yield text_at(strings, name)[0], info & 15, address, size
+
+
+def _shared_arrays(symbols: list[tuple[str, int, int, int]]) -> list[SharedArray]:
+    """`static thread_local` symbols: _ZZ<function>E<length><name>, by offset."""
+    arrays = {
+        SharedArray(_plain_name(name), offset, size) for name, kind, offset, size in symbols
+        if kind == _THREAD_LOCAL and size
+    }  # fmt: skip
     return sorted(arrays, key=lambda array: array.offset)
 
 

@@ -14,7 +14,7 @@ from ..source import lines_of_one_call, source_lines
 from .findings import Facts, Finding
 from .process import carry_out
 from .words import Words
-from .worker import Memory, Reply, Request
+from .worker import Memory, Reply, Request, Variable
 
 SECONDS = 60
 
@@ -26,6 +26,7 @@ class TracedKernel:
     name: str
     parameters: tuple[Parameter, ...]
     source: str
+    variables: tuple[Variable, ...]  # of the file
     build: Callable[[], tuple[Path, int]]  # compiles it for tracing: the library, and the kernel's number in it
 
 
@@ -50,7 +51,10 @@ class Launched:
         Whether a race's reader finds something already written depends on who ran first: it is no second mistake.
         """
         shared_arrays, offset = self.reply.shared_arrays, self.reply.dynamic_offset
-        words = Words(self.grid, self.block, self.arrays, shared_arrays, offset, self.shared, self.source_line)
+        variables = frozenset(range(len(self.arrays) - len(self.reply.variables), len(self.arrays)))
+        words = Words(
+            self.grid, self.block, self.arrays, shared_arrays, offset, self.shared, self.source_line, variables
+        )
         same: dict[tuple, list[Facts]] = {}
         for facts in map(Facts.reading_first, self.reply.facts):
             key = facts.kind, facts.place, facts.caller, facts.earlier_place, facts.buffer
@@ -88,14 +92,17 @@ def launch_traced(
     files = frozenset(file for file, _ in lines)
     one_call = lines_of_one_call(kernel.source)
     reply = carry_out(
-        Request(library, number, grid, block, shared, slots, tuple(memories), files, one_call, mode, seconds, order)
-    )
+        Request(
+            library, number, grid, block, shared, slots, tuple(memories), kernel.variables, files, one_call, mode,
+            seconds, order,
+        )
+    )  # fmt: skip
+    arrays += [(name, (size // 4,), np.dtype("u4")) for name, size in reply.variables]
     if reply.printed:
         sys.stdout.write(reply.printed)
     if reply.error and not reply.facts:
         raise LaunchError(reply.error)
-    title = f"{kernel.name}<<<{_extent(grid)}, {_extent(block)}{f', {shared}' if shared else ''}>>>"
-    return Launched(title, grid, block, arrays, lines, shared, reply)
+    return Launched(title_of(kernel.name, grid, block, shared), grid, block, arrays, lines, shared, reply)
 
 
 def _memories(
@@ -141,6 +148,11 @@ def _pointers_into(buffer, parameters, args, slots):
             offset = int(slots[number, :8].view(np.uint64)[0]) - buffer.address
             if 0 <= offset < max(buffer.bytes, 1):
                 yield number, offset
+
+
+def title_of(name: str, grid: tuple[int, int, int], block: tuple[int, int, int], shared: int) -> str:
+    """ "add<<<4, (16, 16)>>>": a launch as CUDA writes it."""
+    return f"{name}<<<{_extent(grid)}, {_extent(block)}{f', {shared}' if shared else ''}>>>"
 
 
 def _extent(size: tuple[int, int, int]) -> str:

@@ -172,6 +172,11 @@ def profile(
     findings = launched.findings()
     if findings:
         raise LaunchError(str(findings[0]))
+    return profile_report(launched)
+
+
+def profile_report(launched: Launched) -> ProfileReport:
+    """The report of a launch that was profiled."""
     groups: dict[tuple, list[SiteCount]] = {}
     for site in launched.reply.sites:  # one line may have become several instructions
         groups.setdefault((site.place, site.caller, site.act, site.buffer, site.size), []).append(site)

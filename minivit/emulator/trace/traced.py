@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..library import open_library
-from .elf import ElfFile
+from .elf import ElfFile, FileVariable
 from .findings import Facts, Place
 
 CHECK, PROFILE = 1, 2
@@ -42,6 +42,7 @@ class _Buffer(ctypes.Structure):
         ("element", ctypes.c_size_t),
         ("read_only", ctypes.c_int),
         ("output", ctypes.c_int),
+        ("set", ctypes.c_void_p),
     ]
 
 
@@ -76,6 +77,7 @@ class TracedLibrary:
         self.files: frozenset[str] = frozenset()  # the reader's own
         self.one_call: frozenset[Place] = frozenset()  # the lines of kernels that only call another function
         self.library = open_library(path)
+        self._variables: list[tuple[FileVariable, np.ndarray, np.ndarray]] | None = None
         self.library.emulator_place.restype = ctypes.c_char_p
         for function in ("findings", "sites", "dynamic_offset"):
             getattr(self.library, f"emulator_{function}").restype = ctypes.c_size_t
@@ -88,6 +90,22 @@ class TracedLibrary:
     @functools.cached_property
     def elf(self) -> ElfFile:
         return ElfFile(self.path)
+
+    @property
+    def base(self) -> int:
+        """The address at which the library lies."""
+        here = ctypes.cast(self.library.emulator_message, ctypes.c_void_p).value
+        return here - self.elf.address_of("emulator_message")
+
+    def variables(self, names: frozenset[str]) -> list[tuple[FileVariable, np.ndarray, np.ndarray]]:
+        """The variables of the file: each with its memory, and what that held at first."""
+        if self._variables is None:
+            self._variables = []
+            for variable in self.elf.variables(names):
+                bytes_there = (ctypes.c_ubyte * variable.size).from_address(self.base + variable.address)
+                memory = np.frombuffer(bytes_there, np.uint8)
+                self._variables.append((variable, memory, memory.copy()))
+        return self._variables
 
     @functools.cached_property
     def _line_numbers(self) -> list[tuple[int, int]]:
@@ -104,23 +122,28 @@ class TracedLibrary:
         block: tuple[int, int, int],
         shared: int,
         slots: np.ndarray,
-        buffers: list[tuple[int, int, int, bool, bool]],
+        buffers: list[tuple[int, int, int, bool, bool, int | None]],
         mode: int,
         seconds: int,
         order: int,
     ) -> str | None:
         """Returns what went wrong, or None. slots: a row of bytes for each argument.
 
-        buffers: address, bytes, an element's bytes, read only?, output?
+        buffers: address, bytes, an element's bytes, read only?, output?, the address of what of it is written
         """
         pointers = slots.ctypes.data + slots.strides[0] * np.arange(len(slots), dtype=np.uint64)
         buffers = (_Buffer * len(buffers))(*buffers)
-        addresses, lines = (np.array(column, np.uint32) for column in zip(*self._line_numbers, strict=True))
-        self.library.emulator_lines(addresses.ctypes, lines.ctypes, ctypes.c_size_t(len(lines)))
+        self.tell_lines()
         self.library.emulator_trace(mode, buffers, ctypes.c_size_t(len(buffers)), seconds)
         error = self.library.launch(kernel, grid, block, pointers, shared, order)
         self.library.emulator_trace_end(error is None)
         return error
+
+    def tell_lines(self) -> None:
+        """Tell the library where each line's code begins, so that it can count by lines."""
+        self._lines = [np.array(column, np.uint32) for column in zip(*self._line_numbers, strict=True)]
+        addresses, lines = self._lines
+        self.library.emulator_lines(addresses.ctypes, lines.ctypes, ctypes.c_size_t(len(lines)))
 
     def findings(self) -> list[Facts]:
         first = ctypes.c_void_p()

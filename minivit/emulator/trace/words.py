@@ -24,6 +24,7 @@ class Words:
     dynamic_offset: int  # of the dynamic shared memory in all shared memory
     dynamic_bytes: int
     source_line: Callable[[str, int], str]
+    variables: frozenset[int] = frozenset()  # those of the arrays that are variables of the file
 
     def finding(self, facts: Facts) -> Finding:
         race = facts.kind == "race"
@@ -130,6 +131,9 @@ def _uninitialised(words: Words, facts: Facts) -> tuple[str, str]:
         message = f"{words.does(facts)} {words.place(facts)}, which no thread of its block has written"
         return message, "Shared memory starts with anything in it: write it first, be it zeros."
     name = words.array(facts)
+    if facts.buffer in words.variables:
+        message = f"{words.does(facts)} {words.place(facts)}, and nothing has set it: {name} is __constant__"
+        return message, f'Set it before the launch: module.set_symbol("{name}", values), or cudaMemcpyToSymbol.'
     message = f"{words.does(facts)} {words.place(facts)} before any thread has written it, and {name} is an output"
     return (
         message,

@@ -34,6 +34,16 @@ class Memory:
 
 
 @dataclass(frozen=True)
+class Variable:
+    """A variable of the file: `content`, if it was set from here."""
+
+    name: str
+    constant: bool
+    initialised: bool
+    content: bytes | None
+
+
+@dataclass(frozen=True)
 class Request:
     """A launch to be carried out. `slots` has a row for each argument: a number's bytes, or room for a pointer."""
 
@@ -44,6 +54,7 @@ class Request:
     shared: int
     slots: np.ndarray
     memories: tuple[Memory, ...]
+    variables: tuple[Variable, ...]
     files: frozenset[str]  # the reader's own: lines of others are not shown
     one_call: frozenset[Place]  # nor are these, which only say what the kernel is called
     mode: int
@@ -56,7 +67,8 @@ class Reply:
     error: str | None  # why the launch did not come to its end
     facts: list[Facts]
     sites: list[SiteCount]
-    sectors: list[tuple[int, int]]  # of each memory, distinct: read, written
+    sectors: list[tuple[int, int]]  # of each memory and variable, distinct: read, written
+    variables: list[tuple[str, int]]  # name and bytes of those of the file, which are counted after the memories
     barriers: int
     warp_operations: int
     shared_arrays: list[SharedArray]
@@ -84,9 +96,11 @@ def carry_out(request: Request) -> Reply:
     room, addresses = _lay_out(request.memories)
     buffers = []
     for address, memory in zip(addresses, request.memories, strict=True):
-        buffers.append((address, memory.content.nbytes, memory.element, memory.read_only, memory.output))
+        buffers.append((address, memory.content.nbytes, memory.element, memory.read_only, memory.output, None))
         for argument, offset in memory.pointers:
             request.slots[argument, :8].view(np.uint64)[0] = address + offset
+    variables, more, _kept = _variables(library, request.variables)
+    buffers += more
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         error = library.launch(
             request.kernel,
@@ -108,6 +122,7 @@ def carry_out(request: Request) -> Reply:
         facts=facts,
         sites=library.sites() if profiled else [],
         sectors=[library.sectors(i) for i in range(len(buffers))] if profiled else [],
+        variables=variables,
         barriers=barriers,
         warp_operations=warp_operations,
         shared_arrays=library.elf.shared_arrays,
@@ -115,6 +130,23 @@ def carry_out(request: Request) -> Reply:
         printed=printed.getvalue(),
         spoiled=any(fact.kind in SPOILED for fact in facts),
     )
+
+
+def _variables(library: TracedLibrary, known: tuple[Variable, ...]) -> tuple[list, list, list]:
+    """Set the file's variables as they are to be before the launch: their names and bytes, their buffers, and what
+    must live as long as the launch."""
+    named, buffers, kept = [], [], []
+    by_name = {variable.name: variable for variable in known}
+    for found, memory, start in library.variables(frozenset(by_name)):
+        told = by_name.get(found.name)
+        memory[:] = np.frombuffer(told.content, np.uint8)[: found.size] if told and told.content is not None else start
+        unset = told is not None and told.constant and not told.initialised and told.content is None
+        written = np.zeros(found.size // 4 + 1, np.uint8)
+        kept.append(written)
+        constant = bool(told and told.constant)
+        buffers.append((memory.ctypes.data, found.size, 4, constant, unset, written.ctypes.data if unset else None))
+        named.append((found.name, found.size))
+    return named, buffers, kept
 
 
 def _lay_out(memories: tuple[Memory, ...]) -> tuple[mmap.mmap, list[int]]:
