@@ -40,12 +40,14 @@ EXAMPLES = {
   python -m minivit eval --model runs/mnist/model.npz --data full""",
     "predict": """  python -m minivit predict digit.png --model runs/quick/model.npz --out attention.png
   python -m minivit predict cat.jpg --model deit_tiny_patch16_224.fb_in1k.safetensors --top 3""",
+    "detect": """  python -m minivit detect photo.png --model runs/detr/model.npz --out boxes.png""",
     "look": """  python -m minivit look digit.png --model runs/quick/model.npz --out page.svg""",
     "data": """  python -m minivit data
   python -m minivit data --download
   python -m minivit data --download --data fashion""",
     "check": """  python -m minivit check""",
     "kernel": """  python -m minivit kernel kernels/layernorm.cu --check
+  python -m minivit kernel program.cu --check
   python -m minivit kernel add.cu 'add<float><<<4, 256>>>(y[1000], x[1000], 1000)' --profile""",
     "kernels": """  python -m minivit kernels layernorm --sm 80 90""",
 }
