@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 
 class Part(NamedTuple):
@@ -32,12 +33,12 @@ class Part(NamedTuple):
         return len(self.rows)
 
 
-def parts_of(mask: np.ndarray) -> list[Part]:
-    """The connected parts of a mask (height, width), largest first.
+def parts_of(mask: np.ndarray, reach: int = 0) -> list[Part]:
+    """The connected parts of a mask (height, width), largest first. Gaps of 2 · reach pixels do not part them.
 
     Row by row, runs of pixels are joined with those that they touch in the row above (A. Rosenfeld and J. Pfaltz, 1966).
     """
-    steps = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    steps = np.diff(np.pad(grown(mask, reach), ((0, 0), (1, 1))).astype(np.int8), axis=1)
     rows, starts = np.nonzero(steps == 1)
     ends = np.nonzero(steps == -1)[1]
     parent = list(range(len(rows)))
@@ -58,14 +59,17 @@ def parts_of(mask: np.ndarray) -> list[Part]:
             while other < last_above and begin[other] <= end[run]:
                 parent[root(run)] = root(other)
                 other += 1
-    return sorted(_parts(rows, starts, ends, [root(run) for run in range(len(rows))]), key=lambda p: -p.area)
+    parts = _parts(mask, rows, starts, ends, [root(run) for run in range(len(rows))])
+    return sorted(parts, key=lambda part: -part.area)
 
 
-def _parts(rows: np.ndarray, starts: np.ndarray, ends: np.ndarray, roots: list[int]) -> list[Part]:
+def _parts(mask: np.ndarray, rows: np.ndarray, starts: np.ndarray, ends: np.ndarray, roots: list[int]) -> list[Part]:
     lengths = ends - starts
     offsets = np.arange(lengths.sum()) - np.repeat(lengths.cumsum() - lengths, lengths)
     y, x = np.repeat(rows, lengths), np.repeat(starts, lengths) + offsets
     whose = np.repeat(np.unique(roots, return_inverse=True)[1] if roots else np.empty(0, int), lengths)
+    own = mask[y, x]
+    y, x, whose = y[own], x[own], whose[own]
     order = np.argsort(whose, kind="stable")
     cuts = np.flatnonzero(np.diff(whose[order])) + 1
     pieces = np.split(order, cuts) if len(order) else []
@@ -73,3 +77,11 @@ def _parts(rows: np.ndarray, starts: np.ndarray, ends: np.ndarray, roots: list[i
         Part(y[at], x[at], int(y[at].min()), int(x[at].min()), int(y[at].max()) + 1, int(x[at].max()) + 1)
         for at in pieces
     ]
+
+
+def grown(mask: np.ndarray, by: int) -> np.ndarray:
+    """With all pixels that are at most `by` rows and columns away."""
+    for axis in (0, 1):
+        pad = [(by, by) if one == axis else (0, 0) for one in (0, 1)]
+        mask = sliding_window_view(np.pad(mask, pad), 2 * by + 1, axis=axis).any(axis=-1)
+    return mask
