@@ -18,6 +18,7 @@ from .rulings import without_rulings
 
 LEAST_CONTRAST = 16  # of ink on paper, out of 255
 WINDOWS = (1.0, 0.5)  # of the picture's sides
+LITTLE = 0.1  # of what differs from the paper: that is not what was photographed
 PLAIN = 0.9  # as much of what differs from the paper is the digit: there is nothing else to explain
 
 
@@ -41,15 +42,15 @@ def ink_of(grey: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int, int]]:
     The paper is looked for with wide windows and narrower ones, the ink among what is darker and what is lighter: the
     way that leaves least unexplained is taken.
     """
-    contrasts = {}
     found: list[Found] = []
     for window in WINDOWS:
-        contrast = contrasts[window] = grey - paper_of(grey, window)
+        contrast = grey - paper_of(grey, window)
         found += [one for sign in (-1, 1) if (one := _written(contrast, sign, at_edge=False))]
         if any(one.share > PLAIN for one in found):
             break
-    if not found:  # a picture that is cut so close that the digit itself hangs on its edge
-        found = [one for sign in (-1, 1) if (one := _written(contrasts[WINDOWS[0]], sign, at_edge=True))]
+    if max((one.share for one in found), default=0) < LITTLE:  # cut so close that the digit itself hangs on the edge?
+        contrast = grey - np.median(grey)
+        found += [one for sign in (-1, 1) if (one := _written(contrast, sign, at_edge=True))]
     if not found:
         raise NoDigit("no ink found. Expected one that stands out from even paper.")
     best = max(found, key=lambda one: one.share)
@@ -88,12 +89,12 @@ def paper_of(grey: np.ndarray, window: float) -> np.ndarray:
 
 
 def _medians(picture: np.ndarray, part: float) -> np.ndarray:
-    """Along each row, then along each column, of a window that is this part of its length. What rises or falls along a
-    line, be it a step, stays as it is."""
+    """Along each row, then along each column, of a window that is this part of its length. What rises or falls all
+    along a line, be it in a step, stays as it is: so do the edges of shadows."""
     for axis in (1, 0):
-        half = int(picture.shape[axis] * part / 2)
+        half = int((picture.shape[axis] - 1) * part / 2)
         pad = [(half, half) if one == axis else (0, 0) for one in (0, 1)]
-        windows = sliding_window_view(np.pad(picture, pad, mode="symmetric"), 2 * half + 1, axis=axis)
+        windows = sliding_window_view(np.pad(picture, pad, mode="reflect"), 2 * half + 1, axis=axis)
         picture = np.median(windows[..., :: max(1, half // 32)], axis=-1)
     return picture
 

@@ -6,6 +6,7 @@ from .parts import Part
 
 NEAR = 0.25  # of the largest mark's longer side: pieces that are no farther away belong to it
 ALIKE = 0.6  # of the largest mark's longer side: what is as large is no piece, but a digit of its own
+THIN = 0.05  # of a mark's longer side: a line that is no thicker was not written, but ruled
 MOST = 8  # marks of one size: more are no writing, but what paper and light have left
 
 
@@ -22,7 +23,7 @@ def sorted_out(marks: list[Part], shape: tuple[int, int], at_edge: bool) -> tupl
     if not at_edge and largest.side < max(3, max(shape) / 16):
         return [], ""
     if at_edge and largest.area > 0.7 * largest.height * largest.width and largest.width > 0.5 * largest.height:
-        return marks, "the paper is uneven: a large part of the picture is of another brightness. Expected one digit."
+        return marks, "no ink found, but uneven paper: a large part of the picture is of another brightness. Expected one digit."
     near = _joined(largest, marks)
     large = [mark for mark in marks if mark.side >= ALIKE * largest.side]
     if len(large) > MOST:
@@ -53,24 +54,33 @@ def _over(a: Part, b: Part) -> bool:
 
 def touches(mark: Part, shape: tuple[int, int]) -> bool:
     """Does a mark hang on the picture's edge?"""
-    return mark.top <= 1 or mark.left <= 1 or mark.bottom >= shape[0] - 1 or mark.right >= shape[1] - 1
+    near = min(shape) // 100
+    over = mark.top, mark.left, shape[0] - mark.bottom, shape[1] - mark.right
+    return min(over) <= near
 
 
 def without_frames(marks: list[Part]) -> list[Part]:
-    """Without rectangles of lines, whole or broken: three sides of a box, at least, along which there is nearly always
-    something near. What reaches these sides is the frame, and so is all that lies outside."""
-    for mark in sorted(marks, key=lambda mark: -mark.side):
-        top, left, bottom, right = mark.top, mark.left, mark.bottom, mark.right
-        if mark.side < 8:
-            break
-        pieces = [one for one in marks if one.top < bottom and one.bottom > top and one.left < right and one.right > left]
-        y = np.concatenate([(one.rows - top) / (bottom - top) for one in pieces])
-        x = np.concatenate([(one.columns - left) / (right - left) for one in pieces])
-        inside = (y >= 0) & (y < 1) & (x >= 0) & (x < 1)
-        y, x = y[inside], x[inside]
-        bands = (y < 0.12, x), (y > 0.88, x), (x < 0.12, y), (x > 0.88, y)
-        covered = sum(len(np.unique((along[band] * 32).astype(int))) >= 28 for band, along in bands)
-        if covered >= 3 and mark.area < 0.6 * mark.height * mark.width:
+    """Without thin lines, and without rectangles of lines, whole or in pieces, and all that lies outside of them."""
+    thick = [mark for mark in marks if mark.area > THIN * mark.side**2 or mark.side < 8]
+    marks = thick or marks
+    by_size = sorted(marks, key=lambda mark: -mark.side)
+    for count in range(1, min(4, len(marks)) + 1):
+        top, left = (min(getattr(mark, edge) for mark in by_size[:count]) for edge in ("top", "left"))
+        bottom, right = (max(getattr(mark, edge) for mark in by_size[:count]) for edge in ("bottom", "right"))
+        if is_frame(marks, (top, left, bottom, right)):
             within = [m for m in marks if m.top > top and m.left > left and m.bottom < bottom and m.right < right]
             return without_frames(within)
     return marks
+
+
+def is_frame(marks: list[Part], box: tuple[int, int, int, int]) -> bool:
+    """Along three sides of a box, at least, nearly every place has a mark near that side; and the box is not filled."""
+    top, left, bottom, right = box
+    y = (np.concatenate([mark.rows for mark in marks]) - top) / (bottom - top)
+    x = (np.concatenate([mark.columns for mark in marks]) - left) / (right - left)
+    inside = (y >= 0) & (y < 1) & (x >= 0) & (x < 1)
+    y, x = y[inside], x[inside]
+    if max(bottom - top, right - left) < 8 or len(y) > 0.6 * (bottom - top) * (right - left):
+        return False
+    bands = (y < 0.12, x), (y > 0.88, x), (x < 0.12, y), (x > 0.88, y)
+    return sum(len(np.unique((along[band] * 32).astype(int))) >= 28 for band, along in bands) >= 3

@@ -38,7 +38,7 @@ def as_jpeg(picture: Image.Image, quality: int) -> bytes:
 def turned(picture: np.ndarray, degrees: float) -> np.ndarray:
     """Turned about its middle and enlarged, so that no corner is empty."""
     image = Image.fromarray(picture.astype(np.float32)).rotate(degrees, Image.Resampling.BILINEAR)
-    cut = int(SIDE * abs(np.sin(np.radians(degrees))) * 0.55)
+    cut = 1 + int(SIDE / 2 * abs(np.tan(np.radians(degrees))))
     return np.asarray(image.crop((cut, cut, SIDE - cut, SIDE - cut)), float)
 
 
