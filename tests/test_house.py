@@ -26,7 +26,7 @@ WALLS = {
     "model": {"ops", "layers", "devices", "files"},
     "family": {"ops", "layers", "files", "model"},
     "train": {"ops", "layers", "devices", "files", "model", "family", "data", "inspect"},
-    "weights": {"ops", "layers", "files", "model", "family"},
+    "weights": {"ops", "layers", "files", "model", "family", "data"},
     "inspect": {"ops", "layers", "devices", "files", "model"},
     "draw": {"emulator", "model", "inspect"},
     "check": {"gradcheck"},

@@ -9,7 +9,7 @@ from .find import find_mnist
 from .idx import read_idx
 from .imagenet import class_names, imagenet_classes, top_classes
 from .mnist import MNIST_MEAN, MNIST_STD, Dataset, load_mnist
-from .preprocess import preprocess
+from .preprocess import preprocess, read_digit
 from .shipped import TRAINED_DIGITS, TRAINED_RESULTS
 from .words import Words
 
@@ -25,6 +25,7 @@ __all__ = [
     "imagenet_classes",
     "load_mnist",
     "preprocess",
+    "read_digit",
     "read_idx",
     "top_classes",
 ]

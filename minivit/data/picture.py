@@ -10,29 +10,32 @@ import numpy as np
 from PIL import Image
 
 from .ink import NoDigit, ink_of
-from .opening import on_white, open_picture
+from .opening import on_paper, open_picture
 
 SIDE = 256  # what is larger is looked at as if from farther away, and then once more from near
 NEAR = 0.4  # of the picture's longer side: a digit that is smaller is looked at from nearer
 
 
-def read_digit(path: str | os.PathLike, size: int = 28) -> np.ndarray:
-    """Read one digit from any picture file that Pillow opens -> (1, size, size, 1) uint8, 0 the background, 255 ink.
+def read_digit(image: str | os.PathLike | Image.Image | np.ndarray, size: int = 28) -> np.ndarray:
+    """Read one digit from a picture file, a Pillow image or an array -> (1, size, size, 1) uint8, 0 the background, 255
+    ink: `model.predict` takes it.
 
-    Dark on light or light on dark, grey, coloured or transparent; slanting light and light noise are taken out. Nothing
-    but the digit should be on the paper, and paper should be all around it.
-    Raises FileNotFoundError, or ValueError, naming `path`, where it is no picture, is too large or shows no ink.
+    Dark on light or light on dark, grey, coloured or transparent. Paper may be lined, squared or framed, and lie on a
+    desk; light may fall from one side, and shadows across it. An array is as `preprocess` takes it.
+    Raises FileNotFoundError, TypeError, or ValueError, naming a file, where it is no picture, is too large, shows no
+    ink or several digits, or where ink and paper cannot be told apart.
     """
     try:
-        ink = _ink(_read_grey(path))
+        ink = _ink(_read_grey(image))
     except NoDigit as error:
-        raise ValueError(f"{path} shows no digit: {error}") from error
+        name = image if isinstance(image, str | os.PathLike) else "the picture"
+        raise ValueError(f"{name} shows no digit: {error}") from error
     return _centred(_scaled(ink, box=size * 20 // 28), size)[None, :, :, None]
 
 
-def _read_grey(path: str | os.PathLike) -> Image.Image:
-    """The picture upright, in grey, on white where it is transparent."""
-    return on_white(open_picture(path)).convert("RGB").convert("L")
+def _read_grey(image: str | os.PathLike | Image.Image | np.ndarray) -> Image.Image:
+    """The picture upright, in grey, on paper where it is transparent."""
+    return on_paper(open_picture(image)).convert("RGB").convert("L")
 
 
 def _ink(grey: Image.Image) -> np.ndarray:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+LARGEST_DIGIT = 64  # pixels a side of what is taken for a model of digits
+
+
 class Eyes(Protocol):
     """How a model wants to see a photograph: what is asked of its configuration here."""
 
@@ -38,8 +41,11 @@ def preprocess(image: "str | os.PathLike | Image | np.ndarray", config: Eyes) ->
     together (antialias). Grey becomes colour or colour grey, as config.channels asks; what is transparent lies on
     white.
     An array is (height, width) or (height, width, 1, 3 or 4), uint8 or floats in [0, 1].
+    A model of small grey squares is one of digits: for it the digit is found on its paper, as `read_digit` does.
     Raises FileNotFoundError, ValueError or TypeError that says what was given and expected.
     """
+    if sees_digits(config):
+        return read_digit(image, config.image_shape[0])[0]
     from .opening import MOST_PIXELS, Resampling, on_white, open_picture  # Pillow, which those who train can do without
 
     image_size, channels = config.image_shape[:2], config.image_shape[2]
@@ -53,6 +59,18 @@ def preprocess(image: "str | os.PathLike | Image | np.ndarray", config: Eyes) ->
     picture = picture.resize(size[::-1], Resampling[config.resize_filter.upper()])
     pixels = centre_crop(np.asarray(picture), image_size)
     return pixels.reshape(config.image_shape)
+
+
+def sees_digits(config: Eyes) -> bool:
+    """Is this how a model of handwritten digits sees: one channel, a small square?"""
+    height, width, channels = config.image_shape
+    return channels == 1 and height == width <= LARGEST_DIGIT
+
+
+def read_digit(image: "str | os.PathLike | Image | np.ndarray", size: int = 28) -> np.ndarray:
+    from . import picture  # Pillow, which those who train can do without
+
+    return picture.read_digit(image, size)
 
 
 def resized_size(
