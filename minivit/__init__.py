@@ -14,7 +14,7 @@ __all__ = [
     "BERT", "MAE", "PVT", "BERTConfig", "BiT", "BiTConfig", "MAEConfig", "MobileViT", "MobileViTConfig",
     "PVTConfig", "ResNet", "ResNetConfig", "Swin", "SwinConfig", "TrainConfig", "Trainer", "ViT", "ViTConfig",
     "__version__", "check", "count_parameters", "data", "devices", "draw", "emulator", "evaluate", "export",
-    "export_timm", "family", "finetune", "fit", "gradcheck", "inspect", "layers", "load", "load_mnist",
+    "export_timm", "family", "finetune", "fit", "gradcheck", "inspect", "layers", "load", "load_folder", "load_mnist",
     "load_pretrained", "model", "ops", "pretrain_mae", "proof", "resume", "save_checkpoint", "train", "train_mnist",
     "weights",
 ]  # fmt: skip
@@ -36,7 +36,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; Python itself goes on b
         train,
         weights,
     )
-    from .data import load_mnist
+    from .data import load_folder, load_mnist
     from .family import (
         BERT,
         MAE,
@@ -60,7 +60,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; Python itself goes on b
     from .weights import export, export_timm, load_pretrained
 else:
     _HOMES = {
-        "data": {"load_mnist"},
+        "data": {"load_folder", "load_mnist"},
         "family": {"BERT", "BERTConfig", "BiT", "BiTConfig", "MAE", "MAEConfig", "MobileViT", "MobileViTConfig"}
         | {"PVT", "PVTConfig", "ResNet", "ResNetConfig", "Swin", "SwinConfig", "count_parameters", "load"},
         "model": {"ViT", "ViTConfig"},

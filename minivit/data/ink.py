@@ -1,10 +1,10 @@
 """Which of a picture's pixels are ink that somebody wrote, and which are paper, lines, frames, shadows or a desk.
 
-    paper     a smooth background: medians along rows and columns, which keep the straight edge of a shadow or a desk
-    ink       what differs from it, darker or lighter, whichever is more
-    lines     rulings and squares, which go across the picture, are taken out where no stroke crosses them
-    clutter   frames, and what hangs on the picture's edge
-    a digit   the parts that are left, if they stand together; else it is said what was found
+paper     a smooth background: medians along rows and columns, which keep the straight edge of a shadow or a desk
+ink       what differs from it, darker or lighter, whichever is more
+lines     rulings and squares, which go across the picture, are taken out where no stroke crosses them
+clutter   frames, and what hangs on the picture's edge
+a digit   the parts that are left, if they stand together; else it is said what was found
 """
 
 from typing import NamedTuple

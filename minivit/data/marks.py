@@ -1,4 +1,4 @@
-"""Of the marks on a sheet of paper: which are the digit, which are a frame or hang on the edge, and are there several?"""
+"""Of the marks on a sheet of paper: which are the digit, which a frame or on the edge, and are there several?"""
 
 import numpy as np
 
@@ -23,7 +23,10 @@ def sorted_out(marks: list[Part], shape: tuple[int, int], at_edge: bool) -> tupl
     if not at_edge and largest.side < max(3, max(shape) / 16):
         return [], ""
     if at_edge and largest.area > 0.7 * largest.height * largest.width and largest.width > 0.5 * largest.height:
-        return marks, "no ink found, but uneven paper: a large part of the picture is of another brightness. Expected one digit."
+        return (
+            marks,
+            "no ink found, but uneven paper: a large part of the picture is of another brightness. Expected one digit.",
+        )
     near = _joined(largest, marks)
     large = [mark for mark in marks if mark.side >= ALIKE * largest.side]
     if len(large) > MOST:

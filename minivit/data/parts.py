@@ -36,7 +36,7 @@ class Part(NamedTuple):
 def parts_of(mask: np.ndarray, reach: int = 0) -> list[Part]:
     """The connected parts of a mask (height, width), largest first. Gaps of 2 · reach pixels do not part them.
 
-    Row by row, runs of pixels are joined with those that they touch in the row above (A. Rosenfeld and J. Pfaltz, 1966).
+    Row by row, runs of pixels are joined with those that they touch in the row above (Rosenfeld and Pfaltz, 1966).
     """
     steps = np.diff(np.pad(grown(mask, reach), ((0, 0), (1, 1))).astype(np.int8), axis=1)
     rows, starts = np.nonzero(steps == 1)

@@ -1,5 +1,5 @@
-"""What a published model calls its classes: Hugging Face's id2label, timm's label_names; ImageNet's only where a file of
-1,000 classes tells of no others."""
+"""What a published model calls its classes: Hugging Face's id2label, timm's label_names; ImageNet's only where a file
+of 1,000 classes tells of no others."""
 
 import json
 import re

@@ -1,6 +1,7 @@
-"""What lies under the name of a file of weights and is none: a git-lfs pointer, a web page, a pickle. By its first bytes.
+"""What lies under the name of a file of weights and is none: a git-lfs pointer, a web page, a pickle.
 
-A download that went wrong is the usual reason, and what the reader of another format says of it helps nobody.
+The first bytes tell. A download that went wrong is the usual reason, and what the reader of another format says of it
+helps nobody.
 """
 
 import zipfile
@@ -13,7 +14,7 @@ CURES = {
     "json": "is JSON, not weights: give the .safetensors file beside it, or the folder",
     "torch": f"is a PyTorch file, a pickle in a zip, which could run code when it is read: {SAVE}",
     "pickle": f"is a pickle, which could run code when it is read: {SAVE}",
-    "hdf5": "is an HDF5 file (Keras, TensorFlow), which is not read: load it there, and save its arrays with numpy.savez",
+    "hdf5": "is an HDF5 file (Keras, TensorFlow), which is not read: save its arrays with numpy.savez",
     "gzip": "is gzipped: unpack it with gunzip",
     "tar": "is a tar archive: unpack it with tar -xf",
     "gguf": "is a GGUF file (llama.cpp), which is not read: get the model's .safetensors",

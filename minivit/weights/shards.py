@@ -1,6 +1,6 @@
 """Large models come in several files: model-00001-of-00002.safetensors and so on, and an index that says what is where.
 
-    {"metadata": {}, "weight_map": {"head.bias": "model-00002-of-00002.safetensors", …}}
+{"metadata": {}, "weight_map": {"head.bias": "model-00002-of-00002.safetensors", …}}
 """
 
 import re

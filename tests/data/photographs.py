@@ -85,7 +85,7 @@ def shadowed(rng, place):
     across = np.cos(angle) * (x - 0.5) + np.sin(angle) * (y - 0.5) - at
     light = 1 - rng.uniform(0.25, 0.55) / (1 + np.exp(-across * rng.choice((15, 40, 150))))
     if rng.random() < 0.3:  # a desk, along a side that the sheet does not reach
-        top, left, height = place
+        _, left, height = place
         edge = int(min(left, SIDE - left - height) * 0.7)
         part = np.s_[:, :edge] if left > SIDE - left - height else np.s_[:, SIDE - edge :]
         light = np.ones((SIDE, SIDE))
