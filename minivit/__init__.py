@@ -15,9 +15,9 @@ __all__ = [
     "DeformableDETRConfig", "MAEConfig", "MobileViT", "MobileViTConfig", "PVTConfig", "ResNet", "ResNetConfig",
     "SparseRCNN", "SparseRCNNConfig", "Swin", "SwinConfig", "TrainConfig", "Trainer", "ViT", "ViTConfig",
     "__version__", "check", "count_parameters", "data", "devices", "draw", "emulator", "evaluate", "export",
-    "export_timm", "family", "finetune", "fit", "gradcheck", "inspect", "layers", "load", "load_canvas", "load_mnist",
-    "load_pretrained", "model", "ops", "pretrain_mae", "proof", "resume", "save_checkpoint", "train", "train_detector",
-    "train_mnist", "weights",
+    "export_timm", "family", "finetune", "fit", "gradcheck", "inspect", "layers", "load", "load_canvas", "load_folder",
+    "load_mnist", "load_pretrained", "model", "ops", "pretrain_mae", "proof", "resume", "save_checkpoint", "train",
+    "train_detector", "train_mnist", "weights",
 ]  # fmt: skip
 
 if TYPE_CHECKING:  # what type checkers and editors see; Python itself goes on below
@@ -37,7 +37,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; Python itself goes on b
         train,
         weights,
     )
-    from .data import load_canvas, load_mnist
+    from .data import load_canvas, load_folder, load_mnist
     from .family import (
         BERT,
         DETR,
@@ -78,7 +78,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; Python itself goes on b
     from .weights import export, export_timm, load_pretrained
 else:
     _HOMES = {
-        "data": {"load_canvas", "load_mnist"},
+        "data": {"load_canvas", "load_folder", "load_mnist"},
         "family": {
             "BERT",
             "BERTConfig",

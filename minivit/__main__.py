@@ -8,12 +8,14 @@ What can be said to train is in train/command.py.
 import argparse
 import math
 import sys
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import __version__, terminal
+from .data import TRAINED_DIGITS
 from .data.mnist_files import SOURCES
 from .devices import DEVICES, DeviceError
 from .devices import command as kernels_command
@@ -26,7 +28,7 @@ from .train import detect_command
 if TYPE_CHECKING:
     import numpy as np
 
-    from .model import ViT
+    from .model import Classifier, ViT
 
 
 EXAMPLES = {
@@ -67,7 +69,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def train(args: argparse.Namespace) -> int:
-    """Train a small model, a ViT unless told otherwise, on handwritten digits, from those that ship with minivit."""
+    """Train a small model, a ViT unless told otherwise, on handwritten digits, from those that ship with minivit, or on
+    a folder of your own pictures."""
+    args.data, args.preset = train_command.data_and_preset(args)
     if args.out or args.resume:
         return _train(args, args.out or Path(args.resume).parent)
     with train_command.new_folder(args) as folder:
@@ -125,7 +129,8 @@ def evaluate(args: argparse.Namespace) -> int:
 
 def predict(args: argparse.Namespace) -> int:
     """Say what is in a picture: a digit, or one of ImageNet's 1,000 classes, as the model has learned it."""
-    from .data import class_names, top_classes
+    from .data import top_classes
+    from .data.characters import as_characters
 
     if args.out:  # before any work is done
         from .inspect.canvas import figure_format
@@ -135,7 +140,10 @@ def predict(args: argparse.Namespace) -> int:
     if not model.config.classes:
         raise ValueError(f"{args.model} has no classes to predict; `minivit look` shows what it sees")
     (probabilities,) = model.predict(image)
-    best = top_classes(probabilities, args.top or (5 if len(probabilities) > 10 else 10))
+    names = _names(model)
+    best = top_classes(probabilities, args.top or (5 if len(probabilities) > 10 else 10), names)
+    if args.seen:
+        print(as_characters(image[0]))
     width = max(len(name) for _, name, _ in best)
     print(f"{args.picture}: {best[0][1]}")
     for _, name, probability in best:
@@ -144,7 +152,6 @@ def predict(args: argparse.Namespace) -> int:
         from .inspect import plot_attention, plot_pixel_relevance, save_figure
         from .model import ViT
 
-        names = class_names(model.config.classes)
         if isinstance(model, ViT):
             figure, what = plot_attention(model, image, probabilities.argmax()[None], names), "the attention"
         else:
@@ -164,14 +171,13 @@ def detect(args: argparse.Namespace) -> int:
 
 def look(args: argparse.Namespace) -> int:
     """Draw a page on how a model sees a picture: relevance, attention, rollout, tokens and positions."""
-    from .data import class_names
     from .inspect import plot_page, save_figure
     from .inspect.canvas import figure_format
 
     figure_format(args.out)  # before any work is done
     model, image = _read(args)
     title = f"{Path(args.picture).name}, seen by {Path(args.model).name}: {model!r}"
-    save_figure(plot_page(model, image, class_names(model.config.classes), title), args.out)
+    save_figure(plot_page(model, image, _names(model), title), args.out)
     print(f"wrote {args.out}")
     return 0
 
@@ -213,19 +219,25 @@ def check(args: argparse.Namespace) -> int:
 def _read(args: argparse.Namespace) -> "tuple[ViT, np.ndarray]":
     """The model, minivit's own or a published one, and the picture as it wants it: (1, height, width, C) uint8.
 
-    A model that sees grey squares is one of digits, which are looked for on their paper and centred as MNIST's are.
+    A model that sees grey squares, and whose classes have no names of their own, is one of digits, which are looked for
+    on their paper and centred as MNIST's are.
     """
-    from .data import preprocess
-    from .data.picture import read_digit
+    from .data import read_digit
+    from .data.preprocess import resized
     from .train.detection import is_detector
 
     model = _load(args.model, args.device, args.heads, args.image_size)
     if is_detector(model):
         raise ValueError(f"{args.model} is a detector, a {type(model).__name__}: use `minivit detect`")
     height, width, C = model.config.image_shape
-    if C == 1 and height == width:
+    if C == 1 and height == width and not model.class_names:
         return model, read_digit(args.picture, height)
-    return model, preprocess(args.picture, model.config)[None]
+    return model, resized(args.picture, model.config)[None]
+
+
+def _names(model: "Classifier") -> tuple[str, ...]:
+    """Of the classes: their own, or their numbers."""
+    return model.class_names or tuple(map(str, range(model.config.classes)))
 
 
 def _load(path: str, device: str, heads: int | None = None, image_size: list[int] | None = None) -> "ViT":
@@ -239,7 +251,14 @@ def _load(path: str, device: str, heads: int | None = None, image_size: list[int
                 if heads is not None or image_size is not None:
                     raise ValueError("--heads and --image-size are for published models: minivit's own have theirs")
                 return load(path, device)
-    return load_pretrained(path, heads, device=device, **({} if image_size is None else {"image_size": image_size}))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        model = load_pretrained(
+            path, heads, device=device, **({} if image_size is None else {"image_size": image_size})
+        )
+    for one in said:
+        print(f"minivit: warning: {one.message}", file=sys.stderr)
+    return model
 
 
 def _parser() -> terminal.Parser:
@@ -263,7 +282,10 @@ def _parser() -> terminal.Parser:
             "picture", help="any picture file; of a digit: one, on even paper, dark on light or the reverse"
         )
         sub.add_argument(
-            "--model", required=True, help="a model.npz, a checkpoint.npz, or a published model's file or folder"
+            "--model",
+            default=str(TRAINED_DIGITS),
+            help="a model.npz, a checkpoint.npz, or a published model's file or folder; if not given, the one for "
+            "digits that ships with minivit",
         )
         sub.add_argument(
             "--image-size",
@@ -290,7 +312,8 @@ def _parser() -> terminal.Parser:
     sub = add("predict", predict)
     add_picture(sub)
     sub.add_argument("--top", type=train_command.at_least(1), metavar="N", help="name the N likeliest classes")
-    sub.add_argument("--out", help="write the picture with the attention over it here")
+    sub.add_argument("--seen", action="store_true", help="print what the model saw of the picture, as characters")
+    sub.add_argument("--out", help="write the picture as the model saw it, with the attention over it, here")
 
     sub = add("detect", detect)
     detect_command.add_arguments(sub)

@@ -1,5 +1,6 @@
 """The names of ImageNet's 1,000 classes, in the order in which every published classifier numbers them."""
 
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -21,8 +22,13 @@ def class_names(classes: int) -> tuple[str, ...]:
     return imagenet_classes() if classes == 1000 else tuple(map(str, range(classes)))
 
 
-def top_classes(probabilities: np.ndarray, count: int = 5) -> list[tuple[int, str, float]]:
-    """The `count` likeliest classes of one image, likeliest first: probabilities (K,) -> (class, name, probability)."""
-    names = class_names(len(probabilities))
+def top_classes(
+    probabilities: np.ndarray, count: int = 5, names: Sequence[str] | None = None
+) -> list[tuple[int, str, float]]:
+    """The `count` likeliest classes of one image, likeliest first: probabilities (K,) -> (class, name, probability).
+
+    names: of the K classes, `class_names(K)` if not given.
+    """
+    names = names or class_names(len(probabilities))
     order = np.argsort(-probabilities, kind="stable")[:count]
     return [(int(k), names[k], float(probabilities[k])) for k in order]

@@ -5,12 +5,16 @@ Only the numbers' range is left to `model.normalize`. For a handwritten digit se
 
 import math
 import os
+import warnings
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+
+LARGEST_DIGIT = 64  # pixels a side of what is taken for a model of digits
 
 
 class Eyes(Protocol):
@@ -38,8 +42,21 @@ def preprocess(image: "str | os.PathLike | Image | np.ndarray", config: Eyes) ->
     together (antialias). Grey becomes colour or colour grey, as config.channels asks; what is transparent lies on
     white.
     An array is (height, width) or (height, width, 1, 3 or 4), uint8 or floats in [0, 1].
+    A model of small grey squares is one of digits, light ink on dark, centred; a warning says that `read_digit` makes
+    that of a photograph, and this does not.
     Raises FileNotFoundError, ValueError or TypeError that says what was given and expected.
     """
+    if sees_digits(config):
+        warnings.warn(
+            "this is a model of small grey squares, as of digits: for a photograph or a drawing of a digit use "
+            "minivit.data.read_digit, which finds it on its paper; here dark ink stays dark",
+            stacklevel=2,
+        )
+    return resized(image, config)
+
+
+def resized(image: "str | os.PathLike | Image | np.ndarray", config: Eyes) -> np.ndarray:
+    """`preprocess` without a word about digits."""
     from .opening import MOST_PIXELS, Resampling, on_white, open_picture  # Pillow, which those who train can do without
 
     image_size, channels = config.image_shape[:2], config.image_shape[2]
@@ -53,6 +70,18 @@ def preprocess(image: "str | os.PathLike | Image | np.ndarray", config: Eyes) ->
     picture = picture.resize(size[::-1], Resampling[config.resize_filter.upper()])
     pixels = centre_crop(np.asarray(picture), image_size)
     return pixels.reshape(config.image_shape)
+
+
+def sees_digits(config: Eyes) -> bool:
+    """Is this how a model of handwritten digits sees: one channel, a small square?"""
+    height, width, channels = config.image_shape
+    return channels == 1 and height == width <= LARGEST_DIGIT
+
+
+def read_digit(image: "str | os.PathLike | Image | np.ndarray", size: int = 28) -> np.ndarray:
+    from . import picture  # Pillow, which those who train can do without
+
+    return picture.read_digit(image, size)
 
 
 def resized_size(

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..files import read_npz
 from ..messages import near, short
-from ..model.files import model_name, parse_model
+from ..model.files import model_name, restored
 
 if TYPE_CHECKING:  # what type checkers and editors see; Python itself looks in the table below
     from .bert import BERTConfig as BERTConfig
@@ -103,8 +103,7 @@ def load(path: str | os.PathLike, device: str = "cpu") -> Any:
         found = kind(model_name(arrays))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    config, params = parse_model(path, arrays, found)
-    return found(config, params=params, device=device)
+    return restored(path, arrays, found, device)
 
 
 def count_parameters(config: Any) -> int:

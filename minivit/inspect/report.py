@@ -34,17 +34,17 @@ def write_report(
     first image of each class, up to ten.
     """
     _, firsts = np.unique(test_labels, return_index=True)
-    firsts = firsts[:10]
+    firsts, names = firsts[:10], model.class_names
     figures = {
         "curves": plot_history(history),
-        "predictions": plot_predictions(test_images, test_labels, probabilities),
+        "predictions": plot_predictions(test_images, test_labels, probabilities, names),
     }
     if has_patch_filters(model):
         figures["patch_filters"] = plot_patch_filters(model)
     if not isinstance(model, ViT):
-        figures["pixel_relevance"] = plot_pixel_relevance(model, test_images[firsts])
+        figures["pixel_relevance"] = plot_pixel_relevance(model, test_images[firsts], names)
     else:
-        figures["attention"] = plot_attention(model, test_images[firsts], test_labels[firsts])
+        figures["attention"] = plot_attention(model, test_images[firsts], test_labels[firsts], names)
         if model.config.position not in ("none", "relative"):
             figures["position_similarity"] = plot_position_similarity(model)
     paths = {name: Path(folder) / f"{name}.png" for name in figures}

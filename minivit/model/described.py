@@ -3,13 +3,15 @@
 import functools
 import math
 import os
+from collections.abc import Sequence
 from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 
+from ..files import read_npz
 from ..layers import Arrays, Layer
 from .checks import Description
-from .files import check_arrays, load_model, save_model
+from .files import check_arrays, named, restored, save_model
 from .model import Model
 from .parameters import start
 
@@ -40,6 +42,7 @@ class Described(Model, Generic[D]):
         check_arrays("the dict of params", layers, params)
         super().__init__(layers, params, device)
         self._config = config
+        self._class_names: tuple[str, ...] | None = None
 
     @staticmethod
     def describe(config: Any) -> Layer:
@@ -50,6 +53,20 @@ class Described(Model, Generic[D]):
     def config(self) -> D:
         """The architecture. The layers follow from it once, when the model is made: for another, make another."""
         return self._config
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """What the K classes are called, where they have names. Set it, and `save` keeps them."""
+        return self._class_names
+
+    @class_names.setter
+    def class_names(self, names: Sequence[str] | None) -> None:
+        classes = getattr(self.config, "classes", 0)
+        if names is not None and (isinstance(names, str) or not all(isinstance(name, str) for name in names)):
+            raise TypeError(f"class_names is {names!r:.100}, expected a text for each of {classes} classes")
+        if names is not None and len(names) != classes:
+            raise ValueError(f"class_names has {len(names)} names, expected one for each of {classes} classes")
+        self._class_names = None if names is None else tuple(names)
 
     @classmethod
     def from_name(
@@ -68,13 +85,12 @@ class Described(Model, Generic[D]):
 
     def save(self, path: str | os.PathLike) -> None:
         """Write configuration and parameters to a .npz (no pickle; a temporary file, then renamed)."""
-        save_model(path, type(self), self.config, self.numpy_arrays())
+        save_model(path, type(self), self.config, self.numpy_arrays(), **named(self.class_names))
 
     @classmethod
     def load(cls, path: str | os.PathLike, device: str = "cpu") -> Self:
         """Read a model that `save` wrote, or the model in a training checkpoint. Raises ValueError for other files."""
-        config, params = load_model(path, cls)
-        return cls(config, params=params, device=device)
+        return restored(path, read_npz(path), cls, device)
 
     def __reduce__(self) -> tuple:
         """A process of its own gets the numbers, and makes the layers anew."""

@@ -6,12 +6,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..files import read_npz, write_npz
+from ..files import write_npz
 from ..layers import Arrays, Chain, Layer
 from .checks import Description
 from .parameters import declared_shapes
 
 CONFIG = "minivit.config"  # entries that are no parameter start with "minivit."
+CLASSES = "minivit.classes"  # the names of the classes, where they have some
 MODEL = "minivit.model"  # the name of the class; files from before there were several have none, and are ViTs
 
 
@@ -28,7 +29,7 @@ class Kind(Protocol):
 def save_model(path: str | os.PathLike, kind: Kind, config: Description, params: Arrays, **extra: np.ndarray) -> None:
     """Write a model of a class, `kind`; `extra` entries (a checkpoint's) are stored beside it under "minivit.<name>".
 
-    params: its buffers, too. Raises ValueError, before anything is written, where `load_model` would refuse the file.
+    params: its buffers, too. Raises ValueError, before anything is written, where `restored` would refuse the file.
     """
     _check(f"{path} cannot be written: the model", kind, config, params)
     extra = {f"minivit.{name}": value for name, value in extra.items()}
@@ -36,12 +37,21 @@ def save_model(path: str | os.PathLike, kind: Kind, config: Description, params:
     write_npz(path, {**head, **params, **extra})
 
 
-def load_model(path: str | os.PathLike, kind: Kind) -> tuple[Any, Arrays]:
-    """Read what `save_model` wrote. Every parameter must be there, with the configuration's shape and one float dtype.
+def restored(path: str | os.PathLike, arrays: Arrays, kind: Kind, device: str = "cpu") -> Any:
+    """The model whose arrays a file holds, with the names of its classes."""
+    config, params = parse_model(path, arrays, kind)
+    model = kind(config, params=params, device=device)
+    if CLASSES in arrays:
+        try:
+            model.class_names = tuple(json.loads(str(arrays[CLASSES])))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"{path}: the names of its classes cannot be read: {error}") from error
+    return model
 
-    Raises FileNotFoundError, or ValueError that names what is wrong.
-    """
-    return parse_model(path, read_npz(path), kind)
+
+def named(names: tuple[str, ...] | None) -> Arrays:
+    """The entry of `save_model` that keeps the names of classes, where there are some."""
+    return {} if names is None else {CLASSES.removeprefix("minivit."): np.array(json.dumps(names))}
 
 
 def model_name(arrays: Arrays) -> str:
@@ -50,7 +60,8 @@ def model_name(arrays: Arrays) -> str:
 
 
 def parse_model(path: str | os.PathLike, arrays: Arrays, kind: Kind) -> tuple[Any, Arrays]:
-    """`load_model`, of a file's arrays that were read before. They keep the order of the file."""
+    """The configuration and the parameters that a file's arrays hold, in the order of the file. Every parameter must be
+    there, with the configuration's shape and one float dtype. Raises ValueError that names what is wrong."""
     if CONFIG not in arrays:
         raise ValueError(
             f"{path} is not a minivit model: it has no entry {CONFIG!r} (it has {', '.join(sorted(arrays)[:5])} …); "

@@ -66,6 +66,8 @@ def check_pixels(images: np.ndarray) -> None:
     if not np.issubdtype(images.dtype, np.floating):
         raise TypeError(f"images are {images.dtype}, expected uint8 in 0 … 255 or floats in [0, 1]")
     if isinstance(images, np.ndarray) and images.size and not (images.min() >= 0 and images.max() <= 1):  # or NaN
+        if images.ndim == 4 and not np.isfinite(images).all():
+            raise ValueError(f"images hold NaN or infinity, first in image {_first_bad(images)} of {len(images)}")
         raise ValueError(f"images go from {images.min()} to {images.max()}, expected floats in [0, 1] or uint8")
 
 

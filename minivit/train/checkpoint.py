@@ -10,7 +10,7 @@ import numpy as np
 from .. import family
 from ..files import read_npz
 from ..model import Classifier
-from ..model.files import model_name, parse_model, save_model
+from ..model.files import model_name, named, restored, save_model
 from .batches import Images, as_labels, fingerprint
 from .config import TrainConfig
 from .distillation import Teacher, check_teacher
@@ -36,6 +36,7 @@ def save_checkpoint(trainer: Trainer, path: str | os.PathLike) -> None:
     arrays = {name: to_numpy(getattr(optimizer, name)) for name in optimizer.state}
     arrays["steps"] = np.array(optimizer.steps)
     model = trainer.model
+    arrays |= named(model.class_names)
     save_model(path, type(model), model.config, model.numpy_arrays(), train=np.array(json.dumps(state)), **arrays)
 
 
@@ -88,8 +89,7 @@ def read_checkpoint(path: str | os.PathLike, device: str = "cpu", kind: type[Cla
     if kind is None or kind.__name__ != written:
         expected = "one of " + ", ".join(family.MEMBERS) if kind is None else f"a {kind.__name__}"
         raise ValueError(f"{path} is a run of a {written}, expected {expected}: resume it with kind={written}")
-    config, params = parse_model(path, arrays, kind)
-    model = kind(config, params=params, device=device)
+    model = restored(path, arrays, kind, device)
     with _naming(path):
         state = json.loads(str(arrays["minivit.train"]))
         if not isinstance(state, dict):

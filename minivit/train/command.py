@@ -2,11 +2,13 @@
 
 import argparse
 import contextlib
+import difflib
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..data import Pictures, load_folder
 from ..data.mnist_files import SOURCES
 from ..terminal import at_least
 from .config import DISTILLATIONS
@@ -16,7 +18,19 @@ from .recipes import ARCHITECTURES, PRESETS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("preset", nargs="?", choices=tuple(PRESETS), help="a vit's recipe")
+    parser.add_argument(
+        "preset",
+        nargs="?",
+        metavar="PRESET or FOLDER",
+        help=f"a vit's recipe for digits ({', '.join(PRESETS)}); or a folder of your own pictures, a subfolder a class "
+        "(one that is called like a recipe is given as ./full)",
+    )
+    parser.add_argument(
+        "--size", type=at_least(4), metavar="PIXELS", help="of your own pictures, a side; 28 if not given"
+    )
+    parser.add_argument(
+        "--channels", type=int, choices=(1, 3), help="of your own pictures: grey or colour; what they have if not given"
+    )
     parser.add_argument(
         "--architecture",
         choices=(*ARCHITECTURES, *DETECTORS),
@@ -53,11 +67,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def data_and_preset(args: argparse.Namespace) -> tuple[str | Pictures | None, str | None]:
+    """What to learn from and the recipe's name: the first word is one of these, or a folder of pictures. Raises
+    ValueError where it is neither."""
+    word = args.preset
+    if word is None or word in PRESETS:
+        if args.size or args.channels:
+            raise ValueError("--size and --channels are for pictures of your own: give their folder, too")
+        return args.data, word
+    if not Path(word).exists():
+        near = difflib.get_close_matches(word, PRESETS, n=1)
+        mean = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(f"{word!r} is neither a recipe ({', '.join(PRESETS)}) nor a folder of pictures{mean}")
+    if given := [name for name in ("data", "pretrain", "resume") if getattr(args, name)]:
+        raise ValueError(f"{word} is a folder of pictures, and --{given[0]} is without one: leave one of them out")
+    return load_folder(word, args.size or 28, args.channels, seed=args.seed or 0), None
+
+
 @contextmanager
 def new_folder(args: argparse.Namespace) -> Iterator[Path]:
     """runs/NAME, or runs/NAME-2 and so on, made now, and so nobody else's; gone again where nothing came into it."""
     architecture = None if args.architecture == "vit" else args.architecture
-    data = None if args.data == "digits" else args.data
+    data = None if args.data == "digits" else getattr(args.data, "name", args.data)
     name = "-".join(filter(None, (args.pretrain, architecture, data, args.preset))) or "default"
     if not job(args.device).first:  # of several ranks, the first one has the folder
         yield Path("runs") / name

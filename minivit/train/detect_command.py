@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def detect(args: argparse.Namespace, model: Any) -> int:
     from ..data.opening import on_white, open_picture  # Pillow, and Matplotlib: loaded where pictures are wanted
-    from ..data.picture import read_canvas
+    from ..data.scene import read_canvas
     from ..inspect import best_guesses, plot_found, save_figure, sure_of
 
     if not is_detector(model):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import family
-from ..data import Dataset, load_mnist
+from ..data import Dataset, Pictures, load_mnist
 from ..files import atomic_write
 from ..messages import say
 from .checkpoint import read_checkpoint
@@ -21,6 +21,7 @@ from .distillation import Teacher
 from .evaluation import evaluate
 from .keeping import kept
 from .loop import fit
+from .own import for_pictures, load_again
 from .ranks import job
 from .recipes import PRESETS as PRESETS
 from .recipes import recipe
@@ -42,7 +43,7 @@ def train_mnist(
     preset: str | None = None,
     *,
     architecture: str | None = None,
-    data: str | None = None,
+    data: str | Pictures | None = None,
     seed: int | None = None,
     epochs: int | None = None,
     workers: int | None = None,
@@ -61,7 +62,8 @@ def train_mnist(
     preset    the ViT's recipe, see recipes.py: "quick", "default", or "full", which is taken where data is not "digits"
     architecture   "vit" (if not given), or another with a recipe in recipes.py: "resnet", "bit", "hybrid", "swin",
               "pvt", "mobilevit"
-    data      "digits", the 10,000 that ship (8,000 to train, 2,000 to test); "full", all 70,000; "fashion"
+    data      "digits", the 10,000 that ship (8,000 to train, 2,000 to test); "full", all 70,000; "fashion"; or
+              pictures of your own, `load_folder(…)`, for which the recipe is fitted (own.py)
     seed      of the parameters, the order and the augmentation, 0 if not given
     epochs    instead of the preset's
     workers   how many share a batch, one a core if not given (one, of several ranks); the result is the same for any
@@ -107,7 +109,7 @@ def _distilled(config: Any, recipe: TrainConfig, distillation: str, architecture
 def _started(
     preset: str | None,
     architecture: str | None,
-    data: str | None,
+    data: str | Pictures | None,
     seed: int | None,
     epochs: int | None,
     distillation: str | None,
@@ -124,13 +126,18 @@ def _started(
             stacklevel=3,
         )
     architecture, data, seed = architecture or "vit", data or "digits", seed or 0
-    config, how = recipe(architecture, preset, data)
+    own = data if isinstance(data, Pictures) else None
+    config, how = recipe(architecture, preset, "digits" if own else data)
+    if own:
+        config, how = for_pictures(own, config, how)
     if epochs is not None:
         how = dataclasses.replace(how, epochs=epochs)
     if teacher is not None:
         config, how = _distilled(config, how, distillation or "hard", architecture)
-    digits = load_mnist(data, download=download)
+    digits = own or load_mnist(data, download=download)
     model = family.kind_of(config)(config, seed=seed, init="fan_in", device=device)
+    if own:
+        model.class_names, data = own.class_names, json.dumps(own.source)
     return Trainer(model, digits.train_images, digits.train_labels, how, seed, data, teacher), digits
 
 
@@ -139,7 +146,7 @@ def _resumed(
 ) -> tuple[Trainer, Dataset]:
     if given := [name for name, value in options.items() if value is not None]:
         raise ValueError(f"{path} is resumed with its own {', '.join(options)}: leave out {', '.join(given)}")
-    digits = load_mnist(read_checkpoint(path)["data"], download=download)
+    digits = load_again(read_checkpoint(path)["data"], download)
     return resume_training(path, digits.train_images, digits.train_labels, device, teacher), digits
 
 

@@ -13,6 +13,7 @@ from ..model import Model
 from .layout import Layout, unfill
 from .safetensors import write_safetensors
 
+CLASSES = "minivit.classes"  # the entry for the names of its classes
 EXPORTED = "minivit.config"  # the entry in the file's metadata that holds the configuration; others pass it over
 
 
@@ -62,7 +63,10 @@ def write_exported(path: str | os.PathLike, layout: Layout, model: Any) -> None:
     another ending."""
     check_ending(path, ".safetensors")
     arrays = unfill(layout, model.numpy_arrays())
-    write_safetensors(path, arrays, {"format": "pt", EXPORTED: json.dumps(model.config.to_dict())})
+    metadata = {"format": "pt", EXPORTED: json.dumps(model.config.to_dict())}
+    if model.class_names:
+        metadata[CLASSES] = json.dumps(model.class_names)
+    write_safetensors(path, arrays, metadata)
 
 
 def check_ending(path: str | os.PathLike, ending: str) -> None:

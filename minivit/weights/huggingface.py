@@ -25,12 +25,13 @@ VIT = ATTENTION | {
 }
 DINOV2 = ATTENTION | {"ls1.gamma": "layer_scale1.lambda1", "ls2.gamma": "layer_scale2.lambda1"}
 SWIGLU = DINOV2 | {"mlp.fc1": "mlp.weights_in", "mlp.fc2": "mlp.weights_out"}
+PREFIXES = ("", "vit.", "deit.", "dinov2.", "dinov2_with_registers.", "backbone.")
 UNUSED = ("embeddings.mask_token", "pooler.dense.weight", "pooler.dense.bias")
 
 
 def recognise(tensors: Mapping[str, Tensor]) -> Source | None:
     prefix = next((name.removesuffix(PATCH) for name in tensors if name.endswith(PATCH)), None)
-    if prefix is None or not any(name.startswith(f"{prefix}encoder.layer.") for name in tensors):
+    if prefix not in PREFIXES or not any(name.startswith(f"{prefix}encoder.layer.") for name in tensors):
         return None
     distilled = f"{prefix}embeddings.distillation_token" in tensors
     rename = _renamer(prefix, distilled, _block_names(tensors, f"{prefix}encoder.layer.0."))
@@ -53,7 +54,7 @@ def recognise(tensors: Mapping[str, Tensor]) -> Source | None:
         # A backbone carries another network, whose tensors lie beside its own.
         return name in unused or (prefix == "backbone." and not name.startswith(prefix))
 
-    return Source(options, rows, layout, ignored)
+    return Source(options, rows, layout, ignored, guessed=options["image_mean"] == HALF["image_mean"])
 
 
 def _options(tensors: Mapping[str, Tensor], prefix: str, rename: Callable) -> dict[str, Any]:

@@ -39,6 +39,7 @@ class Source:
     rows: int | None  # of its table of positions; None where it has none
     layout: Callable[..., Layout]  # (configuration, whether the prefix tokens have rows in that table)
     ignored: Callable[[str], bool] = lambda name: False  # tensors that a classifier does not use
+    guessed: bool = False  # is the normalisation a guess, as most such files have it?
 
 
 def same(name: str, shape: Shape, at: tuple = ALL) -> Piece:

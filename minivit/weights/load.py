@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from .. import family
+from .class_names import class_names_of
 from .opened import open_weights
+from .opened import read_weights as read_weights
 
 
 def load_pretrained(
@@ -54,4 +56,7 @@ def load_pretrained(
     """
     opened = open_weights(path)
     options = config if heads is None else config | {"heads": heads}
-    return family.loader(opened.model)(opened, dtype=dtype, device=device, **options)
+    model = family.loader(opened.model)(opened, dtype=dtype, device=device, **options)
+    classes = getattr(model.config, "classes", 0)
+    model.class_names = class_names_of(opened.file.parent, opened.beside, classes, "classes" in config)
+    return model

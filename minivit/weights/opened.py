@@ -15,22 +15,24 @@ from .. import family
 from ..files import ordinary
 from ..model.files import CONFIG
 from ..model.sizes import SIZES
+from .lookalikes import CURES, PICKLES, SAVE, check_not_alike
 from .npz import read_lazy_npz
 from .onnx import read_onnx
 from .safetensors import read_safetensors
+from .shards import INDEX, check_no_part, find_index, read_shards
 from .tensor import BFLOAT16, Tensor
+from .wrapped import unwrapped
 
 # path -> the tensors, and what else the file tells.
 READERS = {".npz": lambda path: (read_lazy_npz(path), None), ".safetensors": read_safetensors, ".onnx": read_onnx}
-PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 
 
 @dataclass(frozen=True)
 class Opened:
     """A file of published weights; a path, too, for a loader that looks for itself."""
 
-    file: Path
-    tensors: Mapping[str, Tensor]  # by their names in the file
+    file: Path  # of a model in parts, the index
+    tensors: Mapping[str, Tensor]  # by their names in the file, without what wraps them all
     beside: Any  # the metadata of .safetensors, the size of an .onnx graph's images
     model: str  # whose it is, as the family's table has it: "ViT"
     source: str  # who wrote it: "timm"
@@ -49,6 +51,7 @@ def open_weights(path: str | os.PathLike, expected: str | None = None) -> Opened
     file = find_weights(path)
     tensors, beside = _read(file)
     with naming(file):
+        _, tensors = unwrapped(tensors, known_to)
         model, source = whose(tensors)
         if expected not in (None, model):
             names = f"its names are those of a {model} ({source})"
@@ -86,12 +89,19 @@ def whose(tensors: Mapping[str, Tensor]) -> tuple[str, str]:
     """The model and the source whose names these are. Raises ValueError where they are nobody's."""
     if CONFIG in tensors:
         raise ValueError("it is a model that minivit saved: read it with minivit.load")
-    published = [name for name, member in family.MEMBERS.items() if member.weights]
-    for name in published:
-        if source := family.weights(name).recognise(tensors):
-            return name, source
+    if found := known_to(tensors):
+        return found
+    published = ", ".join(name for name, member in family.MEMBERS.items() if member.weights)
     names = ", ".join(list(tensors)[:5])
-    raise ValueError(f"its names are those of no known model ({', '.join(published)}): it has {names} …")
+    raise ValueError(f"its names are those of no known model ({published}), whatever their prefix: it has {names} …")
+
+
+def known_to(tensors: Mapping[str, Tensor]) -> tuple[str, str] | None:
+    """The model and the source whose names these are, None where they are nobody's."""
+    for name, member in family.MEMBERS.items():
+        if member.weights and (source := family.weights(name).recognise(tensors)):
+            return name, source
+    return None
 
 
 def read_weights(path: str | os.PathLike) -> dict[str, Tensor]:
@@ -104,33 +114,52 @@ def read_weights(path: str | os.PathLike) -> dict[str, Tensor]:
 
 def _read(path: str | os.PathLike) -> tuple[dict[str, Tensor], Any]:
     """The tensors, and what else the file tells: the metadata of .safetensors, the size of an .onnx graph's images."""
-    suffix = Path(path).suffix.lower()
+    path = Path(path)
+    if path.name.endswith(INDEX):
+        return read_shards(path)
+    check_not_alike(path)
+    check_no_part(path)
+    suffix = path.suffix.lower()
     if suffix in PICKLES:
-        raise ValueError(
-            f"{path} is a pickle, which could run code when it is read: have PyTorch load it, and save its tensors "
-            "with safetensors.torch.save_file"
-        )
+        raise ValueError(f"{path} ends in {suffix}, and so {CURES['pickle']}; if it is none, rename it")
     if suffix not in READERS:
         raise ValueError(f"{path} ends in {suffix!r}, expected one of {', '.join(READERS)}")
     return READERS[suffix](path)
 
 
 def find_weights(path: str | os.PathLike) -> Path:
-    """The file itself, or the one file of weights in a folder."""
+    """The file itself, or the one file of weights in a folder: of a model in parts its index."""
     path = ordinary(path)
     if not path.exists():
         name = ": it is the name of a model, whose weights must be downloaded first" if str(path) in SIZES else ""
         raise FileNotFoundError(f"{path} does not exist{name}")
     if not path.is_dir():
         return path
+    if (path / "snapshots").is_dir():  # as Hugging Face's cache keeps what it has downloaded
+        return find_weights(_snapshot(path))
     files = sorted(file for file in path.iterdir() if file.suffix.lower() in READERS)
     files = [file for file in files if file.name == "model.safetensors"] or files
+    if len(files) != 1 and (index := find_index(path)):
+        return index
     if not files:
-        raise FileNotFoundError(f"{path} holds no file of weights, expected one of {', '.join(READERS)}")
+        pickles = ", ".join(sorted(file.name for file in path.iterdir() if file.suffix.lower() in PICKLES)[:5])
+        only = f", only what is a pickle ({pickles}): {SAVE}" if pickles else f", expected one of {', '.join(READERS)}"
+        raise FileNotFoundError(f"{path} holds no file of weights{only}")
     if len(files) > 1:
+        check_no_part(files[0])
         names = ", ".join(file.name for file in files[:5])
         raise ValueError(f"{path} holds {len(files)} files of weights, choose one: {names}")
     return files[0]
+
+
+def _snapshot(cache: Path) -> Path:
+    """The one version in a folder of Hugging Face's cache, or the one that it calls main."""
+    main, versions = cache / "refs" / "main", sorted(folder for folder in (cache / "snapshots").iterdir())
+    if main.is_file() and (named := cache / "snapshots" / main.read_text("utf-8").strip()) in versions:
+        return named
+    if len(versions) != 1:
+        raise ValueError(f"{cache} holds {len(versions)} snapshots, choose one: {', '.join(v.name for v in versions)}")
+    return versions[0]
 
 
 def check_options(options: Mapping[str, Any], config: type, dtype: type) -> None:

@@ -55,7 +55,8 @@ def recognise(tensors: Mapping[str, Tensor]) -> Source | None:
     def layout(config: ViTConfig, prefix_rows: bool) -> Layout:
         return torch_layout(config, prefix_rows, lambda name: stem_name(name, config.stem))
 
-    return Source(options, rows, layout, lambda name: name == "mask_token")  # DINOv2's, for its training
+    # DINOv2's mask token is for its training.
+    return Source(options, rows, layout, lambda name: name == "mask_token", guessed=statistics is HALF)
 
 
 def stem_name(ours: str, stem: tuple[int, ...] | None) -> str:

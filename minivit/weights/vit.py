@@ -34,6 +34,11 @@ CHOICES = (
     "heads", "mlp_ratio", "pool", "class_token", "gelu", "norm_eps", "layer_scale", "dropout", "attention_dropout",
     "drop_path", "stem_eps", "resize_filter", "squeeze", "crop", "image_mean", "image_std", "position_resize",
 )  # fmt: skip
+GUESSED = (
+    "nothing tells the mean and deviation of the pixels that this model was trained on; 0.5 and 0.5 are taken, as "
+    "timm's and Google's ViTs have them. DeiT, DINO, MAE and others want image_mean=(0.485, 0.456, 0.406), "
+    "image_std=(0.229, 0.224, 0.225): give what its publisher says, or put the publisher's config.json beside the file"
+)
 AFTERWARDS = ("image_size", "classes", "representation_size")  # changed when the stored model is known
 
 
@@ -61,6 +66,8 @@ def load(
         options = dict(source.options)
         told, stored_size, input_size = _told(file, opened.beside, options)
         options |= told | {name: value for name, value in config.items() if name not in AFTERWARDS}
+        if source.guessed and options["channels"] == 3 and "image_mean" not in told | config:
+            warnings.warn(f"{file}: {GUESSED}", stacklevel=3)
         options["heads"] = _heads(options, heads)
         image_size = config.get("image_size", input_size)
         stored, prefix_rows = _stored(options, source.rows, stored_size, image_size)
@@ -90,7 +97,7 @@ def _told(file: Path, beside: Any, options: dict[str, Any]) -> tuple[dict[str, A
     """Options that something else than the tensors tells, the image_size of the stored positions, and of the input."""
     if file.suffix.lower() == ".onnx":
         return {}, None, beside
-    if file.suffix.lower() != ".safetensors":
+    if file.suffix.lower() == ".npz":
         return {}, None, None
     if (config := read_exported(beside)) is not None:
         return {name: config[name] for name in CHOICES if name in config}, config.get("image_size"), None
