@@ -126,12 +126,16 @@ def plot(its_runs: dict[str, list[dict]]) -> None:
     from minivit.inspect.canvas import BLUE, VERMILLION, new_figure, save_figure
 
     figure = new_figure(3.2)
-    for axes, column, what in zip(figure.subplots(1, 2, sharey=True), (0, 1), ("steps", "CPU seconds"), strict=True):
+    columns = ("steps", 250), ("CPU seconds", 15)
+    for column, (axes, (what, least)) in enumerate(zip(figure.subplots(1, 2, sharey=True), columns, strict=True)):
         for (name, found), colour in zip(its_runs.items(), (BLUE, VERMILLION, "#009E73"), strict=True):
             for i, row in enumerate(found):
                 look = np.array(row["curve"])
                 axes.plot(look[:, column], look[:, 2], color=colour, alpha=0.8, label=name if i == 0 else None)
         axes.set(xlabel=what, xscale="log", ylim=(0, 1))
+        ticks = [least * 2**i for i in range(6)]
+        axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+        axes.set_xticks([], minor=True)
         axes.grid(color="0.92")
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].set_ylabel("AP50 on unseen canvases")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from minivit.data import load_mnist
-from minivit.data.picture import read_digit
+from minivit.data import load_canvas, load_mnist
+from minivit.data.picture import read_canvas, read_digit
 
 DIGITS = load_mnist().test_images[:12, :, :, 0].astype(float)  # light on dark, 0 … 255
 
@@ -157,3 +157,28 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, side):
 def test_the_data_package_does_not_load_pillow():
     code = "import sys, minivit.data; print('PIL' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"
+
+
+def saved(path, pixels):
+    Image.fromarray(np.uint8(np.clip(np.round(pixels), 0, 255))).save(path)
+    return path
+
+
+def test_a_canvas_is_read_as_it_is(tmp_path):
+    canvas = load_canvas("test", 1)[0][0]
+    assert np.array_equal(read_canvas(saved(tmp_path / "c.png", canvas[..., 0])), canvas)
+
+
+def test_several_digits_on_paper_become_a_canvas(tmp_path):
+    """Dark on light, five times as large, lit from the side: the same ink at the same places."""
+    field = np.zeros((48, 64))
+    field[4:32, 2:30], field[16:44, 34:62] = DIGITS[0], DIGITS[1]
+    large = 230 - 0.6 * np.kron(field, np.ones((5, 5)))
+    read = read_canvas(saved(tmp_path / "c.png", light_from_the_side(large)))
+    assert read.shape == (48, 64, 1) and read.dtype == np.uint8 and read.max() == 255
+    assert np.abs(read[..., 0] - field).mean() < 6
+    assert np.corrcoef(read.ravel(), field.ravel())[0, 1] > 0.97
+
+
+def test_a_picture_without_ink_is_black(tmp_path):
+    assert not read_canvas(saved(tmp_path / "c.png", np.full((90, 120), 200.0))).any()
