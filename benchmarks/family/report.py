@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from classifiers import NAMES
+from inductive_bias import AUGMENTED
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 from rows import RESULTS, Row, Rows
@@ -37,30 +38,32 @@ def lines_of(axes: Axes, name: str, found: dict[float, list[float]]) -> None:
 
 
 def draw_bias(rows: Rows) -> None:
-    """Accuracy against the amount of data, plain and augmented; and against the shift of the test digits."""
+    """Accuracy against the amount of data; what augmentation adds; accuracy against the shift of the test digits."""
     figure = new_figure(3.6)
-    plain, augmented, moved = figure.subplots(1, 3, width_ratios=(2, 1, 1.4))
+    plain, augmented, moved = figure.subplots(1, 3, width_ratios=(2, 1.1, 1.4))
+    amounts = [(n, "digits") for n in AMOUNTS] + [(60_000, "full")]
+    amounts = [(n, data) for n, data in amounts if rows.select(kind="run", images=n, data=data, augmented=False)]
+    twice = [n for n in AUGMENTED if rows.select(kind="run", images=n, augmented=True)]
     for name in NAMES:
-        key = dict(kind="run", architecture=name)
-        by_amount = {
-            n: [row["accuracy"] for row in rows.select(**key, images=n, data=data, augmented=False)]
-            for n, data in [(n, "digits") for n in AMOUNTS] + [(60_000, "full")]
-        }
-        lines_of(plain, name, by_amount)
-        more = {n: [row["accuracy"] for row in rows.select(**key, images=n, augmented=True)] for n in (300, 8_000)}
-        lines_of(augmented, name, more)
-        shifted = [row["shifted_accuracy"] for row in rows.select(**key, images=8_000, data="digits", augmented=False)]
+
+        def found(n: int, data: str = "digits", augmented: bool = False, name: str = name) -> list[Row]:
+            return rows.select(kind="run", architecture=name, images=n, data=data, augmented=augmented)
+
+        lines_of(plain, name, {n: [row["accuracy"] for row in found(n, data)] for n, data in amounts})
+        for i, n in enumerate(twice):
+            both = {2 * i + more: [row["accuracy"] for row in found(n, augmented=bool(more))] for more in (0, 1)}
+            lines_of(augmented, name, both)
+        shifted = [row["shifted_accuracy"] for row in found(8_000)]
         lines_of(moved, name, dict(enumerate(zip(*shifted, strict=True))) if shifted else {})
-    learned_from = [n for n in (*AMOUNTS, 60_000) if rows.select(kind="run", images=n, augmented=False)]
-    for axes, amounts in ((plain, learned_from), (augmented, (300, 8_000))):
-        axes.set_xscale("log")
-        axes.set_xlim(amounts[0] * 0.8, amounts[-1] * 1.25)
-        axes.set_xticks(amounts, [f"{n:,}" for n in amounts], fontsize=7)
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_xlabel("digits to learn from")
+    plain.set_xscale("log")
+    plain.set_xticks([n for n, _ in amounts], [f"{n:,}" for n, _ in amounts])
+    plain.xaxis.set_minor_locator(NullLocator())
+    plain.set_xlabel("digits to learn from")
     plain.set_ylabel("accuracy, %")
     plain.legend(fontsize=7)
-    augmented.set_title("augmented", fontsize=9)
+    augmented.set_xticks(range(2 * len(twice)), [text for n in twice for text in (f"{n:,}", f"{n:,}, aug.")])
+    augmented.set_xlim(-0.4, 2 * len(twice) - 0.6)
+    augmented.set_title("augmented digits", fontsize=9)
     moved.set_title("8,000, tested on moved digits", fontsize=9)
     moved.set_xlabel("moved by, pixels")
     moved.set_xticks(range(5))

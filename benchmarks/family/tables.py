@@ -59,7 +59,9 @@ def shift(folder: Path = RESULTS) -> str:
     for name, called in NAMES.items():
         for augmented in (False, True):
             runs = rows.select(kind="run", architecture=name, data="digits", images=8_000, augmented=augmented)
-            by_shift = zip(*accuracies(runs, "shifted_accuracy"), strict=True) if runs else [()] * 5
+            if not runs:
+                continue
+            by_shift = zip(*accuracies(runs, "shifted_accuracy"), strict=True)
             lines.append([called, "yes" if augmented else "no", *map(percent, by_shift)])
     return table(["", "augmented", "not moved", *(f"{pixels} px" for pixels in range(1, 5))], lines)
 
