@@ -217,8 +217,9 @@ def test_a_user_without_a_home_has_no_cache(monkeypatch, capsys):
     "env", [{"PYTHONIOENCODING": "cp1252"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}]
 )
 def test_letters_that_the_terminal_has_not(given, tmp_path, env):
-    (tmp_path / "größe.cu").write_text("// σ² ≤ 1\n" + ADD.replace("x[threadIdx.x]", "x[threadIdx.x + 64]"), "utf-8")
-    done = command("kernel", tmp_path / "größe.cu", LAUNCH, "--check", cwd=given, env=env)
+    path = tmp_path / os.fsdecode("größe.cu".encode())  # whatever the locale of the tests is
+    path.write_text("// σ² ≤ 1\n" + ADD.replace("x[threadIdx.x]", "x[threadIdx.x + 64]"), "utf-8")
+    done = command("kernel", path, LAUNCH, "--check", cwd=given, env=env)
     assert done.returncode == 1 and "Traceback" not in done.stdout + done.stderr
     code = "import numpy as np; from minivit import check; check.close(np.ones(3), np.ones(3), chr(375))"
     done = subprocess.run([sys.executable, "-c", code], env={**os.environ, **env}, capture_output=True)

@@ -100,7 +100,8 @@ def _number(text: str) -> int | float:
     try:
         return _value(ast.parse(plain, mode="eval").body)
     except (SyntaxError, TypeError, ValueError, ZeroDivisionError, OverflowError, RecursionError, MemoryError) as error:
-        raise ValueError(f"{short(text)} is not a number; an array has a shape: y[1000]") from error
+        name = text if len(text) < 30 else "y"
+        raise ValueError(f"{short(text)} is not a number; an array has a shape: {name}[1000]") from error
 
 
 def _value(node: ast.AST) -> int | float:
