@@ -1,9 +1,9 @@
 """MNIST: the digits that ship with minivit, the full sets and their download, and the IDX format; pictures of your own.
 
 Start with mnist.py; it reads files that find.py finds and idx.py decodes. folder.py reads a folder of your own.
-picture.py reads a digit of your own (ink.py, rulings.py and marks.py find it), preprocess.py any picture as a published model
-wants it, and imagenet.py names what that model then says. words.py cuts sentences for BERT. shipped.py says where a
-small model lies that has been trained already.
+picture.py reads a digit of your own (ink.py, rulings.py and marks.py find it), preprocess.py any picture as a published
+model wants it, and imagenet.py names what that model then says. words.py cuts sentences for BERT. shipped.py says where
+a small model lies that has been trained already.
 """
 
 from .find import find_mnist

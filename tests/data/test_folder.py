@@ -98,14 +98,14 @@ def test_what_is_wrong_with_a_folder_is_said(tmp_path):
         load_folder(own)
     (own / "loose.png").unlink()
     (own / "empty").mkdir()
-    with pytest.raises(ValueError, match="the class empty in .* is empty"):
+    with pytest.raises(ValueError, match=r"the class empty in .* is empty"):
         load_folder(own)
     (own / "empty" / "deeper").mkdir()
     with pytest.raises(ValueError, match="holds folders, deeper"):
         load_folder(own)
     (own / "empty" / "deeper").rmdir()
     Image.new("RGB", (9, 9)).save(own / "empty" / "single.png")
-    with pytest.raises(ValueError, match="the class empty in .* has one picture"):
+    with pytest.raises(ValueError, match=r"the class empty in .* has one picture"):
         load_folder(own)
 
 

@@ -4,8 +4,8 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
 from photographs import KINDS, SIDE, as_jpeg, photograph
+from PIL import Image
 
 import minivit
 from minivit.data import TRAINED_DIGITS, load_mnist, read_digit
@@ -79,7 +79,7 @@ def test_several_digits_far_apart_are_said():
 
 def test_uneven_paper_is_said():
     blocks = np.kron(np.random.default_rng(0).integers(60, 220, (13, 13)), np.ones((30, 30)))
-    with pytest.raises(ValueError, match="the paper is uneven|no ink found"):
+    with pytest.raises(ValueError, match=r"the paper is uneven|no ink found"):
         read_digit(grey(blocks))
 
 
