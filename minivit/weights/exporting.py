@@ -29,7 +29,7 @@ def export(model: Model, path: str | os.PathLike, source: str | None = None) -> 
     PVT         "authors", "Hugging Face", "timm"   the last has version 2 alone
     ResNet      "torchvision", "timm", "Hugging Face"
     Swin        "timm", "Microsoft", "Hugging Face"
-    ViT         "timm", "Hugging Face"              as ViT, DeiT (distilled), Dinov2 (layer scale), with registers or not
+    ViT         "timm", "Hugging Face"              as ViT, DeiT (distilled), or Dinov2 (layer scale)
 
     "Hugging Face" writes config.json and preprocessor_config.json beside the weights: transformers' from_pretrained
     reads the folder of a model.safetensors.

@@ -1,9 +1,11 @@
-"""config.json and preprocessor_config.json beside a file in Hugging Face's names, so that transformers reads the folder.
+"""config.json and preprocessor_config.json beside a file in Hugging Face's names, so that transformers reads
+the folder.
 
 Each function says a configuration of ours in the words of transformers' class; `HuggingFace` is what it comes to.
 """
 
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +13,8 @@ from typing import Any, NamedTuple
 from ..files import atomic_write
 
 GELU = {"erf": "gelu", "tanh": "gelu_pytorch_tanh"}
+MOBILEVIT = (0, 0, 2, 4, 3), (1, 3, 1, 1, 1), (1, 2, 2, 2, 2)  # depths, units, strides: transformers has no others
+ONLY = f"transformers' MobileViT has depths {MOBILEVIT[0]}, units {MOBILEVIT[1]}, strides {MOBILEVIT[2]}"
 RESAMPLE = {"bilinear": 2, "bicubic": 3}  # Pillow's numbers
 
 
@@ -23,9 +27,12 @@ class HuggingFace(NamedTuple):
 
 
 def write_configs(path: Path, model: Any) -> list[Path]:
-    """Write both files beside the weights at `path`; of a BERT, which sees no pictures, the first. Others of these names
-    are replaced."""
+    """Write both files beside the weights at `path`; of a BERT, which sees no pictures, the first. Others of these
+    names are replaced."""
     told = DESCRIBE[type(model).__name__](model.config)
+    if told is None:
+        warnings.warn(f"{path.parent} gets no config.json: {ONLY}", stacklevel=3)
+        return []
     config = {"model_type": told.model_type, "architectures": [told.architecture], **told.options}
     classes = getattr(model.config, "classes", 0)
     names = model.class_names or [f"LABEL_{k}" for k in range(classes)]
@@ -41,7 +48,7 @@ def write_configs(path: Path, model: Any) -> list[Path]:
 
 
 def preprocessor(config: Any) -> dict[str, Any]:
-    """How a photograph becomes the input, for transformers' ViTImageProcessor: it squeezes unless told the short side."""
+    """How a photograph becomes the input, for transformers' image processors."""
     height, width = config.image_size
     mean, std = (
         list(value) if isinstance(value, tuple) else [value] * config.channels
@@ -49,8 +56,9 @@ def preprocessor(config: Any) -> dict[str, Any]:
     )
     resized = [int(side / config.crop) for side in (height, width)]
     size = {"height": resized[0], "width": resized[1]} if config.squeeze else {"shortest_edge": min(resized)}
-    kind = "ViTImageProcessor" if config.squeeze and config.crop == 1 else "BitImageProcessor"
-    cropped = kind == "BitImageProcessor"
+    cropped = not (config.squeeze and config.crop == 1)
+    kind = "BitImageProcessor" if cropped else "ViTImageProcessor"
+    kind = "MobileViTImageProcessor" if hasattr(config, "bgr") else kind
     return {
         "image_processor_type": kind,
         "do_resize": True,
@@ -62,12 +70,18 @@ def preprocessor(config: Any) -> dict[str, Any]:
         "image_mean": mean,
         "image_std": std,
         "do_center_crop": cropped,
+        **({"do_flip_channel_order": config.bgr} if hasattr(config, "bgr") else {}),
         **({"crop_size": {"height": height, "width": width}} if cropped else {}),
     }
 
 
 def _square(size: tuple[int, int]) -> int | list[int]:
     return size[0] if size[0] == size[1] else list(size)
+
+
+def _whole(ratio: float) -> int | float:
+    """As a whole number where it is one: some of transformers' classes take no other."""
+    return int(ratio) if ratio == int(ratio) else ratio
 
 
 def _head(config: Any, name: str, task: str = "ForImageClassification") -> str:
@@ -94,7 +108,9 @@ def vit(config: Any) -> HuggingFace:
         task = "ForImageClassificationWithTeacher" if config.distilled else "ForImageClassification"
         options["intermediate_size"] = config.mlp_width
         return HuggingFace(kind[0], _head(config, kind[1], task), options)
-    options |= dict(mlp_ratio=config.mlp_ratio, layerscale_value=config.layer_scale, drop_path_rate=config.drop_path)
+    options |= dict(
+        mlp_ratio=_whole(config.mlp_ratio), layerscale_value=config.layer_scale, drop_path_rate=config.drop_path
+    )
     options |= dict(use_swiglu_ffn=config.mlp == "swiglu")
     if config.registers:
         options["num_register_tokens"] = config.registers
@@ -189,10 +205,13 @@ def pvt(config: Any) -> HuggingFace:
         options |= dict(patch_sizes=list(config.patch_sizes), sr_ratios=list(config.reductions))
         return HuggingFace("pvt_v2", _head(config, "PvtV2"), options | {"linear_attention": config.linear})
     options |= dict(patch_sizes=list(config.strides), sequence_reduction_ratios=list(config.reductions))
+    options |= {"num_labels": config.classes} if config.classes else {}  # its class does not count id2label
     return HuggingFace("pvt", _head(config, "Pvt"), options)
 
 
-def mobilevit(config: Any) -> HuggingFace:
+def mobilevit(config: Any) -> HuggingFace | None:
+    if (config.depths, config.units, config.strides) != MOBILEVIT or len(set(config.expansions)) > 1:
+        return None
     options = dict(
         image_size=_square(config.image_size),
         patch_size=_square(config.patch_size),
@@ -237,6 +256,7 @@ def bit(config: Any) -> HuggingFace:
     return HuggingFace("bit", _head(config, "Bit"), options)
 
 
-DESCRIBE: dict[str, Callable[[Any], HuggingFace]] = {
-    "BERT": bert, "BiT": bit, "MAE": mae, "MobileViT": mobilevit, "PVT": pvt, "ResNet": resnet, "Swin": swin, "ViT": vit,
+DESCRIBE: dict[str, Callable[[Any], HuggingFace | None]] = {
+    "BERT": bert, "BiT": bit, "MAE": mae, "MobileViT": mobilevit, "PVT": pvt, "ResNet": resnet, "Swin": swin,
+    "ViT": vit,
 }  # fmt: skip

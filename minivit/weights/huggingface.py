@@ -62,8 +62,8 @@ def exported_layout(config: ViTConfig, path: str | os.PathLike) -> Layout:
     """Where transformers has the parameters of its ViT, DeiT, Dinov2 or Dinov2WithRegisters. Raises ValueError, naming
     `path`, for what none of these has."""
     dinov2 = config.layer_scale is not None
-    expected: dict[str, object] = {"stem": None, "representation_size": None, "has_class_token": True}
-    expected["pool"] = "cls_norm_gap" if dinov2 and config.classes else "cls"
+    expected: dict[str, object] = {"pool": "cls_norm_gap" if dinov2 and config.classes else "cls"}
+    expected |= {"has_class_token": True, "stem": None, "representation_size": None}
     if dinov2:
         expected["distilled"] = False
     else:
