@@ -69,7 +69,7 @@ MODELS = {
         words=40, positions=12, width=24, depth=2, heads=3, head="classifier", classes=4
     ),
 }
-# What no JSON says (a resize to 35 pixels is to 32 / 0.9 and to 32 / 0.914), or says in another way, and training's own.
+# What no JSON says (a resize to 35 pixels is to 32 / 0.9 and to 32 / 0.914), or says otherwise, and training's own.
 NOT_TOLD = {"crop", "position_resize", "image_mean", "image_std", "drop_path", "momentum", "zero_init", "weight_eps"}
 
 
