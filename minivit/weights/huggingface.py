@@ -71,7 +71,7 @@ def exported_layout(config: ViTConfig, path: str | os.PathLike) -> Layout:
     for name, value in expected.items():
         if getattr(config, name) != value:
             kind = "Dinov2" if dinov2 else "ViT or DeiT"
-            given = f"{name} is {getattr(config, name)!r}, and Hugging Face's {kind} has {value!r}"
+            given = f"Hugging Face's {kind} has no names for {name} {getattr(config, name)!r}, only for {value!r}"
             raise ValueError(f"{path} cannot be written: {given}")
     if dinov2:
         prefix = "dinov2_with_registers." if config.registers else "dinov2."

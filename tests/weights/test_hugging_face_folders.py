@@ -99,11 +99,11 @@ def test_the_folder_is_read_back_by_its_json_alone(architecture, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        (dict(pool="gap"), "pool is 'gap', and Hugging Face's ViT or DeiT has 'cls'"),
-        (dict(registers=2), "registers is 2, and Hugging Face's ViT or DeiT has 0"),
-        (dict(mlp="swiglu"), "mlp is 'swiglu', and Hugging Face's ViT or DeiT has 'gelu'"),
-        (dict(representation_size=8), "representation_size is 8"),
-        (dict(layer_scale=1.0), "pool is 'cls', and Hugging Face's Dinov2 has 'cls_norm_gap'"),
+        (dict(pool="gap"), "ViT or DeiT has no names for pool 'gap', only for 'cls'"),
+        (dict(registers=2), "no names for registers 2, only for 0"),
+        (dict(mlp="swiglu"), "no names for mlp 'swiglu', only for 'gelu'"),
+        (dict(representation_size=8), "no names for representation_size 8"),
+        (dict(layer_scale=1.0), "Dinov2 has no names for pool 'cls', only for 'cls_norm_gap'"),
         (dict(position="2d"), "no names for position '2d'"),
     ],
 )
