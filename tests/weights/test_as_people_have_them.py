@@ -75,7 +75,6 @@ ALIKE = {
     b"\x80\x04\x95\x00.": "is a pickle.*save_file",
     b"\x89HDF\r\n\x1a\n" + bytes(64): "an HDF5 file",
     b"GGUF" + bytes(64): "a GGUF file",
-    b"": "it is empty",
     b'{"model_type": "vit", "hidden_size": 192}': "is JSON",
 }
 
