@@ -9,7 +9,7 @@ from PIL import Image
 
 from minivit import ViT, ViTConfig, __version__, finetune, load_mnist, train_mnist
 from minivit.__main__ import main
-from minivit.data import preprocess, top_classes
+from minivit.data import imagenet_classes, preprocess, top_classes
 from minivit.train import mnist, save_checkpoint
 from minivit.weights import export_timm
 
@@ -69,6 +69,7 @@ def test_look_writes_a_page(run, tmp_path, capsys):
 def test_a_photograph_is_named_by_a_model_of_imagenets_classes(tmp_path, capsys):
     config = ViTConfig(image_size=(32, 48), patch_size=16, width=8, depth=1, heads=2)
     model = ViT(config, init="fan_in")
+    model.class_names = imagenet_classes()
     model.save(tmp_path / "own.npz")
     export_timm(model, tmp_path / "published.safetensors")
     photo = tmp_path / "photo.png"

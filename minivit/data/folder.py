@@ -156,7 +156,7 @@ def _read(paths: list[Path], size: int, channels: int | None, folder: Path) -> n
             junk.append((path, error))
     if junk:
         first = str(junk[0][1])
-        named = _some([str(path.relative_to(folder)) for path, _ in junk])
+        named = _some([str(path.relative_to(folder)) for path, _ in sorted(junk, key=lambda one: one[0])])
         raise ValueError(f"{folder} holds {len(junk)} files that are no pictures, {named}: move them away. {first}")
     stacked = np.stack(pictures)
     return stacked[..., :1] if channels is None and grey else stacked

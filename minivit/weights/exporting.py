@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import family
 from ..model import Model
+from .hf_config import write_configs
 from .layout import Layout, unfill
 from .safetensors import write_safetensors
 
@@ -31,7 +32,10 @@ def export(model: Model, path: str | os.PathLike, source: str | None = None) -> 
     ResNet      "torchvision", "timm", "Hugging Face"
     SparseRCNN  "authors"
     Swin        "timm", "Microsoft", "Hugging Face"
-    ViT         "timm"
+    ViT         "timm", "Hugging Face"              as ViT, DeiT (distilled), or Dinov2 (layer scale)
+
+    "Hugging Face" writes config.json and preprocessor_config.json beside the weights: transformers' from_pretrained
+    reads the folder of a model.safetensors.
 
     What follows from something else is left out, and made anew by whoever reads the file: Swin's
     relative_position_index and attn_mask, BERT's position_ids and tied copies of the word table and its bias, and
@@ -50,6 +54,8 @@ def export(model: Model, path: str | os.PathLike, source: str | None = None) -> 
     if source not in known.SOURCES:
         raise ValueError(f"source is {source!r}, expected one of {', '.join(map(repr, known.SOURCES))}")
     known.export(model, path, source)
+    if source == "Hugging Face":
+        write_configs(Path(path), model)
 
 
 def export_timm(model: Model, path: str | os.PathLike) -> None:

@@ -3,6 +3,7 @@
 What the tensors do not tell (heads, eps, GELU, normalisation) stands in config.json and preprocessor_config.json.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -55,6 +56,30 @@ def recognise(tensors: Mapping[str, Tensor]) -> Source | None:
         return name in unused or (prefix == "backbone." and not name.startswith(prefix))
 
     return Source(options, rows, layout, ignored, guessed=options["image_mean"] == HALF["image_mean"])
+
+
+def exported_layout(config: ViTConfig, path: str | os.PathLike) -> Layout:
+    """Where transformers has the parameters of its ViT, DeiT, Dinov2 or Dinov2WithRegisters. Raises ValueError, naming
+    `path`, for what none of these has."""
+    dinov2 = config.layer_scale is not None
+    expected: dict[str, object] = {"pool": "cls_norm_gap" if dinov2 and config.classes else "cls"}
+    expected |= {"has_class_token": True, "stem": None, "representation_size": None}
+    if dinov2:
+        expected["distilled"] = False
+    else:
+        expected |= {"registers": 0, "mlp": "gelu"}
+    for name, value in expected.items():
+        if getattr(config, name) != value:
+            kind = "Dinov2" if dinov2 else "ViT or DeiT"
+            given = f"Hugging Face's {kind} has no names for {name} {getattr(config, name)!r}, only for {value!r}"
+            raise ValueError(f"{path} cannot be written: {given}")
+    if dinov2:
+        prefix = "dinov2_with_registers." if config.registers else "dinov2."
+        names = SWIGLU if config.mlp == "swiglu" else DINOV2
+    else:
+        prefix, names = ("deit." if config.distilled else "vit."), VIT
+    prefix = prefix if config.classes else ""
+    return torch_layout(config, True, _renamer(prefix, config.distilled, names))
 
 
 def _options(tensors: Mapping[str, Tensor], prefix: str, rename: Callable) -> dict[str, Any]:

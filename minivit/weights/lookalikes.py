@@ -18,7 +18,6 @@ CURES = {
     "gzip": "is gzipped: unpack it with gunzip",
     "tar": "is a tar archive: unpack it with tar -xf",
     "gguf": "is a GGUF file (llama.cpp), which is not read: get the model's .safetensors",
-    "empty": "is not a complete file: it is empty. Download it again",
 }
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 
@@ -34,8 +33,6 @@ def looks_like(path: Path) -> str | None:
     with open(path, "rb") as file:
         start = file.read(1024)
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    if not start:
-        return "empty"
     if start.startswith(b"version https://git-lfs"):
         return "git-lfs"
     if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head", b"<body")):

@@ -139,7 +139,7 @@ def find_weights(path: str | os.PathLike) -> Path:
         return find_weights(_snapshot(path))
     files = sorted(file for file in path.iterdir() if file.suffix.lower() in READERS)
     files = [file for file in files if file.name == "model.safetensors"] or files
-    if len(files) != 1 and (index := find_index(path)):
+    if [file.name for file in files] != ["model.safetensors"] and (index := find_index(path)):
         return index
     if not files:
         pickles = ", ".join(sorted(file.name for file in path.iterdir() if file.suffix.lower() in PICKLES)[:5])

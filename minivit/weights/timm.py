@@ -8,6 +8,7 @@ from .layout import Layout, Source, count_blocks, mlp_options, shape_of
 from .tensor import Tensor
 from .torch_names import HALF, IMAGENET, normalisation, torch_layout
 
+META_REGISTER = "register_tokens"  # as Meta's own DINOv2 calls timm's reg_token
 BACKBONE = "patch_embed.backbone."
 
 
@@ -21,7 +22,8 @@ def recognise(tensors: Mapping[str, Tensor]) -> Source | None:
     rows = shape_of(tensors, "pos_embed", 3)[1]
     first, second = (shape_of(tensors, f"blocks.0.mlp.{fc}.weight", 2) for fc in ("fc1", "fc2"))
     class_token, distilled = "cls_token" in tensors, "dist_token" in tensors
-    registers = shape_of(tensors, "reg_token", 3)[1] if "reg_token" in tensors else 0
+    register = META_REGISTER if META_REGISTER in tensors else "reg_token"
+    registers = shape_of(tensors, register, 3)[1] if register in tensors else 0
     layer_scale = 1e-5 if "blocks.0.ls1.gamma" in tensors else None
     pool = "gap" if "fc_norm.weight" in tensors else "cls" if class_token else "norm_gap"
     # DeiT (its distilled models are known by their token), DeiT III and DINOv2 (by their LayerScale) were trained with
@@ -53,7 +55,10 @@ def recognise(tensors: Mapping[str, Tensor]) -> Source | None:
     )
 
     def layout(config: ViTConfig, prefix_rows: bool) -> Layout:
-        return torch_layout(config, prefix_rows, lambda name: stem_name(name, config.stem))
+        def rename(name: str) -> str:
+            return register if name == "reg_token" else stem_name(name, config.stem)
+
+        return torch_layout(config, prefix_rows, rename)
 
     # DINOv2's mask token is for its training.
     return Source(options, rows, layout, lambda name: name == "mask_token", guessed=statistics is HALF)

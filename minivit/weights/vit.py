@@ -26,7 +26,7 @@ IMPORTERS = {"Google": google, "timm": timm, "torchvision": torchvision, "Huggin
 # Heads are no shape in PyTorch's files. Published models of these (width, depth) have this number, d = 64 (but for H),
 # with rare exceptions: MoCo v3's ViT-S has 12.
 HEADS = {(192, 12): 3, (384, 12): 6, (768, 12): 12, (1024, 24): 16, (1280, 32): 16, (1536, 40): 24}
-SOURCES = ("timm",)  # whose files can be written
+SOURCES = ("timm", "Hugging Face")  # whose files can be written
 # What only whole masked autoencoders have, by their source: mae.py.
 DECODERS = {"authors": "decoder_pred.weight", "Hugging Face": "decoder.decoder_pred.weight"}
 # What the tensors of an exported file do not tell.
@@ -80,12 +80,15 @@ def load(
 
 
 def export(model: ViT, path: str | os.PathLike, source: str) -> None:
-    """Write a ViT as timm has it: see minivit.export."""
+    """Write a ViT as timm or Hugging Face has it: see minivit.export."""
     config = model.config
     for name, value, known in (("position", config.position, "1d"), ("attention", config.attention, "full")):
         if value != known:
             named = f"{source} has no names for {name} {value!r}, only for {known!r}"
             raise ValueError(f"{path} cannot be written: {named}")
+    if source == "Hugging Face":
+        write_exported(path, huggingface.exported_layout(config, path), model)
+        return
     # Class tokens without positions are timm's no_embed_class, as DeiT III and DINOv2 with registers have it.
     prefix_rows = not config.position_prefix or bool(
         model.numpy_params()["pos_embed"][:, : config.position_prefix].any()
