@@ -58,7 +58,7 @@ def test_a_launch_is_read_as_in_cuda(text, launch):
         ("k(x)", "is not a launch; one looks like"),
         ("k<<<1>>>()", "has 1 values"),
         ("k<<<1, 2.5>>>()", "expected a whole number"),
-        ("k<<<1, 32>>>(x)", r"an array has a shape: y\[1000\]"),
+        ("k<<<1, 32>>>(x)", r"an array has a shape: x\[1000\]"),
         ("k<<<1 / 0, 32>>>()", "not a number"),
     ],
 )
