@@ -110,8 +110,11 @@ def detector_trainer(name: str, seed: int = 0, part: str = "train", device: str 
 
 
 def is_run_of_detector(path: str | os.PathLike) -> bool:
-    """Is this checkpoint one of train_detector's?"""
-    return read_checkpoint(path)["data"] == DATA
+    """Is this a checkpoint of train_detector's? What is wrong with another file is told by whoever resumes it."""
+    try:
+        return read_checkpoint(path)["data"] == DATA
+    except ValueError:
+        return False
 
 
 def _started(name: str | None, seed: int | None, epochs: int | None, device: str) -> Trainer:
