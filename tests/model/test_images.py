@@ -55,7 +55,7 @@ def test_labels_that_do_not_fit(labels, error, message):
     [
         (IMAGES + 2, ValueError, r"images go from 2.0 to 2.0, expected floats in \[0, 1\] or uint8"),
         (IMAGES - 1, ValueError, r"images go from -1.0 to -1.0, expected floats in \[0, 1\] or uint8"),
-        (NAN, ValueError, r"images go from nan to nan, expected floats in \[0, 1\] or uint8"),
+        (NAN, ValueError, r"images hold NaN or infinity, first in image 1 of 2"),
         (IMAGES.astype(np.int64), TypeError, r"images are int64, expected uint8 in 0 … 255 or floats in \[0, 1\]"),
         (IMAGES[0].astype(np.uint8), ValueError, r"for one image use images\[None\]"),
         (IMAGES[:0], ValueError, "the batch is empty"),
