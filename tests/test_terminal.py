@@ -62,10 +62,12 @@ def command(*words, cwd, env=None, shell='exec "$@"', **options):
     ],
 )
 def test_what_was_meant_is_guessed_and_the_answer_short(words, message, capsys):
-    with pytest.raises(SystemExit) as ending:
-        main(words)
+    try:
+        status = main(words)
+    except SystemExit as ending:  # what argparse itself refuses
+        status = ending.code
     said = capsys.readouterr().err
-    assert ending.value.code == 2 and message in said and len(said) < 1200
+    assert status == 2 and message in said and len(said) < 1200
 
 
 def test_names_in_python_are_guessed_too():

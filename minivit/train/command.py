@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import difflib
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from ..data import Pictures, load_folder
 from ..data.mnist_files import SOURCES
+from ..messages import near, short
 from ..terminal import at_least
 from .config import DISTILLATIONS
 from .detector import DETECTORS
@@ -76,9 +76,9 @@ def data_and_preset(args: argparse.Namespace) -> tuple[str | Pictures | None, st
             raise ValueError("--size and --channels are for pictures of your own: give their folder, too")
         return args.data, word
     if not Path(word).exists():
-        near = difflib.get_close_matches(word, PRESETS, n=1)
-        mean = f"; did you mean {near[0]}?" if near else ""
-        raise ValueError(f"{word!r} is neither a recipe ({', '.join(PRESETS)}) nor a folder of pictures{mean}")
+        meant = near(word, PRESETS)
+        mean = f"; did you mean {meant!r}?" if meant else ""
+        raise ValueError(f"{short(word)} is neither a recipe ({', '.join(PRESETS)}) nor a folder of pictures{mean}")
     if given := [name for name in ("data", "pretrain", "resume") if getattr(args, name)]:
         raise ValueError(f"{word} is a folder of pictures, and --{given[0]} is without one: leave one of them out")
     return load_folder(word, args.size or 28, args.channels, seed=args.seed or 0), None
