@@ -146,7 +146,7 @@ def test_a_recipe_s_word_stays_the_recipe(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "runs" / "full" / "model.npz").exists()
     capsys.readouterr()
     assert main(["train", "quik"]) == 2
-    assert "'quik' is neither a recipe (quick, default, full) nor a folder of pictures; did you mean quick?" in (
+    assert "'quik' is neither a recipe (quick, default, full) nor a folder of pictures; did you mean 'quick'?" in (
         capsys.readouterr().err
     )
     assert main(["train", "./full", "--data", "fashion"]) == 2
