@@ -27,8 +27,10 @@ class HuggingFace(NamedTuple):
 
 
 def write_configs(path: Path, model: Any) -> list[Path]:
-    """Write both files beside the weights at `path`; of a BERT, which sees no pictures, the first. Others of these
-    names are replaced."""
+    """Write both files beside the weights at `path`; of a BERT, which sees no pictures, the first; of a detector none.
+    Others of these names are replaced."""
+    if type(model).__name__ not in DESCRIBE:
+        return []
     told = DESCRIBE[type(model).__name__](model.config)
     if told is None:
         warnings.warn(f"{path.parent} gets no config.json: {ONLY}", stacklevel=3)
