@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import family
-from ..data import Dataset, Pictures, load_mnist
+from ..data import Dataset, Pictures, load_folder, load_mnist
 from ..files import atomic_write
 from ..messages import say
 from .checkpoint import read_checkpoint
@@ -21,7 +21,7 @@ from .distillation import Teacher
 from .evaluation import evaluate
 from .keeping import kept
 from .loop import fit
-from .own import for_pictures, load_again
+from .own import for_pictures
 from .ranks import job
 from .recipes import PRESETS as PRESETS
 from .recipes import recipe
@@ -146,7 +146,8 @@ def _resumed(
 ) -> tuple[Trainer, Dataset]:
     if given := [name for name, value in options.items() if value is not None]:
         raise ValueError(f"{path} is resumed with its own {', '.join(options)}: leave out {', '.join(given)}")
-    digits = load_again(read_checkpoint(path)["data"], download)
+    data = read_checkpoint(path)["data"]  # a folder of pictures is noted as what load_folder was told
+    digits = load_folder(**json.loads(data)) if data.startswith("{") else load_mnist(data, download=download)
     return resume_training(path, digits.train_images, digits.train_labels, device, teacher), digits
 
 

@@ -1,13 +1,12 @@
 """Pictures of your own in place of digits: a recipe fitted to their size, channels, classes and number."""
 
 import dataclasses
-import json
 import math
 from typing import Any
 
 import numpy as np
 
-from ..data import Dataset, Pictures, load_folder, load_mnist
+from ..data import Pictures
 from .config import TrainConfig
 
 STEPS = 1_000  # of a run, at least: where pictures are few, more epochs
@@ -47,8 +46,3 @@ def for_pictures(pictures: Pictures, config: Any, how: TrainConfig) -> tuple[Any
 def patch_side(size: int) -> int:
     """The side of a ViT's patches for images of this size: the largest that divides it into 4 or more."""
     return next((size // grid for grid in range(max(4, size // 16), size + 1) if size % grid == 0), 1)
-
-
-def load_again(data: str, download: bool = False) -> Dataset:
-    """What a checkpoint was trained on: the digits, or the folder of pictures, by what it notes of them."""
-    return load_folder(**json.loads(data)) if data.startswith("{") else load_mnist(data, download=download)

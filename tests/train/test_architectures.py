@@ -11,6 +11,7 @@ from PIL import Image
 from minivit import ViT, count_parameters, load, load_mnist, train_mnist
 from minivit.__main__ import main
 from minivit.train import mnist, recipes, save_checkpoint
+from minivit.train.detector import DETECTORS
 from minivit.train.recipes import ARCHITECTURES, RECIPES, recipe
 
 
@@ -97,4 +98,6 @@ def test_what_has_no_recipe_is_answered(tmp_path):
 def test_the_parser_knows_every_architecture(capsys):
     with pytest.raises(SystemExit):
         main(["train", "--help"])
-    assert "--architecture {" + ",".join(ARCHITECTURES) + "}" in capsys.readouterr().out.replace("\n", "")
+    assert "--architecture {" + ",".join((*ARCHITECTURES, *DETECTORS)) + "}" in capsys.readouterr().out.replace(
+        "\n", ""
+    )
