@@ -98,6 +98,5 @@ def test_what_has_no_recipe_is_answered(tmp_path):
 def test_the_parser_knows_every_architecture(capsys):
     with pytest.raises(SystemExit):
         main(["train", "--help"])
-    assert "--architecture {" + ",".join((*ARCHITECTURES, *DETECTORS)) + "}" in capsys.readouterr().out.replace(
-        "\n", ""
-    )
+    names = ",".join((*ARCHITECTURES, *DETECTORS))
+    assert f"--architecture {{{names}}}" in capsys.readouterr().out.replace("\n", "")
