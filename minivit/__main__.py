@@ -6,7 +6,6 @@ What can be said to train is in train/command.py.
 """
 
 import argparse
-import math
 import sys
 import warnings
 import zipfile
@@ -73,40 +72,9 @@ def train(args: argparse.Namespace) -> int:
     a folder of your own pictures."""
     args.data, args.preset = train_command.data_and_preset(args)
     if args.out or args.resume:
-        return _train(args, args.out or Path(args.resume).parent)
+        return train_command.run(args, args.out or Path(args.resume).parent, _load)
     with train_command.new_folder(args) as folder:
-        return _train(args, folder)
-
-
-def _train(args: argparse.Namespace, out: str | Path) -> int:
-    from .train import pretrain_mae, train_detector, train_mnist
-    from .train.detector import DETECTORS, is_run_of_detector
-
-    names = "data", "seed", "epochs", "workers", "parallel", "resume", "download", "device"
-    options = {name: getattr(args, name) for name in names}
-    options["out"] = out
-    if args.architecture in DETECTORS or (args.resume and is_run_of_detector(args.resume)):
-        others = "preset", "pretrain", "teacher", "distillation", "data", "download"
-        if given := [name for name in others if getattr(args, name)]:
-            raise ValueError(f"a detector learns from canvases of the digits that ship: leave out {', '.join(given)}")
-        options = {name: option for name, option in options.items() if name not in others}
-        result = train_detector(args.architecture, **options)
-        told = f"AP50 on canvases with digits that it has not seen: {result.precision.ap50:.3f}"
-    elif args.pretrain:
-        others = "preset", "architecture", "teacher", "distillation"
-        if given := [name for name in others if getattr(args, name)]:
-            raise ValueError(f"pre-training has a recipe of its own, without labels: leave out {', '.join(given)}")
-        result = pretrain_mae(**options)
-        told = f"mean squared error of hidden patches, in images it has not seen: {result.loss:.4f}"
-    else:
-        teacher = _load(args.teacher, args.device) if args.teacher else None
-        own = {"architecture": args.architecture, "teacher": teacher, "distillation": args.distillation}
-        result = train_mnist(args.preset, **options, **own)
-        told = f"accuracy on images it has not seen: {result.accuracy:.2%}"
-    if result.files:  # of several ranks, the first one has written
-        print(told)
-        print("\n".join(f"wrote {path}" for path in result.files))
-    return 0
+        return train_command.run(args, folder, _load)
 
 
 def evaluate(args: argparse.Namespace) -> int:
@@ -199,21 +167,9 @@ def data(args: argparse.Namespace) -> int:
 
 def check(args: argparse.Namespace) -> int:
     """Check every gradient: operations', joints', and those of whole small models, against central differences."""
-    from .gradcheck import TOLERANCE
-    from .proof import check_detectors, check_joints, check_masked_models, check_models, check_ops
+    from .proof.command import check_all
 
-    print(f"Analytic gradients against central differences in float64; relative errors up to {TOLERANCE:.0e} pass.")
-    wrong = []
-    models = ("whole model", check_models), ("masked model", check_masked_models), ("detector", check_detectors)
-    for title, checks in (("operation", check_ops), ("joint", check_joints), *models):
-        print(f"\n{title:<36}{'gradients':>10}{'elements':>10}{'largest error':>15}")
-        for name, report in checks():
-            elements = sum(math.prod(check.shape) for check in report.checks)
-            verdict = "ok" if report.ok else "WRONG"
-            print(f"{name:<36}{len(report.checks):>10}{elements:>10,}{report.error:>15.1e}  {verdict}", flush=True)
-            wrong += [f"{name}: {check}" for check in report.checks if not check.ok]
-    print("\n" + ("every gradient is right" if not wrong else "\n".join(wrong)))
-    return 1 if wrong else 0
+    return check_all()
 
 
 def _read(args: argparse.Namespace) -> "tuple[ViT, np.ndarray]":

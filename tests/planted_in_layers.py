@@ -157,7 +157,7 @@ IN_LAYERS = [
     ("the teacher sees the image before it is moved", "train/shards.py",
      "train/test_teacher.py::test_the_teacher_sees_the_augmented_images_and_the_student_sees_them_normalised",
      "(model, self.teacher, pixels, shard", "(model, self.teacher, as_pixels(shard.images, model.dtype), shard"),
-    ("SGD without momentum", "train/optimizer.py",
+    ("SGD without momentum", "train/sgd.py",
      "train/test_finetuning.py::test_sgd_equals_its_formula_and_momentum_goes_on_without_a_gradient",
      "self.velocity *= self.momentum", "self.velocity *= 0"),
     ("the new head is not zero", "train/finetuning.py",

@@ -126,13 +126,18 @@ def test_data_says_what_is_there(monkeypatch, tmp_path, capsys):
 
 def test_check_proves_every_gradient_and_fails_when_one_is_wrong(monkeypatch, capsys):
     from minivit import ops
-    from minivit.proof import proof
+    from minivit.proof import detectors, masked_models, proof
 
+    monkeypatch.setattr(detectors, "DETECTORS", {"DETR, given map": detectors.DETECTORS["DETR, given map"]})
+    monkeypatch.setattr(masked_models, "MAES", {})
+    monkeypatch.setattr(masked_models, "BERTS", {"BERT, no pooler, tanh": masked_models.BERTS["BERT, no pooler, tanh"]})
     monkeypatch.setattr(proof, "CONFIGS", {"no positions": proof.CONFIGS["no positions"]})
     monkeypatch.setattr(proof, "FAMILY", {"Swin, no head": proof.FAMILY["Swin, no head"]})
     assert main(["check"]) == 0
     assert "every gradient is right" in capsys.readouterr().out
     monkeypatch.setattr(proof, "CONFIGS", {})
+    monkeypatch.setattr(detectors, "DETECTORS", {})
+    monkeypatch.setattr(masked_models, "BERTS", {})
     wrong = (ops.softmax_forward, lambda dy, p: dy * p, {"x": (2, 3)})
     monkeypatch.setattr(proof, "OPS", {"linear": proof.OPS["linear"], "softmax": wrong})
     assert main(["check"]) == 1

@@ -1,18 +1,21 @@
-"""What `python -m minivit train` can be told, and the folder of a run. The command itself is in ../__main__.py."""
+"""What `python -m minivit train` can be told, the folder of a run, and the run."""
 
 import argparse
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from ..data import Pictures, load_folder
 from ..data.mnist_files import SOURCES
 from ..messages import near, short
 from ..terminal import at_least
 from .config import DISTILLATIONS
-from .detector import DETECTORS
+from .detector import DETECTORS, is_run_of_detector, train_detector
+from .mnist import train_mnist
+from .pretraining import pretrain_mae
 from .ranks import job
 from .recipes import ARCHITECTURES, PRESETS
 
@@ -108,3 +111,31 @@ def _made(name: str) -> Path:
             folder.mkdir(parents=True)  # fails where another run has made it, be it this very moment
             return folder
     raise AssertionError("unreachable: the numbers do not end")
+
+
+def run(args: argparse.Namespace, out: str | Path, load_model: Callable[[str, str], Any]) -> int:
+    """Train what was asked for, and say how well it does. load_model: (path, device) -> a teacher. Returns 0."""
+    names = "data", "seed", "epochs", "workers", "parallel", "resume", "download", "device"
+    options = {name: getattr(args, name) for name in names} | {"out": out}
+    if args.architecture in DETECTORS or (args.resume and is_run_of_detector(args.resume)):
+        others = "preset", "pretrain", "teacher", "distillation", "data", "download"
+        if given := [name for name in others if getattr(args, name)]:
+            raise ValueError(f"a detector learns from canvases of the digits that ship: leave out {', '.join(given)}")
+        options = {name: option for name, option in options.items() if name not in others}
+        result = train_detector(args.architecture, **options)
+        told = f"AP50 on canvases with digits that it has not seen: {result.precision.ap50:.3f}"
+    elif args.pretrain:
+        others = "preset", "architecture", "teacher", "distillation"
+        if given := [name for name in others if getattr(args, name)]:
+            raise ValueError(f"pre-training has a recipe of its own, without labels: leave out {', '.join(given)}")
+        result = pretrain_mae(**options)
+        told = f"mean squared error of hidden patches, in images it has not seen: {result.loss:.4f}"
+    else:
+        teacher = load_model(args.teacher, args.device) if args.teacher else None
+        own = {"architecture": args.architecture, "teacher": teacher, "distillation": args.distillation}
+        result = train_mnist(args.preset, **options, **own)
+        told = f"accuracy on images it has not seen: {result.accuracy:.2%}"
+    if result.files:  # of several ranks, the first one has written
+        print(told)
+        print("\n".join(f"wrote {path}" for path in result.files))
+    return 0
