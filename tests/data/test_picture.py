@@ -8,7 +8,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from minivit.data import load_canvas, load_mnist
-from minivit.data.picture import read_canvas, read_digit
+from minivit.data.picture import read_digit
+from minivit.data.scene import read_canvas
 
 DIGITS = load_mnist().test_images[:12, :, :, 0].astype(float)  # light on dark, 0 … 255
 

@@ -4,12 +4,12 @@ import dataclasses
 
 import numpy as np
 import pytest
-from conftest import RECIPE
 
-from minivit import fit
+from minivit import TrainConfig, fit
 from minivit.train.evaluation import is_silent, measure
 from minivit.train.progress import SILENT
 
+RECIPE = TrainConfig(epochs=2, batch_size=40, shard_size=16)  # as make_trainer's
 LABELS = np.repeat(np.arange(4), [4, 3, 2, 1])
 
 
