@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 EXAMPLES = {
-    "": """  python -m minivit train quick          a small ViT learns to read digits, in a minute
+    "": """  python -m minivit train quick          a small ViT learns to read digits, in half a minute
   python -m minivit COMMAND --help       what a command can be told""",
     "train": """  python -m minivit train quick
   python -m minivit train --data full --download --out runs/mnist
@@ -48,7 +48,7 @@ EXAMPLES = {
   python -m minivit data --download --data fashion""",
     "check": """  python -m minivit check""",
     "kernel": """  python -m minivit kernel kernels/layernorm.cu --check
-  python -m minivit kernel program.cu --check
+  python -m minivit kernel examples/scale.cu --check
   python -m minivit kernel add.cu 'add<float><<<4, 256>>>(y[1000], x[1000], 1000)' --profile""",
     "kernels": """  python -m minivit kernels layernorm --sm 80 90""",
 }

@@ -43,6 +43,7 @@ class ProgramReport:
     launches: list[CheckReport | ProfileReport]
     errors: list[Finding] = field(default_factory=list)
     remarks: list[Finding] = field(default_factory=list)
+    stopped: str = ""  # the launch after which nothing ran
 
     @property
     def findings(self) -> list[Finding]:
@@ -61,13 +62,18 @@ class ProgramReport:
         head = f"{number} launch{'es' * (number != 1)}: "
         head += "nothing wrong was found" if not wrong else f"{len(wrong)} mistake{'s' * (len(wrong) != 1)}"
         lines = [head, *map(str, wrong)]
+        if self.stopped:
+            lines.append(
+                f"{self.stopped} did not come to its end: later launches fail, as on a GPU, and are not checked."
+            )
         return "\n".join([*lines, *(f"remark: {remark}" for remark in _once(self.remarks))])
 
 
 def _once(findings: Sequence[Finding]) -> list[Finding]:
     kept = {}
-    for finding in findings:
-        kept.setdefault((finding.kind, finding.file, finding.line, finding.other_line, finding.array), finding)
+    for finding in findings:  # of the host's code, which names no thread, the words tell two of a line apart
+        what = finding.message if finding.thread is None else finding.array
+        kept.setdefault((finding.kind, finding.file, finding.line, finding.other_line, what), finding)
     return list(kept.values())
 
 
@@ -88,16 +94,18 @@ def run_program(
         raise CompileError(f"{module.name} has no main()")
     library = module.compile_program("run" if mode == "run" else "trace")
     lines = source_lines(module.source)
+    launching = {place for place, text in lines.items() if "<<<" in text}  # they are not the kernel's own
     request = ProgramRequest(
         library, (module.name, *arguments), MODES[mode], int(seconds), memory, order, module.variables(),
-        frozenset(file for file, _ in lines), lines_of_one_call(module.source),
+        frozenset(file for file, _ in lines), lines_of_one_call(module.source) | launching,
     )  # fmt: skip
     status, messages = _carry_out(request, seconds)
     launches: list = []
-    errors, remarks = [], []
+    errors, remarks, stopped = [], [], ""
     for message in messages:
         if isinstance(message, Launch):
             launched = _launched(message, lines)
+            stopped = stopped or (launched.title if message.reply.error is not None else "")
             if mode == "check":
                 launches.append(CheckReport(launched.title, launched.findings()))
             elif mode == "profile":
@@ -107,7 +115,7 @@ def run_program(
                 source = lines.get((told.file, told.line), "")
                 finding = Finding(told.kind, told.text, file=told.file, line=told.line, source=source)
                 (remarks if told.remark else errors).append(finding)
-    return ProgramReport(status, launches, errors, remarks)
+    return ProgramReport(status, launches, errors, remarks, stopped)
 
 
 def _launched(message: Launch, lines: dict[tuple[str, int], str]) -> Launched:
