@@ -29,15 +29,23 @@ from .wire import (
     stack,
 )
 
+TOO_WIDE = 3  # times the paper: its letters could not be read
+
 
 def layers(*what: Any, alt: str) -> Picture:
     """Layers, one after the other: `draw.layers(model.layers, alt="A ViT: …")`. alt: in words what it shows.
 
     Grey: norms; blue: products with weights; red: attention; a + ends a residual. What comes several times is drawn
-    once, in a frame. What is wider than the paper goes on in the next row.
+    once, in a frame. What is wider than the paper goes on in the next row. Raises ValueError for layers that are one
+    in the other and together too wide to be read, as a detector's: draw a part of them.
     """
     pieces = _pieces([part for layer in what for part in _flat(layer)])
     lines = [in_rows(one[0]) if one[0].times and one[0].width > INNER else row(one, GAP) for one in fill_rows(pieces)]
+    if (widest := max(line.width for line in lines)) > TOO_WIDE * INNER:
+        raise ValueError(
+            f"these layers are {widest:.0f} inches wide and cannot be put in rows, expected at most "
+            f"{TOO_WIDE * INNER:.0f}: draw a part, such as model.layers.parts[4]"
+        )
     height = sum(line.above + line.below + 0.2 for line in lines) - 0.2
     figure, axes = sheet(max(line.width for line in lines), height)
     y = 0.0

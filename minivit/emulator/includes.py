@@ -152,8 +152,7 @@ def _flatten(out: Text, text: str, name: str, folder: Path | None, include: list
         elif there and _LIBRARIES.match(asked):
             raise CompileError(
                 f"{where}: #include {'<' if match[2] else chr(34)}{asked}{'>' if match[2] else chr(34)}: the emulator "
-                "has CUDA C++ itself, and neither its libraries nor half precision, tensor cores, cooperative groups "
-                "or textures."
+                "has CUDA C++ itself, and neither its libraries nor half precision, tensor cores or textures."
             )
         elif there is None:  # behind a condition that only the compiler knows
             out.lines.append(line)

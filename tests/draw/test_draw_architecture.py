@@ -93,6 +93,12 @@ def test_what_is_wider_than_the_paper_goes_on_in_the_next_row():
     assert min(box[0] for box in boxes(picture)) >= GAP  # a bit of wire before the first of each row
 
 
+def test_layers_too_wide_to_be_read_are_refused():
+    detector = minivit.DETR.from_name("DETR-digits")
+    with pytest.raises(ValueError, match=r"inches wide and cannot be put in rows, .*draw a part"):
+        draw.layers(detector.layers, alt="a detector")
+
+
 def test_a_picture_says_what_it_shows():
     model = minivit.ViT(minivit.ViTConfig(image_size=8, patch_size=4, channels=1, classes=3, width=8, depth=1, heads=2))
     with pytest.raises(ValueError, match="alt"):

@@ -1,4 +1,5 @@
-// CUDA's runtime as a program's host code calls it: memory, copies, launches, streams, events, errors; host.cpp does it.
+// CUDA's runtime as a program's host code calls it: memory, copies, launches, streams, events, errors. host.cpp,
+// host_launch.cpp and host_device.cpp do it.
 // All is done when it is called, so streams are in order by themselves.
 #pragma once
 #include <tuple>
