@@ -15,23 +15,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
+from cases import STEPS
 from sides import Side, serve
-from training_step import CASES
 
-from minivit import TrainConfig, Trainer, ViT
+from minivit import Trainer, ViT
 from minivit.train.pools import shard_pools
 from minivit.train.ranks import Ranks, job
 
 
 def serve_side(case: str) -> None:
     """On each rank: rank 0 serves steps, the others go along."""
-    model_config, batch, shard = CASES[case]
-    config = TrainConfig(batch_size=batch, shard_size=shard)
-    rng = np.random.default_rng(0)
-    images = rng.random((batch, *model_config.image_shape), dtype=np.float32)
-    labels = rng.integers(0, model_config.classes, batch)
-    trainer = Trainer(ViT(model_config, init="fan_in"), images, labels, config)
+    timed = STEPS[case]
+    trainer = Trainer(ViT(timed.model, init="fan_in"), *timed.data(timed.batch), timed.recipe)
     with job() as ranks, shard_pools(trainer.task, 0, 1, "threads") as open_pool, open_pool() as pool:
         pool = ranks.pool(pool, 1)
 
@@ -85,7 +80,7 @@ def compare(case: str, ranks: int, rounds: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES), metavar="CASE", help=", ".join(CASES))
+    parser.add_argument("--cases", nargs="+", choices=STEPS, default=list(STEPS), metavar="CASE", help=", ".join(STEPS))
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--side", action="store_true", help=argparse.SUPPRESS)

@@ -1,5 +1,4 @@
-// CUDA's runtime as a program's host code calls it: memory, copies, launches, streams, events, errors. host.cpp,
-// host_launch.cpp and host_device.cpp do it.
+// CUDA's runtime as a program's host code calls it. host.cpp, host_launch.cpp and host_device.cpp do it.
 // All is done when it is called, so streams are in order by themselves.
 #pragma once
 #include <tuple>
