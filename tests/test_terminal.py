@@ -278,6 +278,7 @@ def test_two_runs_never_share_a_folder(tmp_path, monkeypatch):
     assert {path.name for path in (tmp_path / "runs").iterdir()} == {"quick", "quick-2"}
     assert len({text.splitlines()[-1] for text in wrote}) == 2
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MINIVIT_DATA", raising=False)
     assert main(["train", "--data", "full", "--epochs", "1"]) == 2  # it is not there
     assert not (tmp_path / "runs" / "full").exists()
 
