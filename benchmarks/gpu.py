@@ -1,14 +1,14 @@
 """The kernels on a GPU: each rung of each ladder, against the machine's own limits, unfused CuPy and PyTorch.
 
     pip install ".[cuda13]" && python benchmarks/gpu.py            (and PyTorch with CUDA, for its columns)
-    python benchmarks/gpu.py attention cross                       (some of: gelu layernorm attention cross epoch)
+    python benchmarks/gpu.py attention cross                       (some of GROUPS below)
 
 Every version of every kernel is compared with NumPy's float64 numbers, and only then timed, by the GPU's clock, with
 arrays that take turns, so that none is found in the cache: gpu_clock.py. Matrix products are float32 on both sides, not
 TF32. "of limit" is the time that the task would take at the limit, by the time that it took: that of a copy which moves
-the bytes that must move, each input read once and each output written once; for attention, that of its FLOP at the rate
-of a large product. "PyTorch" is PyTorch's time by this one's: above 1, this one is faster. Last, an epoch of training,
-by the wall clock.
+the bytes that must move, each input read once and each output written once (of RoIAlign's maps, the places that a box
+looks at); for attention, that of its FLOP at the rate of a large product. "PyTorch" is PyTorch's time by this one's:
+above 1, this one is faster. Last, an epoch of training, by the wall clock.
 """
 
 import dataclasses
@@ -33,8 +33,10 @@ GELU = [2**24]  # elements
 LAYERNORM = [(64 * 197, 192), (64 * 197, 768), (256 * 17, 48)]  # rows, width: ViT-Ti, ViT-B, the digits' model
 ATTENTION = [(64, 3, 197, 64), (64, 12, 197, 64), (256, 4, 17, 12)]  # B, H, N, d
 CROSS = [(64, 12, 1, 197, 64), (8, 8, 100, 850, 32)]  # B, H, Nq, Nk, d: ViT-B's last block; DETR's decoder
+DEFORMABLE = [(2, 8, 32, 4, ((50, 67), (25, 34), (13, 17), (7, 9)))]  # B, H, d, P, maps: Deformable DETR's encoder
+ROI_ALIGN = [(2, 100, 256, 7, (400, 536))]  # B, boxes, channels, bins a side, pixels: a head of Sparse R-CNN
 EPOCH_IMAGES, STEPS = 16_384, 30  # of which so many steps are timed
-GROUPS = ("gelu", "layernorm", "attention", "cross", "epoch")
+GROUPS = ("gelu", "layernorm", "attention", "cross", "deformable", "roi_align", "epoch")
 
 
 def normal(seed: int, *shape: int) -> np.ndarray:
@@ -124,6 +126,52 @@ def cross_attention(table: Table, B: int, H: int, Nq: int, Nk: int, d: int) -> N
     measure(table, "cross_attention", tasks, arrays, Pair(forward, backward), ours)
 
 
+def deformable_attention(table: Table, B: int, H: int, d: int, P: int, maps: tuple[tuple[int, int], ...]) -> None:
+    """Every cell asks, as in an encoder; PyTorch does it by grid_sample, a call a map, as those without a kernel do."""
+    S, L = sum(height * width for height, width in maps), len(maps)
+    value, dy = normal(0, B, S, H * d), normal(1, B, S, H * d)
+    locations, weights = np.abs(normal(2, B, S, H, L, P, 2)) % 1, np.abs(normal(3, B, S, H, L, P)) / (L * P)
+    y, cache = ops.deformable_attention_forward(*(a.astype(np.float64) for a in (value, locations, weights)), maps)
+    gradients = ops.deformable_attention_backward(dy.astype(np.float64), cache)
+    read, size = value.size + locations.size + weights.size, f"B{B} Q{S} H{H} L{L} P{P} d{d}"
+    tasks = (
+        Task(f"deformable forward {size}", (y,), moved=4 * (read + dy.size)),
+        Task(f"deformable backward {size}", gradients, moved=4 * (2 * read + dy.size)),
+    )
+    arrays = sets(4 * (read + dy.size), *map(cupy.asarray, (value, locations, weights, dy)))
+    arrays = [(inputs, dy) for *inputs, dy in arrays]
+    measure_torch(table, tasks, gpu_table.sampled_by_torch(maps), arrays)
+
+    def pair(o: object) -> Pair:
+        return Pair(lambda *inputs: o.deformable_attention_forward(*inputs, maps), o.deformable_attention_backward)
+
+    measure(table, "deformable_attention", tasks, arrays, *map(pair, both()))
+
+
+def roi_align(table: Table, B: int, boxes_of: int, channels: int, size: int, pixels: tuple[int, int]) -> None:
+    strides = (4, 8, 16, 32)
+    shapes = tuple((-(-pixels[0] // stride), -(-pixels[1] // stride)) for stride in strides)
+    maps, dy = normal(0, B, sum(h * w for h, w in shapes), channels), normal(1, B, boxes_of, size * size, channels)
+    rng = np.random.default_rng(2)
+    low = rng.random((B, boxes_of, 2)) * pixels[::-1]
+    boxes = np.concatenate((low, low + rng.random((B, boxes_of, 2)) ** 2 * pixels[::-1]), axis=-1).astype(np.float32)
+    y, cache = ops.roi_align_forward(maps.astype(np.float64), boxes.astype(np.float64), shapes, size, strides)
+    dmaps = ops.roi_align_backward(dy.astype(np.float64), cache)
+    seen = int((dmaps != 0).any(axis=-1).sum()) * channels
+    what = f"B{B} {boxes_of} boxes {size}×{size} of {channels}"
+    tasks = (
+        Task(f"RoIAlign forward {what}", (y,), moved=4 * (seen + dy.size + boxes.size)),
+        Task(f"RoIAlign backward {what}", (dmaps,), moved=4 * (dmaps.size + dy.size + boxes.size)),
+    )
+    arrays = sets(4 * (seen + dy.size), *map(cupy.asarray, (maps, boxes, dy)))
+    arrays = [(inputs, dy) for *inputs, dy in arrays]
+
+    def pair(o: object) -> Pair:
+        return Pair(lambda maps, boxes: o.roi_align_forward(maps, boxes, shapes, size, strides), o.roi_align_backward)
+
+    measure(table, "roi_align", tasks, arrays, *map(pair, both()))
+
+
 def heads(*arrays: cupy.ndarray) -> list[cupy.ndarray]:
     """(B, N, H, d) -> (B, H, N, d), as PyTorch likes it best."""
     return [cupy.ascontiguousarray(array.swapaxes(1, 2)) for array in arrays]
@@ -181,6 +229,10 @@ def main(groups: Sequence[str] = GROUPS) -> None:
         attention(table, *sizes)
     for sizes in CROSS if "cross" in groups else ():
         cross_attention(table, *sizes)
+    for sizes in DEFORMABLE if "deformable" in groups else ():
+        deformable_attention(table, *sizes)
+    for sizes in ROI_ALIGN if "roi_align" in groups else ():
+        roi_align(table, *sizes)
     table.in_short()
     print()
     for name in ("default", "full") if "epoch" in groups else ():

@@ -129,5 +129,24 @@ def functional(name: str) -> Callable | None:
     return torch and getattr(torch.nn.functional, name)
 
 
+def sampled_by_torch(maps: Sequence[tuple[int, int]]) -> Callable:
+    """Deformable attention in PyTorch: value (B, S, D), locations, weights as minivit.ops takes them -> (B, Q, D)."""
+
+    def function(value: object, locations: object, weights: object) -> object:
+        B, Q, H, L, P, _ = locations.shape
+        cells = value.reshape(B, -1, H, value.shape[-1] // H).permute(0, 2, 3, 1).flatten(0, 1)  # (B·H, d, S)
+        places = (2 * locations - 1).transpose(1, 2).flatten(0, 1)  # (B·H, Q, L, P, 2), from -1 to 1
+        found, start = [], 0
+        for level, (height, width) in enumerate(maps):
+            part = cells[..., start : start + height * width].unflatten(-1, (height, width))
+            found.append(torch.nn.functional.grid_sample(part, places[:, :, level], align_corners=False))
+            start += height * width
+        rows = torch.stack(found, dim=-2).flatten(-2)  # (B·H, d, Q, L·P)
+        shares = weights.transpose(1, 2).reshape(B * H, 1, Q, L * P)
+        return (rows * shares).sum(-1).unflatten(0, (B, H)).flatten(1, 2).transpose(1, 2)
+
+    return function
+
+
 def torch_tensor(array: cupy.ndarray) -> object:
     return torch.from_dlpack(array).detach().requires_grad_()

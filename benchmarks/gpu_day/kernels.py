@@ -6,7 +6,8 @@ The small ones are the tests' (tests/devices/kernel_cases.py): what the emulator
 from collections.abc import Iterator
 
 import numpy as np
-from kernel_cases import CASES
+from deformable_support import every_launch_for, inputs, shapes_of
+from kernel_cases import CASES, boxes_and_looks
 from kernel_support import values_for
 
 from minivit.devices import get_device
@@ -79,6 +80,8 @@ def every_count() -> Iterator[tuple[str, list[Launch], dict[str, object], dict[s
     yield from attentions(1, 1, 197, 64)
     for Nq in (1, 100):
         yield from cross_attentions(1, 1, Nq, 197, 64)
+    yield from deformables(1, 100, 8, 4, 32, ((12, 16), (6, 8)))
+    yield from roi_aligns(1, 35, 256, 7, 2)
     for shape, patch in (((3, 12, 18, 3), (4, 6)), ((3, 28, 28, 1), (7, 7))):
         sizes = dict(zip(("height", "width", "channels"), shape[1:], strict=True))
         sizes |= {"patch_height": patch[0], "patch_width": patch[1]}
@@ -124,6 +127,29 @@ def cross_attentions(B: int, H: int, Nq: int, Nk: int, d: int) -> Iterator[tuple
     for ladder in (table.cross_attention_forward, table.cross_attention_backward):
         launches, shapes = ladder(B, H, Nq, Nk, d, F32, False), table.cross_attention_shapes(B, H, Nq, Nk, d)
         yield f"B{B} H{H} N{Nq}, {Nk} d{d}", launches, shapes, given
+
+
+def deformables(B: int, Q: int, H: int, P: int, d: int, maps: tuple[tuple[int, int], ...]) -> Iterator[tuple]:
+    values = inputs(B, Q, H, P, d, maps, F32)
+    for version in table.LADDERS["deformable_attention_forward"]:
+        for launch in every_launch_for(values, version):
+            given = values | {"keys": np.full_like(values["keys"], -1)}
+            yield f"B{B} Q{Q} H{H} P{P} d{d}, {maps}", [launch], shapes_of(values), given
+
+
+def roi_aligns(images: int, queries: int, channels: int, size: int, samples: int) -> Iterator[tuple]:
+    boxes, looks = boxes_and_looks(images, queries, F32)
+    places = max(int(start + height * width) for start, height, width, _ in looks.reshape(-1, 4))
+    given = dict(images=images, queries=queries, places=places, channels=channels, size=size, samples=samples)
+    shapes = dict.fromkeys(("y", "dy"), (images, queries, size * size, channels))
+    shapes |= dict.fromkeys(("maps", "dmaps"), (images, places, channels))
+    sizes = f"{images} × {queries} boxes, {size} × {size}, {channels} channels"
+    for version in table.LADDERS["roi_align_forward"]:
+        launch = table.roi_align_forward(images, queries, channels, size, F32, version)
+        yield sizes, [launch], shapes, given | {"boxes": boxes, "looks": looks}
+    for version in table.LADDERS["roi_align_backward"]:
+        launch = table.roi_align_backward(images, places, channels, size, F32, version)
+        yield sizes, [launch], shapes, given | {"boxes": boxes, "looks": looks}
 
 
 def profile(short: bool) -> None:

@@ -19,6 +19,7 @@ def times(dry: bool) -> None:
 
     if dry:
         gpu.GELU, gpu.LAYERNORM, gpu.ATTENTION, gpu.CROSS = [1000], [(34, 48)], [(2, 2, 17, 12)], [(2, 2, 3, 9, 12)]
+        gpu.DEFORMABLE, gpu.ROI_ALIGN = [(1, 2, 4, 2, ((3, 5), (2, 2)))], [(2, 3, 4, 3, (20, 30))]
         gpu.EPOCH_IMAGES, gpu.STEPS, gpu.gpu_table.torch = 256, 2, None
         gpu.gpu_clock.ROUNDS, gpu.gpu_clock.CALLS, gpu.gpu_clock.PRODUCT = 2, 2, 16
     gpu.main()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 SCRIPTS = Path(__file__).parents[2] / "benchmarks"
+TASKS = {"layernorm": "LayerNorm", "gelu": "GELU", "deformable_attention": "deformable", "roi_align": "RoIAlign"}
 MODULES = ("gpu", "gpu_table", "gpu_clock")
 
 
@@ -26,6 +27,7 @@ def benchmark(fake_cuda, monkeypatch):
         [(2, 2, 17, 12)],
         [(2, 2, 3, 9, 12)],
     )
+    module.DEFORMABLE, module.ROI_ALIGN = [(1, 2, 4, 2, ((3, 5), (2, 2)))], [(2, 3, 4, 3, (20, 30))]
     module.EPOCH_IMAGES, module.STEPS, module.gpu_table.torch = 256, 2, None
     clock = module.gpu_clock
     clock.ROUNDS, clock.CALLS, clock.PRODUCT = 2, 2, 16
@@ -39,15 +41,19 @@ def test_it_prints_a_line_for_every_version(benchmark, capsys):
     lines = capsys.readouterr().out.splitlines()
     cross = {"cross-attention_forward": (1,), "cross-attention_backward": (1,)}
     for ladder, versions in (benchmark.gpu_table.VERSIONS | cross).items():
-        if ladder.startswith(("deformable", "roi_align")):  # which the script does not time
-            continue
-        name, _, direction = ladder.partition("_")
-        task = {"layernorm": "LayerNorm", "gelu": "GELU"}.get(name, name) + f" {direction}"
+        name, _, direction = ladder.rpartition("_")
+        names = {
+            "layernorm": "LayerNorm",
+            "gelu": "GELU",
+            "deformable_attention": "deformable",
+            "roi_align": "RoIAlign",
+        }
+        task = f"{names.get(name, name)} {direction}"
         for version in versions:
             assert sum(line.startswith(task) and f"version {version} " in line for line in lines) == 1, (task, version)
-    assert sum("unfused CuPy" in line for line in lines) == 8
+    assert sum("unfused CuPy" in line for line in lines) == 12
     best = lines[lines.index("the best version of each:") + 1 :]
-    assert sum(" of the limit" in line for line in best) == 8
+    assert sum(" of the limit" in line for line in best) == 12
     assert sum(line.startswith("an epoch of 256 images") for line in lines) == 2
 
 
