@@ -121,7 +121,7 @@ def load(path: str | os.PathLike, *, dtype: type = np.float32, device: str = "cp
         told = _told(opened.file.parent, options) if exported is None else exported
         given = {name: value for name, value in config.items() if name != "classes"}
         stored = DeformableDETRConfig(**_with_heads(options | told | given, tensors, names))
-        layout = _present(_layout(stored, names), tensors)
+        layout = _tied(_present(_layout(stored, names), tensors), tensors, names)
         check_layout(layout, tensors, lambda name: name.endswith(COUNTERS))
         target = dataclasses.replace(stored, classes=config.get("classes", stored.classes))
     if target.classes == stored.classes:
@@ -236,6 +236,15 @@ def _present(layout: Layout, tensors: Mapping[str, Tensor]) -> Layout:
     return {
         ours: [piece for piece in pieces if piece.name in tensors] or _first(pieces) for ours, pieces in layout.items()
     }
+
+
+def _tied(layout: Layout, tensors: Mapping[str, Tensor], names: Names) -> Layout:
+    """Where refined layers have one head for all classes, as Hugging Face 5.24 ties and stores them: each has its
+    numbers."""
+    others = [ours for ours in layout if ours.startswith(CLASSES) and not ours.startswith(f"{CLASSES}0.")]
+    if names.copies or any(piece.name in tensors for ours in others for piece in layout[ours]):
+        return layout
+    return layout | {ours: layout[f"{CLASSES}0.{ours.rpartition('.')[2]}"] for ours in others}
 
 
 def _first(pieces: list[Piece]) -> list[Piece]:

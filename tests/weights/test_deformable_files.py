@@ -104,6 +104,32 @@ def test_copies_may_be_there_or_not(tmp_path):
     assert_same(load(folder), stored)
 
 
+@pytest.mark.parametrize("kind", ["_refine", "_two_stage"])
+def test_heads_may_be_tied_to_the_first(kind, tmp_path):
+    """Hugging Face 5.24 has one head of classes for all layers, and stores it once; where only some lack, all is not
+    well."""
+    first = "model.decoder.class_embed.0." if kind == "_two_stage" else "class_embed.0."
+    folder = shutil.copytree(HUGGING_FACE[kind], tmp_path / "tied")
+
+    def without(which):
+        def change(tensors):
+            lost = [name for name in tensors if "class_embed." in name and which(name)]
+            assert lost
+            for name in lost:
+                del tensors[name]
+
+        return rewrite(folder / "model.safetensors", HUGGING_FACE[kind], change)
+
+    without(lambda name: not name.startswith(first))
+    tied, stored = load(folder).params, load(HUGGING_FACE[kind]).params
+    for name, x in tied.items():
+        like = f"class_embed.0.{name.split('.')[2]}" if name.startswith("class_embed.") else name
+        np.testing.assert_array_equal(x, stored[like])
+    without(lambda name: name.endswith("class_embed.1.bias"))
+    with pytest.raises(ValueError, match=r"it lacks 1 tensors: .*class_embed\.1\.bias"):
+        load(folder)
+
+
 def test_an_authors_file_of_refined_boxes_says_so(tmp_path):
     stored = load(HUGGING_FACE["_refine"])
     export(stored, tmp_path / "m.safetensors", "authors")
