@@ -89,6 +89,11 @@ def evaluate(args: argparse.Namespace) -> int:
         found = evaluate_detector(model, *load_canvas("test", TEST), args.workers)
         print(f"AP50 {found.ap50:.3f}, AP75 {found.ap75:.3f}, AP {found.ap:.3f} on {TEST} test canvases")
         return 0
+    if model.class_names:
+        raise ValueError(
+            f"{args.model} knows {', '.join(model.class_names)}: eval asks for digits alone. How well it knows your "
+            "pictures stands in its folder's history.json"
+        )
     digits = load_mnist(args.data)
     loss, accuracy, _ = evaluate(model, digits.test_images, digits.test_labels, args.workers)
     print(f"accuracy {accuracy:.2%}, loss {loss:.4f} on {len(digits.test_labels):,} test images of {args.data!r}")

@@ -51,6 +51,7 @@ def command(*words, cwd, env=None, shell='exec "$@"', **options):
     [
         (["trian"], "did you mean 'train'?"),
         (["train", "quik"], "did you mean 'quick'?"),
+        (["train", "detr"], "did you mean --architecture detr?"),
         (["train", "--data", "ful"], "did you mean 'full'?"),
         (["train", "--epcohs", "3"], "unrecognized arguments: --epcohs; did you mean --epochs?"),
         (["train", "--architecture", "swim"], "did you mean 'swin'?"),

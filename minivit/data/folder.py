@@ -20,7 +20,6 @@ from .preprocess import resized
 TEST = ("test", "val", "valid", "validation")
 PASSED_OVER = ("thumbs.db", "desktop.ini", "__macosx")  # what systems leave behind; and what begins with a dot
 MOST_BYTES = 2**31  # of all pictures, resized
-GREY = ("1", "L", "LA", "I", "F", "I;16", "I;16B", "I;16L")  # Pillow's modes
 SHOWN = 5
 
 
@@ -143,15 +142,11 @@ def _read(paths: list[Path], size: int, channels: int | None, folder: Path) -> n
     most = MOST_BYTES // (len(paths) * (channels or 3))
     if size * size > most:
         raise ValueError(f"{len(paths):,} pictures of {size} x {size} take too much memory: give a smaller size")
-    junk, pictures, grey = [], [], True
+    seen = SimpleNamespace(image_shape=(size, size, channels or 3), crop=1.0, squeeze=False, resize_filter="bicubic")
+    junk, pictures = [], []
     for path in paths:
         try:
-            picture = open_picture(path)
-            grey = grey and picture.mode in GREY
-            seen = SimpleNamespace(
-                image_shape=(size, size, channels or 3), crop=1.0, squeeze=False, resize_filter="bicubic"
-            )
-            pictures.append(resized(picture, seen))
+            pictures.append(resized(open_picture(path), seen))
         except ValueError as error:
             junk.append((path, error))
     if junk:
@@ -159,7 +154,8 @@ def _read(paths: list[Path], size: int, channels: int | None, folder: Path) -> n
         named = _some([str(path.relative_to(folder)) for path, _ in sorted(junk, key=lambda one: one[0])])
         raise ValueError(f"{folder} holds {len(junk)} files that are no pictures, {named}: move them away. {first}")
     stacked = np.stack(pictures)
-    return stacked[..., :1] if channels is None and grey else stacked
+    colourless = channels is None and bool((stacked == stacked[..., :1]).all())  # whatever they were stored as
+    return stacked[..., :1] if colourless else stacked
 
 
 def _some(names: list[str]) -> str:

@@ -29,7 +29,7 @@ def read_digit(image: str | os.PathLike | Image.Image | np.ndarray, size: int = 
         ink = _ink(read_grey(image))
     except NoDigit as error:
         name = image if isinstance(image, str | os.PathLike) else "the picture"
-        raise ValueError(f"{name} shows no digit: {error}") from error
+        raise ValueError(f"{name} does not show one digit: {error}") from error
     return _centred(_scaled(ink, box=size * 20 // 28), size)[None, :, :, None]
 
 

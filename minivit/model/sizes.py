@@ -6,6 +6,8 @@ hybrids), DINOv2 (2304.07193). What a weight file decides, such as the GELU, is 
 
 import difflib
 
+from ..messages import short
+
 WIDTHS = {
     "Ti": dict(width=192, depth=12, heads=3),
     "S": dict(width=384, depth=12, heads=6),
@@ -53,5 +55,6 @@ def size_by_name(name: str, sizes: dict[str, dict]) -> dict:
     """The options that make a configuration the published model of this name. Raises ValueError for an unknown one."""
     if name in sizes:
         return sizes[name]
-    near = difflib.get_close_matches(str(name), sizes, n=3, cutoff=0.4)
-    raise ValueError(f"no published model is named {name!r}, expected one of {', '.join(near or sizes)}")
+    by_small = {known.lower(): known for known in sizes}
+    near = [by_small[known] for known in difflib.get_close_matches(str(name).lower(), by_small, n=3, cutoff=0.4)]
+    raise ValueError(f"no published model is named {short(name)}, expected one of {', '.join(near or sizes)}")

@@ -79,8 +79,9 @@ def data_and_preset(args: argparse.Namespace) -> tuple[str | Pictures | None, st
             raise ValueError("--size and --channels are for pictures of your own: give their folder, too")
         return args.data, word
     if not Path(word).exists():
-        meant = near(word, PRESETS)
-        mean = f"; did you mean {meant!r}?" if meant else ""
+        options = {name: f"--architecture {name}" for name in (*ARCHITECTURES, *DETECTORS)} | {"mae": "--pretrain mae"}
+        meant = near(word, (*PRESETS, *options))
+        mean = f"; did you mean {options.get(meant, repr(meant))}?" if meant else ""
         raise ValueError(f"{short(word)} is neither a recipe ({', '.join(PRESETS)}) nor a folder of pictures{mean}")
     if given := [name for name in ("data", "pretrain", "resume") if getattr(args, name)]:
         raise ValueError(f"{word} is a folder of pictures, and --{given[0]} is without one: leave one of them out")

@@ -62,7 +62,11 @@ def test_grey_pictures_have_one_channel_unless_asked(tmp_path):
     fill(tmp_path / "own", 3, "L")
     assert load_folder(tmp_path / "own", 8).train_images.shape[-1] == 1
     assert load_folder(tmp_path / "own", 8, channels=3).train_images.shape[-1] == 3
+    for path in (tmp_path / "own").glob("*/*.png"):
+        Image.open(path).convert("RGB").save(path)  # grey, whatever it is stored as
+    assert load_folder(tmp_path / "own", 8).train_images.shape[-1] == 1
     fill(tmp_path / "colour", 3)
+    assert load_folder(tmp_path / "colour", 8).train_images.shape[-1] == 3
     assert load_folder(tmp_path / "colour", 8, channels=1).train_images.shape[-1] == 1
 
 
@@ -133,6 +137,8 @@ def test_the_command_line_learns_them_and_says_their_names(tmp_path, monkeypatch
     for name in model.class_names:
         assert main(["predict", str(own / name / "0.png"), "--model", "runs/own/model.npz", "--seen"]) == 0
         assert f"0.png: {name}\n" in capsys.readouterr().out
+    assert main(["eval", "--model", "runs/own/model.npz"]) == 2
+    assert "knows blue sky, green, red: eval asks for digits alone" in capsys.readouterr().err
     assert main(["train", "--resume", "runs/own/checkpoint.npz", "--out", "runs/own"]) == 0
     assert minivit.load("runs/own/checkpoint.npz").class_names == model.class_names
 

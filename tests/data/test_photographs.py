@@ -134,5 +134,5 @@ def test_arrays_and_pillow_s_images_are_read_as_files_are(tmp_path):
     expected = read_digit(tmp_path / "digit.png")
     np.testing.assert_array_equal(read_digit(picture), expected)
     np.testing.assert_array_equal(read_digit(np.asarray(picture)), expected)
-    with pytest.raises(ValueError, match="the picture shows no digit: no ink found"):
+    with pytest.raises(ValueError, match="the picture does not show one digit: no ink found"):
         read_digit(paper() / 255)
