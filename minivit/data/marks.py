@@ -32,10 +32,8 @@ def sorted_out(marks: list[Part], shape: tuple[int, int], at_edge: bool) -> tupl
     if len(large) > MOST:
         return large, f"the paper is uneven: {len(large)} marks of about one size were found, expected one digit."
     if any(not any(_over(mark, other) for other in large if other is not mark) for mark in large) and len(large) > 1:
-        return (
-            large,
-            f"{len(large)} digits or marks of that size found, expected one: cut the picture to one, or find all of them with `minivit detect`.",
-        )
+        found = f"{len(large)} digits or marks of that size found, expected one"
+        return large, f"{found}: cut the picture to one, or find all of them with `minivit detect`."
     return [mark for mark in near if mark.area >= 0.01 * largest.area], ""
 
 
