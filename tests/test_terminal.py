@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -282,20 +281,3 @@ def test_two_runs_never_share_a_folder(tmp_path, monkeypatch):
     monkeypatch.delenv("MINIVIT_DATA", raising=False)
     assert main(["train", "--data", "full", "--epochs", "1"]) == 2  # it is not there
     assert not (tmp_path / "runs" / "full").exists()
-
-
-def test_a_preset_is_not_taken_for_data(monkeypatch, capsys):
-    from minivit.train import mnist
-
-    monkeypatch.setattr(mnist, "load_mnist", lambda *args, **options: (_ for _ in ()).throw(ValueError("enough")))
-    with (
-        pytest.warns(UserWarning, match=r'8,000 digits that ship.*data="full"'),
-        pytest.raises(ValueError, match="enough"),
-    ):
-        train_mnist("full")
-    assert main(["train", "full", "--out", "nowhere"]) == 2
-    assert capsys.readouterr().err.startswith('minivit: warning: preset "full" is a recipe')
-    for options in ({"data": "digits"}, {"data": "full"}):
-        with warnings.catch_warnings(), pytest.raises(ValueError, match="enough"):
-            warnings.simplefilter("error")
-            train_mnist("full", **options)

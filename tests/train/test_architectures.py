@@ -3,6 +3,7 @@
 A few digits and one epoch each: how well they learn is measured elsewhere."""
 
 import dataclasses
+import warnings
 
 import numpy as np
 import pytest
@@ -100,3 +101,18 @@ def test_the_parser_knows_every_architecture(capsys):
         main(["train", "--help"])
     names = ",".join((*ARCHITECTURES, *DETECTORS))
     assert f"--architecture {{{names}}}" in capsys.readouterr().out.replace("\n", "")
+
+
+def test_a_preset_is_not_taken_for_data(monkeypatch, capsys):
+    monkeypatch.setattr(mnist, "load_mnist", lambda *args, **options: (_ for _ in ()).throw(ValueError("enough")))
+    with (
+        pytest.warns(UserWarning, match=r'8,000 digits that ship.*data="full"'),
+        pytest.raises(ValueError, match="enough"),
+    ):
+        train_mnist("full")
+    assert main(["train", "full", "--out", "nowhere"]) == 2
+    assert capsys.readouterr().err.startswith('minivit: warning: preset "full" is a recipe')
+    for options in ({"data": "digits"}, {"data": "full"}):
+        with warnings.catch_warnings(), pytest.raises(ValueError, match="enough"):
+            warnings.simplefilter("error")
+            train_mnist("full", **options)
