@@ -14,7 +14,7 @@ from .idx import read_idx
 from .imagenet import class_names, imagenet_classes, top_classes
 from .mnist import MNIST_MEAN, MNIST_STD, Dataset, load_mnist
 from .preprocess import preprocess, read_digit
-from .shipped import TRAINED_DETECTORS, TRAINED_DIGITS, TRAINED_RESULTS
+from .shipped import TRAINED_DETECTORS, TRAINED_DIGITS, TRAINED_MAE, TRAINED_MAE_RESULTS, TRAINED_RESULTS
 from .words import Words
 
 __all__ = [
@@ -22,6 +22,8 @@ __all__ = [
     "MNIST_STD",
     "TRAINED_DETECTORS",
     "TRAINED_DIGITS",
+    "TRAINED_MAE",
+    "TRAINED_MAE_RESULTS",
     "TRAINED_RESULTS",
     "Canvases",
     "Dataset",
