@@ -48,9 +48,9 @@ def chapter_notebook(chapter: Chapter, chapters: Sequence[Chapter], repository: 
     return _notebook([shown.get(cell, cell) for cell in cells], chapter.name)
 
 
-def exercise_notebook(chapter: Chapter, repository: str, solutions: bool = True) -> NotebookNode:
-    """What the chapter's exercises need, and the exercises. The check is a line; its questions and reasons are in
-    `exercise_checks`. solutions: hint and solution are folded under each."""
+def exercise_notebook(chapter: Chapter, repository: str) -> NotebookNode:
+    """What the chapter's exercises need, and the exercises: hint and solution are folded under each. The check is a
+    line; its questions and reasons are in `exercise_checks`."""
     path = f"tutorials/exercises/{chapter.name}.ipynb"
     head = f"""\
 # {chapter.number} · {chapter.title}: exercises
@@ -58,7 +58,7 @@ def exercise_notebook(chapter: Chapter, repository: str, solutions: bool = True)
 To the chapter: [{chapter.title}](../{chapter.name}.ipynb) · [open in Colab]({colab_link(repository, path)})
 
 Run the cells from the top. Each exercise has a cell for you to write in and one that checks it, and says what is wrong.
-The exercises do not need one another.{" Hints and solutions are folded: try first." if solutions else ""}"""
+The exercises do not need one another. Hints and solutions are folded: try first."""
     cells = [
         Cell("markdown", head),
         Cell("code", ON_COLAB.format(repository=repository)),
@@ -70,12 +70,9 @@ The exercises do not need one another.{" Hints and solutions are folded: try fir
             *(Cell("code", text) for text in exercise.given),
             Cell("code", exercise.stub),
             Cell("code", f'check.exercise("{chapter.number}.{number}")'),
+            Cell("markdown", _folded("A hint", exercise.hint)),
+            Cell("markdown", _folded("A solution", f"```python\n{exercise.solved}\n```")),
         ]
-        if solutions:
-            cells += [
-                Cell("markdown", _folded("A hint", exercise.hint)),
-                Cell("markdown", _folded("A solution", f"```python\n{exercise.solved}\n```")),
-            ]
     return _notebook(cells, chapter.name + " exercises")
 
 
