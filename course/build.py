@@ -27,7 +27,7 @@ from minivit.files import atomic_write  # noqa: E402
 
 
 def read_chapters() -> list[Chapter]:
-    return [read_chapter(path) for path in sorted((COURSE / "src").glob("[0-9][0-9]_*.py"))]
+    return [read_chapter(path) for path in sorted((COURSE / "src").glob("[0-9][0-9]*_*.py"))]
 
 
 def repository() -> str:

@@ -97,7 +97,7 @@ def write(notebook: NotebookNode) -> str:
 
 
 def _title(chapter: Chapter, chapters: Sequence[Chapter], repository: str) -> str:
-    first = [_link(other) for other in chapters if int(other.number) in chapter.needs]
+    first = [_link(other) for other in chapters if other.number in chapter.needs]
     colab = colab_link(repository, f"tutorials/{chapter.name}.ipynb")
     return f"""\
 # {chapter.number} · {chapter.title}

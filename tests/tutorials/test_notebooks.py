@@ -105,7 +105,7 @@ def test_the_contents_are_built() -> None:
     assert (build.TUTORIALS / "README.md").read_text("utf-8") == build.built_contents(CHAPTERS)
     for chapter in CHAPTERS:
         assert (build.COURSE / "pictures" / f"{chapter.name}.png").exists()
-        assert set(chapter.needs) <= {int(other.number) for other in CHAPTERS if other.number < chapter.number}
+        assert set(chapter.needs) <= {other.number for other in CHAPTERS if other.number < chapter.number}
 
 
 @pytest.mark.parametrize(("folder", "ending"), [(".", "ipynb"), ("exercises", "ipynb"), ("../course/pictures", "png")])
