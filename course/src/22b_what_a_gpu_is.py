@@ -8,20 +8,22 @@
 # ---
 
 # %% [markdown]
-# The chapters that follow write programs for a GPU. This one opens the lid first. It needs NumPy and no other chapter, and
-# holds no line of CUDA. Numbers of a real card stand beside their source; what we compute ourselves is a model, small enough
-# to be checked by hand.
+# The chapters that follow write programs for a GPU. This one opens the lid first. It needs NumPy and no other chapter,
+# and holds no line of CUDA. Numbers of a real card stand beside their source; what we compute ourselves is a model,
+# small enough to be checked by hand.
 
 # %% role="setup"
 import numpy as np
 
 from minivit import check, draw
 
+SMS, CLOCK = 132, 1.98e9  # of an H100: multiprocessors, and cycles a second
+
 # %% [markdown]
 # ## The picture first
 #
-# An NVIDIA H100 (the SXM card). On the left all of it, on the right one of its 132 **multiprocessors** (SM) enlarged. The cell
-# only draws: skip it.
+# An NVIDIA H100 (the SXM card). On the left all of it, on the right one of its 132 **multiprocessors** (SM) enlarged.
+# The cell only draws: skip it.
 
 # %%
 from matplotlib.figure import Figure
@@ -37,7 +39,8 @@ def box(x, y, wide, tall, colour, text="", size=9.5):
     axes.text(x + wide / 2, y + tall / 2, text, ha="center", va="center", fontsize=size, color="#222222")
 
 
-for i in range(132):
+# %%
+for i in range(SMS):
     box(0.3 + i % 22 * 0.27, 0.9 + i // 22 * 0.5 + (i >= 66) * 1.3, 0.23, 0.42, "#56B4E9" if i == 21 else "#CFE3F1")
 box(0.3, 2.5, 5.9, 1.1, "#F5B041", "L2 cache: 50 MB, for all")
 box(0.3, 5.6, 5.9, 1.2, "#D9D9D9", "global memory: 80 GB, beside the chip\n3.35 TB/s")
@@ -62,9 +65,9 @@ draw.picture(
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) A part has *one* scheduler for 32 lanes: they all get the same instruction. (2) The registers of 16
-# warps lie there at the same time: to go from one warp to the next, nothing is saved or fetched. (3) All orange boxes together
-# are 84 MB; what does not fit into them lies outside the chip.
+# **What to notice.** (1) A part has *one* scheduler for 32 lanes: they all get the same instruction. (2) The registers
+# of 16 warps lie there at the same time: to go from one warp to the next, nothing is saved or fetched. (3) All orange
+# boxes together are 84 MB; what does not fit into them lies outside the chip.
 #
 # ## The words and the numbers
 #
@@ -80,10 +83,10 @@ draw.picture(
 # | cycle | a tick of the clock | at 1.98 GHz, 0.5 ns |
 # | latency L | cycles from a load to the number | L1 40, L2 281, global 690 |
 #
-# Sources: sizes and 3.35 TB/s from NVIDIA (*H100 Tensor Core GPU Architecture*, and the card's data sheet), limits from the *CUDA
-# C++ Programming Guide*, "Compute Capabilities", 9.0; the latencies measured by M. Dewing (`latency/README.md` in
-# github.com/markdewing/AI_kernels), on a GH200, which has the same kind of multiprocessors. Other cards, and other ways to
-# measure, give other numbers; the order stays.
+# Sources: sizes and 3.35 TB/s from NVIDIA (*H100 Tensor Core GPU Architecture*, and the card's data sheet), limits from
+# the *CUDA C++ Programming Guide*, "Compute Capabilities", 9.0; the latencies measured by M. Dewing
+# (`latency/README.md` in github.com/markdewing/AI_kernels), on a GH200, which has the same kind of multiprocessors.
+# Other cards, and other ways to measure, give other numbers; the order stays.
 
 # %%
 way = {"L1 cache": 40, "L2 cache": 281, "global memory": 690}
@@ -93,16 +96,18 @@ draw.bars(
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** Global memory is 690 instructions away: so many could a scheduler have given meanwhile. If an instruction
-# took a second, that load would take eleven and a half minutes.
+# **What to notice.** Global memory is 690 instructions away: so many could a scheduler have given meanwhile. If an
+# instruction took a second, that load would take eleven and a half minutes.
 #
 # ## The clock of a warp
 #
-# A CPU makes such waits rarer, with large caches and guesses about the future. A GPU lets them happen, and *does something
-# else meanwhile*. Each cycle, a scheduler looks at its warps and gives one instruction to one that need not wait.
+# A CPU makes such waits rarer, with large caches and guesses about the future. A GPU lets them happen, and *does
+# something else meanwhile*. Each cycle, a scheduler looks at its warps and gives one instruction to one that need not
+# wait.
 #
-# Our model of one part: each warp makes a load, waits L cycles for it, then makes k instructions of arithmetic, a cycle each, and
-# begins again. (Real arithmetic takes a few cycles, too, before the next instruction can use its result; we leave that out.)
+# Our model of one part: each warp makes a load, waits L cycles for it, then makes k instructions of arithmetic, a cycle
+# each, and begins again. (Real arithmetic takes a few cycles, too, before the next instruction can use its result; we
+# leave that out.)
 
 
 # %% role="setup"
@@ -123,7 +128,8 @@ def schedule(warps, latency, work, cycles):
 
 
 # %% [markdown]
-# *Predict, with L = 20 and k = 4: in what part of all cycles does the scheduler give an instruction, with 1 warp, with 3, with 8?*
+# *Predict, with L = 20 and k = 4: in what part of all cycles does the scheduler give an instruction, with 1 warp, with
+# 3, with 8?*
 
 # %%
 from matplotlib.colors import ListedColormap
@@ -142,14 +148,14 @@ draw.matrix(
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) Dark: has its turn; pale: waits for memory; medium: could go on, but it is another's turn. (2) No warp has
-# become faster. The eighth waits even longer than a warp alone. Yet every cycle has its dark cell. (3) That is what *latency is
-# hidden* means: not shorter, but filled.
+# **What to notice.** (1) Dark: has its turn; pale: waits for memory; medium: could go on, but it is another's turn. (2)
+# No warp has become faster. The eighth waits even longer than a warp alone. Yet every cycle has its dark cell. (3) That
+# is what *latency is hidden* means: not shorter, but filled.
 #
 # ## By formula
 #
-# One warp needs L + k cycles a round, and gives 1 + k instructions in it. W warps give W times as many, as long as there
-# is room in the round. So the part of the cycles in which the scheduler has something to give is
+# One warp needs L + k cycles a round, and gives 1 + k instructions in it. W warps give W times as many, as long as
+# there is room in the round. So the part of the cycles in which the scheduler has something to give is
 #
 # $$u(W) = \min\left(1,\; \frac{W\,(1+k)}{L+k}\right) \tag{1}$$
 #
@@ -168,12 +174,15 @@ def busy(warps, latency, work):
 warps, rounds = np.arange(1, 17), 200
 for latency, work in ((20, 4), (40, 4), (64, 16)):
     cycles = rounds * (latency + work)
-    counted = [(schedule(w, latency, work, 2 * cycles)[:, cycles:] == 2).sum() / cycles for w in warps]  # once it has settled
+    counted = [
+        (schedule(w, latency, work, 2 * cycles)[:, cycles:] == 2).sum() / cycles for w in warps
+    ]  # once it has settled
     check.close(counted, busy(warps, latency, work), f"L = {latency}, k = {work}: clock against formula", tol=1e-12)
 
 # %% [markdown]
-# So (1) is reached here; in general it is the most that can be had. If the scheduler took whoever has *done least*, all warps would march
-# in step and wait at the same time: with L = 20 and k = 4, five warps would be busy 62.5 % of the time.
+# So (1) is reached here; in general it is the most that can be had. If the scheduler took whoever has *done least*, all
+# warps would march in step and wait at the same time: with L = 20 and k = 4, five warps would be busy 62.5 % of the
+# time.
 #
 # *Predict: with the H100's 690 cycles and k = 20, is a part with its 16 warps ever fully busy?*
 
@@ -192,33 +201,37 @@ draw.lines(
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) With 20 instructions a load and every load from global memory, W* = 34: 16 warps keep a part busy 47 % of
-# the time. (2) Two ways out: more work for each number (k), or a shorter way (caches and shared memory). Chapters 24, 25 and 27
-# go both.
+# **What to notice.** (1) With 20 instructions a load and every load from global memory, W* = 34: 16 warps keep a part
+# busy 47 % of the time. (2) Two ways out: more work for each number (k), or a shorter way (caches and shared memory).
+# Chapters 24, 25 and 27 go both.
 #
 # ## Bytes under way
 #
-# If nearly all a kernel does is to move numbers, as GELU or LayerNorm, it can at best be as fast as the memory. How many loads must be
-# waiting at a time? As many as begin during one latency. This is *Little's law*, true of every queue:
+# If nearly all a kernel does is to move numbers, as GELU or LayerNorm, it can at best be as fast as the memory. How
+# many loads must be waiting at a time? As many as begin during one latency. This is *Little's law*, true of every
+# queue:
 #
 # $$\text{bytes under way} = \text{bandwidth} \times \text{latency} \tag{3}$$
 
 # %%
-bandwidth, latency = 3.35e12, 690 / 1.98e9  # bytes a second; seconds
+bandwidth, latency = 3.35e12, 690 / CLOCK  # bytes a second; seconds
 under_way = bandwidth * latency  # (3)
-print(f"latency {latency * 1e9:.0f} ns; under way {under_way / 1e6:.2f} MB, {under_way / 132:,.0f} bytes an SM")
+print(f"latency {latency * 1e9:.0f} ns; under way {under_way / 1e6:.2f} MB, {under_way / SMS:,.0f} bytes an SM")
 for bytes_a_lane in (4, 8, 16):
-    print(f"{bytes_a_lane:2} bytes a lane, {32 * bytes_a_lane:3} a warp: {under_way / 132 / (32 * bytes_a_lane):4.1f} warps an SM")
+    print(
+        f"{bytes_a_lane:2} bytes a lane, {32 * bytes_a_lane:3} a warp: {under_way / SMS / (32 * bytes_a_lane):4.1f} warps an SM"
+    )
 
 # %% [markdown]
-# With loads of one float, 70 warps would have to wait at a time, and an SM holds 64. With loads of 16 bytes, 18 are enough. That
-# is why the libraries' kernels load 16 bytes at once, and why a thread that makes several loads before it needs the first (exercise 5)
-# is as good as several threads. All this is an estimate from two published numbers, and no measurement.
+# With loads of one float, 70 warps would have to wait at a time, and an SM holds 64. With loads of 16 bytes, 18 are
+# enough. That is why the libraries' kernels load 16 bytes at once, and why a thread that makes several loads before it
+# needs the first (exercise 5) is as good as several threads. All this is an estimate from two published numbers, and no
+# measurement.
 #
 # ## One instruction for 32
 #
-# A scheduler has one instruction to give. What if half of a warp's threads take an `if`, and the others its `else`? Then the warp
-# goes through both, and each time the lanes that do not take part are idle: it **diverges**.
+# A scheduler has one instruction to give. What if half of a warp's threads take an `if`, and the others its `else`?
+# Then the warp goes through both, and each time the lanes that do not take part are idle: it **diverges**.
 
 
 # %%
@@ -242,14 +255,15 @@ draw.matrices(
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) What counts is whether *any* lane takes a branch: one lane costs as much as sixteen. (2) Two warps that
-# go different ways cost nothing: each has its own next instruction. So branch by warps, not by lanes, where you can choose.
+# **What to notice.** (1) What counts is whether *any* lane takes a branch: one lane costs as much as sixteen. (2) Two
+# warps that go different ways cost nothing: each has its own next instruction. So branch by warps, not by lanes, where
+# you can choose.
 #
 # ## Is it right?
 #
-# By hand, for a case small enough: 2 warps, L = 4, k = 1. Warp 0 loads in cycle 0, warp 1 in cycle 1. Warp 0 has its number in
-# cycle 4, and loads the next one in cycle 5. Warp 1 has the cycles 6 and 7, then both wait. So in a round of 5 cycles 4
-# instructions are given: W (1 + k) / (L + k) = 4/5.
+# By hand, for a case small enough: 2 warps, L = 4, k = 1. Warp 0 loads in cycle 0, warp 1 in cycle 1. Warp 0 has its
+# number in cycle 4, and loads the next one in cycle 5. Warp 1 has the cycles 6 and 7, then both wait. So in a round of
+# 5 cycles 4 instructions are given: W (1 + k) / (L + k) = 4/5.
 
 # %%
 expected = [
@@ -260,9 +274,9 @@ check.close(schedule(2, 4, 1, 11), expected, "the schedule by hand")
 check.close(busy(2, 4, 1), 4 / 5, "busy")
 
 # %% [markdown] exercise="How many at once?" kind="predict" stars=1 minutes=8
-# For the H100 of the picture and the table. (a) `computing`: how many threads can compute in one and the same cycle, on the
-# whole card? (b) `held`: how many threads can the whole card hold at once? (c) `registers`: how many registers can each thread have, if
-# an SM is full? (d) `kilobytes`: how many KB of registers has the whole card?
+# For the H100 of the picture and the table. (a) `computing`: how many threads can compute in one and the same cycle, on
+# the whole card? (b) `held`: how many threads can the whole card hold at once? (c) `registers`: how many registers can
+# each thread have, if an SM is full? (d) `kilobytes`: how many KB of registers has the whole card?
 
 # %% role="solution"
 # YOUR TURN
@@ -275,12 +289,12 @@ kilobytes = 33792
 # %% role="check"
 from minivit.devices.occupancy import LIMITS, REGISTERS
 
-multiprocessors, threads_held = 132, 32 * LIMITS[90].warps
-check.answer(computing, multiprocessors * 4 * 32, "computing", reasons={
+threads_held = 32 * LIMITS[90].warps
+check.answer(computing, SMS * 4 * 32, "computing", reasons={
     4224: "an SM has four parts, with 32 lanes each", 528: "these are the schedulers: each serves 32 lanes", 128: "that is one SM",
-    multiprocessors * threads_held: "so many are held; most of them wait",
+    SMS * threads_held: "so many are held; most of them wait",
 })  # fmt: skip
-check.answer(held, multiprocessors * threads_held, "held", reasons={
+check.answer(held, SMS * threads_held, "held", reasons={
     8448: "these are warps: 32 threads each", 16896: "so many compute in a cycle; many more are held and wait",
     2048: "that is one SM", 2112: "that is 16 warps an SM; each of its four parts holds 16",
     132 * 1024: "1,024 is the most in one *block*: an SM holds more than one",
@@ -291,13 +305,14 @@ check.answer(registers, REGISTERS // threads_held, "registers", reasons={
     8: "that is one part's share for all threads of the SM", 1024: "that is a warp's: it has 32 threads",
     512: "divided by the lanes; but all threads that are held keep their registers",
 })  # fmt: skip
-check.answer(kilobytes, multiprocessors * REGISTERS * 4 // 1024, "kilobytes", reasons={
+check.answer(kilobytes, SMS * REGISTERS * 4 // 1024, "kilobytes", reasons={
     8448: "that is one part of each SM, or numbers, not bytes", 256: "that is one SM", 33: "in KB, not in MB", 34603008: "in KB, not in bytes",
     34603: "a KB is 1,024 bytes here",
 })  # fmt: skip
 
 # %% [markdown] role="hint"
-# Four parts an SM, 132 SMs. A part has 32 lanes and holds 16 warps of 32 threads. An SM has 65,536 registers, of 4 bytes each.
+# Four parts an SM, 132 SMs. A part has 32 lanes and holds 16 warps of 32 threads. An SM has 65,536 registers, of 4
+# bytes each.
 
 # %% role="wrong"
 {
@@ -313,9 +328,9 @@ check.answer(kilobytes, multiprocessors * REGISTERS * 4 // 1024, "kilobytes", re
 }
 
 # %% [markdown] exercise="The price of a branch" kind="build" stars=2 minutes=10
-# `branch_steps(taken, then, otherwise)` gets n truth values, one a thread: whether it takes the `if`. Threads 0 to 31 are the first warp,
-# 32 to 63 the second, and so on; the last may have fewer than 32. The `if` has `then` instructions, the `else` `otherwise`. Return
-# how many instructions the schedulers have to give, for all warps together.
+# `branch_steps(taken, then, otherwise)` gets n truth values, one a thread: whether it takes the `if`. Threads 0 to 31
+# are the first warp, 32 to 63 the second, and so on; the last may have fewer than 32. The `if` has `then` instructions,
+# the `else` `otherwise`. Return how many instructions the schedulers have to give, for all warps together.
 
 
 # %% role="solution"
@@ -347,6 +362,7 @@ cases = {
     "none does": (n > 100, 3, 5),
     "half of each warp": (n % 2 == 0, 3, 5),
     "one thread alone": (n == 70, 7, 2),
+    "the last thread of a warp": (n == 31, 7, 2),
     "by warps": (n // 32 % 2 == 0, 4, 6),
     "the last, short warp": (n >= 96, 4, 9),
     "31 threads": (rng.random(31) < 0.5, 2, 3),
@@ -355,9 +371,12 @@ cases = {
 for name, case in cases.items():
     given = check.call(branch_steps, taken=case[0], then=case[1], otherwise=case[2])
     said = {
-        "Both branches are counted for every warp, whether any thread takes them or not.": -(-len(case[0]) // 32) * (case[1] + case[2]),
+        "Both branches are counted for every warp, whether any thread takes them or not.": -(-len(case[0]) // 32)
+        * (case[1] + case[2]),
         "Threads are counted, not warps: 32 threads share an instruction.": steps_of(*case, size=1),
-        "A warp goes through both branches, one after the other: the longer one does not hide the shorter.": steps_of(*case, join=max),
+        "A warp goes through both branches, one after the other: the longer one does not hide the shorter.": steps_of(
+            *case, join=max
+        ),
         "The last warp is missing where it has fewer than 32 threads.": steps_of(*case, whole=True),
         "The next warp begins 32 threads later, not with the next thread.": sum(
             case[1] * any(p) + case[2] * (not all(p)) for p in (case[0][i : i + 32] for i in range(len(case[0])))
@@ -400,9 +419,10 @@ for name, case in cases.items():
 }
 
 # %% [markdown] exercise="More warps, and no faster" kind="break" stars=2 minutes=12
-# A colleague's clock counts the cycles until every warp has made `loads` rounds of the chapter: a load, and `work` instructions that need it. By
-# this clock, twice the warps take twice the time, as if nothing were hidden. There are two mistakes: mend them. Who has been able for longest has
-# the turn, and of equals the first; the last instruction's own cycle counts.
+# A colleague's clock counts the cycles until every warp has made `loads` rounds of the chapter: a load, and `work`
+# instructions that need it. By this clock, twice the warps take twice the time, as if nothing were hidden. There are
+# two mistakes: mend them. Who has been able for longest has the turn, and of equals the first; the last instruction's
+# own cycle counts.
 
 
 # %% role="broken"
@@ -413,9 +433,8 @@ def total_cycles(warps, latency, work, loads):
         able = [w for w in range(warps) if done[w] < loads * (1 + work)]
         w = min(able, key=lambda w: ready[w])
         if done[w] % (1 + work) == 0:
-            cycle = cycle + latency
-        else:
-            cycle = cycle + 1
+            cycle = cycle + latency - 1
+        cycle = cycle + 1
         done[w] += 1
     return cycle
 
@@ -452,7 +471,16 @@ def clocked(warps, latency, work, loads, stops=False, follows=0, always=False, l
     return cycle
 
 
-for case in ((1, 20, 4, 3), (2, 20, 4, 3), (3, 7, 2, 5), (8, 20, 4, 3), (5, 11, 1, 4), (16, 9, 3, 2), (4, 1, 3, 2), (6, 30, 2, 1)):
+for case in (
+    (1, 20, 4, 3),
+    (2, 20, 4, 3),
+    (3, 7, 2, 5),
+    (8, 20, 4, 3),
+    (5, 11, 1, 4),
+    (16, 9, 3, 2),
+    (4, 1, 3, 2),
+    (6, 30, 2, 1),
+):
     given = dict(zip(("warps", "latency", "work", "loads"), case, strict=True))
     said = {
         "While one warp waits for its load, the clock stands still for all of them.": clocked(*case, stops=True),
@@ -460,15 +488,17 @@ for case in ((1, 20, 4, 3), (2, 20, 4, 3), (3, 7, 2, 5), (8, 20, 4, 3), (5, 11, 
         "Only a load is waited for: arithmetic can go on in the next cycle.": clocked(*case, always=True),
         "A warp that is ready in cycle c is made to wait for c + 1: it can go on in it.": clocked(*case, late=1),
         "The last instruction's own cycle counts.": clocked(*case) - 1,
-        "Nobody waits at all: an instruction is given to a warp whose number is not there yet.": case[0] * case[3] * (1 + case[2]),
+        "Nobody waits at all: an instruction is given to a warp whose number is not there yet.": case[0]
+        * case[3]
+        * (1 + case[2]),
     }
     said = {what: value for what, value in said.items() if value != clocked(*case)}
     name = "{} warps, L = {}, k = {}, {} loads".format(*case)
     check.close(check.call(total_cycles, **given), clocked(*case), name, tol=1e-12, mistakes=said)
 
 # %% [markdown] role="hint"
-# The clock must tick by one, whatever happens. What has to wait is the *warp*: `ready[w]` is the cycle from which it can go on. And in
-# a cycle in which nobody can go on, nobody has a turn.
+# The clock must tick by one, whatever happens. What has to wait is the *warp*: `ready[w]` is the cycle from which it
+# can go on. And in a cycle in which nobody can go on, nobody has a turn.
 
 # %% role="wrong"
 {
@@ -481,9 +511,9 @@ for case in ((1, 20, 4, 3), (2, 20, 4, 3), (3, 7, 2, 5), (8, 20, 4, 3), (5, 11, 
 }
 
 # %% [markdown] exercise="Enough under way" kind="build" stars=2 minutes=8
-# `warps_to_fill(bandwidth, latency, multiprocessors, bytes_a_lane, loads)`: how many warps must an SM hold at least, so that the
-# memory is never idle? bandwidth is in bytes a second, latency in seconds; each thread makes `loads` loads of `bytes_a_lane` bytes before
-# it needs the first of them. Equation (3), and a whole number.
+# `warps_to_fill(bandwidth, latency, multiprocessors, bytes_a_lane, loads)`: how many warps must an SM hold at least, so
+# that the memory is never idle? bandwidth is in bytes a second, latency in seconds; each thread makes `loads` loads of
+# `bytes_a_lane` bytes before it needs the first of them. Equation (3), and a whole number.
 
 
 # %% role="solution"
@@ -532,9 +562,9 @@ for name, case in {
 }
 
 # %% [markdown] exercise="Several loads before the first wait" kind="further" stars=3 minutes=20
-# Now a round is `loads` loads, one a cycle, and only then `loads` · `work` instructions of arithmetic, the first of which needs *all* of
-# the loads. Change the chapter's `schedule` to this, and return the part of the cycles in which the scheduler has something to
-# give. `loads` = 1 is the chapter's case.
+# Now a round is `loads` loads, one a cycle, and only then `loads` · `work` instructions of arithmetic, the first of
+# which needs *all* of the loads. Change the chapter's `schedule` to this, and return the part of the cycles in which
+# the scheduler has something to give. `loads` = 1 is the chapter's case.
 
 
 # %% role="solution"
@@ -570,24 +600,41 @@ def part_busy(warps, latency, work, loads, cycles, waits=None, rounds=None):
     return given / cycles
 
 
-for case in ((4, 20, 4, 1, 500), (1, 20, 4, 3, 500), (1, 33, 2, 4, 700), (3, 20, 2, 2, 311), (2, 50, 3, 5, 400), (9, 12, 4, 2, 200)):
+for case in (
+    (4, 20, 4, 1, 500),
+    (5, 20, 4, 1, 960),
+    (1, 20, 4, 3, 500),
+    (1, 33, 2, 4, 700),
+    (3, 20, 2, 2, 311),
+    (2, 50, 3, 5, 400),
+    (9, 12, 4, 2, 200),
+):
     given = dict(zip(("warps", "latency", "work", "loads", "cycles"), case, strict=True))
     warps, latency, work, loads, cycles = case
     said = {
-        "It waits for each load before it makes the next: make all of them first.": part_busy(*case, waits=set(range(loads))),
-        "The arithmetic begins when the first load is there; it needs all of them.": part_busy(*case[:1], latency - loads + 1, *case[2:]),
-        "After all the loads come `work` instructions, not `loads` times as many.": part_busy(*case, rounds=loads + work),
+        "It waits for each load before it makes the next: make all of them first.": part_busy(
+            *case, waits=set(range(loads))
+        ),
+        "The arithmetic begins when the first load is there; it needs all of them.": part_busy(
+            *case[:1], latency - loads + 1, *case[2:]
+        ),
+        "After all the loads come `work` instructions, not `loads` times as many.": part_busy(
+            *case, rounds=loads + work
+        ),
         "Nobody waits.": 1.0,
-        "The loads are all under way together: one latency after the last of them, not one for each.": part_busy(warps, loads * latency, *case[2:]),
-        "So many instructions are given: divided by the cycles, they are the part that is busy.": part_busy(*case) * cycles,
+        "The loads are all under way together: one latency after the last of them, not one for each.": part_busy(
+            warps, loads * latency, *case[2:]
+        ),
+        "So many instructions are given: divided by the cycles, they are the part that is busy.": part_busy(*case)
+        * cycles,
     }
     said = {what: value for what, value in said.items() if abs(value - part_busy(*case)) > 1e-12}
     name = "{} warps, L = {}, k = {}, {} loads a round".format(*case[:4])
     check.close(check.call(busy_with, **given), part_busy(*case), name, tol=1e-9, mistakes=said)
 
 # %% [markdown] role="hint"
-# A round has `loads` · (1 + `work`) instructions. After which of them can a warp not go on? Only after its last load, when L cycles from
-# then have to pass.
+# A round has `loads` · (1 + `work`) instructions. After which of them can a warp not go on? Only after its last load,
+# when L cycles from then have to pass.
 
 # %% role="wrong"
 {
@@ -606,6 +653,6 @@ for case in ((4, 20, 4, 1, 500), (1, 20, 4, 3, 500), (1, 33, 2, 4, 700), (3, 20,
 # - Say how many warps hide a latency, and how many bytes must be under way for a memory to be busy.
 # - Say what a branch costs a warp.
 #
-# In the library: `minivit/devices/occupancy.py` counts how many warps a kernel lets an SM hold (chapter 27). Sources, beside
-# those under the table: J. D. C. Little, *A Proof for the Queuing Formula L = λW*, 1961; V. Volkov, *Understanding Latency Hiding on
-# GPUs*, Berkeley 2016. Next: the first kernel.
+# In the library: `minivit/devices/occupancy.py` counts how many warps a kernel lets an SM hold (chapter 27). Sources,
+# beside those under the table: J. D. C. Little, *A Proof for the Queuing Formula L = λW*, 1961; V. Volkov,
+# *Understanding Latency Hiding on GPUs*, Berkeley 2016. Next: the first kernel.
