@@ -2,7 +2,7 @@
 # title: What a GPU is
 # question: Why does a GPU want ten thousand threads at a time, when it can compute with far fewer?
 # sentence: The machine before its first program, drawn and counted. A warp's clock, ticked in Python, shows why many warps hide the long way to memory.
-# minutes: 50
+# minutes: 55
 # needs: []
 # gpu: not needed
 # ---

@@ -200,7 +200,7 @@ for name in ("sum_racing", "sum_atomic"):
 
 # %%
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrow, Rectangle
+from matplotlib.patches import Rectangle
 
 
 def scene(said, total, held, arrow=None):
@@ -214,19 +214,9 @@ def scene(said, total, held, arrow=None):
         axes.text(x + wide / 2, y + 0.225, text, ha="center", va="center", fontsize=11)
     axes.text(4, 0.25, said, ha="center", va="center", fontsize=11, weight="bold")
     if arrow:
-        x, down = (2.75, 5.25)[arrow[0]], arrow[1] == "writes"
-        axes.add_patch(
-            FancyArrow(
-                x,
-                1.1 if down else 1.5,
-                0,
-                0.38 if down else -0.38,
-                width=0.03,
-                head_length=0.12,
-                length_includes_head=True,
-                color="#D55E00" if down else "#0072B2",
-            )
-        )
+        x, ends = (2.75, 5.25)[arrow[0]], ((1.55, 1.05) if arrow[1] == "reads" else (1.05, 1.55))
+        how = {"arrowstyle": "-|>", "linewidth": 2, "color": "#0072B2" if arrow[1] == "reads" else "#D55E00"}
+        axes.annotate("", (x, ends[1]), (x, ends[0]), arrowprops=how)
     return paper
 
 

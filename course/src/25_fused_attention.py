@@ -2,7 +2,7 @@
 # title: Fused attention
 # question: How can attention be computed without ever storing its N × N matrix?
 # sentence: Derive the online softmax, write the fused kernel, run it without a GPU, climb the library's five versions by what they ask of the memory, and take the backward along.
-# minutes: 80
+# minutes: 135
 # needs: [7, 23, 24]
 # gpu: not needed; with one, the last cell uses it
 # ---

@@ -2,7 +2,7 @@
 # title: The backward kernels
 # question: In a backward, many threads have something to add to one gradient. How do they, without a race, without atomics, and with the same bits on every run?
 # sentence: The backward of GELU, LayerNorm and attention as kernels, each cut by one question, who owns a gradient; and a test for equal bits on every run.
-# minutes: 75
+# minutes: 85
 # needs: [6, 7, 23, 24, 25]
 # gpu: not needed; with one, the last cell uses it
 # ---
@@ -130,9 +130,9 @@ __device__ float warp_sum(float v) {
     for (int bit = 16; bit > 0; bit /= 2) v += __shfl_xor_sync(0xffffffffu, v, bit);
     return v;
 }
-template <int EACH> __global__ void backward(float* dx, float* partial, const float* dy, const float* x, const float* gamma,
-                                             const float* mean, const float* rstd, int rows) {
-    const int D = 32 * EACH, lane = threadIdx.x;              // a block is one warp; lane owns lane, lane + 32, …
+template <int EACH> __global__ void backward(float* dx, float* partial, const float* dy, const float* x,
+                                             const float* gamma, const float* mean, const float* rstd, int rows) {
+    const int D = 32 * EACH, lane = threadIdx.x;  // a block is one warp; a lane owns columns lane, lane + 32, …
     float dgamma[EACH] = {};
     for (int row = blockIdx.x; row < rows; row += gridDim.x) {
         float xhat[EACH], g[EACH], sum = 0, sum_xhat = 0;
@@ -140,11 +140,12 @@ template <int EACH> __global__ void backward(float* dx, float* partial, const fl
             int at = row * D + lane + 32 * e;
             xhat[e] = (x[at] - mean[row]) * rstd[row];
             g[e] = dy[at] * gamma[lane + 32 * e];
-            dgamma[e] += dy[at] * xhat[e];                    // down the columns: this lane's own
-            sum += g[e], sum_xhat += g[e] * xhat[e];          // along the row: of all lanes
+            dgamma[e] += dy[at] * xhat[e];            // down the columns: this lane's own
+            sum += g[e], sum_xhat += g[e] * xhat[e];  // along the row: of all lanes
         }
         sum = warp_sum(sum) / D, sum_xhat = warp_sum(sum_xhat) / D;
-        for (int e = 0; e < EACH; ++e) dx[row * D + lane + 32 * e] = rstd[row] * (g[e] - sum - xhat[e] * sum_xhat);
+        for (int e = 0; e < EACH; ++e)
+            dx[row * D + lane + 32 * e] = rstd[row] * (g[e] - sum - xhat[e] * sum_xhat);
     }
     for (int e = 0; e < EACH; ++e) partial[blockIdx.x * D + lane + 32 * e] = dgamma[e];
 }
@@ -186,22 +187,17 @@ print(f"in 4 orders, {len(results)} result")
 from minivit.devices import launches as table
 from minivit.devices.launch import KERNELS
 
-moved = {"ours, dγ alone": first[0].profile(*first[1:]).total.sectors}
-shapes = {"dx": x.shape, "dgamma_partial": (G, 384), "dbeta_partial": (G, 384), "dgamma": 384, "dbeta": 384}
-values = {"dy": dy, "x": x, "gamma": gamma, "mean": mean, "rstd": rstd, "rows": len(x), "width": 384}
+P = table.partial_rows(len(x))  # the library's G
+shapes = {"dx": x.shape, "dgamma_partial": (P, 384), "dbeta_partial": (P, 384), "dgamma": 384, "dbeta": 384}
+given = {"dy": dy, "x": x, "gamma": gamma, "mean": mean, "rstd": rstd, "rows": len(x), "width": 384, "partials": P}
+given |= {name: empty(shape)[0] for name, shape in shapes.items()}
+moved = {"ours, dγ alone": first[0].profile(*first[1:]).total.sectors} | {f"library, v{v}": 0 for v in (1, 2, 3)}
 for version in (1, 2, 3):
-    moved[f"library, v{version}"] = 0
     for launch in table.layernorm_backward(len(x), 384, np.float32, version):
-        groups = next((one for one in launch.grid if one > 1), 1)
-        given = {name: empty(shape)[0] for name, shape in shapes.items()} | values | {"partials": groups}
-        for name in ("dgamma_partial", "dbeta_partial"):
-            given[name] = empty((table.partial_rows(len(x)), 384))[0]
-        given["partials"] = table.partial_rows(len(x))
         kernel = emulator.load(KERNELS / launch.file)[launch.kernel]
         arguments = launch.typed(tuple(given[name] for name in launch.names))
-        moved[f"library, v{version}"] += kernel.profile(
-            launch.grid, launch.block, *arguments, shared=launch.shared
-        ).total.sectors
+        profile = kernel.profile(launch.grid, launch.block, *arguments, shared=launch.shared)
+        moved[f"library, v{version}"] += profile.total.sectors
 draw.bars(
     {name: sectors * 32 / (3 * x.nbytes) for name, sectors in moved.items()}, ylabel="bytes moved, over x, dy and dx once", number="{:.2f}",
     alt="Four bars: ours, without dβ, moves 1.6 times the three arrays; the library's first version 3.2, its second 2.4, its third 1.4.",
@@ -237,10 +233,11 @@ template <typename T, int d> __device__ void copy_rows(T (*tile)[d], const T* fr
 
 # %% role="setup"
 keys_source = copy_source + """\
-template <typename T, int d> __global__ void backward_keys(T* dk, T* dv, const T* q, const T* k, const T* v, const T* dout,
-                                                           const T* lse, const T* delta, int N, T scale) {
+template <typename T, int d>
+__global__ void backward_keys(T* dk, T* dv, const T* q, const T* k, const T* v, const T* dout, const T* lse,
+                              const T* delta, int N, T scale) {
     __shared__ T q_tile[16][d], dout_tile[16][d];
-    int j = blockIdx.x * blockDim.x + threadIdx.x;                  // this thread's key
+    int j = blockIdx.x * blockDim.x + threadIdx.x;  // this thread's key
     T k_j[d], v_j[d], dk_j[d] = {}, dv_j[d] = {};
     for (int c = 0; c < d; ++c) k_j[c] = j < N ? k[j * d + c] : T(0), v_j[c] = j < N ? v[j * d + c] : T(0);
     for (int first = 0; first < N; first += 16) {
@@ -251,8 +248,8 @@ template <typename T, int d> __global__ void backward_keys(T* dk, T* dv, const T
         for (int i = 0; i < 16 && first + i < N; ++i) {
             T s = 0, dp = 0;
             for (int c = 0; c < d; ++c) s += q_tile[i][c] * k_j[c], dp += dout_tile[i][c] * v_j[c];
-            T p = exp(s * scale - lse[first + i]), ds = p * (dp - delta[first + i]);                       // (2)
-            for (int c = 0; c < d; ++c) dv_j[c] += p * dout_tile[i][c], dk_j[c] += ds * q_tile[i][c] * scale;  // (3)
+            T p = exp(s * scale - lse[first + i]), ds = p * (dp - delta[first + i]);  // (2), and below (3)
+            for (int c = 0; c < d; ++c) dv_j[c] += p * dout_tile[i][c], dk_j[c] += ds * q_tile[i][c] * scale;
         }
     }
     for (int c = 0; c < d; ++c) if (j < N) dk[j * d + c] = dk_j[c], dv[j * d + c] = dv_j[c];
@@ -264,10 +261,11 @@ template <typename T, int d> __global__ void backward_keys(T* dk, T* dv, const T
 
 # %%
 queries_source = copy_source + """\
-template <typename T, int d> __global__ void backward_queries(T* dq, const T* q, const T* k, const T* v, const T* dout,
-                                                              const T* lse, const T* delta, int N, T scale) {
+template <typename T, int d>
+__global__ void backward_queries(T* dq, const T* q, const T* k, const T* v, const T* dout, const T* lse,
+                                 const T* delta, int N, T scale) {
     __shared__ T k_tile[16][d], v_tile[16][d];
-    int i = blockIdx.x * blockDim.x + threadIdx.x;                  // this thread's query
+    int i = blockIdx.x * blockDim.x + threadIdx.x;  // this thread's query
     T q_i[d], dout_i[d], dq_i[d] = {}, lse_i = i < N ? lse[i] : T(0), delta_i = i < N ? delta[i] : T(0);
     for (int c = 0; c < d; ++c) q_i[c] = i < N ? q[i * d + c] : T(0), dout_i[c] = i < N ? dout[i * d + c] : T(0);
     for (int first = 0; first < N; first += 16) {
@@ -278,7 +276,7 @@ template <typename T, int d> __global__ void backward_queries(T* dq, const T* q,
         for (int j = 0; j < 16 && first + j < N; ++j) {
             T s = 0, dp = 0;
             for (int c = 0; c < d; ++c) s += q_i[c] * k_tile[j][c], dp += dout_i[c] * v_tile[j][c];
-            T ds = exp(s * scale - lse_i) * (dp - delta_i);         // (2)
+            T ds = exp(s * scale - lse_i) * (dp - delta_i);  // (2)
             for (int c = 0; c < d; ++c) dq_i[c] += ds * k_tile[j][c] * scale;  // (3)
         }
     }
