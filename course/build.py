@@ -22,6 +22,7 @@ from builder.contents import contents  # noqa: E402
 from builder.execute import NotebookError, execute, largest, pictures  # noqa: E402
 from builder.notebooks import chapter_notebook, exercise_checks, exercise_notebook, write  # noqa: E402
 from builder.source import Chapter, read_chapter  # noqa: E402
+from builder.teaching import teaching  # noqa: E402
 
 from minivit.files import atomic_write  # noqa: E402
 
@@ -83,6 +84,7 @@ def main() -> None:
             print(f"{chapter.name}: {time.perf_counter() - start:.0f} s", flush=True)
     if not args.fast:
         save("README.md", built_contents(chapters).encode())
+        save("../docs/teaching.md", teaching(chapters).encode())
 
 
 if __name__ == "__main__":

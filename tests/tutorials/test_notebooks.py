@@ -106,6 +106,7 @@ def test_files_it_names_are_there(chapter) -> None:
 
 def test_the_contents_are_built() -> None:
     assert (build.TUTORIALS / "README.md").read_text("utf-8") == build.built_contents(CHAPTERS)
+    assert (build.COURSE.parent / "docs" / "teaching.md").read_text("utf-8") == build.teaching(CHAPTERS)
     for chapter in CHAPTERS:
         assert (build.COURSE / "pictures" / f"{chapter.name}.png").exists()
         assert set(chapter.needs) <= {other.number for other in CHAPTERS if other.number < chapter.number}
