@@ -19,15 +19,16 @@ sys.path.insert(0, str(COURSE))
 import nbformat  # noqa: E402
 from builder.alts import alt_texts  # noqa: E402
 from builder.contents import contents  # noqa: E402
-from builder.execute import LARGEST, NotebookError, execute, pictures  # noqa: E402
+from builder.execute import NotebookError, execute, largest, pictures  # noqa: E402
 from builder.notebooks import chapter_notebook, exercise_checks, exercise_notebook, write  # noqa: E402
 from builder.source import Chapter, read_chapter  # noqa: E402
+from builder.teaching import teaching  # noqa: E402
 
 from minivit.files import atomic_write  # noqa: E402
 
 
 def read_chapters() -> list[Chapter]:
-    return [read_chapter(path) for path in sorted((COURSE / "src").glob("[0-9][0-9]_*.py"))]
+    return [read_chapter(path) for path in sorted((COURSE / "src").glob("[0-9][0-9]*_*.py"))]
 
 
 def repository() -> str:
@@ -40,8 +41,8 @@ def build(chapter: Chapter, chapters: list[Chapter]) -> None:
     """Write the chapter, executed, its exercises, their checks, its picture and the words for its pictures."""
     notebook = execute(chapter_notebook(chapter, chapters, repository()), TUTORIALS)
     text = write(notebook)
-    if len(text.encode()) > LARGEST:
-        raise NotebookError(f"{chapter.name}.ipynb would have {len(text.encode()):,} bytes, allowed are {LARGEST:,}")
+    if len(text.encode()) > (allowed := largest(notebook)):
+        raise NotebookError(f"{chapter.name}.ipynb would have {len(text.encode()):,} bytes, allowed are {allowed:,}")
     if not pictures(notebook):
         raise NotebookError(f"{chapter.name} has no picture")
     save(f"../course/pictures/{chapter.name}.png", base64.b64decode(pictures(notebook)[0][1]))
@@ -83,6 +84,7 @@ def main() -> None:
             print(f"{chapter.name}: {time.perf_counter() - start:.0f} s", flush=True)
     if not args.fast:
         save("README.md", built_contents(chapters).encode())
+        save("../docs/teaching.md", teaching(chapters).encode())
 
 
 if __name__ == "__main__":

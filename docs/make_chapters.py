@@ -38,7 +38,7 @@ def chapters_strip(chapters: list[Chapter]) -> Image.Image:
 
 
 if __name__ == "__main__":
-    chapters = [read_chapter(path) for path in sorted((COURSE / "src").glob("[0-9][0-9]_*.py"))]
+    chapters = [read_chapter(path) for path in sorted((COURSE / "src").glob("[0-9][0-9]*_*.py"))]
     chapters = [chapter for chapter in chapters if (COURSE / "pictures" / f"{chapter.name}.png").exists()]
     few = chapters_strip(chapters).quantize(128, dither=Image.Dither.NONE)  # a quarter of the bytes
     names = PngInfo()

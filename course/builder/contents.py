@@ -10,7 +10,7 @@ PARTS = {
     "05": "The block, both directions",
     "12": "Training, and looking inside",
     "16": "The family",
-    "23": "CUDA, with or without a GPU",
+    "22b": "CUDA, with or without a GPU",
 }
 
 
@@ -24,7 +24,7 @@ def contents(chapters: Sequence[Chapter], alts: dict[str, str], repository: str)
         part = next(name for first, name in reversed(PARTS.items()) if chapter.number >= first)
         if f"## {part}" not in lines:
             lines += [f"## {part}", ""]
-        needs = ", ".join(f"{number:02}" for number in chapter.needs) or "nothing"
+        needs = ", ".join(chapter.needs) or "nothing"
         links = (
             f"[exercises](exercises/{chapter.name}.ipynb) · "
             f"[Colab]({colab_link(repository, f'tutorials/{chapter.name}.ipynb')})"

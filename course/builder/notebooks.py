@@ -48,9 +48,9 @@ def chapter_notebook(chapter: Chapter, chapters: Sequence[Chapter], repository: 
     return _notebook([shown.get(cell, cell) for cell in cells], chapter.name)
 
 
-def exercise_notebook(chapter: Chapter, repository: str) -> NotebookNode:
+def exercise_notebook(chapter: Chapter, repository: str, graded: bool = False) -> NotebookNode:
     """What the chapter's exercises need, and the exercises: hint and solution are folded under each. The check is a
-    line; its questions and reasons are in `exercise_checks`."""
+    line; its questions and reasons are in `exercise_checks`. graded: with points, without solutions."""
     path = f"tutorials/exercises/{chapter.name}.ipynb"
     head = f"""\
 # {chapter.number} · {chapter.title}: exercises
@@ -59,6 +59,14 @@ To the chapter: [{chapter.title}](../{chapter.name}.ipynb) · [open in Colab]({c
 
 Run the cells from the top. Each exercise has a cell for you to write in and one that checks it, and says what is wrong.
 The exercises do not need one another. Hints and solutions are folded: try first."""
+    if graded:
+        head = f"""\
+# {chapter.number} · {chapter.title}: exercises, {sum(exercise.stars for exercise in chapter.exercises)} points
+
+To the chapter: [{chapter.title}]({repository}/blob/main/tutorials/{chapter.name}.ipynb)
+
+Run the cells from the top. Write into the cell above each check, and leave the checks as they are: one that passes
+gives as many points as the exercise has stars."""
     cells = [
         Cell("markdown", head),
         Cell("code", ON_COLAB.format(repository=repository)),
@@ -71,7 +79,7 @@ The exercises do not need one another. Hints and solutions are folded: try first
             Cell("code", exercise.stub),
             Cell("code", f'check.exercise("{chapter.number}.{number}")'),
             Cell("markdown", _folded("A hint", exercise.hint)),
-            Cell("markdown", _folded("A solution", f"```python\n{exercise.solved}\n```")),
+            *([] if graded else [Cell("markdown", _folded("A solution", f"```python\n{exercise.solved}\n```"))]),
         ]
     return _notebook(cells, chapter.name + " exercises")
 
@@ -97,7 +105,7 @@ def write(notebook: NotebookNode) -> str:
 
 
 def _title(chapter: Chapter, chapters: Sequence[Chapter], repository: str) -> str:
-    first = [_link(other) for other in chapters if int(other.number) in chapter.needs]
+    first = [_link(other) for other in chapters if other.number in chapter.needs]
     colab = colab_link(repository, f"tutorials/{chapter.name}.ipynb")
     return f"""\
 # {chapter.number} · {chapter.title}

@@ -107,12 +107,12 @@ class Exercise:
 class Chapter:
     """A chapter's source, taken apart."""
 
-    name: str  # 01_patchify
+    name: str  # 01_patchify, or 22b_what_a_gpu_is, which comes between 22 and 23
     title: str
     question: str
     sentence: str
     minutes: int
-    needs: tuple[int, ...]
+    needs: tuple[str, ...]  # numbers, as they stand in the names: 05, 22b
     gpu: str
     before: list[Cell]  # what is read before the exercises, and after them
     after: list[Cell]
@@ -121,14 +121,14 @@ class Chapter:
 
     @property
     def number(self) -> str:
-        return self.name[:2]
+        return self.name.partition("_")[0]
 
 
 def read_chapter(path: Path) -> Chapter:
     """Parse course/src/NN_name.py. Raises SourceError where it does not follow the format."""
     header, body = _split_header(path)
     chapter = Chapter(
-        name=path.stem, **header | {"needs": tuple(header["needs"])}, before=[], after=[], setup=[], exercises=[]
+        name=path.stem, **header | {"needs": _numbers(header["needs"])}, before=[], after=[], setup=[], exercises=[]
     )
     for cell in jupytext.reads(body, fmt="py:percent").cells:
         role, text = cell.metadata.get("role"), FOR_THE_FORMATTER.sub("", cell.source)
@@ -156,6 +156,11 @@ def _split_header(path: Path) -> tuple[dict, str]:
     if set(header) != HEADER:
         raise SourceError(f"{path.name}: the header has {sorted(header)}, expected {sorted(HEADER)}")
     return header, text[match.end() :].lstrip()
+
+
+def _numbers(needs: list[int | str]) -> tuple[str, ...]:
+    """[5, "22b"] -> ("05", "22b")."""
+    return tuple(f"{number:02}" if isinstance(number, int) else number for number in needs)
 
 
 def _exercise(path: Path, metadata: dict, text: str) -> Exercise:

@@ -196,7 +196,50 @@ for name in ("sum_racing", "sum_atomic"):
     print(f"a plain run gives {total[0]:.3f}, NumPy {y.sum():.3f}\n")
 
 # %% [markdown]
-# `total[0] += y[i]` is three steps: read, add, write. If two threads read the same old value, both add to it and both
+# `total[0] += y[i]` is three steps: read, add, write. Two threads, with 2 and 3 to add to 0:
+
+# %%
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+
+def scene(said, total, held, arrow=None):
+    paper = Figure((8, 2.2), facecolor="white")
+    axes = paper.add_axes((0, 0, 1, 1), xlim=(0, 8), ylim=(2.2, 0))
+    axes.axis("off")
+    boxes = [(0.9, 0.55, f"thread 0 holds {held[0]}", "#CFE3F1"), (4.9, 0.55, f"thread 1 holds {held[1]}", "#F8D9C4")]
+    for x, y, text, colour in [*boxes, (2.4, 1.6, f"total[0] = {total}", "#E6E6E6")]:
+        wide = 2.2 if y < 1 else 3.2
+        axes.add_patch(Rectangle((x, y), wide, 0.45, facecolor=colour, edgecolor="#8A8A8A"))
+        axes.text(x + wide / 2, y + 0.225, text, ha="center", va="center", fontsize=11)
+    axes.text(4, 0.25, said, ha="center", va="center", fontsize=11, weight="bold")
+    if arrow:
+        x, ends = (2.75, 5.25)[arrow[0]], ((1.55, 1.05) if arrow[1] == "reads" else (1.05, 1.55))
+        how = {"arrowstyle": "-|>", "linewidth": 2, "color": "#0072B2" if arrow[1] == "reads" else "#D55E00"}
+        axes.annotate("", (x, ends[1]), (x, ends[0]), arrowprops=how)
+    return paper
+
+
+# %%
+draw.animation(
+    [
+        scene("total is 0", 0, ("–", "–")),
+        scene("thread 0 reads", 0, (0, "–"), (0, "reads")),
+        scene("thread 1 reads", 0, (0, 0), (1, "reads")),
+        scene("thread 0 adds 2", 0, (2, 0)),
+        scene("thread 1 adds 3", 0, (2, 3)),
+        scene("thread 0 writes", 2, (2, 3), (0, "writes")),
+        scene("thread 1 writes: the 2 is lost", 3, (2, 3), (1, "writes")),
+    ],
+    seconds=1.2,
+    alt="Two boxes above, thread 0 and thread 1, and total below. Both read 0, one after the other; thread 0 adds 2, thread 1 "
+    "adds 3; thread 0 writes 2, then thread 1 writes 3 over it. At the end total is 3, not 5.",
+)  # fmt: skip
+
+# %% [markdown]
+# **What to watch.** Thread 1 reads *before* thread 0 has written. From then on nothing can save the 2.
+#
+# If two threads read the same old value, both add to it and both
 # write, then one addition is lost. This is a **race**: two threads touch the same place, at least one writes, and
 # nothing says who comes first. A plain run on the emulator gives the right sum all the same (the last digit: another
 # order of additions), since it runs one thread after the other; a GPU does not. That is why the checker judges the

@@ -2,7 +2,7 @@
 # title: LayerNorm kernels
 # question: Who adds up a row, when each thread holds one number of it?
 # sentence: Four LayerNorm kernels, one idea each, from a thread a row to shuffles and registers; what a missing barrier does; and a backward without races.
-# minutes: 70
+# minutes: 110
 # needs: [6, 23]
 # gpu: not needed; with one, the last cell uses it
 # ---
@@ -183,17 +183,45 @@ while half:
     steps.append(np.where(np.arange(8) < half, partial, np.nan))
     half //= 2
 check.close(partial[0], 25, "the sum")
-draw.matrix(
-    np.array(steps), title="the tree: partial[t], step by step", columns="thread t", colorbar=False,
-    colormap=ListedColormap(["#CFE3F1"]),
-    row_labels=["written", "half = 4", "half = 2", "half = 1"], column_labels=[str(t) for t in range(8)],
-    alt="A table of four rows. First 8 numbers, 3 1 7 0 4 1 6 3; then the four sums 7 2 13 3; then the two sums 20 and 5; "
-    "then their sum, 25. What is no longer needed is grey.",
+steps, waits = np.array(steps), np.random.default_rng(3).integers(1, 5, (4, 8))  # how long a thread takes for a step
+
+# %%
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+
+def moment(step, time):
+    """The table while the threads are busy with a step: who is through waits at the barrier, with a red mark."""
+    paper = Figure((8, 2.7), facecolor="white")
+    axes = paper.add_axes((0, 0, 1, 1), xlim=(-1.9, 7.8), ylim=(3.75, -0.5))
+    axes.axis("off")
+    for row, name in enumerate(("written", "half = 4", "half = 2", "half = 1")):
+        axes.text(-0.75, row, name, ha="right", va="center", fontsize=10)
+        axes.axhline(row + 0.55, 0.13, 0.99, color="#D55E00" if row == step else "#BDBDBD", linewidth=2)
+        for t in range(8):
+            through = row < step or (row == step and waits[row, t] <= time)
+            if row == step and through:
+                axes.plot(t + 0.4, row + 0.42, "v", color="#D55E00", markersize=8)
+            number = f"{steps[row, t]:2.0f}" if through and t < (8 >> row) else "  "
+            frame = {"boxstyle": "square,pad=0.4", "edgecolor": "#8A8A8A"}
+            frame["facecolor"] = "#CFE3F1" if number.strip() else "#F2F2F2"
+            axes.text(t, row, number, ha="center", va="center", fontsize=11, family="monospace", bbox=frame)
+    return paper
+
+
+# %%
+draw.animation(
+    [moment(step, time) for step in range(4) for time in range(waits[step].max() + 1)],
+    seconds=0.6,
+    alt="A table of four rows, and a line, the barrier, below each. First 8 numbers are written, 3 1 7 0 4 1 6 3, at different times; "
+    "who is through waits at the line. Once all 8 are there the next row begins: the sums 7 2 13 3, then 20 and 5, then 25.",
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) 8 numbers take 3 steps, and 128 take 7: log₂. (2) In the row "half = 2", thread 0 reads the 13
-# that *thread 2* wrote one step before. It must not read too early: hence the barriers.
+# **What to watch.** The red marks: a thread that is through waits at its line, and no number of the next row appears
+# before the eighth mark. (1) 8 numbers take 3 steps, and 128 take 7: log₂. (2) In the row "half = 2", thread 0 reads the
+# 13 that *thread 2* wrote one step before. It must not read too early: hence the barriers. (3) A thread that has nothing
+# to add comes to the barrier, too.
 
 # %%
 block_source = """\
@@ -276,13 +304,45 @@ show("layernorm.cu", "layernorm_forward_v3")
 # Five steps, and *every* lane knows the sum: no shared memory, no barrier. In NumPy, for the 32 lanes at once:
 
 # %%
-v = rng.integers(0, 10, 32)
-total, lanes = v.sum(), np.arange(32)
+v = np.random.default_rng(1).integers(0, 4, 32)
+total, lanes, states = v.sum(), np.arange(32), [v]
 for bit in (16, 8, 4, 2, 1):
     v = v + v[lanes ^ bit]  # ^ flips the bit
+    states.append(v)
 print("every lane:", set(v.tolist()), "the sum:", total)
 
+
+# %%
+def shuffle(step, joined):
+    """The lanes before a step and, once joined, after it."""
+    paper = Figure((8, 1.9), facecolor="white")
+    axes = paper.add_axes((0, 0, 1, 1), xlim=(-0.8, 31.8), ylim=(2.5, -1.0))
+    axes.axis("off")
+    said = f"step {step}: with lane ^ {32 >> step}" if step else "each lane loads its number"
+    axes.text(15.5, -0.7, said, ha="center", va="center", fontsize=11)
+    for y, state in ((0, max(step - 1, 0)), *(((2, step),) if joined and step else ())):
+        shade = ("#F2F2F2", "#DCEAF5", "#BCD7EC", "#9CC3E3", "#7FB2DA", "#63A1D1")[state]
+        for lane in lanes:
+            axes.add_patch(Rectangle((lane - 0.5, y - 0.4), 1, 0.8, facecolor=shade, edgecolor="#8A8A8A"))
+            axes.text(lane, y, states[state][lane], ha="center", va="center", fontsize=9)
+    for lane in lanes if step else ():
+        axes.plot([lane, lane], [0.45, 1.5], color="#BDBDBD", linewidth=0.8)
+        axes.plot([lane ^ (32 >> step), lane], [0.45, 1.5], color="#0072B2", linewidth=0.8)
+    return paper
+
+
+# %%
+draw.animation(
+    [shuffle(0, False), *(shuffle(step, joined) for step in range(1, 6) for joined in (False, True))],
+    seconds=0.9,
+    alt="32 lanes in a row, each with a number from 0 to 3. Five times, lines join each lane with the one 16, 8, 4, 2 and at last 1 away, "
+    "and below appears a row in which each lane has its own number and the other's. In the end all 32 hold the same sum.",
+)  # fmt: skip
+
 # %% [markdown]
+# **What to watch.** The blue lines: whose number comes. After the first step there are pairs of equal numbers, then
+# fours; in the end all are equal. All 32 lines are drawn at once: a shuffle is one instruction, and needs no barrier.
+#
 # ## v4: 16 bytes a lane, and the row in registers
 #
 # v3 reads x three times: for the mean, for the variance, for y. In v4 each lane keeps its part of the row in registers,
@@ -297,14 +357,11 @@ show("layernorm.cu", "layernorm_forward_v4", 12, 23)
 # running index could pick. At a width of 384, each lane has 3 vectors of 4 floats.
 
 # %%
-draw.addresses(
-    profiles[4], loads[4].line, file=loads[4].file, array="x",
-    alt="32 lanes above, 16 sectors below, side by side and all blue: each lane asks for half a sector, 16 bytes.",
-)  # fmt: skip
+request = profiles[4].addresses(loads[4].line, loads[4].file)[0]
+print(f"one request: {32 * request.size} bytes asked for, {loads[4].most} sectors of 32 bytes")
 
 # %% [markdown]
-# **What to notice.** (1) One request, 512 bytes, 16 sectors: nothing moves in vain. (2) Two lanes share a sector, and
-# three such requests are the whole row.
+# Nothing moves in vain: two lanes share a sector, and three such requests are the whole row.
 #
 # ## The ladder, counted
 #

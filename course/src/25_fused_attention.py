@@ -2,7 +2,7 @@
 # title: Fused attention
 # question: How can attention be computed without ever storing its N × N matrix?
 # sentence: Derive the online softmax, write the fused kernel, run it without a GPU, climb the library's five versions by what they ask of the memory, and take the backward along.
-# minutes: 80
+# minutes: 135
 # needs: [7, 23, 24]
 # gpu: not needed; with one, the last cell uses it
 # ---
@@ -199,6 +199,40 @@ for rows, keys in ((16, 16), (5, 7), (49, 49), (1, 1)):
     check.close(tiled_forward(q, k, v, rows, keys)[0], attention(q, k, v), f"tiles of {rows} × {keys}", tol=1e-11)
 
 # %% [markdown]
+# The same with narrower tiles, for the queries 16 to 31: four keys at a time, and what is alive meanwhile.
+
+
+# %%
+def states(queries, keys):
+    """After each tile: where it is (N, N), m, l and the output so far."""
+    m, l, o = np.full(16, -np.inf), np.zeros(16), np.zeros((16, d))
+    for j in range(0, N, keys):
+        tile = np.full_like(S, np.nan)
+        tile[queries, j : j + keys] = s = S[queries, j : j + keys]
+        m_old, m = m, np.maximum(m, s.max(-1))
+        correction, p = np.exp(m_old - m), np.exp(s - m[:, None])
+        l, o = correction * l + p.sum(-1), correction[:, None] * o + p @ v[j : j + keys]
+        yield {"S": tile / 6, "m": m[:, None] / 15, "l": l[:, None] / 20, "o / l": o / l[:, None] / 3}
+
+
+draw.animation(
+    [
+        draw.matrices(
+            [{"title": name, "array": array, "values": False} for name, array in state.items()],
+            diverging=True, limits=(-1, 1), colorbar=False,
+        alt="one moment",
+        )
+        for state in states(slice(16, 32), 4)
+    ],
+    seconds=0.8,
+    alt="A narrow tile slides from left to right over a band of 16 rows of the grey square S. Beside it a column for m, one for l, and "
+    "the output of 16 rows. With each tile some numbers of m grow darker, those of l and the output change; with the last tiles little changes.",
+)  # fmt: skip
+
+# %% [markdown]
+# **What to watch.** Where m of a row gets darker, its l falls or jumps and its output changes most: all that was summed has
+# been corrected. In the end little moves: what comes late weighs little, unless it raises m.
+#
 # Now scores of up to 10,000. *Predict what a softmax without m gives: how many of a row's 16 outputs are lost?*
 
 # %%

@@ -30,7 +30,7 @@ INK, FAINT, LINE, EMPTY = "#222222", "#5A5A5A", "#8A8A8A", "#E6E6E6"
 PALE_BLUE, PALE_VERMILLION = "#CFE3F1", "#F8D9C4"
 
 
-NUMBER = re.compile(r"(\d\d)\.\d+")
+NUMBER = re.compile(r"(\d\d[a-z]?)\.\d+")
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +82,7 @@ class Picture:
 
 def _words(number: str) -> str:
     """What course/build.py has put into alts/NN_name.json under this number."""
-    for path in (Path(__file__).parent / "alts").glob(f"{number[:2]}_*.json"):
+    for path in (Path(__file__).parent / "alts").glob(f"{number.partition('.')[0]}_*.json"):
         words = json.loads(path.read_text(encoding="utf-8"))
         if number in words:
             return words[number]

@@ -134,6 +134,20 @@ def test_a_title_that_asks_gets_no_full_stop(tmp_path: Path) -> None:
     assert any("\n\n**Which sum?** Write it." in cell for cell in cells)
 
 
+def test_a_chapter_may_come_between_two_numbers(chapter, tmp_path: Path) -> None:
+    path = tmp_path / "22b_sums.py"
+    path.write_text(SOURCE.replace("needs: []", "needs: [3, 22b]"), encoding="utf-8")
+    between = read_chapter(path)
+    assert between.number == "22b" and between.needs == ("03", "22b")
+    assert "22_attention" < between.name < "23_kernel"
+    text = chapter_notebook(between, [chapter, between], REPOSITORY).cells[0].source
+    assert text.startswith("# 22b · Sums") and "Read first: [03 Sums](03_sums.ipynb)" in text
+    assert any(cell.source == 'check.exercise("22b.1")' for cell in exercise_notebook(between, REPOSITORY).cells)
+    assert list(json.loads(alt_texts(between))) == ["22b.1"]
+    page = contents([chapter, between], {"03_sums": "a", "22b_sums": "b"}, REPOSITORY)
+    assert "after 03, 22b" in page and "## CUDA" in page
+
+
 def test_the_same_source_gives_the_same_text_and_ids(chapter, tmp_path: Path) -> None:
     again = read_chapter(tmp_path / "03_sums.py")
     for make in (lambda c: chapter_notebook(c, [c], REPOSITORY), lambda c: exercise_notebook(c, REPOSITORY)):
