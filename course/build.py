@@ -3,6 +3,7 @@
 python course/build.py              all of them
 python course/build.py 01 05        these, and the table of contents
 python course/build.py --fast 01    with MINIVIT_FAST=1: a trial, into no file
+python course/build.py --words 01   the words anew, links and minutes too; nothing is executed, outputs stay
 """
 
 import argparse
@@ -19,7 +20,7 @@ sys.path.insert(0, str(COURSE))
 import nbformat  # noqa: E402
 from builder.alts import alt_texts  # noqa: E402
 from builder.contents import contents  # noqa: E402
-from builder.execute import NotebookError, execute, largest, pictures  # noqa: E402
+from builder.execute import NotebookError, execute, keep_outputs, largest, pictures  # noqa: E402
 from builder.notebooks import chapter_notebook, exercise_checks, exercise_notebook, write  # noqa: E402
 from builder.source import Chapter, read_chapter  # noqa: E402
 from builder.teaching import teaching  # noqa: E402
@@ -37,9 +38,10 @@ def repository() -> str:
     return re.search(r'^Repository = "(.+)"$', project, re.MULTILINE)[1]
 
 
-def build(chapter: Chapter, chapters: list[Chapter]) -> None:
+def build(chapter: Chapter, chapters: list[Chapter], words: bool = False) -> None:
     """Write the chapter, executed, its exercises, their checks, its picture and the words for its pictures."""
-    notebook = execute(chapter_notebook(chapter, chapters, repository()), TUTORIALS)
+    notebook = chapter_notebook(chapter, chapters, repository())
+    notebook = keep_outputs(notebook, TUTORIALS / f"{chapter.name}.ipynb") if words else execute(notebook, TUTORIALS)
     text = write(notebook)
     if len(text.encode()) > (allowed := largest(notebook)):
         raise NotebookError(f"{chapter.name}.ipynb would have {len(text.encode()):,} bytes, allowed are {allowed:,}")
@@ -69,6 +71,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("chapters", nargs="*", metavar="NN", help="their numbers; all without any")
     parser.add_argument("--fast", action="store_true", help="execute with MINIVIT_FAST=1 and write nothing")
+    parser.add_argument("--words", action="store_true", help="execute nothing: words that changed, and links")
     args = parser.parse_args()
     chapters = read_chapters()
     numbers = [chapter.number for chapter in chapters]
@@ -80,7 +83,7 @@ def main() -> None:
             if args.fast:
                 execute(chapter_notebook(chapter, chapters, repository()), TUTORIALS, fast=True)
             else:
-                build(chapter, chapters)
+                build(chapter, chapters, args.words)
             print(f"{chapter.name}: {time.perf_counter() - start:.0f} s", flush=True)
     if not args.fast:
         save("README.md", built_contents(chapters).encode())
