@@ -1,13 +1,14 @@
 """The builder: what it makes of a source, and what it refuses."""
 
 import base64
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 from builder.alts import alt_texts
 from builder.contents import contents
-from builder.execute import NotebookError, execute, pictures
+from builder.execute import NotebookError, execute, keep_outputs, pictures
 from builder.notebooks import chapter_notebook, exercise_notebook, sources, write
 from builder.source import SourceError, read_chapter
 from nbclient.exceptions import CellExecutionError
@@ -165,6 +166,19 @@ def test_executing_keeps_the_pictures_and_drops_the_times(chapter, tmp_path: Pat
     assert 'alt="Of &quot;a&quot; | b."' in quoted
     page = contents([chapter], {"03_sums": alt}, REPOSITORY)
     assert "[03 · Sums](03_sums.ipynb)" in page and f'alt="{alt}"' in page and "2 exercises" in page
+
+
+def test_words_may_change_without_executing(chapter, tmp_path: Path) -> None:
+    notebook = execute(chapter_notebook(chapter, [chapter], REPOSITORY), tmp_path)
+    (tmp_path / "old.ipynb").write_text(write(notebook), encoding="utf-8")
+    anew = chapter_notebook(dataclasses.replace(chapter, minutes=99), [chapter], REPOSITORY)
+    kept = keep_outputs(anew, tmp_path / "old.ipynb")
+    assert "99 minutes" in write(kept) and pictures(kept) == pictures(notebook)
+    assert write(kept).replace("99 minutes", f"{chapter.minutes} minutes").count("\n") == write(notebook).count("\n")
+    code = next(cell for cell in anew.cells[1:] if cell.cell_type == "code")
+    code.source += "\n1 + 1"
+    with pytest.raises(NotebookError, match=r"old\.ipynb: its code has changed, too"):
+        keep_outputs(anew, tmp_path / "old.ipynb")
 
 
 @pytest.mark.parametrize(
