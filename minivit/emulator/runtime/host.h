@@ -94,9 +94,6 @@ inline cudaError_t cudaMemset(void* to, int byte, size_t bytes, HERE) {
 inline cudaError_t cudaMemsetAsync(void* to, int byte, size_t bytes, cudaStream_t = 0, HERE) {
     return emulator::fill(to, bytes, byte, bytes, 1, "cudaMemsetAsync", here);
 }
-inline cudaError_t cudaMemset2D(void* to, size_t pitch, int byte, size_t width, size_t height, HERE) {
-    return emulator::fill(to, pitch, byte, width, height, "cudaMemset2D", here);
-}
 
 // A variable of the file: __device__ or __constant__.
 template <typename T>
@@ -292,6 +289,7 @@ inline cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaDeviceSynchron
 inline cudaError_t cudaEventQuery(cudaEvent_t) { return cudaSuccess; }
 
 #undef HERE
+#include "host_seldom.h"
 
 #define EMULATOR_MAIN                                              \
     extern "C" int emulator_users_main(int, char**) __asm__("main"); \

@@ -1,0 +1,212 @@
+"""Public .cu files, as they were posted: how many load and run on the emulator, and why the others do not.
+
+    python benchmarks/public_kernels.py run FOLDER ...     # checkouts, named owner+repository; goes on where it stopped
+    python benchmarks/public_kernels.py table              # the counts, as docs/proof.md has them
+
+A file runs if it ends as its author meant: with status 0 and no word of failure, within 120 seconds of one core, the
+compiler's included. No code is kept: results/public_kernels.csv has a row a file. Where a program stops for a reason
+of its own (it wants an argument or a file, its kernel is wrong), a person has said so, in public_kernels_judged.csv.
+"""
+
+import argparse
+import csv
+import json
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from minivit.emulator.includes import read_source
+from minivit.emulator.posted import has_main
+from minivit.emulator.source import without_comments
+
+RESULTS = Path(__file__).parent / "results"
+ROWS, JUDGED = RESULTS / "public_kernels.csv", RESULTS / "public_kernels_judged.csv"
+COLUMNS = ("repository", "path", "verdict", "seconds")
+SECONDS = 120  # of the CPU, for each of the compiler and the program
+HEADERS = (".h", ".hpp", ".cuh", ".inl", ".cu", ".hxx")
+LIBRARY = re.compile(
+    r'#\s*include\s*[<"](?:cublas|cudnn|cufft|curand|cusparse|cusolver|nccl|nvml|nvrtc|cub/|thrust/|cutlass|npp|optix'
+    r"|cuda_gl|cudaGL|cudaEGL|GL/|GLFW|freeglut|opencv|mpi\.h|cuda/std|nvshmem|torch|pybind11|FreeImage|openacc)",
+    re.IGNORECASE,
+)
+TEXTURE = re.compile(
+    r"\btexture\s*<|\btex[123]D|\b(?:cudaTextureObject|cudaSurfaceObject|cudaArray)(?:_t)?\b|\bCUtexObject|\bsurf[123]D"
+)
+NOWHERE = re.compile(r"there is no header|No such file or directory|windows\.h|conio\.h|intrin\.h")
+SAYS_WRONG = re.compile(r"\bfail(?:ed|ure)?\b|mis-?match|do not match|don't match|incorrect|\bwrong\b", re.IGNORECASE)
+
+# What a verdict means, in the table's order; those of the second half leave the denominator.
+TRIED = {
+    "runs": "run, and end as their author meant",
+    "compiles": "have no main(), or no kernel is launched in it: they load",
+    "wrong": "have a mistake that stops them on a GPU too, and it is named",
+    "refused": "use what is not emulated, and are refused by name",
+    "fails": "do not compile, or do not run",
+}
+APART = {
+    "library": "a library (cuBLAS, Thrust, OpenGL, MPI ...)",
+    "texture": "textures",
+    "header": "a header that is nowhere in its repository",
+    "input": "an input or an argument that is not there",
+    "long": f"{SECONDS} seconds are not enough for its size",
+    "exercise": "left for the reader to complete",
+    "compiler": "NVIDIA's compiler refuses it, and so does the emulator",
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="try each .cu file of these folders")
+    run.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
+    run.add_argument("--again", nargs="*", default=[], metavar="VERDICT", help="try those of this verdict once more")
+    run.add_argument("--log", type=Path, help="keep what was said of each file there, to find the causes")
+    run.add_argument("--only", default="", help="files whose path has this in it")
+    commands.add_parser("table", help="print the counts")
+    args = parser.parse_args()
+    if args.command == "table":
+        print(table(read_rows()))
+        return 0
+    rows = read_rows()
+    for folder in args.folders:
+        for path in sorted(folder.rglob("*.cu")):
+            key = folder.name, path.relative_to(folder).as_posix()
+            if args.only not in key[1] or (key in rows and rows[key]["verdict"] not in args.again):
+                continue
+            verdict, seconds, said = verdict_of(path, folder)
+            rows = read_rows() | {key: dict(zip(COLUMNS, (*key, verdict, f"{seconds:.0f}"), strict=True))}
+            write_rows(rows)
+            print(f"{verdict:9}{seconds:5.0f} s  {'/'.join(key)}", flush=True)
+            if args.log:
+                with args.log.open("a", encoding="utf-8") as log:
+                    print(json.dumps([*key, verdict, said[-3000:]]), file=log)
+    return 0
+
+
+def read_rows() -> dict[tuple[str, str], dict[str, str]]:
+    if not ROWS.exists():
+        return {}
+    with ROWS.open(newline="", encoding="utf-8") as file:
+        return {(row["repository"], row["path"]): row for row in csv.DictReader(file)}
+
+
+def write_rows(rows: dict[tuple[str, str], dict[str, str]]) -> None:
+    with tempfile.NamedTemporaryFile("w", dir=RESULTS, delete=False, newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(row for _, row in sorted(rows.items()))
+    os.chmod(file.name, 0o644)
+    os.replace(file.name, ROWS)
+
+
+# ---- one file --------------------------------------------------------------------------------------------------------
+
+
+def verdict_of(path: Path, repository: Path) -> tuple[str, float, str]:
+    """A file's verdict, the CPU seconds it took, and what was said of it."""
+    source = read_source(path)
+    text = without_comments_but_names(source)
+    if LIBRARY.search(text):
+        return "library", 0, ""
+    if TEXTURE.search(text):
+        return "texture", 0, ""
+    with tempfile.TemporaryDirectory() as scratch:
+        here = Path(scratch) / path.parent.name  # so that it finds what lies beside it, and leaves nothing there
+        shutil.copytree(
+            path.parent, here, ignore=lambda folder, names: [n for n in names if (Path(folder) / n).is_dir()]
+        )
+        options = [f"-I{folder}" for folder in header_folders(path, repository)]
+        program = has_main(source)
+        command = [sys.executable, "-m", "minivit", "kernel", str(path), *options, "--seconds", "3600"]
+        if not program:
+            command = [sys.executable, "-c", COMPILE, str(path), *(option[2:] for option in options)]
+        before = spent()
+        done = subprocess.run(
+            command, cwd=here, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+            preexec_fn=limit,
+        )  # fmt: skip
+        seconds = spent() - before
+    said = f"{done.returncode}\n{done.stdout[-1500:]}\n{done.stderr[-1500:]}"
+    return judged_by_what_is_said(program, done), seconds, said
+
+
+COMPILE = (  # a file that is part of a program
+    "import sys; from minivit.emulator.module import load; m = load(sys.argv[1], include=sys.argv[2:]); "
+    "m.compile([name for name, k in m.kernels.items() if not k.template])"
+)
+
+
+def judged_by_what_is_said(program: bool, done: subprocess.CompletedProcess) -> str:
+    status, error = done.returncode, done.stderr
+    if status in (128 + 24, -24, 137, -9):
+        return "long"
+    if NOWHERE.search(error) and ("minivit:" in error or not program):
+        return "header"
+    if "textures are not emulated" in error:
+        return "texture"
+    if "is not emulated" in error or "are not emulated" in error or "the emulator has CUDA C++ itself" in error:
+        return "refused"
+    if "has __device__ before it" in error or "is a variable of the host" in error:
+        return "compiler"
+    if status == 0 and not SAYS_WRONG.search(done.stdout + error):
+        return "runs" if program else "compiles"
+    return "fails"
+
+
+def without_comments_but_names(source: str) -> str:
+    """The code, with the names of its headers, which are quoted texts."""
+    code = without_comments(source).split("\n")
+    return "\n".join(line if re.match(r"\s*#\s*include\b", bare) else bare
+                     for line, bare in zip(source.split("\n"), code, strict=True))  # fmt: skip
+
+
+def header_folders(path: Path, repository: Path) -> list[Path]:
+    """The repository's folders that have headers, the nearest to the file first."""
+    folders = {header.parent for header in repository.rglob("*") if header.suffix in HEADERS}
+    folders |= {folder.parent for folder in folders if folder != repository}
+
+    def distance(folder: Path) -> tuple[int, str]:
+        together = len(os.path.commonpath([folder, path.parent]))
+        return -together, str(folder)
+
+    return sorted(folders, key=distance)
+
+
+def limit() -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 5))
+
+
+def spent() -> float:
+    """CPU seconds of all processes that were started here and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+# ---- the table -------------------------------------------------------------------------------------------------------
+
+
+def table(rows: dict[tuple[str, str], dict[str, str]]) -> str:
+    """The counts as Markdown: what was tried, and what was set apart."""
+    judged = {}
+    if JUDGED.exists():
+        with JUDGED.open(newline="", encoding="utf-8") as file:
+            judged = {(row["repository"], row["path"]): row["verdict"] for row in csv.DictReader(file)}
+    counts = Counter(judged.get(key, row["verdict"]) if row["verdict"] == "fails" else row["verdict"]
+                     for key, row in rows.items())  # fmt: skip
+    of = sum(counts[verdict] for verdict in TRIED)
+    lines = ["| of the files that use no library and no texture | | |", "|---|---|---|"]
+    lines += [f"| {what} | {counts[verdict]} | {counts[verdict] / of:.0%} |" for verdict, what in TRIED.items()]
+    lines += ["", "| set apart: they need | |", "|---|---|"]
+    lines += [f"| {what} | {counts[verdict]} |" for verdict, what in APART.items() if counts[verdict]]
+    repositories = len({repository for repository, _ in rows})
+    return "\n".join([f"{len(rows)} files of {repositories} repositories, {of} of them tried:", "", *lines])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
