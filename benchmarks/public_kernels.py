@@ -39,6 +39,10 @@ TEXTURE = re.compile(
     r"\btexture\s*<|\btex[123]D|\b(?:cudaTextureObject|cudaSurfaceObject|cudaArray)(?:_t)?\b|\bCUtexObject|\bsurf[123]D"
 )
 NOWHERE = re.compile(r"there is no header|No such file or directory|windows\.h|conio\.h|intrin\.h")
+WANTS = re.compile(
+    r"\busage\b|(?:can(?:not|'t)|could not|failed to|unable to) (?:open|load|read|find)|file not found|No such file",
+    re.IGNORECASE,
+)
 SAYS_WRONG = re.compile(r"\bfail(?:ed|ure)?\b|mis-?match|do not match|don't match|incorrect|\bwrong\b", re.IGNORECASE)
 
 # What a verdict means, in the table's order; those of the second half leave the denominator.
@@ -67,6 +71,7 @@ def main() -> int:
     run.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
     run.add_argument("--again", nargs="*", default=[], metavar="VERDICT", help="try those of this verdict once more")
     run.add_argument("--log", type=Path, help="keep what was said of each file there, to find the causes")
+    run.add_argument("--seconds", type=int, default=SECONDS, help="of the CPU, for each; %(default)s if not given")
     run.add_argument("--only", default="", help="files whose path has this in it")
     commands.add_parser("table", help="print the counts")
     args = parser.parse_args()
@@ -79,7 +84,7 @@ def main() -> int:
             key = folder.name, path.relative_to(folder).as_posix()
             if args.only not in key[1] or (key in rows and rows[key]["verdict"] not in args.again):
                 continue
-            verdict, seconds, said = verdict_of(path, folder)
+            verdict, seconds, said = verdict_of(path, folder, args.seconds)
             rows = read_rows() | {key: dict(zip(COLUMNS, (*key, verdict, f"{seconds:.0f}"), strict=True))}
             write_rows(rows)
             print(f"{verdict:9}{seconds:5.0f} s  {'/'.join(key)}", flush=True)
@@ -108,7 +113,7 @@ def write_rows(rows: dict[tuple[str, str], dict[str, str]]) -> None:
 # ---- one file --------------------------------------------------------------------------------------------------------
 
 
-def verdict_of(path: Path, repository: Path) -> tuple[str, float, str]:
+def verdict_of(path: Path, repository: Path, most: int = SECONDS) -> tuple[str, float, str]:
     """A file's verdict, the CPU seconds it took, and what was said of it."""
     source = read_source(path)
     text = without_comments_but_names(source)
@@ -129,7 +134,7 @@ def verdict_of(path: Path, repository: Path) -> tuple[str, float, str]:
         before = spent()
         done = subprocess.run(
             command, cwd=here, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-            preexec_fn=limit,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (most, most + 5)),
         )  # fmt: skip
         seconds = spent() - before
     said = f"{done.returncode}\n{done.stdout[-1500:]}\n{done.stderr[-1500:]}"
@@ -146,6 +151,10 @@ def judged_by_what_is_said(program: bool, done: subprocess.CompletedProcess) -> 
     status, error = done.returncode, done.stderr
     if status in (128 + 24, -24, 137, -9):
         return "long"
+    if status and "minivit:" not in error and WANTS.search(done.stdout + error):
+        return "input"
+    if re.search(r"\b(?:gl[A-Z]\w+|glut\w+|cuda_gl_interop)\b", error):
+        return "library"
     if NOWHERE.search(error) and ("minivit:" in error or not program):
         return "header"
     if "textures are not emulated" in error:
@@ -176,10 +185,6 @@ def header_folders(path: Path, repository: Path) -> list[Path]:
         return -together, str(folder)
 
     return sorted(folders, key=distance)
-
-
-def limit() -> None:
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 5))
 
 
 def spent() -> float:

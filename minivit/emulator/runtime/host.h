@@ -24,6 +24,7 @@ cudaError_t copy(void* to, size_t to_pitch, const void* from, size_t from_pitch,
                  cudaMemcpyKind kind, const char* call, Place here);
 cudaError_t fill(void* to, size_t pitch, int byte, size_t width, size_t height, const char* call, Place here);
 cudaError_t remember(cudaError_t error);  // for cudaGetLastError
+void know_symbol(const void* start, size_t bytes);
 cudaError_t refuse(cudaError_t error, Place here, const char* format, ...) __attribute__((format(printf, 3, 4)));
 cudaError_t pointer_attributes(cudaPointerAttributes* attributes, const void* pointer);
 void device_properties(cudaDeviceProp* properties);
@@ -117,7 +118,7 @@ inline cudaError_t cudaMemcpyFromSymbol(void* to, const T& symbol, size_t bytes,
 template <typename P, typename T>
 inline cudaError_t cudaGetSymbolAddress(P** pointer, const T& symbol) {
     *pointer = (P*)&symbol;
-    return cudaSuccess;
+    return emulator::know_symbol(&symbol, sizeof symbol), cudaSuccess;
 }
 template <typename T>
 inline cudaError_t cudaGetSymbolSize(size_t* bytes, const T& symbol) {
@@ -270,7 +271,6 @@ inline cudaError_t cudaSetDeviceFlags(unsigned) { return cudaSuccess; }
 
 inline cudaError_t cudaStreamCreate(cudaStream_t* stream) { return *stream = new emulator_stream, cudaSuccess; }
 inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) { return cudaStreamCreate(stream); }
-inline cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned, int) { return cudaStreamCreate(stream); }
 inline cudaError_t cudaStreamDestroy(cudaStream_t stream) { return delete stream, cudaSuccess; }
 inline cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaDeviceSynchronize(); }
 inline cudaError_t cudaStreamQuery(cudaStream_t) { return cudaSuccess; }
