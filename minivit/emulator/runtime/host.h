@@ -171,11 +171,13 @@ struct Launcher {  // of kernel<<<how>>>: called with the kernel's arguments
                 std::apply(me.function, me.values);
             }
         } call{function, Values(arguments...)};
+        const Arguments before = kept_arguments;  // of the kernel, where a kernel launches another
         kept_arguments = {&call, sizeof call};
         static constexpr Parameter parameters[] = {Argument<A>::parameter..., Parameter{}};
         const Kernel kernel{name, Call::run, parameters, int(sizeof...(A))};
         void* pointers[] = {(void*)&arguments..., nullptr};
         if (check_pointers(kernel, pointers, here)) launch(how, kernel, reinterpret_cast<void**>(&call), nullptr, here);
+        kept_arguments = before;
     }
 };
 }  // namespace emulator

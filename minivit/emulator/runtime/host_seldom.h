@@ -121,6 +121,11 @@ inline cudaError_t cudaFuncSetSharedMemConfig(T, cudaSharedMemConfig) {
 
 // ---- streams and events ----
 
+#define cudaStreamFireAndForget ((cudaStream_t)4)  // of kernels that launch kernels
+#define cudaStreamTailLaunch ((cudaStream_t)3)
+#define cudaStreamLegacy ((cudaStream_t)1)
+#define cudaStreamPerThread ((cudaStream_t)2)
+
 inline cudaError_t cudaEventCreate(cudaEvent_t* event, unsigned) { return cudaEventCreate(event); }
 inline cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream = 0, unsigned = 0) {
     return cudaEventRecord(event, stream);

@@ -4,7 +4,7 @@ __global__ void pool(float* y, const float* x, int rows, int columns) {
     int r = threadIdx.y, c = threadIdx.x, width = columns / 2;
     //= unwritten @none: int r = threadIdx.y, c = threadIdx.x, width = columns / 2 - 1;
     if (r >= rows / 2 || c >= width) return;
-    //= out of bounds @y: if (r > rows / 2 || c >= width) return;
+    //= out of bounds @read: if (r > rows / 2 || c >= width) return;
     const float* at = x + 2 * r * columns + 2 * c;
     float top = fmaxf(fmaxf(at[0], at[1]), fmaxf(at[columns], at[columns + 1]));  //@read
     //= out of bounds @read: float top = fmaxf(fmaxf(at[0], at[1]), fmaxf(at[columns], at[3 * columns + 1]));

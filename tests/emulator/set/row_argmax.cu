@@ -11,7 +11,7 @@ __global__ void argmax(int* y, const float* x, int n) {
         float other = __shfl_down_sync(0xffffffffu, best, k);
         int where = __shfl_down_sync(0xffffffffu, at, k);
         if (other > best) best = other, at = where;
-        //= shuffle from an absent lane @late: if (other > best) best = other, at = __shfl_down_sync(0xffffffffu, at, k);  //@late
+        //= divergent warp operation @late: if (other > best) best = other, at = __shfl_down_sync(0xffffffffu, at, k);  //@late
     }
     if (threadIdx.x == 0) y[blockIdx.x] = at;
     //= race @y: y[blockIdx.x] = at;  //@y
