@@ -57,6 +57,7 @@ APART = {
     "library": "a library (cuBLAS, Thrust, OpenGL, MPI ...)",
     "texture": "textures",
     "header": "a header that is nowhere in its repository",
+    "part": "the other files of their program",
     "input": "an input or an argument that is not there",
     "long": f"{SECONDS} seconds are not enough for its size",
     "exercise": "left for the reader to complete",
@@ -153,10 +154,14 @@ def judged_by_what_is_said(program: bool, done: subprocess.CompletedProcess) -> 
         return "long"
     if status and "minivit:" not in error and WANTS.search(done.stdout + error):
         return "input"
+    if re.search(r"'__(?:shfl|shfl_up|shfl_down|shfl_xor|ballot|any|all)' was not declared|since CUDA 12", error):
+        return "compiler"
     if re.search(r"\b(?:gl[A-Z]\w+|glut\w+|cuda_gl_interop)\b", error):
         return "library"
     if NOWHERE.search(error) and ("minivit:" in error or not program):
         return "header"
+    if "declared, but defined nowhere" in error:
+        return "part"
     if "textures are not emulated" in error:
         return "texture"
     if "is not emulated" in error or "are not emulated" in error or "the emulator has CUDA C++ itself" in error:

@@ -13,7 +13,7 @@ __global__ void sum(float* y, const float* x) {
         v = lane < 4 ? part[lane] : 0;  //@read
         //= array index @read2: v = lane < 8 ? part[lane] : 0;  //@read2
         for (int k = 2; k > 0; k /= 2) v += __shfl_xor_sync(0xffffffffu, v, k);
-        //= shuffle from an absent lane @last: for (int k = 2; lane < 4 && k > 0; k /= 2) v += __shfl_xor_sync(0xffffffffu, v, k);  //@last
+        //= shuffle from an absent lane @last: for (int k = 4; lane < 4 && k > 0; k /= 2) v += __shfl_xor_sync(0xffffffffu, v, k);  //@last
         if (lane == 0) y[blockIdx.x] = v;
     }
 }

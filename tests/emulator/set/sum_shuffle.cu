@@ -5,7 +5,7 @@ __global__ void sum(float* y, const float* x) {
     float v = x[i];
     for (int k = 16; k > 0; k /= 2) v += __shfl_down_sync(0xffffffffu, v, k);
     //= shuffle from an absent lane @s: for (int k = 16; k > 0; k /= 2) if (t % 32 < k) v += __shfl_down_sync(0xffffffffu, v, k);  //@s
-    //= mask without its caller @m: for (int k = 16; k > 0; k /= 2) v += __shfl_down_sync(0xffff, v, k);  //@m
+    //= shuffle from an absent lane @m: for (int k = 16; k > 0; k /= 2) v += __shfl_down_sync(0xffff, v, k);  //@m
     if (t % 32 == 0) y[i / 32] = v;
     //= race @all: y[i / 32] = v;  //@all
     //= out of bounds @far: if (t % 32 == 0) y[i] = v;  //@far
