@@ -122,9 +122,11 @@ def mutants(file: str, each: int, taken: set[tuple[str, str]]) -> Iterator[Mutan
         name: (place_of_line(source, code.count("\n", 0, spans[0][0]))[0], name) for name, spans in bodies.items()
     }
     for kernel in kernels:
-        yield Mutant(file, 0, kernel, "launch", "one block less", source, grid_less=1)
-        if CASES[kernel][0].launch.shared:
-            yield Mutant(file, 0, kernel, "launch", "16 bytes of shared memory less", source, shared_less=16)
+        launch = chosen(kernel)[0].launch
+        if launch.grid[0] > 1:
+            yield Mutant(file, 0, kernel, "launch", "one block less", source, grid_less=1)
+        if launch.shared:
+            yield Mutant(file, 0, kernel, "launch", "128 bytes of shared memory less", source, shared_less=128)
         for name in sorted(reached_from(kernel, code, bodies)):
             if places[name] in taken:
                 continue

@@ -35,8 +35,8 @@ from minivit.emulator.program import run_program
 SET = Path(__file__).parents[1] / "tests" / "emulator" / "set"
 ROWS = Path(__file__).parent / "results" / "kernel_set.csv"
 COLUMNS = ("file", "line", "mistake", "verdict", "digest")
-INSTEAD = re.compile(r"\s*//= (?P<kind>[\w ]+?) @(?P<where>\w+): (?P<code>.*?)\s*$")
-GONE = re.compile(r"\s*//- (?P<kind>[\w ]+?) @(?P<where>\w+)\s*$")
+INSTEAD = re.compile(r"\s*//= (?P<kind>[\w -]+?) @(?P<where>\w+): (?P<code>.*?)\s*$")
+GONE = re.compile(r"\s*//- (?P<kind>[\w -]+?) @(?P<where>\w+)\s*$")
 LABEL = re.compile(r"//@(\w+)\s*$")
 
 

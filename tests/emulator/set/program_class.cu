@@ -6,8 +6,8 @@ template <typename T>
 struct View {
     T* data;
     int rows, columns;
-    __device__ T& at(int r, int c) const { return data[r * columns + c]; }  //@at
-    //= out of bounds @at: __device__ T& at(int r, int c) const { return data[r * (columns + 1) + c]; }
+    __device__ T& at(int r, int c) const { return data[r * columns + c]; }
+    //= out of bounds @copy: __device__ T& at(int r, int c) const { return data[r * (columns + 1) + c]; }
 };
 template <typename T>
 class Matrix {
@@ -42,6 +42,6 @@ int main() {
     View<int> from = a.view();
     transpose<int><<<1, dim3(9, 6)>>>(b.view(), View<const int>{from.data, from.rows, from.columns});
     //= cudaErrorInvalidConfiguration @l: transpose<int><<<1, dim3(9, 600)>>>(b.view(), View<const int>{from.data, from.rows, from.columns});  //@l
-    if (cudaDeviceSynchronize() != cudaSuccess) return 1;
+    if (cudaGetLastError() != cudaSuccess || cudaDeviceSynchronize() != cudaSuccess) return 1;
     return b.get()[1] == 9 ? 0 : 2;
 }

@@ -7,7 +7,7 @@ __global__ void polynomial(float* y, const float* x, int n) {
     if (i >= n) return;
     float sum = 0;
     for (int k = 3; k >= 0; --k) sum = sum * x[i] + coefficients[k];  //@sum
-    //= out of bounds @sum: for (int k = 4; k >= 0; --k) sum = sum * x[i] + coefficients[k];
+    //= array index @sum: for (int k = 4; k >= 0; --k) sum = sum * x[i] + coefficients[k];
     y[i] = sum;
 }
 int main() {
@@ -21,7 +21,7 @@ int main() {
     cudaMemcpy(dx, x.data(), n * sizeof(float), cudaMemcpyHostToDevice);
     polynomial<<<1, 128>>>(dy, dx, n);
     //= cudaErrorInvalidConfiguration @bad: polynomial<<<0, 128>>>(dy, dx, n);  //@bad
-    if (cudaDeviceSynchronize()) return 1;
+    if (cudaGetLastError() || cudaDeviceSynchronize()) return 1;
     cudaMemcpy(y.data(), dy, n * sizeof(float), cudaMemcpyDeviceToHost);
     //= cudaErrorInvalidValue @down: cudaMemcpy(y.data(), dy, n * sizeof(double), cudaMemcpyDeviceToHost);  //@down
     printf("%g\n", y[0]);

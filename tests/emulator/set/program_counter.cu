@@ -14,7 +14,7 @@ int main() {
     cudaMalloc(&x, sizeof(host));
     cudaMemcpy(x, host, sizeof(host), cudaMemcpyHostToDevice);
     search<<<3, 128>>>(x, 300, 7);
-    if (cudaDeviceSynchronize()) return 1;
+    if (cudaGetLastError() || cudaDeviceSynchronize()) return 1;
     cudaMemcpyFromSymbol(&count, found, sizeof(int));
     //= cudaErrorInvalidValue @symbol: cudaMemcpyFromSymbol(&count, found, sizeof(double));  //@symbol
     cudaFree(x);

@@ -16,7 +16,7 @@ int main() {
     cudaEventRecord(start);
     work<<<(n + 127) / 128, 128>>>(y, n);
     cudaEventRecord(stop);
-    if (cudaEventSynchronize(stop) != cudaSuccess) return 1;
+    if (cudaGetLastError() != cudaSuccess || cudaEventSynchronize(stop) != cudaSuccess) return 1;
     float milliseconds = -1;
     cudaEventElapsedTime(&milliseconds, start, stop);
     std::cout << (milliseconds >= 0 ? "measured" : "not measured") << std::endl;

@@ -5,7 +5,7 @@ int main() {
     int *x, y = 0;
     cudaMalloc(&x, sizeof(int));
     one<<<1, 1>>>(x);
-    if (cudaDeviceSynchronize()) return 1;
+    if (cudaGetLastError() || cudaDeviceSynchronize()) return 1;
     cudaMemcpy(&y, x, sizeof(int), cudaMemcpyDeviceToHost);
     //= device memory @none: y = *x;
     cudaFree(x);

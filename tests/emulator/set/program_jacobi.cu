@@ -22,7 +22,7 @@ int main() {
         //= race @step: jacobi<<<2, 128>>>(a, a, n);
         std::swap(a, b);
     }
-    if (cudaDeviceSynchronize()) return 1;
+    if (cudaGetLastError() || cudaDeviceSynchronize()) return 1;
     cudaMemcpy(host.data(), a, n * sizeof(float), cudaMemcpyDeviceToHost);
     cudaFree(a);
     //= cudaErrorInvalidValue @b: cudaFree(b);

@@ -13,7 +13,7 @@ int main() {
     //= cudaErrorIllegalAddress @launch: x = (float*)malloc(n * sizeof(float));
     for (int i = 0; i < n; ++i) x[i] = 1;
     fill<<<2, 128>>>(x, n);  //@launch
-    if (cudaDeviceSynchronize() != cudaSuccess) return 1;
+    if (cudaGetLastError() != cudaSuccess || cudaDeviceSynchronize() != cudaSuccess) return 1;
     printf("%g\n", x[n - 1]);
     cudaFree(x);
 }

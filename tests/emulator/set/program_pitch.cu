@@ -17,7 +17,7 @@ int main() {
     cudaMemcpy2D(device, pitch, host, width, width, rows, cudaMemcpyHostToDevice);
     //= cudaErrorInvalidValue @up: cudaMemcpy2D(device, width / 2, host, width, width, rows, cudaMemcpyHostToDevice);  //@up
     twice<<<rows, 64>>>(device, pitch, columns, rows);
-    if (cudaDeviceSynchronize()) return 1;
+    if (cudaGetLastError() || cudaDeviceSynchronize()) return 1;
     cudaMemcpy2D(host, width, device, pitch, width, rows, cudaMemcpyDeviceToHost);
     //= cudaErrorInvalidValue @down: cudaMemcpy2D(host, width, device, pitch, width, 2 * rows, cudaMemcpyDeviceToHost);  //@down
     cudaFree(device);
