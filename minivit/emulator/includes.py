@@ -41,6 +41,7 @@ KNOWN_HEADERS = frozenset(
         "sm_30_intrinsics.h",
         "sm_35_intrinsics.h",
         "sm_60_atomic_functions.h",
+        "sm_61_intrinsics.h",
         "vector_functions.h",
         "vector_types.h",
         "builtin_types.h",

@@ -11,14 +11,18 @@ _CLOSE = re.compile(r">>\s*>(?!>)")
 _NAME = re.compile(r"(?:(?:::)?\s*[A-Za-z_]\w*\s*)(?:::\s*[A-Za-z_]\w*\s*)*$")
 
 
+_BY_ADDRESS = re.compile(r"(\bcudaLaunch(?:Cooperative)?Kernel\s*\(\s*)\(\s*(?:const\s+)?void\s*\*\s*\)")
+_OF_THE_HOST = re.compile(r"\bcuda[A-Z]\w+\s*\(|\b(?:rand|srand|exit|fopen)\s*\(|\bstd::(?:vector|cout|string)\b")
+
+
 def has_main(code: str) -> bool:
     return bool(_MAIN.search(without_comments(code)))
 
 
 def has_host_code(code: str) -> bool:
-    """Whether a text has what only a host runs: a launch, a call of CUDA's runtime, main."""
+    """Whether a text has what only a host runs: a launch, a call of CUDA's runtime, one that no kernel has, main."""
     bare = without_comments(code)
-    return bool(_OPEN.search(bare)) or bool(re.search(r"\bcuda[A-Z]\w+\s*\(", bare)) or bool(_MAIN.search(bare))
+    return bool(_OPEN.search(bare)) or bool(_OF_THE_HOST.search(bare)) or bool(_MAIN.search(bare))
 
 
 def with_launches(source: str) -> str:
@@ -42,7 +46,8 @@ def with_launches(source: str) -> str:
             f"{{ {name}(emulator_a...); }}){'' if name.count(chr(10)) else lost}",
         ]
         done = after
-    return "".join([*parts, source[done:]])
+    # A kernel's address without its type would not tell what its arguments are.
+    return _BY_ADDRESS.sub(r"\1", "".join([*parts, source[done:]]))
 
 
 def _name_before(bare: str, start: int, done: int) -> int:

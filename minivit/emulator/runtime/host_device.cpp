@@ -59,28 +59,8 @@ static const struct {
     cudaError_t error;
     const char *name, *text;
 } ERRORS[] = {
-#define ERROR(NAME, TEXT) {NAME, #NAME, TEXT},
-    ERROR(cudaSuccess, "no error")
-    ERROR(cudaErrorInvalidValue, "invalid argument")
-    ERROR(cudaErrorMemoryAllocation, "out of memory")
-    ERROR(cudaErrorInitializationError, "initialization error")
-    ERROR(cudaErrorInvalidConfiguration, "invalid configuration argument")
-    ERROR(cudaErrorInvalidSymbol, "invalid device symbol")
-    ERROR(cudaErrorInvalidDevicePointer, "invalid device pointer")
-    ERROR(cudaErrorInvalidMemcpyDirection, "invalid copy direction for memcpy")
-    ERROR(cudaErrorNoDevice, "no CUDA-capable device is detected")
-    ERROR(cudaErrorInvalidDevice, "invalid device ordinal")
-    ERROR(cudaErrorInvalidResourceHandle, "invalid resource handle")
-    ERROR(cudaErrorNotReady, "device not ready")
-    ERROR(cudaErrorIllegalAddress, "an illegal memory access was encountered")
-    ERROR(cudaErrorLaunchOutOfResources, "too many resources requested for launch")
-    ERROR(cudaErrorLaunchTimeout, "the launch timed out and was terminated")
-    ERROR(cudaErrorAssert, "device-side assert triggered")
-    ERROR(cudaErrorMisalignedAddress, "misaligned address")
-    ERROR(cudaErrorLaunchFailure, "unspecified launch failure")
-    ERROR(cudaErrorCooperativeLaunchTooLarge, "too many blocks in cooperative launch")
-    ERROR(cudaErrorNotSupported, "operation not supported")
-    ERROR(cudaErrorUnknown, "unknown error")
+#define ERROR(NAME, NUMBER, TEXT) {NAME, #NAME, TEXT},
+    EMULATOR_ERRORS(ERROR)
 #undef ERROR
 };
 const char* cudaGetErrorString(cudaError_t error) {

@@ -20,7 +20,7 @@ __global__ void scan_blocks(int* y, int* sums, const int* x, int n) {
 __global__ void add_sums(int* y, const int* sums, int n) {
     int i = blockIdx.x * BLOCK + threadIdx.x;
     if (i < n && blockIdx.x > 0) y[i] += sums[blockIdx.x - 1];  //@sums
-    //= out of bounds @sums: if (i < n) y[i] += sums[blockIdx.x - 1];
+    //= wild pointer @sums: if (i < n) y[i] += sums[blockIdx.x - 1];
 }
 int main() {
     const int n = 1000, blocks = (n + BLOCK - 1) / BLOCK;
