@@ -109,7 +109,11 @@ def findings(case: Case) -> list:
 
 
 def verdict_of(case: Case) -> str:
-    found = findings(case)
+    """ "silent" of a right one, "named" of a wrong one, or what came instead."""
+    try:
+        found = findings(case)
+    except emulator.CompileError as error:
+        return f"refused: {error}".splitlines()[0]
     if not case.kind:
         return f"accused of {found[0].kind}" if found else "silent"
     if any(f.kind == case.kind and (not case.named or {f.line, f.other_line} & case.named) for f in found):

@@ -14,7 +14,7 @@ from .source import place_of_line, without_comments
 _TRANSPARENT = re.compile(
     r'^\s*(?:inline\s+)?namespace\b|^\s*extern\b\s*(?:""|" *")?\s*$|\b(?:struct|class|union)\b[^()=]*$'
 )
-_SHARED = re.compile(r"(?<!extern )\b__shared__\b([^;(){}=]*)(=|\{)")
+_SHARED = re.compile(r"(?<!extern )\b__shared__\b(?!\s+(?:struct|union)\s*\w*\s*\{)([^;(){}=]*)(=|\{)")
 _INSIDE = re.compile(r"(?<!\])\s\b(__device__|__constant__)\s+(?!__)[\w:<>\s]+?\s\*?\w+\s*(?:[=;]|\[)")
 _NO_VARIABLE = re.compile(
     r"__device__|__constant__|__managed__|__shared__|\b(?:constexpr|const|extern|typedef|using|friend|template|enum"

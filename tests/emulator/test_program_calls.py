@@ -156,7 +156,8 @@ int main() {
     if (cudaLaunchKernel((const void *) set, dim3(1), dim3(32), arguments, 60000, NULL)) return 1;
     if (cudaDeviceSynchronize()) return 2;
     cudaMemcpy(&host, x, sizeof(int), cudaMemcpyDeviceToHost);
-    printf("%d %s %s\\n", host, cudaGetErrorName(cudaErrorNotPermitted), cudaGetErrorString(cudaErrorPeerAccessNotEnabled));
+    printf("%d %s %s\\n", host, cudaGetErrorName(cudaErrorNotPermitted),
+           cudaGetErrorString(cudaErrorPeerAccessNotEnabled));
     cudaFree(x);
     return cudaGetLastError();
 }
