@@ -1,6 +1,7 @@
 """Public .cu files, as they were posted: how many load and run on the emulator, and why the others do not.
 
     python benchmarks/public_kernels.py run FOLDER ...     # checkouts, named owner+repository; goes on where it stopped
+    python benchmarks/public_kernels.py check FOLDER ...   # those that run once more, under the checker
     python benchmarks/public_kernels.py table              # the counts, as docs/proof.md has them
 
 A file runs if it ends as its author meant: with status 0 and no word of failure, within 120 seconds of one core, the
@@ -27,7 +28,7 @@ from minivit.emulator.source import without_comments
 
 RESULTS = Path(__file__).parent / "results"
 ROWS, JUDGED = RESULTS / "public_kernels.csv", RESULTS / "public_kernels_judged.csv"
-COLUMNS = ("repository", "path", "verdict", "seconds")
+COLUMNS = ("repository", "path", "verdict", "seconds", "checked")
 SECONDS = 120  # of the CPU, for each of the compiler and the program
 HEADERS = (".h", ".hpp", ".cuh", ".inl", ".cu", ".hxx")
 LIBRARY = re.compile(
@@ -44,6 +45,7 @@ WANTS = re.compile(
     re.IGNORECASE,
 )
 SAYS_WRONG = re.compile(r"\bfail(?:ed|ure)?\b|mis-?match|do not match|don't match|incorrect|\bwrong\b", re.IGNORECASE)
+FINDING = re.compile(r"\S.*?:\d+(?:, called in \S+:\d+)?: ([\w -]+): ")
 
 # What a verdict means, in the table's order; those of the second half leave the denominator.
 TRIED = {
@@ -54,45 +56,57 @@ TRIED = {
     "fails": "do not compile, or do not run",
 }
 APART = {
-    "library": "a library (cuBLAS, Thrust, OpenGL, MPI ...)",
+    "library": "libraries: cuBLAS, cuRAND, Thrust, OpenGL, MPI",
     "texture": "textures",
     "header": "a header that is nowhere in its repository",
     "part": "the other files of their program",
     "input": "an input or an argument that is not there",
-    "long": f"{SECONDS} seconds are not enough for its size",
-    "exercise": "left for the reader to complete",
-    "compiler": "NVIDIA's compiler refuses it, and so does the emulator",
+    "long": f"a size for which {SECONDS} seconds of a core are not enough",
+    "compiler": "what NVIDIA's compiler of today refuses, as the emulator does",
 }
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="try each .cu file of these folders")
-    run.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
-    run.add_argument("--again", nargs="*", default=[], metavar="VERDICT", help="try those of this verdict once more")
-    run.add_argument("--log", type=Path, help="keep what was said of each file there, to find the causes")
-    run.add_argument("--seconds", type=int, default=SECONDS, help="of the CPU, for each; %(default)s if not given")
-    run.add_argument("--only", default="", help="files whose path has this in it")
+    for name, what in (("run", "try each .cu file of these folders"), ("check", "check those that run")):
+        run = commands.add_parser(name, help=what)
+        run.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
+        run.add_argument(
+            "--again", nargs="*", default=[], metavar="VERDICT", help="try those of this verdict once more"
+        )
+        run.add_argument("--log", type=Path, help="keep what was said of each file there, to find the causes")
+        run.add_argument("--seconds", type=int, default=SECONDS, help="of the CPU, for each; %(default)s if not given")
+        run.add_argument("--only", default="", help="files whose path has this in it")
     commands.add_parser("table", help="print the counts")
     args = parser.parse_args()
     if args.command == "table":
         print(table(read_rows()))
         return 0
-    rows = read_rows()
     for folder in args.folders:
         for path in sorted(folder.rglob("*.cu")):
             key = folder.name, path.relative_to(folder).as_posix()
-            if args.only not in key[1] or (key in rows and rows[key]["verdict"] not in args.again):
+            row = read_rows().get(key)
+            if args.only not in key[1] or not due(row, args.command, args.again):
                 continue
-            verdict, seconds, said = verdict_of(path, folder, args.seconds)
-            rows = read_rows() | {key: dict(zip(COLUMNS, (*key, verdict, f"{seconds:.0f}"), strict=True))}
-            write_rows(rows)
-            print(f"{verdict:9}{seconds:5.0f} s  {'/'.join(key)}", flush=True)
+            judge = verdict_of if args.command == "run" else checked
+            word, seconds, said = judge(path, folder, args.seconds)
+            if args.command == "run":
+                row = dict(zip(COLUMNS, (*key, word, f"{seconds:.0f}", ""), strict=True))
+            else:
+                row["checked"] = word
+            write_rows(read_rows() | {key: row})
+            print(f"{word:9}{seconds:5.0f} s  {'/'.join(key)}", flush=True)
             if args.log:
                 with args.log.open("a", encoding="utf-8") as log:
-                    print(json.dumps([*key, verdict, said[-3000:]]), file=log)
+                    print(json.dumps([*key, word, said]), file=log)
     return 0
+
+
+def due(row: dict[str, str] | None, command: str, again: list[str]) -> bool:
+    if command == "check":
+        return row is not None and row["verdict"] == "runs" and (not row["checked"] or row["checked"] in again)
+    return row is None or row["verdict"] in again
 
 
 def read_rows() -> dict[tuple[str, str], dict[str, str]]:
@@ -122,24 +136,42 @@ def verdict_of(path: Path, repository: Path, most: int = SECONDS) -> tuple[str, 
         return "library", 0, ""
     if TEXTURE.search(text):
         return "texture", 0, ""
+    done, seconds = carry_out(path, repository, most, has_main(source))
+    return judged_by_what_is_said(has_main(source), done), seconds, in_short(done)
+
+
+def checked(path: Path, repository: Path, most: int = SECONDS) -> tuple[str, float, str]:
+    """What the checker finds in a program: "clean", the kinds of its findings, or "long"."""
+    done, seconds = carry_out(path, repository, most, True, "--check")
+    if judged_by_what_is_said(True, done) == "long":
+        return "long", seconds, in_short(done)
+    kinds = {match[1] for line in done.stdout.splitlines() if (match := FINDING.match(line))}
+    clean = "clean" if "nothing wrong was found" in done.stdout else "not checked"
+    return ", ".join(sorted(kinds)) or clean, seconds, in_short(done)
+
+
+def carry_out(
+    path: Path, repository: Path, most: int, program: bool, *more: str
+) -> tuple[subprocess.CompletedProcess, float]:
+    """Run a program, or compile what is a part of one; and the CPU seconds that this took."""
     with tempfile.TemporaryDirectory() as scratch:
         here = Path(scratch) / path.parent.name  # so that it finds what lies beside it, and leaves nothing there
-        shutil.copytree(
-            path.parent, here, ignore=lambda folder, names: [n for n in names if (Path(folder) / n).is_dir()]
-        )
-        options = [f"-I{folder}" for folder in header_folders(path, repository)]
-        program = has_main(source)
-        command = [sys.executable, "-m", "minivit", "kernel", str(path), *options, "--seconds", "3600"]
+        shutil.copytree(path.parent, here, ignore=lambda at, names: [n for n in names if (Path(at) / n).is_dir()])
+        folders = [str(folder) for folder in header_folders(path, repository)]
+        command = [sys.executable, "-m", "minivit", "kernel", str(path), *(f"-I{folder}" for folder in folders)]
+        command += ["--seconds", "3600", *more]
         if not program:
-            command = [sys.executable, "-c", COMPILE, str(path), *(option[2:] for option in options)]
+            command = [sys.executable, "-c", COMPILE, str(path), *folders]
         before = spent()
         done = subprocess.run(
             command, cwd=here, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (most, most + 5)),
         )  # fmt: skip
-        seconds = spent() - before
-    said = f"{done.returncode}\n{done.stdout[-1500:]}\n{done.stderr[-1500:]}"
-    return judged_by_what_is_said(program, done), seconds, said
+        return done, spent() - before
+
+
+def in_short(done: subprocess.CompletedProcess) -> str:
+    return f"{done.returncode}\n{done.stdout[-1500:]}\n{done.stderr[-1500:]}"
 
 
 COMPILE = (  # a file that is part of a program
@@ -210,12 +242,21 @@ def table(rows: dict[tuple[str, str], dict[str, str]]) -> str:
     counts = Counter(judged.get(key, row["verdict"]) if row["verdict"] == "fails" else row["verdict"]
                      for key, row in rows.items())  # fmt: skip
     of = sum(counts[verdict] for verdict in TRIED)
-    lines = ["| of the files that use no library and no texture | | |", "|---|---|---|"]
-    lines += [f"| {what} | {counts[verdict]} | {counts[verdict] / of:.0%} |" for verdict, what in TRIED.items()]
-    lines += ["", "| set apart: they need | |", "|---|---|"]
-    lines += [f"| {what} | {counts[verdict]} |" for verdict, what in APART.items() if counts[verdict]]
-    repositories = len({repository for repository, _ in rows})
-    return "\n".join([f"{len(rows)} files of {repositories} repositories, {of} of them tried:", "", *lines])
+    stopped = sum(row["verdict"] == "long" and float(row["seconds"]) < 0.9 * SECONDS for row in rows.values())
+    well = counts["runs"] + counts["compiles"]
+    lines = [
+        f"{len(rows):,} files of {len({repository for repository, _ in rows})} repositories. Of {of} that use no "
+        f"library and no texture and have all that they need, {well} ({well / max(of, 1):.0%}) load and run as they are:",
+        "",
+        "| | |", "|---|---|",
+        *(f"| {what} | {counts[verdict]} |" for verdict, what in TRIED.items()),
+        "", "| Apart, because of | |", "|---|---|",
+        *(f"| {what} | {counts[verdict]} |" for verdict, what in APART.items() if counts[verdict]),
+    ]  # fmt: skip
+    if stopped:
+        lines += ["", f"{stopped} of those that are too large were given fewer seconds. Were they all failures, "
+                  f"{well / max(of + counts['long'], 1):.0%} would load and run."]  # fmt: skip
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
