@@ -246,7 +246,7 @@ def table(rows: dict[tuple[str, str], dict[str, str]]) -> str:
     well = counts["runs"] + counts["compiles"]
     lines = [
         f"{len(rows):,} files of {len({repository for repository, _ in rows})} repositories. Of {of} that use no "
-        f"library and no texture and have all that they need, {well} ({well / max(of, 1):.0%}) load and run as they are:",
+        f"library and no texture and have what they need, {well} ({well / max(of, 1):.0%}) load and run as they are:",
         "",
         "| | |", "|---|---|",
         *(f"| {what} | {counts[verdict]} |" for verdict, what in TRIED.items()),

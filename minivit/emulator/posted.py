@@ -11,7 +11,6 @@ _CLOSE = re.compile(r">>\s*>(?!>)")
 _NAME = re.compile(r"(?:(?:::)?\s*[A-Za-z_]\w*\s*)(?:::\s*[A-Za-z_]\w*\s*)*$")
 
 
-_BY_ADDRESS = re.compile(r"(\bcudaLaunch(?:Cooperative)?Kernel\s*\(\s*)\(\s*(?:const\s+)?void\s*\*\s*\)")
 _OF_THE_HOST = re.compile(r"\bcuda[A-Z]\w+\s*\(|\b(?:rand|srand|exit|fopen)\s*\(|\bstd::(?:vector|cout|string)\b")
 
 
@@ -46,8 +45,7 @@ def with_launches(source: str) -> str:
             f"{{ {name}(emulator_a...); }}){'' if name.count(chr(10)) else lost}",
         ]
         done = after
-    # A kernel's address without its type would not tell what its arguments are.
-    return _BY_ADDRESS.sub(r"\1", "".join([*parts, source[done:]]))
+    return "".join([*parts, source[done:]])
 
 
 def _name_before(bare: str, start: int, done: int) -> int:

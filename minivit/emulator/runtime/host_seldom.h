@@ -176,9 +176,4 @@ inline cudaError_t cudaOccupancyAvailableDynamicSMemPerBlock(size_t* bytes, T, i
     return *bytes = size_t(164 * 1024 / blocks - 1024), cudaSuccess;
 }
 
-inline cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute attribute, int value, HERE) {
-    if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaSuccess;
-    return emulator::set_shared(kernel, value, here);
-}
-
 #undef HERE
