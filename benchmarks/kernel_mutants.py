@@ -162,9 +162,9 @@ def of_function(file: str, kernel: str, source: str, code: str, bodies: list[tup
 
 
 def chosen(kernel: str) -> list[Case]:
-    """A kernel's cases in double: the first is checked, and the numbers of these are compared."""
-    double = [case for case in CASES[kernel] if case.launch.dtype == np.float64]
-    return (double or CASES[kernel])[:3]
+    """Cases in double, one of each of the kernel's instances: the first is checked, and the numbers of all compared."""
+    double = [case for case in CASES[kernel] if case.launch.dtype == np.float64] or CASES[kernel]
+    return list({case.launch.kernel: case for case in reversed(double)}.values())[::-1][:4]
 
 
 def verdict_of(mutant: Mutant) -> str:
@@ -254,10 +254,12 @@ def read_rows() -> dict[str, dict[str, str]]:
 
 
 def write_rows(rows: dict[str, dict[str, str]]) -> None:
-    with ROWS.open("w", newline="", encoding="utf-8") as file:
+    new = ROWS.with_suffix(".new")
+    with new.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(sorted(rows.values(), key=lambda row: (row["file"], int(row["line"] or 0), row["digest"])))
+    new.replace(ROWS)
 
 
 def table(rows: list[dict[str, str]]) -> str:

@@ -52,7 +52,7 @@ class Case:
 
     @property
     def digest(self) -> str:
-        return hashlib.sha256(self.source.encode()).hexdigest()[:12]
+        return hashlib.sha256(f"{self.kind}{sorted(self.named)}{self.source}".encode()).hexdigest()[:12]
 
     @property
     def title(self) -> str:
@@ -179,10 +179,12 @@ def read_rows() -> list[dict[str, str]]:
 
 
 def write_rows(rows: list[dict[str, str]]) -> None:
-    with ROWS.open("w", newline="", encoding="utf-8") as file:
+    new = ROWS.with_suffix(".new")
+    with new.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+    new.replace(ROWS)
 
 
 def table(rows: list[dict[str, str]]) -> str:

@@ -9,8 +9,6 @@ _MAIN = re.compile(r"\bmain\s*\([^;{}]*\)\s*\{")
 _OPEN = re.compile(r"(?<!<)<<\s*<(?!<)")  # some editors put a space between
 _CLOSE = re.compile(r">>\s*>(?!>)")
 _NAME = re.compile(r"(?:(?:::)?\s*[A-Za-z_]\w*\s*)(?:::\s*[A-Za-z_]\w*\s*)*$")
-
-
 _OF_THE_HOST = re.compile(r"\bcuda[A-Z]\w+\s*\(|\b(?:rand|srand|exit|fopen)\s*\(|\bstd::(?:vector|cout|string)\b")
 
 

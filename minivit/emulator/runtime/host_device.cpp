@@ -34,6 +34,8 @@ void device_properties(cudaDeviceProp* p) {
     p->deviceOverlap = p->streamPrioritiesSupported = p->globalL1CacheSupported = p->localL1CacheSupported = 1;
     p->computePreemptionSupported = p->hostRegisterSupported = p->canUseHostPointerForRegisteredMem = 1;
     p->singleToDoublePrecisionPerfRatio = 2;
+    p->persistingL2CacheMaxSize = 30 << 20;
+    p->accessPolicyMaxWindowSize = 128 << 20;
     p->texturePitchAlignment = 32;
     p->surfaceAlignment = 512;
     p->reservedSharedMemPerBlock = 1024;

@@ -8,7 +8,7 @@ __global__ void move(float* seen, int n) {
     int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= n) return;
     Particle p = particles[i];  //@read
-    //= out of bounds @read: Particle p = particles[i + 1];
+    //= array index @read: Particle p = particles[i + 1];
     p.v = i % 3 - 1.0f;
     p.x += 0.1f * p.v;
     if (p.x < 0) p.x = -p.x, p.v = -p.v;
