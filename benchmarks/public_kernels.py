@@ -45,7 +45,7 @@ WANTS = re.compile(
     re.IGNORECASE,
 )
 SAYS_WRONG = re.compile(r"\bfail(?:ed|ure)?\b|mis-?match|do not match|don't match|incorrect|\bwrong\b", re.IGNORECASE)
-FINDING = re.compile(r"\S.*?:\d+(?:, called in \S+:\d+)?: ([\w -]+): ")
+FINDING = re.compile(r"(?!remark: )\S.*?:\d+(?:, called in \S+:\d+)?: ([\w -]+): ")
 
 # What a verdict means, in the table's order; those of the second half leave the denominator.
 TRIED = {
@@ -254,8 +254,13 @@ def table(rows: dict[tuple[str, str], dict[str, str]]) -> str:
         *(f"| {what} | {counts[verdict]} |" for verdict, what in APART.items() if counts[verdict]),
     ]  # fmt: skip
     if stopped:
-        lines += ["", f"{stopped} of those that are too large were given fewer seconds. Were they all failures, "
+        lines += ["", f"{stopped} of those of such a size were stopped sooner. Were they all failures, "
                   f"{well / max(of + counts['long'], 1):.0%} would load and run."]  # fmt: skip
+    found = Counter("nothing" if row["checked"] == "clean" else "something" for row in rows.values()
+                    if row["checked"] not in ("", "long", "not checked"))  # fmt: skip
+    if found:
+        lines += ["", f"{found.total()} of those that run were checked, too: the checker finds nothing in "
+                  f"{found['nothing']}, and something in {found['something']}."]  # fmt: skip
     return "\n".join(lines)
 
 
