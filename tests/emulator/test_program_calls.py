@@ -1,5 +1,6 @@
 """What programs ask of CUDA's runtime beside memory and launches: boxes of memory, symbols, launches from kernels."""
 
+import numpy as np
 import pytest
 
 from minivit import emulator
@@ -99,6 +100,12 @@ def test_a_kernel_launches_kernels(capfd, mode):
 def test_a_mistake_in_a_childs_launch_is_found(capfd):
     report = run_program(emulator.Module(CHILDREN.replace("x + n / 2, n / 2", "x + n, n / 2"), "p.cu"), mode="check")
     assert ("out of bounds", 3) in {(f.kind, f.line) for f in report.findings}, report
+
+
+def test_a_kernel_that_python_calls_launches_none():
+    module = emulator.Module(CHILDREN, "p.cu")
+    with pytest.raises(emulator.LaunchError, match=r"p\.cu:5.*halve is launched by a kernel: that needs a program"):
+        module["halve"](1, 32, np.zeros(8, np.int32), 8, 1)
 
 
 def test_a_kernel_cannot_wait_for_its_children():

@@ -5,11 +5,13 @@ namespace emulator {
 // ---- launches ----
 
 static char* stacks;
+static bool in_program;  // and not a kernel that Python has called
 static void watch_host();
 cudaError_t launch(const emulator_grid& how, const Kernel& called, void** call, const void*, Place here);
 
 // A pointer to the host's own memory, where a kernel wants the device's.
 bool check_pointers(const Kernel& called, void* const* arguments, Place here) {
+    if (!in_program) return true;
     for (int i = 0; i < called.parameter_count; ++i) {
         if (!called.parameters[i].pointer) continue;
         const char* pointer = *static_cast<char* const*>(arguments[i]);
@@ -90,6 +92,8 @@ struct Child {
 static Child *first_child, **last_child = &first_child;
 
 static cudaError_t launch_later(const emulator_grid& how, const Kernel& called, void** call, Place here) {
+    if (!in_program)
+        fail("launch in a kernel", here, "%s is launched by a kernel: that needs a program, with a main()", called.name);
     void* copy = malloc(kept_arguments.size);
     memcpy(copy, call, kept_arguments.size);
     *last_child = new Child{how, called, copy, kept_arguments.size, here, nullptr};
@@ -184,6 +188,7 @@ using namespace emulator;
 
 EXPORT void emulator_program(void (*launched)(const char*, const unsigned*, unsigned, int, const char*),
                              void (*over)(), int seconds, unsigned order) {
+    in_program = true;
     on_launched = launched;
     on_over = over;
     if (over) atexit(over);
