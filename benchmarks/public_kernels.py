@@ -60,6 +60,7 @@ APART = {
     "texture": "textures",
     "header": "a header that is nowhere in its repository",
     "part": "the other files of their program",
+    "exercise": "what is left to the reader to write",
     "input": "an input or an argument that is not there",
     "long": f"a size for which {SECONDS} seconds of a core are not enough",
     "compiler": "what NVIDIA's compiler of today refuses, as the emulator does",
@@ -192,6 +193,8 @@ def judged_by_what_is_said(program: bool, done: subprocess.CompletedProcess) -> 
         return "library"
     if NOWHERE.search(error) and ("minivit:" in error or not program):
         return "header"
+    if "FIXME" in error and "minivit:" in error:
+        return "exercise"
     if "declared, but defined nowhere" in error:
         return "part"
     if "textures are not emulated" in error:
