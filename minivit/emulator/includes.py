@@ -41,6 +41,7 @@ KNOWN_HEADERS = frozenset(
         "sm_30_intrinsics.h",
         "sm_35_intrinsics.h",
         "sm_60_atomic_functions.h",
+        "sm_61_intrinsics.h",
         "vector_functions.h",
         "vector_types.h",
         "builtin_types.h",
@@ -51,13 +52,20 @@ KNOWN_HEADERS = frozenset(
         "helper_functions.h",
         "helper_string.h",
         "helper_timer.h",
-        "nvtx3/nvToolsExt.h",
     ]
 )
+# Others are in the runtime, under a name of ours.
+OURS = {
+    "cooperative_groups.h": "groups.h",
+    "cooperative_groups/reduce.h": "groups.h",
+    "nvToolsExt.h": "profiler_names.h",
+    "nvtx3/nvToolsExt.h": "profiler_names.h",
+    "omp.h": "one_thread.h",
+}
 _LIBRARIES = re.compile(
     r"(cublas|cudnn|cufft|curand|cusparse|cusolver|nccl|nvml|nvrtc|cub/|cub\.|thrust/|cutlass|cute|cuda/|cuda_fp|"
     r"cuda_bf16|cooperative_groups|mma\.h|cuda_pipeline|cuda_awbarrier|cuda_texture|texture|surface|npp|optix|nv/|"
-    r"cudaGL|cuda_gl|GL/|opencv|torch/|ATen|c10|mpi\.h|omp\.h|windows\.h|conio\.h)"
+    r"cudaGL|cuda_gl|GL/|opencv|torch/|ATen|c10|mpi\.h|windows\.h|conio\.h)"
 )
 _DEFINED_THERE = {"__CUDACC__": True, "__CUDA_ARCH__": True, "__cplusplus": True, "__NVCC__": True}
 _DEFINED_NOWHERE = ("_WIN32", "WIN32", "_WIN64", "_MSC_VER", "__APPLE__", "__HIPCC__", "__INTELLISENSE__", "__HIP__")
@@ -145,8 +153,8 @@ def _flatten(out: Text, text: str, name: str, folder: Path | None, include: list
         elif asked.startswith("helper_") and asked in KNOWN_HEADERS:  # of CUDA's samples
             out.lines.append('#include "sample_helpers.h"')
             out.helpers = True
-        elif asked in ("cooperative_groups.h", "cooperative_groups/reduce.h"):
-            out.lines.append('#include "groups.h"')
+        elif asked in OURS:
+            out.lines.append(f'#include "{OURS[asked]}"')
         elif asked in KNOWN_HEADERS:
             out.lines.append("")
         elif there and _LIBRARIES.match(asked):

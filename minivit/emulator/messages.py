@@ -10,6 +10,10 @@ _MOST = 8  # errors shown; the first is the one that counts
 # What a learner may have tried, and what to say to that.
 _HINTS = (
     (r"__half|half2|__nv_bfloat16|wmma|nvcuda|mma_sync", "16-bit numbers and tensor cores are not emulated"),
+    (
+        r"'__(?:shfl(?:_up|_down|_xor)?|ballot|any|all)' was not",
+        "CUDA 13 has them no more: __shfl_sync(0xffffffff, ...) and the like name the lanes that take part",
+    ),
     (r"\bcuda::", "libcu++ is not emulated"),
     (r"cooperative_groups|\bcg::", "of cooperative groups there are blocks, tiles, coalesced groups and cg::reduce"),
     (r"\btex[123]D|texture|surf[123]D|cudaTextureObject", "textures are not emulated"),
@@ -63,6 +67,6 @@ def _linker(messages: str) -> str:
     if not missing:
         return messages.strip()
     return (
-        f"{', '.join(missing)}: declared, but defined nowhere. Dynamic shared memory is declared outside of every "
-        "namespace, like this: extern __shared__ float tile[];"
+        f"{', '.join(missing)}: declared, but defined nowhere in this file: if another one has it, #include that. "
+        "Dynamic shared memory is declared outside of every namespace, like this: extern __shared__ float tile[];"
     )

@@ -9,6 +9,7 @@ _MAIN = re.compile(r"\bmain\s*\([^;{}]*\)\s*\{")
 _OPEN = re.compile(r"(?<!<)<<\s*<(?!<)")  # some editors put a space between
 _CLOSE = re.compile(r">>\s*>(?!>)")
 _NAME = re.compile(r"(?:(?:::)?\s*[A-Za-z_]\w*\s*)(?:::\s*[A-Za-z_]\w*\s*)*$")
+_OF_THE_HOST = re.compile(r"\bcuda[A-Z]\w+\s*\(|\b(?:rand|srand|exit|fopen)\s*\(|\bstd::(?:vector|cout|string)\b")
 
 
 def has_main(code: str) -> bool:
@@ -16,9 +17,9 @@ def has_main(code: str) -> bool:
 
 
 def has_host_code(code: str) -> bool:
-    """Whether a text has what only a host runs: a launch, a call of CUDA's runtime, main."""
+    """Whether a text has what only a host runs: a launch, a call of CUDA's runtime, one that no kernel has, main."""
     bare = without_comments(code)
-    return bool(_OPEN.search(bare)) or bool(re.search(r"\bcuda[A-Z]\w+\s*\(", bare)) or bool(_MAIN.search(bare))
+    return bool(_OPEN.search(bare)) or bool(_OF_THE_HOST.search(bare)) or bool(_MAIN.search(bare))
 
 
 def with_launches(source: str) -> str:

@@ -14,7 +14,7 @@ from .source import place_of_line, without_comments
 _TRANSPARENT = re.compile(
     r'^\s*(?:inline\s+)?namespace\b|^\s*extern\b\s*(?:""|" *")?\s*$|\b(?:struct|class|union)\b[^()=]*$'
 )
-_SHARED = re.compile(r"(?<!extern )\b__shared__\b([^;(){}=]*)(=|\{)")
+_SHARED = re.compile(r"(?<!extern )\b__shared__\b(?!\s+(?:struct|union)\s*\w*\s*\{)([^;(){}=]*)(=|\{)")
 _INSIDE = re.compile(r"(?<!\])\s\b(__device__|__constant__)\s+(?!__)[\w:<>\s]+?\s\*?\w+\s*(?:[=;]|\[)")
 _NO_VARIABLE = re.compile(
     r"__device__|__constant__|__managed__|__shared__|\b(?:constexpr|const|extern|typedef|using|friend|template|enum"
@@ -86,6 +86,10 @@ def _check_body(text: str, code: str, function: _Function, of_the_host: set[str]
                      "then __syncthreads()")  # fmt: skip
     if match := _INSIDE.search(body):
         raise _error(text, at + match.start(1), f"a {match[1]} variable stands outside of all functions")
+    match = None if "__host__" in function.head else re.search(r"\bcuda(?:Device|Thread)Synchronize\s*\(", body)
+    if match:
+        raise _error(text, at + match.start(), "since CUDA 12 a kernel cannot wait for what it has launched: launch "
+                     "the rest from there, into cudaStreamTailLaunch, or from the host")  # fmt: skip
     for match in re.finditer(r"(?<![\w.>:~])(\w+)\s*(?:<[^;(){}]*>)?\s*\(", body):
         if match[1] in of_the_host and not _declared(function.head + body[: match.end(1)], match[1]):
             raise _error(text, at + match.start(), f"{match[1]} is a function of the host: a kernel calls what has "

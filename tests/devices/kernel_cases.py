@@ -96,10 +96,10 @@ def layernorm_narrow_cases(dtype):
 
 
 def attention_cases(dtype):
-    """Heads of 24: of 8 lanes with 16 bytes each, two have none. 72 doubles take smaller tiles."""
+    """Heads of 24: of 8 lanes with 16 bytes each, two have none; of 8, few have any. 72 doubles take smaller tiles."""
     for ladder in (table.attention_forward, table.attention_backward):
         *others, best = attention.VERSIONS[ladder.__name__]
-        sizes = [(version, 33, 12) for version in others] + [(best, 33, 24), (best, 5, 24)]
+        sizes = [(version, 33, 12) for version in others] + [(best, 33, 24), (best, 5, 24), (best, 33, 8)]
         if dtype == F32:
             sizes += [*((version, 5, 7) for version in others), (best, 65, 40)]
         else:

@@ -162,6 +162,20 @@ def test_adamw_is_the_optimizers_update(dtype, n, via):
         assert_close_to_reference(got, expected, float32, magnitude)
 
 
+@FLOAT_AND_DOUBLE
+def test_adamw_goes_on_from_averages_of_steps_before(dtype):
+    """They are read, and not taken for 0."""
+    settings = {"learning_rate": 1e-2, "betas": (0.9, 0.99), "eps": 1e-8, "decay": 0.1}
+    theta, mean, square = (normal(33, dtype=dtype, seed=seed) for seed in (1, 2, 3))
+    square **= 2
+    grads, decays = normal(33, dtype=dtype, seed=4), np.ones(33, dtype)
+    exact = [array.astype(np.float64) for array in (theta, mean, square)]
+    run(adamw(33, dtype), theta, mean, square, grads, decays, 33, *adamw_numbers(**settings, step=40))
+    adamw_update(*exact, grads.astype(np.float64), decays.astype(np.float64), **settings, step=40)
+    for got, expected in zip((theta, mean, square), exact, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6 if dtype == np.float32 else 1e-12)
+
+
 def test_one_minus_beta_keeps_its_digits():
     """In float, 1 − 0.999 is off by 1.3e-5; after one step the average of the squares is that times g²."""
     theta, mean, square, grads, decays = np.zeros((5, 4), np.float32)

@@ -12,6 +12,7 @@ REFUSED = {
     "int n = 4;\n__device__ int f() { return n; }": "n is a variable of the host",
     "\n__global__ void k(float* y) { __shared__ int s = 0; y[0] = s; }": "__shared__ variable cannot be initialised",
     "\n__global__ void k(float* y) { __shared__ float s[4] = {0}; y[0] = s[0]; }": "cannot be initialised",
+    "\n__global__ void k(float* y) { cudaDeviceSynchronize(); }": "since CUDA 12 a kernel cannot wait",
     "\n__global__ void k(float* y) { __device__ float g = 1; y[0] = g; }": "__device__ variable stands outside",
 }
 TAKEN = [
@@ -27,6 +28,8 @@ TAKEN = [
     'extern "C" { __device__ int f() { return 1; } }\n__global__ void k(float* y) { y[0] = f(); }',
     "#define F(x) f(x)\n__device__ int f(int a) { return a; }\n__global__ void k(float* y) { y[0] = F(1); }",
     "__global__ void k(float* y) { extern __shared__ float s[]; __shared__ float t[4]; s[0] = t[0]; y[0] = s[0]; }",
+    "__global__ void k(float* y) { __shared__ struct { int n; } s; s.n = 1; y[0] = s.n; }",
+    "__host__ __device__ void w() { cudaDeviceSynchronize(); }\n__global__ void k(float* y) { y[0] = 1; }",
     "void print(float x) {}\nstruct V { __device__ void print() {} };\n__global__ void k(V v) { v.print(); }",
 ]
 

@@ -155,9 +155,29 @@ cudaError_t release(void* pointer, Home home, Place here) {
     return cudaSuccess;
 }
 
+// Variables of the file whose addresses were asked for, and may be copied to and from like memory.
+static struct {
+    const char* start;
+    size_t bytes;
+} symbols[64];
+static int symbol_count;
+
+void know_symbol(const void* start, size_t bytes) {
+    for (int i = 0; i < symbol_count; ++i)
+        if (symbols[i].start == start) return;
+    if (symbol_count < 64) symbols[symbol_count++] = {static_cast<const char*>(start), bytes};
+}
+
+static bool in_symbol(const void* pointer, size_t bytes) {
+    for (int i = 0; i < symbol_count; ++i)
+        if (pointer >= symbols[i].start && static_cast<const char*>(pointer) + bytes <= symbols[i].start + symbols[i].bytes)
+            return true;
+    return false;
+}
+
 static bool on_device(const void* pointer) {
     Allocation* a = find(pointer);
-    return a && a->home == Home::device;
+    return a ? a->home == Home::device : in_symbol(pointer, 1);
 }
 
 static void mark(void* to, size_t bytes) {
@@ -172,6 +192,7 @@ static cudaError_t place_of(const void* pointer, size_t bytes, bool device, cons
                             Place here) {
     Allocation* a = find(pointer);
     if (!pointer && bytes) return refuse(cudaErrorInvalidValue, here, "%s: %s is a null pointer", call, what);
+    if (device && !a && in_symbol(pointer, bytes)) return cudaSuccess;
     if (device && !a)
         return refuse(cudaErrorInvalidValue, here, "%s: %s should be device memory, and is the host's", call, what);
     if (!device && a && a->home == Home::device)

@@ -24,6 +24,7 @@ cudaError_t copy(void* to, size_t to_pitch, const void* from, size_t from_pitch,
                  cudaMemcpyKind kind, const char* call, Place here);
 cudaError_t fill(void* to, size_t pitch, int byte, size_t width, size_t height, const char* call, Place here);
 cudaError_t remember(cudaError_t error);  // for cudaGetLastError
+void know_symbol(const void* start, size_t bytes);
 cudaError_t refuse(cudaError_t error, Place here, const char* format, ...) __attribute__((format(printf, 3, 4)));
 cudaError_t pointer_attributes(cudaPointerAttributes* attributes, const void* pointer);
 void device_properties(cudaDeviceProp* properties);
@@ -94,9 +95,6 @@ inline cudaError_t cudaMemset(void* to, int byte, size_t bytes, HERE) {
 inline cudaError_t cudaMemsetAsync(void* to, int byte, size_t bytes, cudaStream_t = 0, HERE) {
     return emulator::fill(to, bytes, byte, bytes, 1, "cudaMemsetAsync", here);
 }
-inline cudaError_t cudaMemset2D(void* to, size_t pitch, int byte, size_t width, size_t height, HERE) {
-    return emulator::fill(to, pitch, byte, width, height, "cudaMemset2D", here);
-}
 
 // A variable of the file: __device__ or __constant__.
 template <typename T>
@@ -120,7 +118,7 @@ inline cudaError_t cudaMemcpyFromSymbol(void* to, const T& symbol, size_t bytes,
 template <typename P, typename T>
 inline cudaError_t cudaGetSymbolAddress(P** pointer, const T& symbol) {
     *pointer = (P*)&symbol;
-    return cudaSuccess;
+    return emulator::know_symbol(&symbol, sizeof symbol), cudaSuccess;
 }
 template <typename T>
 inline cudaError_t cudaGetSymbolSize(size_t* bytes, const T& symbol) {
@@ -173,11 +171,13 @@ struct Launcher {  // of kernel<<<how>>>: called with the kernel's arguments
                 std::apply(me.function, me.values);
             }
         } call{function, Values(arguments...)};
+        const Arguments before = kept_arguments;  // of the kernel, where a kernel launches another
         kept_arguments = {&call, sizeof call};
         static constexpr Parameter parameters[] = {Argument<A>::parameter..., Parameter{}};
         const Kernel kernel{name, Call::run, parameters, int(sizeof...(A))};
         void* pointers[] = {(void*)&arguments..., nullptr};
         if (check_pointers(kernel, pointers, here)) launch(how, kernel, reinterpret_cast<void**>(&call), nullptr, here);
+        kept_arguments = before;
     }
 };
 }  // namespace emulator
@@ -273,7 +273,6 @@ inline cudaError_t cudaSetDeviceFlags(unsigned) { return cudaSuccess; }
 
 inline cudaError_t cudaStreamCreate(cudaStream_t* stream) { return *stream = new emulator_stream, cudaSuccess; }
 inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) { return cudaStreamCreate(stream); }
-inline cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned, int) { return cudaStreamCreate(stream); }
 inline cudaError_t cudaStreamDestroy(cudaStream_t stream) { return delete stream, cudaSuccess; }
 inline cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaDeviceSynchronize(); }
 inline cudaError_t cudaStreamQuery(cudaStream_t) { return cudaSuccess; }
@@ -292,6 +291,7 @@ inline cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaDeviceSynchron
 inline cudaError_t cudaEventQuery(cudaEvent_t) { return cudaSuccess; }
 
 #undef HERE
+#include "host_seldom.h"
 
 #define EMULATOR_MAIN                                              \
     extern "C" int emulator_users_main(int, char**) __asm__("main"); \

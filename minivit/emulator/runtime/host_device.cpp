@@ -31,6 +31,20 @@ void device_properties(cudaDeviceProp* p) {
     p->maxThreadsPerMultiProcessor = 2048;
     p->maxBlocksPerMultiProcessor = 32;
     p->asyncEngineCount = 3;
+    p->deviceOverlap = p->streamPrioritiesSupported = p->globalL1CacheSupported = p->localL1CacheSupported = 1;
+    p->computePreemptionSupported = p->hostRegisterSupported = p->canUseHostPointerForRegisteredMem = 1;
+    p->singleToDoublePrecisionPerfRatio = 2;
+    p->persistingL2CacheMaxSize = 30 << 20;
+    p->accessPolicyMaxWindowSize = 128 << 20;
+    p->texturePitchAlignment = 32;
+    p->surfaceAlignment = 512;
+    p->reservedSharedMemPerBlock = 1024;
+    p->maxTexture1D = p->maxTexture2D[0] = p->maxSurface2D[0] = 131072;
+    p->maxTexture2D[1] = p->maxSurface2D[1] = 65536;
+    p->maxTexture3D[0] = p->maxTexture3D[1] = p->maxTexture3D[2] = 16384;
+    p->maxTexture1DLayered[0] = p->maxTexture2DLayered[0] = p->maxTexture2DLayered[1] = 32768;
+    p->maxTexture1DLayered[1] = p->maxTexture2DLayered[2] = 2048;
+    p->maxTexture1DLinear = 1 << 28;
 }
 
 static double milliseconds() {
@@ -47,28 +61,8 @@ static const struct {
     cudaError_t error;
     const char *name, *text;
 } ERRORS[] = {
-#define ERROR(NAME, TEXT) {NAME, #NAME, TEXT},
-    ERROR(cudaSuccess, "no error")
-    ERROR(cudaErrorInvalidValue, "invalid argument")
-    ERROR(cudaErrorMemoryAllocation, "out of memory")
-    ERROR(cudaErrorInitializationError, "initialization error")
-    ERROR(cudaErrorInvalidConfiguration, "invalid configuration argument")
-    ERROR(cudaErrorInvalidSymbol, "invalid device symbol")
-    ERROR(cudaErrorInvalidDevicePointer, "invalid device pointer")
-    ERROR(cudaErrorInvalidMemcpyDirection, "invalid copy direction for memcpy")
-    ERROR(cudaErrorNoDevice, "no CUDA-capable device is detected")
-    ERROR(cudaErrorInvalidDevice, "invalid device ordinal")
-    ERROR(cudaErrorInvalidResourceHandle, "invalid resource handle")
-    ERROR(cudaErrorNotReady, "device not ready")
-    ERROR(cudaErrorIllegalAddress, "an illegal memory access was encountered")
-    ERROR(cudaErrorLaunchOutOfResources, "too many resources requested for launch")
-    ERROR(cudaErrorLaunchTimeout, "the launch timed out and was terminated")
-    ERROR(cudaErrorAssert, "device-side assert triggered")
-    ERROR(cudaErrorMisalignedAddress, "misaligned address")
-    ERROR(cudaErrorLaunchFailure, "unspecified launch failure")
-    ERROR(cudaErrorCooperativeLaunchTooLarge, "too many blocks in cooperative launch")
-    ERROR(cudaErrorNotSupported, "operation not supported")
-    ERROR(cudaErrorUnknown, "unknown error")
+#define ERROR(NAME, NUMBER, TEXT) {NAME, #NAME, TEXT},
+    EMULATOR_ERRORS(ERROR)
 #undef ERROR
 };
 const char* cudaGetErrorString(cudaError_t error) {
@@ -108,27 +102,11 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
     cudaDeviceProp p;
     device_properties(&p);
     switch (attribute) {
-        case cudaDevAttrMaxThreadsPerBlock:
-        case cudaDevAttrMaxBlockDimX: *value = p.maxThreadsPerBlock; break;
-        case cudaDevAttrMaxGridDimX: *value = p.maxGridSize[0]; break;
-        case cudaDevAttrMaxSharedMemoryPerBlock: *value = int(p.sharedMemPerBlock); break;
-        case cudaDevAttrWarpSize: *value = 32; break;
-        case cudaDevAttrIntegrated:
-        case cudaDevAttrComputeMode: *value = 0; break;
-        case cudaDevAttrMaxRegistersPerBlock: *value = p.regsPerBlock; break;
-        case cudaDevAttrClockRate: *value = p.clockRate; break;
-        case cudaDevAttrMultiProcessorCount: *value = p.multiProcessorCount; break;
-        case cudaDevAttrMemoryClockRate: *value = p.memoryClockRate; break;
-        case cudaDevAttrGlobalMemoryBusWidth: *value = p.memoryBusWidth; break;
-        case cudaDevAttrL2CacheSize: *value = p.l2CacheSize; break;
-        case cudaDevAttrMaxThreadsPerMultiProcessor: *value = p.maxThreadsPerMultiProcessor; break;
-        case cudaDevAttrComputeCapabilityMajor: *value = p.major; break;
-        case cudaDevAttrComputeCapabilityMinor: *value = p.minor; break;
-        case cudaDevAttrMaxSharedMemoryPerMultiprocessor: *value = int(p.sharedMemPerMultiprocessor); break;
-        case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = int(p.sharedMemPerBlockOptin); break;
-        default: *value = 1;
+#define PROPERTY(NAME, NUMBER, VALUE) case cudaDevAttr##NAME: return *value = int(p.VALUE), cudaSuccess;
+        EMULATOR_ATTRIBUTES(PROPERTY)
+#undef PROPERTY
     }
-    return cudaSuccess;
+    return remember(cudaErrorInvalidValue);
 }
 cudaError_t cudaEventCreate(cudaEvent_t* event) {
     *event = static_cast<emulator_event*>(malloc(sizeof(emulator_event)));

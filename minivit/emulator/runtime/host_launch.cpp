@@ -5,10 +5,13 @@ namespace emulator {
 // ---- launches ----
 
 static char* stacks;
+static bool in_program;  // and not a kernel that Python has called
 static void watch_host();
+cudaError_t launch(const emulator_grid& how, const Kernel& called, void** call, const void*, Place here);
 
 // A pointer to the host's own memory, where a kernel wants the device's.
 bool check_pointers(const Kernel& called, void* const* arguments, Place here) {
+    if (!in_program) return true;
     for (int i = 0; i < called.parameter_count; ++i) {
         if (!called.parameters[i].pointer) continue;
         const char* pointer = *static_cast<char* const*>(arguments[i]);
@@ -17,7 +20,7 @@ bool check_pointers(const Kernel& called, void* const* arguments, Place here) {
             if (strchr("fiub", p.kind)) a->kind = p.kind, a->size = p.size;
             continue;
         }
-        if (!pointer || in_library(pointer)) continue;
+        if (!pointer || in_library(pointer) || find(pointer - 1)) continue;  // the end of an array is no address of it
         bool freed = true;  // memory that was freed is nobody's; the host's can be read
         int pipe_ends[2];
         if (pipe(pipe_ends) == 0) {
@@ -77,7 +80,40 @@ void begin_traced_launch() {
 void end_traced_launch(bool ok) { emulator_trace_end(ok); }
 #endif
 
+// What kernels have launched: it runs when the launch that they are of is over, in the order in which they asked for it.
+struct Child {
+    emulator_grid how;
+    Kernel called;
+    void* call;  // a copy of the arguments
+    size_t bytes;
+    Place here;
+    Child* next;
+};
+static Child *first_child, **last_child = &first_child;
+
+static cudaError_t launch_later(const emulator_grid& how, const Kernel& called, void** call, Place here) {
+    if (!in_program)
+        fail("launch in a kernel", here, "%s is launched by a kernel: that needs a program, with a main()", called.name);
+    void* copy = malloc(kept_arguments.size);
+    memcpy(copy, call, kept_arguments.size);
+    *last_child = new Child{how, called, copy, kept_arguments.size, here, nullptr};
+    last_child = &(*last_child)->next;
+    return cudaSuccess;
+}
+
+static void launch_children() {
+    while (Child* child = first_child) {
+        first_child = child->next;
+        if (!first_child) last_child = &first_child;
+        kept_arguments = {child->call, child->bytes};
+        launch(child->how, child->called, static_cast<void**>(child->call), nullptr, child->here);
+        free(child->call);
+        delete child;
+    }
+}
+
 cudaError_t launch(const emulator_grid& how, const Kernel& called, void** call, const void*, Place here) {
+    if (current) return launch_later(how, called, call, here);
     if (sticky) return sticky;
     last_launch = here;
     error_asked_for = false;
@@ -110,7 +146,7 @@ cudaError_t launch(const emulator_grid& how, const Kernel& called, void** call, 
     fputs(emulator_printed(), stdout);
     unsigned sizes[] = {g.x, g.y, g.z, b.x, b.y, b.z};
     if (on_launched) on_launched(called.name, sizes, how.shared, ok, emulator_message());
-    if (ok) return cudaSuccess;
+    if (ok) return launch_children(), sticky;
     sticky = last_error = kind_of_failure(emulator_message());
     if (!on_launched) fflush(stdout), fprintf(stderr, "%s\n", emulator_message());
     return sticky;
@@ -152,6 +188,7 @@ using namespace emulator;
 
 EXPORT void emulator_program(void (*launched)(const char*, const unsigned*, unsigned, int, const char*),
                              void (*over)(), int seconds, unsigned order) {
+    in_program = true;
     on_launched = launched;
     on_over = over;
     if (over) atexit(over);

@@ -2,28 +2,49 @@
 #pragma once
 #include <cstddef>
 
+#include "device_types.h"
+
+// Each error: its name, its number, what cudaGetErrorString says of it.
+#define EMULATOR_ERRORS(E)                                                                                  \
+    E(cudaSuccess, 0, "no error")                                                                           \
+    E(cudaErrorInvalidValue, 1, "invalid argument")                                                         \
+    E(cudaErrorMemoryAllocation, 2, "out of memory")                                                        \
+    E(cudaErrorInitializationError, 3, "initialization error")                                              \
+    E(cudaErrorCudartUnloading, 4, "driver shutting down")                                                  \
+    E(cudaErrorInvalidConfiguration, 9, "invalid configuration argument")                                   \
+    E(cudaErrorInvalidPitchValue, 12, "invalid pitch argument")                                             \
+    E(cudaErrorInvalidSymbol, 13, "invalid device symbol")                                                  \
+    E(cudaErrorInvalidDevicePointer, 17, "invalid device pointer")                                          \
+    E(cudaErrorInvalidMemcpyDirection, 21, "invalid copy direction for memcpy")                             \
+    E(cudaErrorInsufficientDriver, 35, "CUDA driver version is insufficient for CUDA runtime version")      \
+    E(cudaErrorDevicesUnavailable, 46, "CUDA-capable device(s) is/are busy or unavailable")                 \
+    E(cudaErrorInvalidDeviceFunction, 98, "invalid device function")                                        \
+    E(cudaErrorNoDevice, 100, "no CUDA-capable device is detected")                                         \
+    E(cudaErrorInvalidDevice, 101, "invalid device ordinal")                                                \
+    E(cudaErrorNoKernelImageForDevice, 209, "no kernel image is available for execution on the device")     \
+    E(cudaErrorUnsupportedLimit, 215, "limit is not supported on this architecture")                        \
+    E(cudaErrorPeerAccessUnsupported, 217, "peer access is not supported between these two devices")        \
+    E(cudaErrorInvalidResourceHandle, 400, "invalid resource handle")                                       \
+    E(cudaErrorNotReady, 600, "device not ready")                                                           \
+    E(cudaErrorIllegalAddress, 700, "an illegal memory access was encountered")                             \
+    E(cudaErrorLaunchOutOfResources, 701, "too many resources requested for launch")                        \
+    E(cudaErrorLaunchTimeout, 702, "the launch timed out and was terminated")                               \
+    E(cudaErrorPeerAccessAlreadyEnabled, 704, "peer access is already enabled")                             \
+    E(cudaErrorPeerAccessNotEnabled, 705, "peer access has not been enabled")                               \
+    E(cudaErrorAssert, 710, "device-side assert triggered")                                                 \
+    E(cudaErrorHostMemoryAlreadyRegistered, 712, "part or all of the requested memory range is already mapped")\
+    E(cudaErrorHostMemoryNotRegistered, 713, "pointer does not correspond to a registered memory region")   \
+    E(cudaErrorMisalignedAddress, 716, "misaligned address")                                                \
+    E(cudaErrorLaunchFailure, 719, "unspecified launch failure")                                            \
+    E(cudaErrorCooperativeLaunchTooLarge, 720, "too many blocks in cooperative launch")                     \
+    E(cudaErrorNotPermitted, 800, "operation not permitted")                                                \
+    E(cudaErrorNotSupported, 801, "operation not supported")                                                \
+    E(cudaErrorUnknown, 999, "unknown error")
+
 enum cudaError_t {
-    cudaSuccess = 0,
-    cudaErrorInvalidValue = 1,
-    cudaErrorMemoryAllocation = 2,
-    cudaErrorInitializationError = 3,
-    cudaErrorInvalidConfiguration = 9,
-    cudaErrorInvalidSymbol = 13,
-    cudaErrorInvalidDevicePointer = 17,
-    cudaErrorInvalidMemcpyDirection = 21,
-    cudaErrorNoDevice = 100,
-    cudaErrorInvalidDevice = 101,
-    cudaErrorInvalidResourceHandle = 400,
-    cudaErrorNotReady = 600,
-    cudaErrorIllegalAddress = 700,
-    cudaErrorLaunchOutOfResources = 701,
-    cudaErrorLaunchTimeout = 702,
-    cudaErrorAssert = 710,
-    cudaErrorMisalignedAddress = 716,
-    cudaErrorLaunchFailure = 719,
-    cudaErrorCooperativeLaunchTooLarge = 720,
-    cudaErrorNotSupported = 801,
-    cudaErrorUnknown = 999
+#define EMULATOR_NUMBERED(NAME, NUMBER, TEXT) NAME = NUMBER,
+    EMULATOR_ERRORS(EMULATOR_NUMBERED)
+#undef EMULATOR_NUMBERED
 };
 typedef cudaError_t cudaError;
 
@@ -43,30 +64,23 @@ typedef emulator_event* cudaEvent_t;
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8, cudaFuncAttributePreferredSharedMemoryCarveout = 9 };
 enum cudaFuncCache { cudaFuncCachePreferNone, cudaFuncCachePreferShared, cudaFuncCachePreferL1, cudaFuncCachePreferEqual };
 enum cudaComputeMode { cudaComputeModeDefault, cudaComputeModeExclusive, cudaComputeModeProhibited };
-enum cudaLimit { cudaLimitStackSize, cudaLimitPrintfFifoSize, cudaLimitMallocHeapSize };
+enum cudaLimit {
+    cudaLimitStackSize,
+    cudaLimitPrintfFifoSize,
+    cudaLimitMallocHeapSize,
+    cudaLimitDevRuntimeSyncDepth,
+    cudaLimitDevRuntimePendingLaunchCount,
+    cudaLimitMaxL2FetchGranularity,
+    cudaLimitPersistingL2CacheSize
+};
 enum cudaMemoryType { cudaMemoryTypeUnregistered, cudaMemoryTypeHost, cudaMemoryTypeDevice, cudaMemoryTypeManaged };
-enum cudaMemoryAdvise { cudaMemAdviseSetReadMostly = 1, cudaMemAdviseSetPreferredLocation = 3, cudaMemAdviseSetAccessedBy = 5 };
-enum cudaDeviceAttr {
-    cudaDevAttrMaxThreadsPerBlock = 1,
-    cudaDevAttrMaxBlockDimX = 2,
-    cudaDevAttrMaxGridDimX = 5,
-    cudaDevAttrMaxSharedMemoryPerBlock = 8,
-    cudaDevAttrWarpSize = 10,
-    cudaDevAttrMaxRegistersPerBlock = 12,
-    cudaDevAttrClockRate = 13,
-    cudaDevAttrMultiProcessorCount = 16,
-    cudaDevAttrIntegrated = 18,
-    cudaDevAttrComputeMode = 20,
-    cudaDevAttrMemoryClockRate = 36,
-    cudaDevAttrGlobalMemoryBusWidth = 37,
-    cudaDevAttrL2CacheSize = 38,
-    cudaDevAttrMaxThreadsPerMultiProcessor = 39,
-    cudaDevAttrComputeCapabilityMajor = 75,
-    cudaDevAttrComputeCapabilityMinor = 76,
-    cudaDevAttrMaxSharedMemoryPerMultiprocessor = 81,
-    cudaDevAttrConcurrentManagedAccess = 89,
-    cudaDevAttrCooperativeLaunch = 95,
-    cudaDevAttrMaxSharedMemoryPerBlockOptin = 97
+enum cudaMemoryAdvise {
+    cudaMemAdviseSetReadMostly = 1,
+    cudaMemAdviseUnsetReadMostly = 2,
+    cudaMemAdviseSetPreferredLocation = 3,
+    cudaMemAdviseUnsetPreferredLocation = 4,
+    cudaMemAdviseSetAccessedBy = 5,
+    cudaMemAdviseUnsetAccessedBy = 6
 };
 
 constexpr unsigned cudaStreamDefault = 0, cudaStreamNonBlocking = 1, cudaEventDefault = 0, cudaEventBlockingSync = 1,
@@ -90,17 +104,6 @@ struct cudaPointerAttributes {
 struct cudaFuncAttributes {
     size_t sharedSizeBytes, constSizeBytes, localSizeBytes;
     int maxThreadsPerBlock, numRegs, ptxVersion, binaryVersion, cacheModeCA, maxDynamicSharedSizeBytes;
-};
-struct cudaDeviceProp {
-    char name[256];
-    size_t totalGlobalMem, sharedMemPerBlock, memPitch, totalConstMem, textureAlignment, sharedMemPerMultiprocessor,
-        sharedMemPerBlockOptin;
-    int regsPerBlock, warpSize, maxThreadsPerBlock, maxThreadsDim[3], maxGridSize[3], clockRate, major, minor,
-        deviceOverlap, multiProcessorCount, kernelExecTimeoutEnabled, integrated, canMapHostMemory, computeMode,
-        concurrentKernels, ECCEnabled, pciBusID, pciDeviceID, pciDomainID, tccDriver, asyncEngineCount,
-        unifiedAddressing, memoryClockRate, memoryBusWidth, l2CacheSize, maxThreadsPerMultiProcessor,
-        regsPerMultiprocessor, managedMemory, isMultiGpuBoard, concurrentManagedAccess, pageableMemoryAccess,
-        cooperativeLaunch, maxBlocksPerMultiProcessor;
 };
 
 const char* cudaGetErrorString(cudaError_t error);
