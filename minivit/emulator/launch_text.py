@@ -30,9 +30,14 @@ class LaunchText:
 
 
 def launch_in(source: str) -> str | None:
-    """The launch that a file's comment gives: // launch: add<float><<<4, 256>>>(...)."""
-    found = LAUNCH_COMMENT.search(source)
-    return found[1].strip() if found else None
+    """The first launch that a file's comments give: // launch: add<float><<<4, 256>>>(...)."""
+    return next((text for _, text in launches_in(source)), None)
+
+
+def launches_in(source: str) -> list[tuple[int, str]]:
+    """All of them, each with its line."""
+    found = LAUNCH_COMMENT.finditer(source)
+    return [(source.count("\n", 0, match.start()) + 1, match[1].strip()) for match in found]
 
 
 def parse_launch(text: str) -> LaunchText:

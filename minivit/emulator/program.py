@@ -84,8 +84,10 @@ def run_program(
     seconds: float = SECONDS,
     memory: int = MEMORY,
     order: int = 0,
+    aside: bool = False,
 ) -> ProgramReport:
-    """Run the main() of a file with host code; what it prints goes where this process prints.
+    """Run the main() of a file with host code; what it prints goes where this process prints, or, if `aside`, all of
+    it to the standard error.
 
     mode: "run", "check" or "profile". seconds, memory (bytes): what it may take. order: see Kernel.__call__.
     Raises CompileError where there is no main; LaunchError where the limits were reached.
@@ -99,7 +101,7 @@ def run_program(
         library, (module.name, *arguments), MODES[mode], int(seconds), memory, order, module.variables(),
         frozenset(file for file, _ in lines), lines_of_one_call(module.source) | launching,
     )  # fmt: skip
-    status, messages = _carry_out(request, seconds)
+    status, messages = _carry_out(request, seconds, aside)
     launches: list = []
     errors, remarks, stopped = [], [], ""
     for message in messages:
@@ -128,7 +130,7 @@ def _launched(message: Launch, lines: dict[tuple[str, int], str]) -> Launched:
     return Launched(title, message.grid, message.block, arrays, lines, message.shared, message.reply)
 
 
-def _carry_out(request: ProgramRequest, seconds: float) -> tuple[int, list[Launch | Over]]:
+def _carry_out(request: ProgramRequest, seconds: float, aside: bool) -> tuple[int, list[Launch | Over]]:
     """Start the process, and collect what it tells until it ends. Its own output is this process's."""
     path = [*filter(None, sys.path), str(Path(__file__).parents[2])]
     ours, theirs = os.pipe()
@@ -140,6 +142,7 @@ def _carry_out(request: ProgramRequest, seconds: float) -> tuple[int, list[Launc
             [sys.executable, "-c", START.format(path=path), str(theirs), str(file.fileno())],
             pass_fds=(theirs, file.fileno()),
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+            stdout=2 if aside else None,
         )
     os.close(theirs)
     timer = threading.Timer(seconds, process.kill)
