@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from .errors import EmulatorError, LaunchError
+from .function import Function
 from .includes import read_source
-from .launch_text import EXAMPLE, Array, LaunchText, launches_in, parse_launch
+from .launch_text import EXAMPLE, Array, LaunchText, launches_in, parse_call, parse_launch
 from .module import Kernel, Module, load
 from .posted import has_main
-from .program import MEMORY, SECONDS, run_program
+from .program import MEMORY, SECONDS, ProgramReport, run_program
 from .trace.findings import Finding
 
 CLASSES = 10  # integers that a kernel reads are drawn from 0 to 9
@@ -97,7 +98,9 @@ def _words(error: Exception) -> str:
 
 
 def _check_launch(text: str, module: Module, options: Options) -> tuple[list[Finding], list[Finding], str]:
-    launch = parse_launch(text)
+    launch = parse_launch(text) if "<<<" in text else parse_call(text)
+    if not launch.grid:
+        return _check_function(launch, module, options)
     kernel = module[launch.kernel]
     values, outputs = launch_values(kernel, launch, options.seed)
     try:
@@ -107,8 +110,21 @@ def _check_launch(text: str, module: Module, options: Options) -> tuple[list[Fin
     return report.findings, [], str(report)
 
 
+def _check_function(launch: LaunchText, module: Module, options: Options) -> tuple[list[Finding], list[Finding], str]:
+    function = Function(module, launch.kernel)
+    values, outputs = launch_values(function, launch, options.seed)
+    limits = {"seconds": options.seconds, "memory": options.memory}
+    return _told(function.check(*values, outputs=outputs, aside=options.aside, **limits), module, options)
+
+
 def _check_program(_name: str, module: Module, options: Options) -> tuple[list[Finding], list[Finding], str]:
-    report = run_program(module, options.arguments, "check", options.seconds, options.memory, aside=options.aside)
+    limits = options.seconds, options.memory
+    report = run_program(module, options.arguments, "check", *limits, aside=options.aside)
+    return _told(report, module, options)
+
+
+def _told(report: ProgramReport, module: Module, options: Options) -> tuple[list[Finding], list[Finding], str]:
+    """What a program's report says: mistakes, remarks, and all of it as text."""
     found, remarks, text = report.findings, list(report.remarks), str(report)
     if options.strict:
         found, remarks = found + remarks, []
@@ -116,11 +132,11 @@ def _check_program(_name: str, module: Module, options: Options) -> tuple[list[F
         ended = Finding("exit status", f"the program ended with exit status {report.status}")
         found, text = [*found, ended], f"{text}\n{ended}"
     if not report.launches and not found and module.kernels:
-        raise LaunchError("the program came to its end and launched no kernel")
+        raise LaunchError("it came to its end and launched no kernel")
     return found, remarks, text
 
 
-def launch_values(kernel: Kernel, launch: LaunchText, seed: int = 0) -> tuple[list, list[str]]:
+def launch_values(kernel: Kernel | Function, launch: LaunchText, seed: int = 0) -> tuple[list, list[str]]:
     """The launch's arguments as arrays and numbers, and the names of those arrays that the kernel is to fill."""
     if len(launch.arguments) != len(kernel.parameters):
         takes = ", ".join(f"{parameter} {parameter.name}" for parameter in kernel.parameters)

@@ -11,8 +11,9 @@ from ..messages import short
 from ..terminal import at_least
 from .checked import Options, check_file, launch_values, status_of
 from .errors import EmulatorError, LaunchError
+from .function import Function
 from .includes import read_source
-from .launch_text import EXAMPLE, launch_in, parse_launch
+from .launch_text import EXAMPLE, launch_in, parse_call, parse_launch
 from .module import load
 from .posted import has_main
 from .program import MEMORY, SECONDS, run_program
@@ -25,9 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="FILE",
         help="a .cu file: kernels in CUDA C++, or a whole program with main(). With --check there may be several. "
-        f"Behind it a launch, as in CUDA: '{EXAMPLE}'. An argument with a shape is an array: an input (a pointer to const) "
-        "is filled with random numbers, an output with NaN, y[1000]=0 with zeros. If not given, it is read from "
-        "comments in the file, // launch: ..., the first one, with --check all of them.",
+        f"Behind it a launch, as in CUDA: '{EXAMPLE}'. An argument with a shape is an array: an input (a pointer to "
+        "const) is filled with random numbers, an output with NaN, y[1000]=0 with zeros. If not given, it is read from "
+        "comments in the file, // launch: ..., the first one, with --check all of them. "
+        "Of a function of the host, extern \"C\" void solve(...), a call: 'solve(x[1000], y[1000], 1000)'.",
     )
     parser.add_argument(
         "-I", dest="include", action="append", default=[], metavar="FOLDER", help="look for headers there, too"
@@ -75,14 +77,20 @@ def kernel(args: argparse.Namespace) -> int:
         return _program(file, args)
     if text is None:
         raise ValueError(f"which launch? Give one, like '{EXAMPLE}', or write it into {file} as // launch: ...")
-    launch = parse_launch(text)
+    launch = parse_launch(text) if "<<<" in text else parse_call(text)
     try:
-        chosen = load(file, include=args.include, via=args.via)[launch.kernel]
+        module = load(file, include=args.include, via=args.via)
+        chosen = module[launch.kernel] if launch.grid else Function(module, launch.kernel)
         values, _ = launch_values(chosen, launch, args.seed)
-        if args.profile:
+        if not launch.grid:
+            if args.profile:
+                raise ValueError(f"--profile is of a kernel; {launch.kernel} is a function of the host")
+            chosen(*values, seconds=args.seconds, memory=args.memory << 30)
+        elif args.profile:
             print(chosen.profile(launch.grid, launch.block, *values, shared=launch.shared))
             return 0
-        chosen(launch.grid, launch.block, *values, shared=launch.shared)
+        else:
+            chosen(launch.grid, launch.block, *values, shared=launch.shared)
     except LaunchError as error:  # the kernel's mistake
         print(f"{error}\nHere that is the option --check.", file=sys.stderr)
         return 1

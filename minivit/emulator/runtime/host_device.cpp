@@ -56,6 +56,7 @@ static const struct {
     ERROR(cudaErrorInvalidSymbol, "invalid device symbol")
     ERROR(cudaErrorInvalidDevicePointer, "invalid device pointer")
     ERROR(cudaErrorInvalidMemcpyDirection, "invalid copy direction for memcpy")
+    ERROR(cudaErrorInvalidDeviceFunction, "invalid device function")
     ERROR(cudaErrorNoDevice, "no CUDA-capable device is detected")
     ERROR(cudaErrorInvalidDevice, "invalid device ordinal")
     ERROR(cudaErrorInvalidResourceHandle, "invalid resource handle")

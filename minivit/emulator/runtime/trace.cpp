@@ -131,6 +131,13 @@ void on_block() {
     if (mode == Mode::check) check_block_start();
 }
 void on_block_end() { profile_close_all(); }
+void on_grid_barrier() {
+    if (mode == Mode::check) check_grid_barrier();
+}
+void* on_block_left() { return mode == Mode::check ? check_block_left() : nullptr; }
+void on_block_back(void* kept) {
+    if (mode == Mode::check) check_block_back(kept);
+}
 void on_syncthreads(Place place) {
     ++barriers;
     profile_close_all();
