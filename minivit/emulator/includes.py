@@ -54,9 +54,15 @@ KNOWN_HEADERS = frozenset(
         "nvtx3/nvToolsExt.h",
     ]
 )
+OWN_HEADERS = {  # what is in these the emulator has in headers of its own
+    "cooperative_groups.h": "groups.h",
+    "cooperative_groups/reduce.h": "groups.h",
+    "cuda_fp16.h": "half.h",
+    "cuda_bf16.h": "bfloat16.h",
+}
 _LIBRARIES = re.compile(
-    r"(cublas|cudnn|cufft|curand|cusparse|cusolver|nccl|nvml|nvrtc|cub/|cub\.|thrust/|cutlass|cute|cuda/|cuda_fp|"
-    r"cuda_bf16|cooperative_groups|mma\.h|cuda_pipeline|cuda_awbarrier|cuda_texture|texture|surface|npp|optix|nv/|"
+    r"(cublas|cudnn|cufft|curand|cusparse|cusolver|nccl|nvml|nvrtc|cub/|cub\.|thrust/|cutlass|cute|cuda/|cuda_fp[468]|"
+    r"cooperative_groups|mma\.h|cuda_pipeline|cuda_awbarrier|cuda_texture|texture|surface|npp|optix|nv/|"
     r"cudaGL|cuda_gl|GL/|opencv|torch/|ATen|c10|mpi\.h|omp\.h|windows\.h|conio\.h)"
 )
 _DEFINED_THERE = {"__CUDACC__": True, "__CUDA_ARCH__": True, "__cplusplus": True, "__NVCC__": True}
@@ -145,14 +151,14 @@ def _flatten(out: Text, text: str, name: str, folder: Path | None, include: list
         elif asked.startswith("helper_") and asked in KNOWN_HEADERS:  # of CUDA's samples
             out.lines.append('#include "sample_helpers.h"')
             out.helpers = True
-        elif asked in ("cooperative_groups.h", "cooperative_groups/reduce.h"):
-            out.lines.append('#include "groups.h"')
+        elif asked in OWN_HEADERS:
+            out.lines.append(f'#include "{OWN_HEADERS[asked]}"')
         elif asked in KNOWN_HEADERS:
             out.lines.append("")
         elif there and _LIBRARIES.match(asked):
             raise CompileError(
                 f"{where}: #include {'<' if match[2] else chr(34)}{asked}{'>' if match[2] else chr(34)}: the emulator "
-                "has CUDA C++ itself, and neither its libraries nor half precision, tensor cores or textures."
+                "has CUDA C++ itself, and neither its libraries nor textures."
             )
         elif there is None:  # behind a condition that only the compiler knows
             out.lines.append(line)
