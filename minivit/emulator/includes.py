@@ -59,10 +59,13 @@ OWN_HEADERS = {  # what is in these the emulator has in headers of its own
     "cooperative_groups/reduce.h": "groups.h",
     "cuda_fp16.h": "half.h",
     "cuda_bf16.h": "bfloat16.h",
+    "mma.h": "tensor_cores.h",
+    "cuda_pipeline.h": "inline_ptx.h",
+    "cuda_pipeline_primitives.h": "inline_ptx.h",
 }
 _LIBRARIES = re.compile(
     r"(cublas|cudnn|cufft|curand|cusparse|cusolver|nccl|nvml|nvrtc|cub/|cub\.|thrust/|cutlass|cute|cuda/|cuda_fp[468]|"
-    r"cooperative_groups|mma\.h|cuda_pipeline|cuda_awbarrier|cuda_texture|texture|surface|npp|optix|nv/|"
+    r"cooperative_groups|cuda_awbarrier|cuda_texture|texture|surface|npp|optix|nv/|"
     r"cudaGL|cuda_gl|GL/|opencv|torch/|ATen|c10|mpi\.h|omp\.h|windows\.h|conio\.h)"
 )
 _DEFINED_THERE = {"__CUDACC__": True, "__CUDA_ARCH__": True, "__cplusplus": True, "__NVCC__": True}

@@ -13,6 +13,7 @@ from .arguments import Arguments, Parameter
 from .build import build_library
 from .errors import CompileError, LaunchError, UnknownKernelError
 from .includes import Text, shown_name, text_in, text_of
+from .inline_ptx import with_inline_ptx
 from .library import Library, open_library
 from .posted import has_host_code, has_main, with_addresses, with_launches
 from .rules import check_rules
@@ -167,7 +168,8 @@ class Module:
         lines = [f"#include <{header}>" for header in (*self._system, *HOST_HEADERS)] if self.hosted else []
         lines += ["#define EMULATOR_HOSTED"] if self.hosted else []
         lines += ['#include "cuda.h"', '#include "kernel.h"', *(['#include "host.h"'] if self.hosted else [])]
-        source = with_addresses(with_launches(self.source), self.kernels) if self.hosted else self.source
+        source = with_inline_ptx(self.source)
+        source = with_addresses(with_launches(source), self.kernels) if self.hosted else source
         lines += [source, '#line 1 "emulator"']
         lines += [f'asm(".set {name}, emulator_dynamic_shared");' for name in dynamic_shared_names(self.source)]
         lines += ["EMULATOR_KERNELS {"]

@@ -128,9 +128,7 @@ def test_a_wrong_template_argument(cache):
 
 @pytest.mark.parametrize("header", ["<cuda_fp8.h>", "<cuda/atomic>", '"cublas_v2.h"', "<thrust/sort.h>"])
 def test_libraries_are_refused_by_name(header):
-    with pytest.raises(
-        emulator.CompileError, match=rf"k\.cu:2: #include {header}: .*neither its libraries nor textures"
-    ):
+    with pytest.raises(emulator.CompileError, match=rf"k\.cu:2: #include {header}: .*neither its libraries nor"):
         emulator.Module(f"\n#include {header}\n", "k.cu")
 
 

@@ -75,6 +75,7 @@ static void prepare_threads(char* stacks) {
 static void start_block(unsigned long long block) {
     block_index = {unsigned(block % grid_size.x), unsigned(block / grid_size.x % grid_size.y),
                    unsigned(block / grid_size.x / grid_size.y)};
+    ++blocks_started;
     clear_shared_memory();
     alive = threads;
     barrier = {};

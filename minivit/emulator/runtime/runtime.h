@@ -68,6 +68,7 @@ struct Warp {
 };
 
 extern Fiber* current;  // the one that runs
+extern unsigned long long blocks_started;  // since the library was loaded
 extern uint3 block_index;
 extern dim3 block_size, grid_size;
 extern Fiber fibers[MAX_THREADS];
