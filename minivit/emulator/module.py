@@ -12,7 +12,7 @@ import numpy as np
 from .arguments import Arguments, Parameter
 from .build import build_library
 from .errors import CompileError, LaunchError, UnknownKernelError
-from .includes import Text, shown_name, text_in, text_of
+from .includes import OWN_HEADERS, Text, shown_name, text_in, text_of
 from .inline_ptx import with_inline_ptx
 from .library import Library, open_library
 from .posted import has_host_code, has_main, with_addresses, with_launches
@@ -164,6 +164,10 @@ class Module:
         if self.via == "ptx":
             from .ptx.code import ptx_code
 
+            if any(f'#include "{header}"' in self.source for header in OWN_HEADERS.values()):
+                raise CompileError(
+                    f'{self.name}: via="ptx" takes files without cooperative groups, half or tensor cores'
+                )
             return ptx_code(self, names)
         lines = [f"#include <{header}>" for header in (*self._system, *HOST_HEADERS)] if self.hosted else []
         lines += ["#define EMULATOR_HOSTED"] if self.hosted else []

@@ -213,3 +213,8 @@ def test_halves_are_checked():
     assert found.kind == "out of bounds" and "2 bytes of x[40]" in found.message
     race = source.replace("x[threadIdx.x + 1]", "y[threadIdx.x ^ 1]")
     assert {f.kind for f in emulator.Module(race)["k"].check(1, 40, x.copy(), x).findings} == {"race"}
+
+
+def test_by_way_of_ptx_there_are_no_halves():
+    with pytest.raises(emulator.CompileError, match="takes no cooperative groups, half or tensor cores"):
+        emulator.load(Path(__file__).with_name("half.cu"), via="ptx")["fused"]

@@ -152,6 +152,7 @@ def test_grid_sync_in_a_cooperative_launch(capfd):
         ("    grid.sync();\n    float", "    if (threadIdx.x < 32) grid.sync(); else __syncthreads();\n    float",
          "divergent barrier", 10),
     ],
+    ids=["missing", "too many blocks", "no cooperative launch", "divergent"],
 )  # fmt: skip
 def test_a_wrong_barrier_of_the_grid(capfd, before, after, kind, line):
     assert before in COOPERATIVE

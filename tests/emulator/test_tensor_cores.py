@@ -140,6 +140,7 @@ C = np.zeros((16, 8), f4)
         ("wait_group %0;\\n\" ::\"n\"(1));\n    __syncwarp();", "wait_group %0;\\n\" ::\"n\"(1));", "race"),
         ("threadIdx.x / 16 * 8);", "threadIdx.x / 16 * 8 + 1);", "misaligned"),
     ],
+    ids=["right", "one group", "places", "not waited for", "no syncwarp", "misaligned"],
 )  # fmt: skip
 def test_what_is_wrong_with_copies_is_found(before, after, kind):
     assert before in STAGED
