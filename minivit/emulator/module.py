@@ -165,9 +165,7 @@ class Module:
             from .ptx.code import ptx_code
 
             if any(f'#include "{header}"' in self.source for header in OWN_HEADERS.values()):
-                raise CompileError(
-                    f'{self.name}: via="ptx" takes files without cooperative groups, half or tensor cores'
-                )
+                raise CompileError(f'{self.name}: via="ptx" takes no cooperative groups, half or tensor cores')
             return ptx_code(self, names)
         lines = [f"#include <{header}>" for header in (*self._system, *HOST_HEADERS)] if self.hosted else []
         lines += ["#define EMULATOR_HOSTED"] if self.hosted else []

@@ -122,7 +122,7 @@ def rounded(value, bits, least):
 
 def test_a_product_and_a_sum_are_rounded_once():
     a, b, c = (rng.choice(FINITE, 20000) for _ in range(3))
-    # Halfway but for a number too small for double to hold beside it.
+    # Halfway but for a small number.
     a[:3], b[:3], c[:3] = [1 + 2.0**-10, 2048, 2.0**-24], [32767 / 32768, 1.5, 2.0**-24], [2.0**-24, 2.0**-24, 2049]
     a[3:2000] = (1 + rng.integers(0, 1024, 1997) / 1024) * 2.0 ** rng.integers(-3, 15, 1997)
     b[3:2000], c[3:2000] = 1 + 2.0**-10, np.sign(rng.standard_normal(1997)) * 2.0**-24
@@ -172,6 +172,14 @@ def test_arithmetic_of_bfloat16_is_rounded_once():
                 assert Fraction(got) == expected, (row, p[i], q[i], got)
             checked += 1
     assert checked > 20000
+
+
+def test_what_double_does_not_hold_tips_the_scales():
+    """7 · 37 = 259 lies halfway between 258 and 260; double holds no 2^-100 beside it."""
+    a, b = np.full(4, 7.0, np.float32), np.array([37, 37, -37, -37], np.float32)
+    c = np.array([2.0**-100, -(2.0**-100), 2.0**-100, -(2.0**-100)], np.float32)
+    y = run("brain_fused", np.zeros(4, np.uint16), *map(to_bfloat, (a, b, c)), 4)
+    assert from_bfloat(y).tolist() == [260, 258, -258, -260]
 
 
 def test_whole_numbers_of_64_bits_are_rounded_once():

@@ -149,6 +149,24 @@ def test_what_is_wrong_with_copies_is_found(before, after, kind):
     assert {f.kind for f in found.findings} == ({kind} if kind else set()), found
 
 
+def test_copies_are_there_when_they_have_been_waited_for():
+    source = """#include <cuda_pipeline.h>
+    __global__ void k(float* y, const float* x) {
+        __shared__ float s[128];
+        int t = 4 * threadIdx.x;
+        __pipeline_memcpy_async(s + t, x + t, 16);
+        __pipeline_commit();
+        y[threadIdx.x] = s[t];
+        __pipeline_wait_prior(1);
+        y[32 + threadIdx.x] = s[t];
+        __pipeline_wait_prior(0);
+        y[64 + threadIdx.x] = s[t];
+    }"""
+    x, y = drawn(128), np.zeros((3, 32), f4)
+    emulator.Module(source)["k"](1, 32, y, x)
+    assert np.isnan(y[:2]).all() and np.array_equal(y[2], x[::4])
+
+
 def test_which_asm_is_known():
     known = 'asm volatile("cp.async.commit_group;\\n" ::\n  );'
     assert with_inline_ptx(known).endswith("emulator::commit_copies()\n;")
