@@ -59,8 +59,8 @@ def main(arguments: list[str] | None = None) -> int:
     off by a closed pipe."""
     parser = _parser()
     args, rest = parser.parse_known_args(arguments)
-    if len(rest) == 1 and getattr(args, "launch", "") is None:
-        args.launch = rest[0]  # `kernel FILE --check LAUNCH`: argparse takes a word that may be left out too early
+    if rest and hasattr(args, "words") and not any(word.startswith("-") for word in rest):
+        args.words += rest  # `kernel FILE --check LAUNCH`: argparse takes words from one place only
     elif rest:
         parser.refuse(rest)
     mistakes = ValueError, TypeError, OverflowError, FloatingPointError, DeviceError, EmulatorError
