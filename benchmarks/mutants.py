@@ -136,7 +136,18 @@ def caught(tree: Path, tests: list[str], seconds: float) -> str | None:
     chosen = tree / "chosen_tests.txt"
     chosen.write_text("\n".join(tests))
     settings = {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1", "COLUMNS": "400"}
-    options = ["-x", "-q", "--tb=no", "-rfE", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:xdist", f"@{chosen}"]
+    options = [
+        "-x",
+        "-q",
+        "--tb=no",
+        "-rfE",
+        "--assert=plain",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        f"@{chosen}",
+    ]
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (int(20 + 10 * seconds),) * 2)
@@ -247,7 +258,11 @@ def print_table() -> None:
         for name in (package, "all"):
             counts[name].update([kind, "mistakes"])
     for name in (*CHOSEN, "all"):
-        print(f"| {name} | " + " | ".join(str(counts[name][k]) for k in ("mistakes", "equivalent", "caught", "survived")) + " |")
+        print(
+            f"| {name} | "
+            + " | ".join(str(counts[name][k]) for k in ("mistakes", "equivalent", "caught", "survived"))
+            + " |"
+        )
     real = counts["all"]["mistakes"] - counts["all"]["equivalent"]
     print(f"\ncaught: {counts['all']['caught'] / max(1, real):.1%} of {real} that are not equivalent")
     for row in found:

@@ -104,7 +104,11 @@ def _walk(node: ast.AST, lines: tuple[int, ...]) -> Iterator[tuple[str, ast.AST,
         for child in node.body:
             yield from _walk(child, ())
         return
-    if isinstance(node, ast.stmt) and not lines and not isinstance(node, ast.If | ast.For | ast.While | ast.With | ast.Try):
+    if (
+        isinstance(node, ast.stmt)
+        and not lines
+        and not isinstance(node, ast.If | ast.For | ast.While | ast.With | ast.Try)
+    ):
         lines = tuple(range(node.lineno, node.end_lineno + 1))
     own = lines or tuple(range(node.lineno, node.lineno + 1)) if hasattr(node, "lineno") else lines
     for kind, new in _changes(node):
@@ -120,7 +124,9 @@ def _walk(node: ast.AST, lines: tuple[int, ...]) -> Iterator[tuple[str, ast.AST,
             if not isinstance(child, ast.AST) or (isinstance(child, ast.keyword) and child.arg == "strict"):
                 continue
             # The head of an if or a loop runs where its own first line does, its body where each statement does.
-            head = own if isinstance(child, ast.expr | ast.comprehension | ast.keyword | ast.withitem | ast.slice) else ()
+            head = (
+                own if isinstance(child, ast.expr | ast.comprehension | ast.keyword | ast.withitem | ast.slice) else ()
+            )
             yield from _walk(child, head)
 
 
@@ -160,7 +166,9 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, str]]:
             yield "slice", said(ast.Slice(node.lower, None, node.step))
     elif isinstance(node, ast.Tuple) and isinstance(node.ctx, ast.Load) and len(node.elts) > 1:
         swapped = [node.elts[1], node.elts[0], *node.elts[2:]]
-        if said(swapped[0]) != said(swapped[1]) and not all(isinstance(e, ast.Constant | ast.Slice) for e in swapped[:2]):
+        if said(swapped[0]) != said(swapped[1]) and not all(
+            isinstance(e, ast.Constant | ast.Slice) for e in swapped[:2]
+        ):
             yield "order", f"({', '.join(said(e) for e in swapped)})"
     elif isinstance(node, ast.stmt):
         yield from _statements(node)
