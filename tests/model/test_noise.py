@@ -103,7 +103,7 @@ def test_the_noisy_forward_is_the_loop_with_the_same_draws(name):
 
 @pytest.mark.parametrize(("size", "grid"), [((4, 10), (2, 5)), ((10, 4), (5, 2))])
 def test_waves_on_a_grid_that_is_no_square(size, grid):
-    """Patch (i, j) has column j's waves in its first half and row i's in its second; cls, which is no place, has none."""
+    """Patch (i, j) has column j's waves in its first half, row i's in its second; cls, which is no place, has none."""
     config = ViTConfig(**NOISY | dict(image_size=size, position="sincos2d", dropout=0.0))
     model, images = order_one_model(config), np.random.default_rng(0).standard_normal((2, *size, 1))
     x = model.run(Chain(*embedding(config)), images)
