@@ -1,20 +1,20 @@
 """Who checks the tests? One small mistake at a time in minivit's source, and then the tests that run that line.
 
     python benchmarks/mutants.py map     once: which test runs which line (needs `pip install coverage`)
-    python benchmarks/mutants.py run     plant, test, and add a row each to results/mutants.jsonl; goes on where it stopped
-    python benchmarks/mutants.py again   those that no test caught, with the tests of today
+    python benchmarks/mutants.py run     plant, test, add a row each to results/mutants.jsonl; goes on where it stopped
+    python benchmarks/mutants.py again   those that no test caught, with the tests of today; with --wide, by many
     python benchmarks/mutants.py table   what came of it, and the list of those that were never caught
 
 What a mistake may be is in mutations.py. Chosen are so many of each package, by a seed. `run` meets a mistake by the
-quickest tests that run its line (BUDGET seconds of them), `again` by all the files of those that run it, and by WIDE.
-It is caught where a test fails or takes ten times as long. What cannot be seen from outside is in
-mutants_equivalent.json, with the reason. All of it happens in a copy of the working tree.
+quickest tests that run its line (BUDGET seconds of them), --wide by all files of those that run it, and by WIDE. It is
+caught where a test fails or takes ten times as long. What cannot be seen from outside is in mutants_equivalent.json,
+with the reason. All of it happens in a copy of the working tree.
 """
 
 import argparse
 import json
 import os
-import random
+import re
 import resource
 import shutil
 import signal
@@ -24,6 +24,8 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 
 from mutations import Mutation, mutations
@@ -32,13 +34,19 @@ ROOT = Path(__file__).parents[1]
 ROWS = Path(__file__).parent / "results/mutants.jsonl"
 EQUIVALENT = Path(__file__).parent / "results/mutants_equivalent.json"
 CHOSEN = {"ops": 90, "layers": 30, "model": 45, "train": 65, "check": 35, "gradcheck.py": 10, "weights": 55}
-MAPPED = (
-    "tests/ops tests/layers tests/model tests/train tests/weights tests/inspect tests/data tests/family tests/tutorials/"
-    "test_exercises.py tests/test_gradcheck.py tests/test_gradient_reasons.py tests/test_learner_check.py "
-    "tests/test_reasons.py tests/test_files.py tests/test_messages.py tests/test_house.py"
-).split()
-# Where a line is run by another process, or when a module is imported, nothing is mapped.
-WIDE = ["tests/{package}", "tests/test_command_line.py", "tests/test_micro.py", "tests/test_import.py"]
+CHECKS = "tests/test_learner_check.py tests/test_reasons.py tests/test_gradient_reasons.py tests/test_gradcheck.py"
+REFUSED = "tests/test_refused_answers.py tests/tutorials/test_exercises.py"
+MAPPED = f"tests/ops tests/layers tests/model tests/train tests/weights tests/inspect tests/family {CHECKS} {REFUSED}"
+# The last look: what other processes run, or a module that is imported, is in no map.
+WIDE = {
+    "ops": "tests/ops tests/layers tests/model tests/family",
+    "layers": "tests/layers tests/model tests/family",
+    "model": "tests/model tests/weights tests/inspect tests/test_micro.py tests/test_command_line.py",
+    "train": "tests/train tests/test_command_line.py tests/test_terminal.py",
+    "check": f"{CHECKS} {REFUSED}",
+    "gradcheck": f"{CHECKS} {REFUSED} tests/ops",
+    "weights": "tests/weights tests/family tests/test_command_line.py",
+}
 BUDGET, FILES = 6.0, 8  # seconds of the processor, and files, of a first look
 
 
@@ -192,8 +200,7 @@ def meet(tree: Path, mutation: Mutation, tests: Tests, everywhere: bool) -> tupl
         found = caught(tree, files, 60.0) if files else None
         if found is not None:
             return found, "files"
-        wide = [name.format(package=package) for name in WIDE]
-        return caught(tree, [name for name in wide if (tree / name).exists()], 120.0), "wide"
+        return caught(tree, WIDE[package].split(), 120.0), "wide"
     finally:
         path.write_bytes(right)
 
@@ -204,9 +211,11 @@ def chosen(seed: int) -> Iterator[Mutation]:
     for package, count in CHOSEN.items():
         top = ROOT / "minivit" / package
         files = [top] if top.is_file() else sorted(top.glob("*.py"))
-        found = [m for path in files for m in mutations(path.read_bytes(), str(path.relative_to(ROOT / "minivit")))]
-        order = random.Random(f"{seed} {package}").sample(found, min(count, len(found)))
-        picked += [(place / count, package, mutation) for place, mutation in enumerate(order)]
+        sources = {str(path.relative_to(ROOT / "minivit")): path.read_bytes() for path in files}
+        found = [mutation for file, source in sources.items() for mutation in mutations(source, file)]
+        found.sort(key=lambda mutation: sha256(f"{seed} {mutation.name}".encode()).digest())
+        compiled = islice((m for m in found if m.compiles(sources[m.file])), count)
+        picked += [(place / count, package, mutation) for place, mutation in enumerate(compiled)]
     yield from (mutation for *_, mutation in sorted(picked, key=lambda pick: pick[:2]))
 
 
@@ -218,11 +227,11 @@ def write_rows(all_rows: list[dict]) -> None:
     ROWS.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in all_rows))
 
 
-def plant(work: Path, seed: int) -> None:
+def plant(work: Path, seed: int, packages: list[str]) -> None:
     copy_tree(work / "tree")
     tests, met = Tests(work), {row["mistake"] for row in rows()}
     for mutation in chosen(seed):
-        if mutation.name in met:
+        if mutation.name in met or not mutation.file.startswith(tuple(packages)):
             continue
         met.add(mutation.name)
         by, how = meet(work / "tree", mutation, tests, everywhere=False)
@@ -232,7 +241,7 @@ def plant(work: Path, seed: int) -> None:
         print(f"{by or 'SURVIVES'}  {mutation.name}", flush=True)
 
 
-def plant_again(work: Path) -> None:
+def plant_again(work: Path, everywhere: bool) -> None:
     """Survivors whose line stands as it stood are met once more."""
     copy_tree(work / "tree")
     tests, equivalent, found = Tests(work), json.loads(EQUIVALENT.read_text()), rows()
@@ -242,7 +251,7 @@ def plant_again(work: Path) -> None:
         source = (ROOT / "minivit" / row["mistake"].split(":")[0]).read_bytes()
         same = [m for m in mutations(source, row["mistake"].split(":")[0]) if m.name == row["mistake"]]
         if same:
-            row["caught_by"], row["how"] = meet(work / "tree", same[0], tests, everywhere=True)
+            row["caught_by"], row["how"] = meet(work / "tree", same[0], tests, everywhere)
             print(f"{row['caught_by'] or 'SURVIVES'}  {row['mistake']}", flush=True)
             write_rows(found)
 
@@ -252,7 +261,7 @@ def print_table() -> None:
     print("| package | mistakes | equivalent | caught | survived |\n|---|---|---|---|---|")
     counts: dict[str, Counter] = defaultdict(Counter)
     for row in found:
-        package = row["mistake"].split("/")[0].split(":")[0]
+        package = re.split("[/:]", row["mistake"])[0]
         same = row["mistake"] in equivalent
         kind = "caught" if row["caught_by"] is not None else "equivalent" if same else "survived"
         for name in (package, "all"):
@@ -275,15 +284,17 @@ def main() -> None:
     parser.add_argument("what", choices=("map", "run", "again", "table"))
     parser.add_argument("tests", nargs="*", help="map: tests to add to the map, in place of all")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--packages", nargs="*", default=list(CHOSEN), help="run: of these alone")
+    parser.add_argument("--wide", action="store_true", help="again: look everywhere")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "minivit_mutants")
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     if given.what == "map":
-        write_map(given.tests or MAPPED, given.work / f"map_{time.time_ns()}.json")
+        write_map(given.tests or MAPPED.split(), given.work / f"map_{time.time_ns()}.json")
     elif given.what == "run":
-        plant(given.work, given.seed)
+        plant(given.work, given.seed, given.packages)
     elif given.what == "again":
-        plant_again(given.work)
+        plant_again(given.work, given.wide)
     else:
         print_table()
 
