@@ -3,6 +3,7 @@
     python benchmarks/mutants.py map     once: which test runs which line (needs `pip install coverage`)
     python benchmarks/mutants.py run     plant, test, add a row each to results/mutants.jsonl; goes on where it stopped
     python benchmarks/mutants.py again   those that no test caught, with the tests of today; with --wide, by many
+    python benchmarks/mutants.py sound   without a mistake, the tests that have caught one all pass
     python benchmarks/mutants.py table   what came of it, and the list of those that were never caught
 
 What a mistake may be is in mutations.py. Chosen are so many of each package, by a seed. `run` meets a mistake by the
@@ -23,16 +24,21 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 
+import numpy  # noqa: F401  what every test imports: a child has it from the start
+import PIL.Image  # noqa: F401
+import pytest
+import threadpoolctl  # noqa: F401
+from mutants_map import ROOT, Tests, write_map
 from mutations import Mutation, mutations
 
-ROOT = Path(__file__).parents[1]
 ROWS = Path(__file__).parent / "results/mutants.jsonl"
 EQUIVALENT = Path(__file__).parent / "results/mutants_equivalent.json"
+SAID, PLUGINS = "said.txt", ("-p", "no:cacheprovider", "-p", "no:xdist")
 CHOSEN = {"ops": 90, "layers": 30, "model": 45, "train": 65, "check": 35, "gradcheck.py": 10, "weights": 55}
 CHECKS = "tests/test_learner_check.py tests/test_reasons.py tests/test_gradient_reasons.py tests/test_gradcheck.py"
 REFUSED = "tests/test_refused_answers.py tests/tutorials/test_exercises.py"
@@ -47,139 +53,68 @@ WIDE = {
     "gradcheck": f"{CHECKS} {REFUSED} tests/ops",
     "weights": "tests/weights tests/family tests/test_command_line.py",
 }
-BUDGET, FILES = 6.0, 8  # seconds of the processor, and files, of a first look
-
-
-class Contexts:
-    """For pytest: tells coverage which test runs, and how long each took."""
-
-    def __init__(self, coverage: object) -> None:
-        self.coverage, self.seconds = coverage, {}
-
-    def pytest_runtest_logstart(self, nodeid: str) -> None:
-        self.coverage.switch_context(nodeid)
-        self.started = time.process_time()
-
-    def pytest_runtest_logfinish(self, nodeid: str) -> None:
-        self.seconds[nodeid] = round(time.process_time() - self.started, 4)
-        self.coverage.switch_context("")
-
-
-def write_map(tests: list[str], out: Path) -> None:
-    """Run the tests, and note which lines of minivit each of them runs."""
-    import coverage
-    import pytest
-
-    watched = coverage.Coverage(include=[f"{ROOT}/minivit/*"], data_file=str(out.with_suffix(".coverage")))
-    watched.erase()
-    watched.start()
-    contexts = Contexts(watched)
-    pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", *tests], plugins=[contexts])
-    watched.stop()
-    watched.save()
-    data, nodes = watched.get_data(), list(contexts.seconds)
-    number, lines = {node: i for i, node in enumerate(nodes)}, {}
-    for file in sorted(data.measured_files()):
-        by_line = data.contexts_by_lineno(file).items()
-        found = {line: sorted(number[name] for name in names if name in number) for line, names in by_line}
-        lines[str(Path(file).relative_to(ROOT / "minivit"))] = {line: tests for line, tests in found.items() if tests}
-    out.write_text(json.dumps({"seconds": contexts.seconds, "lines": lines}))
-
-
-class Tests:
-    """The maps of a folder, joined: which tests run a line, quickest first, each file's in turn."""
-
-    def __init__(self, folder: Path) -> None:
-        self.seconds: dict[str, float] = {}
-        self.lines: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
-        for path in sorted(folder.glob("map_*.json")):
-            part = json.loads(path.read_text())
-            nodes = list(part["seconds"])
-            self.seconds |= part["seconds"]
-            for file, lines in part["lines"].items():
-                for line, tests in lines.items():
-                    self.lines[file][int(line)] |= {nodes[i] for i in tests}
-
-    def of(self, file: str, lines: Iterable[int]) -> list[str]:
-        return self._in_turn({test for line in lines for test in self.lines[file].get(line, ())})
-
-    def of_file(self, file: str) -> list[str]:
-        return self._in_turn({test for tests in self.lines[file].values() for test in tests})
-
-    def quickest(self, tests: list[str], near: str) -> list[str]:
-        """As many as take BUDGET seconds, and one at least, of FILES files: of the folder `near` before others."""
-        files = list(dict.fromkeys(test.split("::")[0] for test in tests))
-        files = sorted(files, key=lambda file: not file.startswith(near))[:FILES]
-        chosen, total = [], 0.0
-        for test in tests:
-            if test.split("::")[0] in files and (not chosen or total + self.seconds[test] <= BUDGET):
-                chosen.append(test)
-                total += self.seconds[test]
-        return chosen
-
-    def _in_turn(self, tests: set[str]) -> list[str]:
-        place: Counter = Counter()
-        order = []
-        for test in sorted(tests, key=lambda test: (self.seconds[test], test)):
-            order.append((place[test.split("::")[0]], self.seconds[test], test))
-            place[test.split("::")[0]] += 1
-        return [test for *_, test in sorted(order)]
 
 
 def copy_tree(tree: Path) -> None:
     """The working tree, with its modules compiled: a test's process then compiles the changed one alone."""
-    shutil.rmtree(tree, ignore_errors=True)
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    for name in listed.stdout.splitlines():
-        if (ROOT / name).is_file():
+    names = {name for name in listed.stdout.splitlines() if (ROOT / name).is_file()}
+    for path in [path for path in tree.rglob("*") if path.is_file() and "__pycache__" not in path.parts]:
+        if str(path.relative_to(tree)) not in names:
+            path.unlink()
+    for name in names:
+        if not (tree / name).exists() or (tree / name).read_bytes() != (ROOT / name).read_bytes():
             (tree / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, tree / name)
+            shutil.copy(ROOT / name, tree / name)
     subprocess.run([sys.executable, "-m", "compileall", "-q", "minivit"], cwd=tree, check=True)
 
 
 def caught(tree: Path, tests: list[str], seconds: float) -> str | None:
     """What caught it: the test that failed, "time", or "import"; None where all of them pass."""
-    chosen = tree / "chosen_tests.txt"
-    chosen.write_text("\n".join(tests))
-    settings = {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1", "COLUMNS": "400"}
-    options = [
-        "-x",
-        "-q",
-        "--tb=no",
-        "-rfE",
-        "--assert=plain",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:xdist",
-        f"@{chosen}",
-    ]
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_CPU, (int(20 + 10 * seconds),) * 2)
-
-    run = subprocess.Popen(
-        [sys.executable, "-m", "pytest", *options], cwd=tree, env=os.environ | settings, preexec_fn=limit,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
-    )  # fmt: skip
-    try:
-        said, _ = run.communicate(timeout=60 + 20 * seconds)
-    except subprocess.TimeoutExpired:
-        os.killpg(run.pid, signal.SIGKILL)
-        run.wait()
-        return "time"
-    if run.returncode in (0, 5):  # 5: no test was there to run
+    child = os.fork()  # what all tests import is there already
+    if child == 0:
+        _run_tests(tree, tests, seconds)
+    ends = time.monotonic() + 60 + 30 * seconds  # many may share the processor
+    while (ended := os.waitpid(child, os.WNOHANG))[0] == 0:
+        if time.monotonic() > ends:
+            os.killpg(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return "time"
+        time.sleep(0.05)
+    code = os.waitstatus_to_exitcode(ended[1])
+    if code in (0, 5):  # 5: no test was there to run
         return None
+    said = (tree / SAID).read_text(errors="replace")
     failed = [line.split(maxsplit=1)[1] for line in said.splitlines() if line.startswith(("FAILED ", "ERROR "))]
     if failed:
         return failed[0].partition(" - ")[0]
-    if run.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+    if code in (-signal.SIGXCPU, -signal.SIGKILL):
         return "time"
-    if run.returncode == 4 and "ImportError while loading conftest" not in said and "minivit" not in said:
+    if code == 4 and "minivit" not in said:
         raise RuntimeError(f"pytest does not know these tests:\n{said}")
     return "import"
+
+
+def _run_tests(tree: Path, tests: list[str], seconds: float) -> None:
+    """What a child does, and ends: pytest with the package in `tree`."""
+    code = 3
+    try:
+        os.setsid()
+        resource.setrlimit(resource.RLIMIT_CPU, (int(20 + 10 * seconds),) * 2)
+        os.chdir(tree)
+        with open(SAID, "w") as said:
+            os.dup2(said.fileno(), 1)
+            os.dup2(said.fileno(), 2)
+        here = {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1", "COLUMNS": "400"}
+        os.environ.update(here)
+        sys.dont_write_bytecode = True
+        sys.path[0] = str(tree)  # where benchmarks/ was
+        code = int(pytest.main(["-x", "-q", "--tb=no", "-rfE", "--assert=plain", *PLUGINS, *tests]))
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
 
 
 def meet(tree: Path, mutation: Mutation, tests: Tests, everywhere: bool) -> tuple[str | None, str]:
@@ -256,6 +191,14 @@ def plant_again(work: Path, everywhere: bool) -> None:
             write_rows(found)
 
 
+def check_sound(work: Path) -> None:
+    """Without a mistake, all tests that have caught one pass."""
+    copy_tree(work / "tree")
+    by = sorted({row["caught_by"] for row in rows() if row["caught_by"] not in (None, "time", "import")})
+    failed = caught(work / "tree", by, 600)
+    print(f"{len(by)} tests have caught a mistake; without one " + (f"{failed} fails" if failed else "all pass"))
+
+
 def print_table() -> None:
     found, equivalent = rows(), json.loads(EQUIVALENT.read_text())
     print("| package | mistakes | equivalent | caught | survived |\n|---|---|---|---|---|")
@@ -281,7 +224,7 @@ def print_table() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("map", "run", "again", "table"))
+    parser.add_argument("what", choices=("map", "run", "again", "sound", "table"))
     parser.add_argument("tests", nargs="*", help="map: tests to add to the map, in place of all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--packages", nargs="*", default=list(CHOSEN), help="run: of these alone")
@@ -295,6 +238,8 @@ def main() -> None:
         plant(given.work, given.seed, given.packages)
     elif given.what == "again":
         plant_again(given.work, given.wide)
+    elif given.what == "sound":
+        check_sound(given.work)
     else:
         print_table()
 

@@ -38,7 +38,7 @@ PAIRS = (
     ("zeros_like", "ones_like"), ("floor", "ceil"), ("cos", "sin"), ("any", "all"), ("cumsum", "cumprod"),
     ("keys", "values"), ("startswith", "endswith"), ("append", "remove"), ("isfinite", "isnan"),
 )  # fmt: skip
-COMMUTATIVE = ("multiply", "add", "maximum", "minimum", "array_equal", "allclose", "samefile")
+COMMUTATIVE = ("multiply", "add", "maximum", "minimum", "array_equal", "allclose", "samefile", "swapaxes")
 OTHER = dict(PAIRS) | {b: a for a, b in PAIRS}
 
 

@@ -57,6 +57,8 @@ REASONS = {
     "no keepdims": (np.exp(SQUARE) / np.exp(SQUARE).sum(-1), softmax_forward(SQUARE)[0], "keepdims=True in the sum"),
     "softmax over axis 0": (softmax_forward(SQUARE.T)[0].T, softmax_forward(SQUARE)[0], "Columns sum to 1"),
     "LayerNorm over tokens": (standard(SQUARE, 0), standard(SQUARE, -1), "over axis 0, expected over the last axis"),
+    "LayerNorm over each image's tokens": (standard(X, 1), standard(X, -1), "over axis 1, expected over the last axis"),
+    "LayerNorm over an image": (standard(X, (1, 2)), standard(X, -1), "over axes (1, 2), expected over the last axis"),
     "LayerNorm over all": (standard(X, None), standard(X, -1), "over all axes at once"),
     "BatchNorm": (standard(X, (0, 1)), standard(X, -1), "over axes (0, 1)"),
     "not reshaped": (X.reshape(10, 4), X, "a reshape"),

@@ -136,3 +136,20 @@ def test_a_gradient_that_is_right_for_another_argument_is_not_right() -> None:
     arguments = {"x": rng.standard_normal((3, 4)), "gamma": np.ones(4), "beta": np.zeros(4)}
     swapped = lambda dy, cache: (lambda dx, dgamma, dbeta: (dx, dbeta, dgamma))(*layernorm_backward(dy, cache))  # noqa: E731
     assert "This is dbeta" in said(check.grad, layernorm_forward, swapped, arguments)
+
+
+def test_differences_are_taken_one_and_two_thousandths_away() -> None:
+    """gradcheck's step, where nobody gives another."""
+    places = set()
+
+    def forward(x):
+        places.add(round(float(x[0]), 9))
+        return x**2, x
+
+    assert gradcheck(forward, lambda dy, x: 2 * x * dy, {"x": np.array([0.5])}).ok
+    assert places == {0.5, 0.501, 0.499, 0.502, 0.498}
+
+
+def test_a_number_may_be_written_with_two_hundred_letters() -> None:
+    check.answer("0" * 198 + ".5", 0.5)
+    assert "think again" in said(check.answer, "0" * 199 + ".5", 0.5)

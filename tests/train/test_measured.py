@@ -63,18 +63,26 @@ def test_a_probe_learns_nothing_from_the_images_that_it_is_tested_with():
 
 
 def test_the_probes_head_is_the_softmax_regression_of_standardised_features_written_out():
-    """One step of SGD, from a head of zeros, in float64."""
+    """Two steps of SGD with momentum, each of all images, from a head of zeros, in float64."""
     images, labels = pixels(32)
     model = ViT(CONFIG, seed=3, dtype=np.float64)
     model.params["head.weight"][...] = 0
     features = model.features(model.normalize(images))
-    x = (features - features.mean(axis=0)) / (features.std(axis=0) + 1e-6)
-    recipe = dataclasses.replace(PROBE, epochs=1, batch_size=32, clip_norm=1e9)
-    fit_head(model, images, labels, images, labels, recipe, progress=False)
-    wrong = (0.25 - np.eye(4)[labels]) / 32  # all classes are equally likely
-    rate = 0.1 * (1 + math.cos(math.pi / 2)) / 2  # the only step lies half way down the cosine
-    weight, bias = -rate * x.T @ wrong, -rate * wrong.sum(axis=0)
-    scale = features.std(axis=0)[:, None] + 1e-6
-    np.testing.assert_allclose(model.params["head.weight"], weight / scale, rtol=1e-9)
-    expected = bias - features.mean(axis=0) @ (weight / scale)
+    mean, scale = features.mean(axis=0), features.std(axis=0) + 1e-6
+    x = (features - mean) / scale
+    recipe = dataclasses.replace(PROBE, epochs=2, batch_size=32, clip_norm=1e9)
+    _, history = fit_head(model, images, labels, images, labels, recipe, progress=False)
+    weight, bias, velocity, losses = np.zeros((8, 4)), np.zeros(4), 0, []
+    for step in (1, 2):
+        e = np.exp(x @ weight + bias)
+        p = e / e.sum(axis=1, keepdims=True)
+        losses.append(-np.log(p[np.arange(32), labels]).mean())
+        wrong = (p - np.eye(4)[labels]) / 32
+        velocity = 0.9 * velocity + np.vstack((x.T @ wrong, wrong.sum(axis=0)))
+        rate = 0.1 * (1 + math.cos(math.pi * step / 3)) / 2
+        weight, bias = weight - rate * velocity[:-1], bias - rate * velocity[-1]
+    np.testing.assert_allclose(model.params["head.weight"], weight / scale[:, None], rtol=1e-9)
+    expected = bias - mean @ (weight / scale[:, None])
     np.testing.assert_allclose(model.params["head.bias"], expected, rtol=1e-9, atol=1e-12)
+    assert [record["train_loss"] for record in history] == pytest.approx(losses, rel=1e-9)
+    assert [record["steps"] for record in history] == [1, 2]
