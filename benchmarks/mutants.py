@@ -117,7 +117,9 @@ def _run_tests(tree: Path, tests: list[str], seconds: float) -> None:
         os._exit(code)
 
 
-def meet(tree: Path, mutation: Mutation, tests: Tests, everywhere: bool) -> tuple[str | None, str]:
+def meet(
+    tree: Path, mutation: Mutation, tests: Tests, everywhere: bool = False, given: list[str] | None = None
+) -> tuple[str | None, str]:
     """Plant it, test, take it out. What caught it, and how wide one looked."""
     path = tree / "minivit" / mutation.file
     right = path.read_bytes()
@@ -125,6 +127,8 @@ def meet(tree: Path, mutation: Mutation, tests: Tests, everywhere: bool) -> tupl
     for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):
         compiled.unlink()
     try:
+        if given:
+            return caught(tree, given, 60.0), "given"
         own = tests.of(mutation.file, mutation.lines) or tests.of_file(mutation.file)
         package = mutation.file.split("/")[0].removesuffix(".py")
         narrow = tests.quickest(own, f"tests/{package}")
@@ -158,10 +162,6 @@ def rows() -> list[dict]:
     return [json.loads(line) for line in ROWS.read_text().splitlines()] if ROWS.exists() else []
 
 
-def write_rows(all_rows: list[dict]) -> None:
-    ROWS.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in all_rows))
-
-
 def plant(work: Path, seed: int, packages: list[str]) -> None:
     copy_tree(work / "tree")
     tests, met = Tests(work), {row["mistake"] for row in rows()}
@@ -169,26 +169,27 @@ def plant(work: Path, seed: int, packages: list[str]) -> None:
         if mutation.name in met or not mutation.file.startswith(tuple(packages)):
             continue
         met.add(mutation.name)
-        by, how = meet(work / "tree", mutation, tests, everywhere=False)
+        by, how = meet(work / "tree", mutation, tests)
         row = {"mistake": mutation.name, "kind": mutation.kind, "caught_by": by, "how": how}
         with ROWS.open("a") as file:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
         print(f"{by or 'SURVIVES'}  {mutation.name}", flush=True)
 
 
-def plant_again(work: Path, everywhere: bool) -> None:
-    """Survivors whose line stands as it stood are met once more."""
+def plant_again(work: Path, everywhere: bool, own: list[str], only: str) -> None:
+    """Survivors whose line stands as it stood are met once more: those that bear `only` in their name, by the tests
+    that are given (`own`), else as --wide says."""
     copy_tree(work / "tree")
-    tests, equivalent, found = Tests(work), json.loads(EQUIVALENT.read_text()), rows()
-    for row in found:
-        if row["caught_by"] is not None or row["mistake"] in equivalent:
+    tests, equivalent = Tests(work), json.loads(EQUIVALENT.read_text())
+    for name in [row["mistake"] for row in rows() if row["caught_by"] is None and only in row["mistake"]]:
+        source = (ROOT / "minivit" / name.split(":")[0]).read_bytes()
+        same = [m for m in mutations(source, name.split(":")[0]) if m.name == name]
+        if name in equivalent or not same:
             continue
-        source = (ROOT / "minivit" / row["mistake"].split(":")[0]).read_bytes()
-        same = [m for m in mutations(source, row["mistake"].split(":")[0]) if m.name == row["mistake"]]
-        if same:
-            row["caught_by"], row["how"] = meet(work / "tree", same[0], tests, everywhere)
-            print(f"{row['caught_by'] or 'SURVIVES'}  {row['mistake']}", flush=True)
-            write_rows(found)
+        by, how = meet(work / "tree", same[0], tests, everywhere, own)
+        print(f"{by or 'SURVIVES'}  {name}", flush=True)
+        now = [row | {"caught_by": by, "how": how} if row["mistake"] == name else row for row in rows()]
+        ROWS.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in now))
 
 
 def check_sound(work: Path) -> None:
@@ -225,9 +226,10 @@ def print_table() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("map", "run", "again", "sound", "table"))
-    parser.add_argument("tests", nargs="*", help="map: tests to add to the map, in place of all")
+    parser.add_argument("tests", nargs="*", help="map: those to run, in place of all; again: those to meet")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--packages", nargs="*", default=list(CHOSEN), help="run: of these alone")
+    parser.add_argument("--only", default="", help="again: of these alone, a part of their names")
     parser.add_argument("--wide", action="store_true", help="again: look everywhere")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "minivit_mutants")
     given = parser.parse_args()
@@ -237,7 +239,7 @@ def main() -> None:
     elif given.what == "run":
         plant(given.work, given.seed, given.packages)
     elif given.what == "again":
-        plant_again(given.work, given.wide)
+        plant_again(given.work, given.wide, given.tests, given.only)
     elif given.what == "sound":
         check_sound(given.work)
     else:
