@@ -66,6 +66,19 @@ REASONS = {
 }
 
 
+THREE = rng.standard_normal((4, 3))  # the shortest rows of which anything can be said
+REASONS |= {
+    "mean of each short row": (THREE + THREE.mean(-1, keepdims=True), THREE, "a number of its own"),
+    "scale of each short row": (THREE * np.arange(2, 6)[:, None], THREE, "a factor of its own"),
+    "no scale of short rows": (softmax_forward(2 * THREE)[0], softmax_forward(THREE)[0], "2 times what they should be"),
+    "no mean in a backward": (
+        THREE,
+        THREE - THREE.mean(-1, keepdims=True),
+        "a number of its own",
+    ),
+}
+
+
 def said(actual, expected) -> str:
     with pytest.raises(Wrong) as wrong:
         check.close(actual, expected)
