@@ -161,3 +161,16 @@ def test_deformable_attention_of_more_than_is_gathered_at_once():
         np.testing.assert_allclose(y[part], alone, atol=1e-12)
         for grad, its_own in zip(grads, ops.deformable_attention_backward(dy[part], cache), strict=True):
             np.testing.assert_allclose(grad[part], its_own, atol=1e-12)
+
+
+def test_roi_aligns_default_maps_are_those_of_a_feature_pyramid():
+    """detectron2's: strides 4 to 32, 224 pixels on the map of stride 16, 7 x 7 bins of 2 x 2 points."""
+    shapes = [(32, 32), (16, 16), (8, 8), (4, 4)]
+    maps = RNG.standard_normal((1, sum(h * w for h, w in shapes), 3))
+    boxes = np.array([[[3, 5, 60, 70], [1, 2, 120, 119], [0, 3, 127, 125], [-200, -300, 328, 200]]], float)
+    boxes = np.concatenate((boxes, boxes * [4, 4, 4, 4]), axis=1)
+    plain, _ = ops.roi_align_forward(maps, boxes, shapes)
+    told, _ = ops.roi_align_forward(maps, boxes, shapes, 7, (4, 8, 16, 32), 2, (224.0, 4))
+    assert plain.shape == (1, 8, 49, 3)
+    np.testing.assert_array_equal(plain, told)
+    assert set(ops.box_levels(boxes, (4, 8, 16, 32)).ravel().tolist()) == {0, 1, 2, 3}

@@ -10,9 +10,11 @@ import pytest
 
 from minivit import ViT, ViTConfig, export_timm, load_pretrained
 from minivit.data import MNIST_MEAN, MNIST_STD
+from minivit.model.sizes import SIZES
 from minivit.ops import resize_positions_forward
 from minivit.weights import read_weights
 from minivit.weights.safetensors import write_safetensors
+from minivit.weights.vit import HEADS
 from minivit.weights.wrapped import unwrapped
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -150,3 +152,13 @@ def test_json_beside_the_file_is_surer_than_a_convention(tmp_path):
     config = quietly(tmp_path, heads=4).config
     found = config.image_mean, config.image_std, config.resize_filter, config.crop, config.squeeze
     assert found == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6), "bilinear", 0.95, True)
+
+
+def test_how_many_heads_a_published_size_has():
+    """By width and depth, as the published configurations: those test_sizes.py holds to the papers."""
+    sizes = {name: ViTConfig.from_name(name) for name in SIZES if not SIZES[name].get("stem")}
+    told = {(config.width, config.depth): config.heads for config in sizes.values()}
+    assert {size: heads for size, heads in HEADS.items() if size in told} == {
+        size: heads for size, heads in told.items() if size in HEADS
+    }
+    assert set(HEADS) <= set(told)
