@@ -232,7 +232,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="again: of these alone, a part of their names")
     parser.add_argument("--wide", action="store_true", help="again: look everywhere")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "minivit_mutants")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     given.work.mkdir(parents=True, exist_ok=True)
     if given.what == "map":
         write_map(given.tests or MAPPED.split(), given.work / f"map_{time.time_ns()}.json")

@@ -100,3 +100,11 @@ def test_no_reason_is_invented() -> None:
         (one_hot * np.arange(1, 4) + 1, one_hot),  # rows that sum to 1, but of no softmax
     ):
         assert "\n" not in said(actual, expected)
+
+
+def test_rows_and_columns_scaled_at_will_are_no_forgotten_keepdims() -> None:
+    """Which divides row i by what belongs to row j, and multiplies by its own: the same numbers in rows and columns."""
+    right, own = softmax_forward(SQUARE)[0], np.exp(SQUARE).sum(-1)
+    assert "keepdims" in said(right * own[:, None] / own, right)
+    for other in (own[::-1], 1 / own, own**2):
+        assert "keepdims" not in said(right * own[:, None] / other, right)

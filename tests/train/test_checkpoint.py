@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from minivit import TrainConfig
+from minivit import TrainConfig, train_detector
 from minivit.devices.workers import worker_pool
 from minivit.files import read_npz, write_npz
 from minivit.train import checkpoint, resume, save_checkpoint
@@ -92,3 +92,9 @@ def test_resuming_reads_the_file_once(make_trainer, tmp_path, monkeypatch):
     assert len(reads) == 1
     assert resumed.model.dtype == np.float64
     assert resumed.params.buffer.tobytes() == trainer.params.buffer.tobytes()
+
+
+def test_a_classifiers_run_is_not_a_detectors(make_trainer, tmp_path):
+    save_checkpoint(make_trainer(), tmp_path / "c.npz")
+    with pytest.raises(ValueError, match=r"c\.npz is a run of a ViT, expected a detector's on canvases"):
+        train_detector(resume=tmp_path / "c.npz", progress=False)

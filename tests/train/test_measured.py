@@ -62,7 +62,9 @@ def test_a_probe_learns_nothing_from_the_images_that_it_is_tested_with():
     assert learned[0] == learned[1] == learned[2]
 
 
-def test_the_probes_head_is_the_softmax_regression_of_standardised_features_written_out():
+def test_the_probes_head_is_the_softmax_regression_of_standardised_features_written_out(
+    capsys,
+):
     """Two steps of SGD with momentum, each of all images, from a head of zeros, in float64."""
     images, labels = pixels(32)
     model = ViT(CONFIG, seed=3, dtype=np.float64)
@@ -71,7 +73,8 @@ def test_the_probes_head_is_the_softmax_regression_of_standardised_features_writ
     mean, scale = features.mean(axis=0), features.std(axis=0) + 1e-6
     x = (features - mean) / scale
     recipe = dataclasses.replace(PROBE, epochs=2, batch_size=32, clip_norm=1e9)
-    _, history = fit_head(model, images, labels, images, labels, recipe, progress=False)
+    _, history = fit_head(model, images, labels, images, labels, recipe)
+    assert "epoch 2/2" in capsys.readouterr().out
     weight, bias, velocity, losses = np.zeros((8, 4)), np.zeros(4), 0, []
     for step in (1, 2):
         e = np.exp(x @ weight + bias)
