@@ -38,7 +38,7 @@ PAIRS = (
     ("zeros_like", "ones_like"), ("floor", "ceil"), ("cos", "sin"), ("any", "all"), ("cumsum", "cumprod"),
     ("keys", "values"), ("startswith", "endswith"), ("append", "remove"), ("isfinite", "isnan"),
 )  # fmt: skip
-COMMUTATIVE = ("multiply", "add", "maximum", "minimum", "array_equal", "allclose", "samefile", "swapaxes")
+COMMUTATIVE = ("min", "max", "multiply", "add", "maximum", "minimum", "array_equal", "allclose", "samefile", "swapaxes")
 OTHER = dict(PAIRS) | {b: a for a, b in PAIRS}
 
 
@@ -197,7 +197,7 @@ def _calls(node: ast.Call) -> Iterator[tuple[str, str]]:
     if isinstance(node.func, ast.Name) and node.func.id in ("isinstance", "len", "super", "getattr", "hasattr"):
         return
     first = node.args[:2]
-    alike = isinstance(node.func, ast.Attribute) and node.func.attr in COMMUTATIVE
+    alike = (node.func.attr if isinstance(node.func, ast.Attribute) else said(node.func)) in COMMUTATIVE
     starred = any(isinstance(argument, ast.Starred) for argument in first)
     if len(first) == 2 and not alike and not starred and said(first[0]) != said(first[1]):
         yield "arguments exchanged", said(ast.Call(node.func, [*first[::-1], *node.args[2:]], node.keywords))
