@@ -40,6 +40,15 @@ def test_a_recipe_has_about_as_many_parameters_as_the_vits(name):
     assert 0.95 * 60_000 <= count_parameters(config) <= 1.05 * 60_000
 
 
+def test_the_recipes_maps_are_those_that_their_comments_name():
+    """14 x 14 places of the first map, 7 x 7 patches, or these and a class token; 4 x 4 tokens in the last stage."""
+    configs = {name: recipe(name, None, "digits")[0] for name in RECIPES}
+    tokens = {"resnet": 196, "bit": 196, "hybrid": 50, "swin": 49, "pvt": 49, "mobilevit": 196}
+    assert {name: config.tokens for name, config in configs.items()} == tokens
+    assert configs["swin"].stages[-1].grid == configs["pvt"].stages[-1].grid == (4, 4)
+    assert configs["mobilevit"].stages[-1].map == (7, 7)
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_run_is_stopped_and_goes_on_to_the_same_bits(name, tmp_path):
     class Stop(Exception):

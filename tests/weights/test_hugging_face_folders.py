@@ -106,6 +106,12 @@ FOR_OTHERS = {
     "Dinov2WithRegistersForImageClassification": dict(
         mlp_ratio=4, layerscale_value=0.25, drop_path_rate=0.0, use_swiglu_ffn=False, num_register_tokens=4,
     ),
+    "ViTMAEForPreTraining": dict(
+        hidden_size=24, num_hidden_layers=2, num_attention_heads=3, intermediate_size=96, decoder_hidden_size=16,
+        decoder_num_hidden_layers=1, decoder_num_attention_heads=2, decoder_intermediate_size=64, image_size=32,
+        patch_size=8, num_channels=3, mask_ratio=0.75, norm_pix_loss=False, hidden_act="gelu", layer_norm_eps=1e-6,
+        qkv_bias=True,
+    ),
     "PvtForImageClassification": dict(
         patch_sizes=[4, 2], strides=[4, 2], sequence_reduction_ratios=[2, 1], num_labels=4, hidden_sizes=[8, 16],
         num_encoder_blocks=2, depths=[1, 2], num_attention_heads=[1, 2], mlp_ratios=[2, 2],
