@@ -13,6 +13,7 @@ with the reason. All of it happens in a copy of the working tree.
 """
 
 import argparse
+import fcntl
 import json
 import os
 import re
@@ -234,6 +235,8 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "minivit_mutants")
     given = parser.parse_intermixed_args()
     given.work.mkdir(parents=True, exist_ok=True)
+    lock = open(given.work / "lock", "w")  # noqa: SIM115  till the end: two would plant in one tree
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     if given.what == "map":
         write_map(given.tests or MAPPED.split(), given.work / f"map_{time.time_ns()}.json")
     elif given.what == "run":

@@ -12,7 +12,7 @@ from minivit import ViT, count_parameters, load, load_mnist, train_mnist
 from minivit.__main__ import main
 from minivit.train import mnist, recipes, save_checkpoint
 from minivit.train.detector import DETECTORS
-from minivit.train.recipes import ARCHITECTURES, RECIPES, recipe
+from minivit.train.recipes import ARCHITECTURES, PRESETS, RECIPES, recipe
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +38,18 @@ def test_a_recipe_has_about_as_many_parameters_as_the_vits(name):
     config, _ = recipe(name, None, "digits")
     assert config.image_shape == (28, 28, 1) and config.classes == 10
     assert 0.95 * 60_000 <= count_parameters(config) <= 1.05 * 60_000
+
+
+def test_the_recipes_are_those_of_the_measured_accuracies():
+    """docs/ and README tell what they reach: who changes one measures anew, and changes it here."""
+    expected = {
+        "resnet": (20, 8e-3), "bit": (16, 8e-3), "hybrid": (20, 5e-3), "swin": (40, 8e-3), "pvt": (40, 5e-3),
+        "mobilevit": (20, 5e-3),
+    }  # fmt: skip
+    assert {name: (row.train.epochs, row.train.learning_rate) for name, row in RECIPES.items()} == expected
+    presets = {"quick": (16, 6e-3, 64, 0.5), "default": (60, 6e-3, 64, 1.0), "full": (20, 5e-3, 128, 0.0)}
+    trains = {name: train for name, (_, train) in PRESETS.items()}
+    assert {n: (t.epochs, t.learning_rate, t.batch_size, t.elastic) for n, t in trains.items()} == presets
 
 
 def test_the_recipes_maps_are_those_that_their_comments_name():
