@@ -14,6 +14,8 @@ from minivit.train import mnist, recipes, save_checkpoint
 from minivit.train.detector import DETECTORS
 from minivit.train.recipes import ARCHITECTURES, PRESETS, RECIPES, recipe
 
+SHIPPED = {name: row.train for name, row in RECIPES.items()}  # the tests' own are shorter
+
 
 @pytest.fixture(autouse=True)
 def few_digits(monkeypatch):
@@ -46,7 +48,7 @@ def test_the_recipes_are_those_of_the_measured_accuracies():
         "resnet": (20, 8e-3), "bit": (16, 8e-3), "hybrid": (20, 5e-3), "swin": (40, 8e-3), "pvt": (40, 5e-3),
         "mobilevit": (20, 5e-3),
     }  # fmt: skip
-    assert {name: (row.train.epochs, row.train.learning_rate) for name, row in RECIPES.items()} == expected
+    assert {name: (train.epochs, train.learning_rate) for name, train in SHIPPED.items()} == expected
     presets = {"quick": (16, 6e-3, 64, 0.5), "default": (60, 6e-3, 64, 1.0), "full": (20, 5e-3, 128, 0.0)}
     trains = {name: train for name, (_, train) in PRESETS.items()}
     assert {n: (t.epochs, t.learning_rate, t.batch_size, t.elastic) for n, t in trains.items()} == presets
