@@ -81,3 +81,10 @@ def test_float32_is_the_float64_initialisation_rounded():
 def test_a_constant_has_the_shape_that_is_declared(name):
     constants = [parameter for parameter in vit(CONFIGS[name]).parameters if parameter.fixed]
     assert constants and all(parameter.fixed().shape == parameter.shape for parameter in constants)
+
+
+def test_a_start_is_that_of_seed_0_unless_told():
+    layers, told = vit(CONFIG), init_parameters(CONFIG, seed=0)
+    assert all(np.array_equal(array, told[name]) for name, array in start(layers).items())
+    other = init_parameters(CONFIG, seed=1)
+    assert not np.array_equal(told["head.weight"], other["head.weight"])

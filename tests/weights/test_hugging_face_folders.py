@@ -112,6 +112,11 @@ FOR_OTHERS = {
         patch_size=8, num_channels=3, mask_ratio=0.75, norm_pix_loss=False, hidden_act="gelu", layer_norm_eps=1e-6,
         qkv_bias=True,
     ),
+    "MobileViTForImageClassification": dict(
+        image_size=64, patch_size=2, num_channels=3, hidden_sizes=[24, 32, 40],
+        neck_hidden_sizes=[8, 8, 16, 24, 32, 40, 48], num_attention_heads=4, mlp_ratio=2.0,
+        expand_ratio=4.0, qkv_bias=True, hidden_act="silu", output_stride=32, layer_norm_eps=1e-5,
+    ),
     "PvtForImageClassification": dict(
         patch_sizes=[4, 2], strides=[4, 2], sequence_reduction_ratios=[2, 1], num_labels=4, hidden_sizes=[8, 16],
         num_encoder_blocks=2, depths=[1, 2], num_attention_heads=[1, 2], mlp_ratios=[2, 2],
