@@ -212,11 +212,8 @@ def print_table() -> None:
         for name in (package, "all"):
             counts[name].update([kind, "mistakes"])
     for name in (*CHOSEN, "all"):
-        print(
-            f"| {name} | "
-            + " | ".join(str(counts[name][k]) for k in ("mistakes", "equivalent", "caught", "survived"))
-            + " |"
-        )
+        numbers = (str(counts[name][kind]) for kind in ("mistakes", "equivalent", "caught", "survived"))
+        print(f"| {name.removesuffix('.py')} | {' | '.join(numbers)} |")
     real = counts["all"]["mistakes"] - counts["all"]["equivalent"]
     print(f"\ncaught: {counts['all']['caught'] / max(1, real):.1%} of {real} that are not equivalent")
     for row in found:

@@ -66,6 +66,12 @@ REASONS = {
 }
 
 
+PX, DX = softmax_forward(X)[0], rng.standard_normal(X.shape)
+REASONS["a softmax' backward without its sum"] = (
+    PX * DX,
+    PX * (DX - (PX * DX).sum(-1, keepdims=True)),
+    "Each row should sum to 0, and does not",
+)
 THREE = rng.standard_normal((4, 3))  # the shortest rows of which anything can be said
 REASONS |= {
     "mean of each short row": (THREE + THREE.mean(-1, keepdims=True), THREE, "a number of its own"),
@@ -108,3 +114,7 @@ def test_rows_and_columns_scaled_at_will_are_no_forgotten_keepdims() -> None:
     assert "keepdims" in said(right * own[:, None] / own, right)
     for other in (own[::-1], 1 / own, own**2):
         assert "keepdims" not in said(right * own[:, None] / other, right)
+
+
+def test_negated_scores_are_not_said_to_be_scaled() -> None:
+    assert "times what they should be" not in said(softmax_forward(-SQUARE)[0], softmax_forward(SQUARE)[0])
