@@ -153,3 +153,15 @@ def test_differences_are_taken_one_and_two_thousandths_away() -> None:
 def test_a_number_may_be_written_with_two_hundred_letters() -> None:
     check.answer("0" * 198 + ".5", 0.5)
     assert "think again" in said(check.answer, "0" * 199 + ".5", 0.5)
+
+
+def test_an_empty_argument_is_in_nobodys_way() -> None:
+    """Its gradient is as empty; what is wrong with the others' is told as ever."""
+
+    def forward(x, nothing):
+        return 2 * x + nothing.sum(), None
+
+    arguments = {"nothing": np.zeros(0), "x": rng.standard_normal((2, 3))}
+    check.grad(lambda nothing, x: forward(x, nothing), lambda dy, cache: (np.zeros(0), 2 * dy), arguments)
+    wrong = said(check.grad, lambda nothing, x: forward(x, nothing), lambda dy, cache: (np.zeros(0), 3 * dy), arguments)
+    assert wrong.startswith("dx ") and "times 1.5" in wrong
