@@ -266,7 +266,7 @@ def _parser() -> terminal.Parser:
 
     sub = add("eval", evaluate)
     sub.add_argument("--model", required=True, help="a model.npz, or a checkpoint.npz")
-    sub.add_argument("--data", choices=tuple(SOURCES), default="digits")
+    sub.add_argument("--data", choices=tuple(SOURCES), default="digits", help="the digits that ship, or a full set")
     add_device(sub)
     sub.add_argument("--workers", type=train_command.at_least(1), help="threads, one a core if not given")
 
