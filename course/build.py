@@ -19,7 +19,7 @@ sys.path.insert(0, str(COURSE))
 import nbformat  # noqa: E402
 from builder.alts import alt_texts  # noqa: E402
 from builder.contents import contents  # noqa: E402
-from builder.execute import LARGEST, NotebookError, execute, pictures  # noqa: E402
+from builder.execute import NotebookError, execute, largest, pictures  # noqa: E402
 from builder.notebooks import chapter_notebook, exercise_checks, exercise_notebook, write  # noqa: E402
 from builder.source import Chapter, read_chapter  # noqa: E402
 
@@ -40,8 +40,8 @@ def build(chapter: Chapter, chapters: list[Chapter]) -> None:
     """Write the chapter, executed, its exercises, their checks, its picture and the words for its pictures."""
     notebook = execute(chapter_notebook(chapter, chapters, repository()), TUTORIALS)
     text = write(notebook)
-    if len(text.encode()) > LARGEST:
-        raise NotebookError(f"{chapter.name}.ipynb would have {len(text.encode()):,} bytes, allowed are {LARGEST:,}")
+    if len(text.encode()) > (allowed := largest(notebook)):
+        raise NotebookError(f"{chapter.name}.ipynb would have {len(text.encode()):,} bytes, allowed are {allowed:,}")
     if not pictures(notebook):
         raise NotebookError(f"{chapter.name} has no picture")
     save(f"../course/pictures/{chapter.name}.png", base64.b64decode(pictures(notebook)[0][1]))

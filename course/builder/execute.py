@@ -1,12 +1,13 @@
 """Run a notebook from top to bottom in a fresh kernel, and keep of its outputs what a reader wants to see."""
 
+import base64
 import os
 from pathlib import Path
 
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-LARGEST = 400_000  # bytes of a notebook
+LARGEST, LARGEST_MOVING = 400_000, 600_000  # bytes of a notebook, and of one with animations
 SECONDS = 600
 
 
@@ -37,6 +38,16 @@ def execute(notebook: NotebookNode, folder: Path, fast: bool = False) -> Noteboo
                 raise NotebookError(f"a cell writes to stderr:\n{output.text}\nin\n{cell.source}")
     notebook.metadata.pop("widgets", None)
     return notebook
+
+
+def largest(notebook: NotebookNode) -> int:
+    """How many bytes a notebook may have."""
+    return LARGEST_MOVING if any(moves(png) for _, png in pictures(notebook)) else LARGEST
+
+
+def moves(png: str) -> bool:
+    """Is it, in base64, an animation? Its chunk acTL says so, which stands before the first image's data."""
+    return b"acTL" in base64.b64decode(png)[:4096]
 
 
 def pictures(notebook: NotebookNode) -> list[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """Every chapter: executes from a clean kernel, is what its source says, and is fit to be read."""
 
+import base64
 import json
 import re
 from html import escape
@@ -9,7 +10,7 @@ import build
 import nbformat
 import pytest
 from builder.alts import alt_texts
-from builder.execute import LARGEST, execute, pictures
+from builder.execute import execute, largest, moves, pictures
 from builder.notebooks import chapter_notebook, exercise_notebook, sources
 from matplotlib.figure import Figure as figure
 
@@ -52,8 +53,8 @@ def test_the_same_source_gives_the_same_cells(chapter) -> None:
 def test_it_is_whole(chapter) -> None:
     """Executed from the first to the last cell, no error, no time stamps, no widgets, and not too large."""
     path = build.TUTORIALS / f"{chapter.name}.ipynb"
-    assert path.stat().st_size <= LARGEST
     notebook = committed(path.name)
+    assert path.stat().st_size <= largest(notebook)
     nbformat.validate(notebook)
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -72,6 +73,8 @@ def test_its_pictures(chapter) -> None:
     assert 3 <= len(found) <= 6
     for alt, _ in found:
         assert len(alt) > 40, alt  # it says what is to be seen
+    moving = [len(base64.b64decode(png)) for _, png in found if moves(png)]
+    assert max(moving, default=0) <= 200_000 and sum(moving) <= 300_000, moving
 
 
 @EACH
