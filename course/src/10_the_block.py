@@ -3,12 +3,12 @@
 # question: How are the parts put together, so that a gradient still finds its way through fifty of them?
 # sentence: Why a backward is the chain in reverse; Chain and Residual by hand; what a deep net is without the shortcut, with the norm after it and with the norm before; dropout and drop path; and a whole block.
 # minutes: 60
-# needs: [5, 6, 7, 8]
+# needs: [5, 6, 8, 9]
 # gpu: of no use
 # ---
 
 # %% [markdown]
-# You have the parts: dense layers and the rule to check them (05), LayerNorm (06), attention (07) with many heads (08). A
+# You have the parts: dense layers and the rule to check them (05), LayerNorm (06), attention (07) with many heads (08), the MLP (09). A
 # Vision Transformer stacks them, some of them dozens of times. This chapter is about the joints. There are two: *one
 # after the other*, and *the sum with a shortcut*. Both have a backward that takes a line, and with them a block, and
 # later a whole model, is described once, and its backward follows.
@@ -33,7 +33,7 @@ pixels = (digits.train_images.reshape(-1, 784) / 255).astype(np.float32)  # (800
 # ## The picture first
 #
 # A digit's 49 patches become 49 tokens of 64 numbers. Then they go through 24 **branches**. A branch is a norm and a small
-# MLP: two dense layers with a smooth bend between them, GELU (chapter 11 takes it apart). All weights are random. Once
+# MLP: two dense layers with a smooth bend between them, GELU (chapter 09). All weights are random. Once
 # each branch *replaces* the tokens, once it *adds* to them.
 
 
