@@ -12,6 +12,7 @@ from PIL import Image
 from .page import SHADES, SHOWN, Picture
 
 SAMPLED = 6  # frames that the colours of all are chosen from
+NEARLY_WHITE = 247  # from here on a colour is the paper's
 REST = 5  # times as long as another, the last frame stays
 
 
@@ -68,4 +69,10 @@ def _shades(images: Sequence[Image.Image]) -> Image.Image:
     column = Image.new("RGB", (width, height * len(images)))
     for i, image in enumerate(images):
         column.paste(image, (0, i * height))
-    return column.quantize(SHADES, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
+    shades = column.quantize(SHADES, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
+    colours = shades.getpalette()
+    for i in range(0, len(colours), 3):
+        if min(colours[i : i + 3]) >= NEARLY_WHITE:
+            colours[i : i + 3] = [255, 255, 255]
+    shades.putpalette(colours)
+    return shades

@@ -35,6 +35,7 @@ def test_an_animation_holds_the_still_and_every_frame() -> None:
     assert (still == frames[1]).all() and not (frames[0] == frames[1]).all() and not (frames[1] == frames[2]).all()
     blue = [np.nonzero(image[..., 2] - image[..., 0] > 80)[1].mean() for image in frames]
     assert blue[0] + 50 < blue[1] < blue[2] - 50  # the ball, from left to right
+    assert (still[0, 0] == 255).all()  # the paper is white
     data, told = made._repr_mimebundle_()
     assert 'alt="A ball rolls."' in data["text/html"] and told["image/png"]["alt"] == "A ball rolls."
     assert data["image/png"] in data["text/html"]
