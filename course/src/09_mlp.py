@@ -8,9 +8,10 @@
 # ---
 
 # %% [markdown]
-# Attention (07, 08) lets tokens hear of each other. What it brings is a mean of values: a sum of vectors, with weights. The
-# second half of a Transformer's block works on what was heard. It is a small net that each token goes through alone, the
-# **MLP** (multi-layer perceptron): up to more numbers, a bend, and down again. It holds half to two thirds of a block's parameters.
+# Attention (07, 08) lets tokens hear of each other. What it brings is a mean of values: a sum of vectors, with
+# weights. The second half of a Transformer's block works on what was heard. It is a small net that each token goes
+# through alone, the **MLP** (multi-layer perceptron): up to more numbers, a bend, and down again. It holds half to
+# two thirds of a block's parameters.
 
 # %% role="setup"
 import math
@@ -53,9 +54,9 @@ draw.matrices(
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) Row n of each matrix is made of row n of the one before: no token looks at another. (2) Most of h is
-# negative, and the bend makes it nearly 0: only a few of a token's 96 hidden numbers pass. (3) Which ones pass differs from row to row:
-# each token uses its own part of $W_2$.
+# **What to notice.** (1) Row n of each matrix is made of row n of the one before: no token looks at another. (2) Most
+# of h is negative, and the bend makes it nearly 0: only a few of a token's 96 hidden numbers pass. (3) Which ones
+# pass differs from row to row: each token uses its own part of $W_2$.
 #
 # ## The shapes
 #
@@ -73,9 +74,10 @@ draw.matrices(
 # $$\begin{aligned} h_{nk} &= \sum_i x_{ni} W_{1,ik} + b_{1,k} \\ g_{nk} &= \mathrm{GELU}(h_{nk}) \\
 # y_{no} &= \sum_k g_{nk} W_{2,ko} + b_{2,o} \end{aligned} \tag{1}$$
 #
-# Read the last line so: y is a *sum of rows of* $W_2$. Row k comes in with the weight $g_{nk}$. And $h_{nk}$ is a dot product of the
-# token with *column k of* $W_1$. So each hidden number is a question (how much are you like this column?) with an answer (then
-# this row is added). M questions, M answers (Geva et al., [arXiv 2012.14913](https://arxiv.org/abs/2012.14913)).
+# Read the last line so: y is a *sum of rows of* $W_2$. Row k comes in with the weight $g_{nk}$. And $h_{nk}$ is a dot
+# product of the token with *column k of* $W_1$. So each hidden number is a question (how much are you like this
+# column?) with an answer (then this row is added). M questions, M answers (Geva et al., [arXiv
+# 2012.14913](https://arxiv.org/abs/2012.14913)).
 
 
 # %%
@@ -100,11 +102,11 @@ check.close(y, mlp_loop(x, W1, b1, W2, b2), "array against loop")
 check.close(y, block.parts[1].parts[1](ops, p, x), "library against array")
 
 # %% [markdown]
-# The MLP is the other half of what attention does. For fixed weights P, attention mixes *tokens*: each number of the output is a mean
-# of the same number of the others' values, and nothing is bent. The MLP mixes the *numbers of one token*, and bends them. Tokens are
-# rows and numbers are columns, so one works along each axis of the matrix, in turn, block after block. Seen as a
-# map of 7 × 7 patches with 48 channels, the MLP is two convolutions with kernels of 1 × 1: the same weights at every place, and no
-# neighbours. *If the tokens are shuffled, what happens to y?*
+# The MLP is the other half of what attention does. For fixed weights P, attention mixes *tokens*: each number of the
+# output is a mean of the same number of the others' values, and nothing is bent. The MLP mixes the *numbers of one
+# token*, and bends them. Tokens are rows and numbers are columns, so one works along each axis of the matrix, in
+# turn, block after block. Seen as a map of 7 × 7 patches with 48 channels, the MLP is two convolutions with kernels
+# of 1 × 1: the same weights at every place, and no neighbours. *If the tokens are shuffled, what happens to y?*
 
 # %%
 order = rng.permutation(50)
@@ -118,9 +120,9 @@ print(
 # %% [markdown]
 # ## Why there must be a bend
 #
-# Without it, $(x W_1) W_2 = x\,(W_1 W_2)$: two layers are one, and its matrix has a rank of at most M. A sum of straight
-# lines is a straight line. *With a bend, what can 8 hidden numbers draw?* One number goes in, one comes out; $W_1$ and $b_1$
-# are random, and $W_2$ is the best there is (least squares).
+# Without it, $(x W_1) W_2 = x\,(W_1 W_2)$: two layers are one, and its matrix has a rank of at most M. A sum of
+# straight lines is a straight line. *With a bend, what can 8 hidden numbers draw?* One number goes in, one comes out;
+# $W_1$ and $b_1$ are random, and $W_2$ is the best there is (least squares).
 
 # %%
 across = np.linspace(-3, 3, 121)[:, None]
@@ -137,21 +139,22 @@ draw.lines(
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) Eight numbers without a bend draw what one could. (2) Each ReLU gives one corner. (3) GELU gives a soft one.
+# **What to notice.** (1) Eight numbers without a bend draw what one could. (2) Each ReLU gives one corner. (3) GELU
+# gives a soft one.
 #
 # ## GELU: a coin that knows the normal distribution
 #
 # ReLU lets a number pass if it is positive. Dropout lets it pass by a coin. Put both together (Hendrycks & Gimpel,
-# [arXiv 1606.08415](https://arxiv.org/abs/1606.08415)): let h pass with the probability Φ(h) that a normal random number is below it,
-# and take the mean over the coin:
+# [arXiv 1606.08415](https://arxiv.org/abs/1606.08415)): let h pass with the probability Φ(h) that a normal random
+# number is below it, and take the mean over the coin:
 #
 # $$\mathrm{GELU}(h) = h\,\Phi(h) + 0 \cdot (1 - \Phi(h)) = h\,\Phi(h) \tag{2}$$
 #
 # $$\begin{aligned} \Phi(h) &= \int_{-\infty}^{h} \varphi(t)\, dt = \tfrac12 \Big(1 + \mathrm{erf}\frac{h}{\sqrt 2}\Big) \\
 # \varphi(t) &= \frac{1}{\sqrt{2\pi}}\, e^{-t^2/2} \end{aligned} \tag{3}$$
 #
-# NumPy has no erf; the library's own (`minivit/ops/erf.py`) is right to 1e-12. There is also a cheaper Φ, made of a tanh, which
-# some models were trained with. To load their weights one must use theirs. *Toss the coin:*
+# NumPy has no erf; the library's own (`minivit/ops/erf.py`) is right to 1e-12. There is also a cheaper Φ, made of a
+# tanh, which some models were trained with. To load their weights one must use theirs. *Toss the coin:*
 
 # %%
 for h in (-2.0, -0.5, 1.0):
@@ -163,7 +166,8 @@ print(f"tanh against erf: at most {np.abs(gelu_forward(far, 'tanh')[0] - gelu_fo
 # %% [markdown]
 # ## The backward
 #
-# *GELU.* The derivative of an integral with respect to its upper end is the integrand: $\Phi' = \varphi$. By the product rule,
+# *GELU.* The derivative of an integral with respect to its upper end is the integrand: $\Phi' = \varphi$. By the
+# product rule,
 #
 # $$\mathrm{GELU}'(h) = \Phi(h) + h\,\varphi(h) \tag{4}$$
 #
@@ -217,14 +221,15 @@ draw.lines(
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) No kink: differences judge it everywhere (chapter 05). (2) Below −0.75 its slope is negative: it is not monotone. (3) ReLU gives
-# no gradient at all on the left; GELU a small one down to about −3, so a number that never passes can still learn to.
+# **What to notice.** (1) No kink: differences judge it everywhere (chapter 05). (2) Below −0.75 its slope is
+# negative: it is not monotone. (3) ReLU gives no gradient at all on the left; GELU a small one down to about −3, so a
+# number that never passes can still learn to.
 #
 # ## What do the hidden numbers ask?
 #
-# We give 400 unseen digits to the trained model and look for the six tokens at which a hidden number of the first block is largest.
-# Drawn is what lies around each of these patches, 12 × 12 pixels. (Attention has already mixed in other patches; so it is not the
-# patch alone.)
+# We give 400 unseen digits to the trained model and look for the six tokens at which a hidden number of the first
+# block is largest. Drawn is what lies around each of these patches, 12 × 12 pixels. (Attention has already mixed in
+# other patches; so it is not the patch alone.)
 
 # %%
 several = digits.test_images[:400]
@@ -254,9 +259,10 @@ for name, D, M in (("this model", 48, 96), ("ViT-B/16", 768, 3072)):
     print(f"{name:<11} the MLP has {mine:>9,} parameters of a block, attention {attention:>9,}")
 
 # %% [markdown]
-# **What to notice.** (1) Each row is one question. The pieces of a row have something in common: in the third
-# two strokes with a narrow gap, in the fourth a level stroke with paper below. (2) Nobody told the model to ask it, and not every question is as
-# easily put into words: look at the other 92. (3) With M = 2D the MLP has as many parameters as attention, with M = 4D twice as many.
+# **What to notice.** (1) Each row is one question. The pieces of a row have something in common: in the third two
+# strokes with a narrow gap, in the fourth a level stroke with paper below. (2) Nobody told the model to ask it, and
+# not every question is as easily put into words: look at the other 92. (3) With M = 2D the MLP has as many parameters
+# as attention, with M = 4D twice as many.
 
 # %% [markdown] exercise="By heart" kind="predict" stars=1 minutes=8
 # 1. What is GELU's slope at 0? (`slope`)
@@ -311,8 +317,9 @@ check.answer(
 }
 
 # %% [markdown] exercise="SiLU" kind="build" stars=2 minutes=12
-# Another soft ReLU: $\mathrm{SiLU}(x) = x\,\sigma(x)$ with $\sigma(x) = 1 / (1 + e^{-x})$. Derive σ' as a formula of σ alone, then
-# write the pair. The forward must not warn of an overflow at x = ±1000 in float64 ($e^{1000}$ is too large).
+# Another soft ReLU: $\mathrm{SiLU}(x) = x\,\sigma(x)$ with $\sigma(x) = 1 / (1 + e^{-x})$. Derive σ' as a formula of
+# σ alone, then write the pair. The forward must not warn of an overflow at x = ±1000 in float64 ($e^{1000}$ is too
+# large).
 
 
 # %% role="solution"
@@ -357,8 +364,8 @@ check.grad(
 )  # fmt: skip
 
 # %% [markdown] role="hint"
-# σ' = σ (1 − σ): the quotient rule. Of $e^{-x}$ and $e^{x}$ one is at most 1: $e^{-|x|}$. For negative x multiply σ's numerator and
-# denominator by $e^{x}$.
+# σ' = σ (1 − σ): the quotient rule. Of $e^{-x}$ and $e^{x}$ one is at most 1: $e^{-|x|}$. For negative x multiply σ's
+# numerator and denominator by $e^{x}$.
 
 # %% role="wrong"
 {
@@ -375,8 +382,9 @@ check.grad(
 }
 
 # %% [markdown] exercise="Nearly GELU" kind="break" stars=2 minutes=12
-# The tanh form: $\mathrm{GELU}(x) \approx \frac x2 (1 + \tanh u)$ with $u = \sqrt{2/\pi}\,(x + 0.044715\, x^3)$. A colleague's
-# version is a little off, and its backward does not fit it. There is a mistake in each function. Mend both.
+# The tanh form: $\mathrm{GELU}(x) \approx \frac x2 (1 + \tanh u)$ with $u = \sqrt{2/\pi}\,(x + 0.044715\, x^3)$. A
+# colleague's version is a little off, and its backward does not fit it. There is a mistake in each function. Mend
+# both.
 
 
 # %% role="broken"
@@ -448,12 +456,13 @@ check.grad(
 }
 
 # %% [markdown] exercise="A gate" kind="further" stars=3 minutes=18
-# Many newer models, DINOv2's largest among them, give the MLP a gate (Shazeer, [arXiv 2002.05202](https://arxiv.org/abs/2002.05202)):
+# Many newer models, DINOv2's largest among them, give the MLP a gate (Shazeer, [arXiv
+# 2002.05202](https://arxiv.org/abs/2002.05202)):
 #
 # $$a = x\,W_1 \qquad c = x\,W_3 \qquad y = (\mathrm{GELU}(a) \odot c)\, W_2$$
 #
-# Here without biases, and with GELU. One half asks, the other says how much. Write the pair, with the library's `gelu_forward` and
-# `gelu_backward`. x may have any leading axes, (B, N, D) among them.
+# Here without biases, and with GELU. One half asks, the other says how much. Write the pair, with the library's
+# `gelu_forward` and `gelu_backward`. x may have any leading axes, (B, N, D) among them.
 
 
 # %% role="solution"
@@ -525,6 +534,6 @@ check.grad(
 # - Derive GELU from a coin, and its slope; write the backward of the MLP by index, as matrices, in code.
 # - Count what an MLP costs, and look at what its hidden numbers react to.
 #
-# In the library: `minivit/ops/gelu.py`, `minivit/ops/erf.py`, `minivit/layers/parts.py` (`mlp`), `minivit/ops/swiglu.py` (a gate). Sources: D.
-# Hendrycks, K. Gimpel, *Gaussian Error Linear Units*, arXiv 1606.08415; the MLP of a ViT: A. Dosovitskiy et al., arXiv 2010.11929,
-# section 3.1.
+# In the library: `minivit/ops/gelu.py`, `minivit/ops/erf.py`, `minivit/layers/parts.py` (`mlp`),
+# `minivit/ops/swiglu.py` (a gate). Sources: D. Hendrycks, K. Gimpel, *Gaussian Error Linear Units*, arXiv 1606.08415;
+# the MLP of a ViT: A. Dosovitskiy et al., arXiv 2010.11929, section 3.1.

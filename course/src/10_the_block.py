@@ -8,10 +8,10 @@
 # ---
 
 # %% [markdown]
-# You have the parts: dense layers and the rule to check them (05), LayerNorm (06), attention (07) with many heads (08), the MLP (09). A
-# Vision Transformer stacks them, some of them dozens of times. This chapter is about the joints. There are two: *one
-# after the other*, and *the sum with a shortcut*. Both have a backward that takes a line, and with them a block, and
-# later a whole model, is described once, and its backward follows.
+# You have the parts: dense layers and the rule to check them (05), LayerNorm (06), attention (07) with many heads
+# (08), the MLP (09). A Vision Transformer stacks them, some of them dozens of times. This chapter is about the
+# joints. There are two: *one after the other*, and *the sum with a shortcut*. Both have a backward that takes a line,
+# and with them a block, and later a whole model, is described once, and its backward follows.
 
 # %% role="setup"
 import copy
@@ -32,9 +32,9 @@ pixels = (digits.train_images.reshape(-1, 784) / 255).astype(np.float32)  # (800
 # %% [markdown]
 # ## The picture first
 #
-# A digit's 49 patches become 49 tokens of 64 numbers. Then they go through 24 **branches**. A branch is a norm and a small
-# MLP: two dense layers with a smooth bend between them, GELU (chapter 09). All weights are random. Once
-# each branch *replaces* the tokens, once it *adds* to them.
+# A digit's 49 patches become 49 tokens of 64 numbers. Then they go through 24 **branches**. A branch is a norm and a
+# small MLP: two dense layers with a smooth bend between them, GELU (chapter 09). All weights are random. Once each
+# branch *replaces* the tokens, once it *adds* to them.
 
 
 # %%
@@ -57,10 +57,10 @@ draw.matrices(
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) Where each branch replaces what came in, the rows end up alike: 24 random functions have stirred
-# the digit until hardly anything of it is left. (2) Where each adds, a row still differs from the next (the third matrix is divided
-# by its standard deviation). (3) Nothing was learned here. This is what a fresh model looks like, and so what its first
-# gradients have to work with.
+# **What to notice.** (1) Where each branch replaces what came in, the rows end up alike: 24 random functions have
+# stirred the digit until hardly anything of it is left. (2) Where each adds, a row still differs from the next (the
+# third matrix is divided by its standard deviation). (3) Nothing was learned here. This is what a fresh model looks
+# like, and so what its first gradients have to work with.
 #
 # ## The shapes
 #
@@ -75,14 +75,14 @@ draw.matrices(
 #
 # ## One after the other
 #
-# Let $u = g(x)$ and $y = f(u)$. Equation (1) of chapter 05 says: a number's gradient is the sum over all that it goes into.
-# Ask it twice, of $u$ and then of $x$:
+# Let $u = g(x)$ and $y = f(u)$. Equation (1) of chapter 05 says: a number's gradient is the sum over all that it goes
+# into. Ask it twice, of $u$ and then of $x$:
 #
 # $$\begin{aligned} du_k &= \sum_i dy_i\, J_{ik} \\ dx_j &= \sum_k du_k\, K_{kj} \end{aligned} \tag{1}$$
 #
-# So $dx = K^\top (J^\top dy)$. The forward applied g first; the backward applies f's first. That is no convention. To ask
-# what $x$ does to the loss, we must know what $u$ does, and $u$ is answered by what came after it. In matrices it is
-# $(JK)^\top = K^\top J^\top$: *a transpose turns a product around*.
+# So $dx = K^\top (J^\top dy)$. The forward applied g first; the backward applies f's first. That is no convention. To
+# ask what $x$ does to the loss, we must know what $u$ does, and $u$ is answered by what came after it. In matrices it
+# is $(JK)^\top = K^\top J^\top$: *a transpose turns a product around*.
 #
 # One could also multiply $JK$ first. It gives the same, at another price. *Which way would you put the brackets?*
 
@@ -92,8 +92,8 @@ print(f"JK first, then the vector:   {size**3 + size**2:>14,} multiplications")
 print(f"from dy, vector by vector:   {2 * size**2:>14,}")
 
 # %% [markdown]
-# From dy on, everything stays a vector. The loss is *one* number, which is why walking from the loss is the cheap way. (And
-# no backward forms even J; chapter 05.)
+# From dy on, everything stays a vector. The loss is *one* number, which is why walking from the loss is the cheap
+# way. (And no backward forms even J; chapter 05.)
 #
 # *Step by step*, the branch above, and its backward. Each forward line has its backward line, and they stand in
 # reverse:
@@ -118,9 +118,9 @@ def branch_backward(dh, caches):
 
 
 # %% [markdown]
-# Nothing in the second function is a decision: it follows from the first. So let it follow. A **layer** is whatever has
-# `forward(p, x)`, which returns y and a cache, and `backward(dy, cache)`, which returns dx and a dict of the parameters'
-# gradients. It holds no numbers, only names. The smallest layer is one operation of the library:
+# Nothing in the second function is a decision: it follows from the first. So let it follow. A **layer** is whatever
+# has `forward(p, x)`, which returns y and a cache, and `backward(dy, cache)`, which returns dx and a dict of the
+# parameters' gradients. It holds no numbers, only names. The smallest layer is one operation of the library:
 
 
 # %%
@@ -185,8 +185,9 @@ for name in names:
 # %% [markdown]
 # ## The sum with a shortcut
 #
-# A **residual** layer (He et al., [arXiv 1512.03385](https://arxiv.org/abs/1512.03385)) is $y = x + f(x)$. Now $x_j$ goes into
-# y in two ways: as it is into $y_j$, and through the branch into all. With $\delta_{ij}$ = 1 where $i = j$, else 0,
+# A **residual** layer (He et al., [arXiv 1512.03385](https://arxiv.org/abs/1512.03385)) is $y = x + f(x)$. Now $x_j$
+# goes into y in two ways: as it is into $y_j$, and through the branch into all. With $\delta_{ij}$ = 1 where $i = j$,
+# else 0,
 #
 # $$\begin{aligned} \frac{\partial y_i}{\partial x_j} &= \delta_{ij} + J_{ij} \\
 # dx_j &= \sum_i dy_i\,(\delta_{ij} + J_{ij}) \\ &= dy_j + \sum_i dy_i\, J_{ij} \end{aligned} \tag{2}$$
@@ -221,9 +222,10 @@ check.close(dx, layers.Residual(*branches[0]).backward(ops, dy, their_cache)[0],
 #
 # ## Where does the norm stand?
 #
-# The first Transformer put it behind the sum, **post-norm**: $\mathrm{LN}(x + f(x))$. Then no way is free: each passes all
-# norms. ViT puts it into the branch, **pre-norm**: $x + f(\mathrm{LN}(x))$, and one norm at the very end. We train four
-# nets on digits: dense layer, 24 branches (MLPs), norm, head. *Which of them will learn, and which will be first?*
+# The first Transformer put it behind the sum, **post-norm**: $\mathrm{LN}(x + f(x))$. Then no way is free: each
+# passes all norms. ViT puts it into the branch, **pre-norm**: $x + f(\mathrm{LN}(x))$, and one norm at the very end.
+# We train four nets on digits: dense layer, 24 branches (MLPs), norm, head. *Which of them will learn, and which will
+# be first?*
 
 
 # %%
@@ -266,9 +268,9 @@ draw.lines(
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) Without a shortcut next to nothing is learned (a loss of 2.3 is that of guessing, log 10). (2) With it, the
-# same branches learn at once. (3) Post-norm learns too, later. It likes a warm-up, a learning rate that begins
-# small (Xiong et al., [arXiv 2002.04745](https://arxiv.org/abs/2002.04745); chapter 12).
+# **What to notice.** (1) Without a shortcut next to nothing is learned (a loss of 2.3 is that of guessing, log 10).
+# (2) With it, the same branches learn at once. (3) Post-norm learns too, later. It likes a warm-up, a learning rate
+# that begins small (Xiong et al., [arXiv 2002.04745](https://arxiv.org/abs/2002.04745); chapter 12).
 #
 # Is it that no gradient arrives? We send a dy of random numbers from the top of each net and measure how long it
 # still is on its way down.
@@ -293,10 +295,10 @@ draw.lines(
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) Without norm and shortcut, less than a millionth arrives: each branch about halves it. (2) A norm
-# repairs the length, and still that net does not learn: *a long gradient may be a useless one*. What arrives is stirred by
-# 24 random matrices, as the tokens were in the first picture. (3) With pre-norm it grows a little on the way down: (2)
-# adds a part at each.
+# **What to notice.** (1) Without norm and shortcut, less than a millionth arrives: each branch about halves it. (2) A
+# norm repairs the length, and still that net does not learn: *a long gradient may be a useless one*. What arrives is
+# stirred by 24 random matrices, as the tokens were in the first picture. (3) With pre-norm it grows a little on the
+# way down: (2) adds a part at each.
 #
 # ## Dropout and drop path: noise, in training alone
 #
@@ -306,11 +308,11 @@ draw.lines(
 # $$\begin{aligned} y &= \frac{m \odot x}{1 - r}, & \mathbb E[y] &= \frac{(1 - r)\, x}{1 - r} = x, \\
 # dx &= \frac{m \odot dy}{1 - r} \end{aligned} \tag{3}$$
 #
-# The backward needs the *same* mask: it must be in the cache. **Drop path** (Huang et al.,
-# [arXiv 1603.09382](https://arxiv.org/abs/1603.09382)) draws one number for each image of the batch, and drops its whole
+# The backward needs the *same* mask: it must be in the cache. **Drop path** (Huang et al., [arXiv
+# 1603.09382](https://arxiv.org/abs/1603.09382)) draws one number for each image of the batch, and drops its whole
 # branch. Then (2) becomes $y = x$ for it: the branch is passed by, one of the $2^L$ ways is trained. The rate rises
-# linearly, from 0 in the first block to its full value in the last: early branches are what all later ones build on. Neither happens in
-# evaluation, where no generator is given.
+# linearly, from 0 in the first block to its full value in the last: early branches are what all later ones build on.
+# Neither happens in evaluation, where no generator is given.
 
 # %%
 ones = np.ones((8, 24))
@@ -329,8 +331,9 @@ draw.matrices(
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) Dropout strikes single numbers, drop path an image's whole branch. (2) What is kept is 1.25 = 1/0.8,
-# not 1. (3) In the third, each image goes its own way through the net; the last branches are passed by most often.
+# **What to notice.** (1) Dropout strikes single numbers, drop path an image's whole branch. (2) What is kept is 1.25
+# = 1/0.8, not 1. (3) In the third, each image goes its own way through the net; the last branches are passed by most
+# often.
 #
 # ## The block
 #
@@ -368,8 +371,8 @@ check.close(
 # %% [markdown]
 # ## Is it right?
 #
-# Equal to the library, and so right or wrong together. The other witness, on a small block with random parameters, for z
-# and two of the parameters:
+# Equal to the library, and so right or wrong together. The other witness, on a small block with random parameters,
+# for z and two of the parameters:
 
 # %%
 some = {name: rng.standard_normal(array.shape) * (0.2 if array.ndim > 1 else 1) for name, array in p.items()}
@@ -395,9 +398,9 @@ print(library)
 #    `"AtBtCt"` or `"CtBtAt"`, times dy, with `t` for a transpose? (`product`)
 # 2. Through how many ways does a gradient reach the bottom of 5 residuals? (`ways`)
 # 3. Dropout with r = 0.25: by what is a number multiplied that is kept? (`factor`)
-# 4. x is 2, r is 0.25: what is the *variance* of y? (`variance`)
-# 5. 12 blocks with drop-path rates from 0, linearly, to 0.1 in the last, two branches each: how many branches of the 24 are
-#    dropped on average, for one image? (`dropped`)
+# 4. x is 2, r is 0.25: what is the *variance* of y? (`variance`) 5. 12 blocks with drop-path rates from 0, linearly,
+#    to 0.1 in the last, two branches each: how many branches of the 24 are dropped on average, for one image?
+#    (`dropped`)
 
 # %% role="solution"
 # YOUR TURN
@@ -436,8 +439,8 @@ check.answer(
 )  # fmt: skip
 
 # %% [markdown] role="hint"
-# 1: equation (1), once more. 2: write out $(I + J_2)(I + J_1)$ and count its terms. 4: the variance is
-# $\mathbb E[y^2] - \mathbb E[y]^2$, and y takes two values. 5: the mean of numbers that rise linearly is that of the first and
+# 1: equation (1), once more. 2: write out $(I + J_2)(I + J_1)$ and count its terms. 4: the variance is $\mathbb
+# E[y^2] - \mathbb E[y]^2$, and y takes two values. 5: the mean of numbers that rise linearly is that of the first and
 # the last.
 
 # %% role="wrong"
@@ -453,13 +456,13 @@ check.answer(
 }
 
 # %% [markdown] exercise="Side by side" kind="build" stars=2 minutes=15
-# In the largest Vision Transformer (Dehghani et al., [arXiv 2302.05442](https://arxiv.org/abs/2302.05442), section 2) the
-# two branches of a block do not wait for each other. They read the same norm, and both are added:
+# In the largest Vision Transformer (Dehghani et al., [arXiv 2302.05442](https://arxiv.org/abs/2302.05442), section 2)
+# the two branches of a block do not wait for each other. They read the same norm, and both are added:
 #
 # $$h = \mathrm{LN}(x) \qquad y = x + f(h) + g(h)$$
 #
-# Write the layer: `forward(p, x)` and `backward(dy, cache)`, with `self.norm`, `self.f` and `self.g`, which are layers. The three
-# have no parameter in common.
+# Write the layer: `forward(p, x)` and `backward(dy, cache)`, with `self.norm`, `self.f` and `self.g`, which are
+# layers. The three have no parameter in common.
 
 
 # %% role="given"
@@ -549,8 +552,9 @@ for _name in _right:
 }
 
 # %% [markdown] exercise="Better with its eyes shut" kind="break" stars=2 minutes=12
-# A colleague's branches end in dropout. Her model is worse in evaluation than it is in training, on the same digits, and the
-# deeper it is, the worse it learns. Find what is wrong in these two functions (there are two mistakes), and mend it.
+# A colleague's branches end in dropout. Her model is worse in evaluation than it is in training, on the same digits,
+# and the deeper it is, the worse it learns. Find what is wrong in these two functions (there are two mistakes), and
+# mend it.
 
 
 # %% role="broken"
@@ -609,8 +613,8 @@ check.grad(
 check.grad(lambda x, h: noisy_forward(x, h, 0.25, None), noisy_backward, {"x": _x, "h": _h})
 
 # %% [markdown] role="hint"
-# Take a branch of ones and write down the mean of what is added in training, and what is added in evaluation. Then: which
-# of the two, x or h, is multiplied by the mask?
+# Take a branch of ones and write down the mean of what is added in training, and what is added in evaluation. Then:
+# which of the two, x or h, is multiplied by the mask?
 
 # %% role="wrong"
 {
@@ -627,11 +631,11 @@ check.grad(lambda x, h: noisy_forward(x, h, 0.25, None), noisy_backward, {"x": _
 }
 
 # %% [markdown] exercise="Memory for time" kind="further" stars=3 minutes=18
-# The caches of a deep model fill the memory. *Checkpointing* (Chen et al., [arXiv 1604.06174](https://arxiv.org/abs/1604.06174))
-# keeps only what goes into a block, and runs its forward again when its backward needs the cache. Write it as a layer around
-# a layer of the library, with the library's arguments. The cache may hold x, p and a generator, and nothing that the
-# inner layer has computed. Beware of dropout: the second forward must draw the same mask as the first, and whoever uses `rng`
-# next must find it as if nothing had happened.
+# The caches of a deep model fill the memory. *Checkpointing* (Chen et al., [arXiv
+# 1604.06174](https://arxiv.org/abs/1604.06174)) keeps only what goes into a block, and runs its forward again when
+# its backward needs the cache. Write it as a layer around a layer of the library, with the library's arguments. The
+# cache may hold x, p and a generator, and nothing that the inner layer has computed. Beware of dropout: the second
+# forward must draw the same mask as the first, and whoever uses `rng` next must find it as if nothing had happened.
 
 
 # %% role="solution"
@@ -726,12 +730,14 @@ check.close(
 # %% [markdown]
 # ## What you can do now
 #
-# - Say why a backward is the forward's chain in reverse, why it walks from the loss, and write Chain and Residual in a few lines.
-# - Say what a shortcut is good for, where the norm stands, and tell a gradient that is short from one that is of no use.
+# - Say why a backward is the forward's chain in reverse, why it walks from the loss, and write Chain and Residual in
+#   a few lines.
+# - Say what a shortcut is good for, where the norm stands, and tell a gradient that is short from one that is of no
+#   use.
 # - Use dropout and drop path, with their masks and their factor, in training alone.
 #
-# In the library: `minivit/layers/layer.py` (the same two joints), `minivit/layers/parts.py`, `minivit/ops/dropout.py`,
-# `minivit/model/vit.py`. Sources: K. He et al., *Identity Mappings in Deep Residual Networks*,
-# arXiv 1603.05027; A. Veit et al., *Residual Networks Behave Like Ensembles of Relatively Shallow Networks*, arXiv 1605.06431;
-# D. Balduzzi et al., *The Shattered Gradients Problem*, arXiv 1702.08591. The shapes of a block: A. Dosovitskiy et al., arXiv 2010.11929,
-# section 3.1.
+# In the library: `minivit/layers/layer.py` (the same two joints), `minivit/layers/parts.py`,
+# `minivit/ops/dropout.py`, `minivit/model/vit.py`. Sources: K. He et al., *Identity Mappings in Deep Residual
+# Networks*, arXiv 1603.05027; A. Veit et al., *Residual Networks Behave Like Ensembles of Relatively Shallow
+# Networks*, arXiv 1605.06431; D. Balduzzi et al., *The Shattered Gradients Problem*, arXiv 1702.08591. The shapes of
+# a block: A. Dosovitskiy et al., arXiv 2010.11929, section 3.1.

@@ -8,9 +8,9 @@
 # ---
 
 # %% [markdown]
-# Chapters 05 to 11 found the gradient of every parameter. The step was a line: `p -= rate * dp`. A Vision Transformer is
-# hardly ever trained so. It is trained with **AdamW**, a learning rate that first rises, and then falls along a cosine.
-# Here each of these is taken from its formula, tried in a valley that can be drawn, and then on digits.
+# Chapters 05 to 11 found the gradient of every parameter. The step was a line: `p -= rate * dp`. A Vision Transformer
+# is hardly ever trained so. It is trained with **AdamW**, a learning rate that first rises, and then falls along a
+# cosine. Here each of these is taken from its formula, tried in a valley that can be drawn, and then on digits.
 
 # %% role="setup"
 import os
@@ -31,9 +31,9 @@ digits = load_mnist()
 # %% [markdown]
 # ## The picture first
 #
-# A loss with two parameters, so that it can be seen from above: $\mathcal L = \frac12 (\theta_1^2 + 30\,\theta_2^2)$, a long
-# valley. Its gradient is $(\theta_1, 30\,\theta_2)$. Three balls start at the same place, and each follows a rule of its own, which
-# we shall derive: gradient descent (1), momentum (4), Adam (6).
+# A loss with two parameters, so that it can be seen from above: $\mathcal L = \frac12 (\theta_1^2 + 30\,\theta_2^2)$,
+# a long valley. Its gradient is $(\theta_1, 30\,\theta_2)$. Three balls start at the same place, and each follows a
+# rule of its own, which we shall derive: gradient descent (1), momentum (4), Adam (6).
 
 # %%
 curvature = np.array([1.0, 30.0])
@@ -93,9 +93,10 @@ draw.animation(
 )  # fmt: skip
 
 # %% [markdown]
-# **What to watch:** the first six steps, across the valley; then who is fast along its floor. (1) Descent jumps from wall
-# to wall, and crawls where the floor is nearly level: its steps are as long as the gradient. (2) Momentum swings too, and then it gathers speed. (3)
-# Adam's first step goes as far along as across, though the slopes differ nine times: it does not see how steep a wall is.
+# **What to watch:** the first six steps, across the valley; then who is fast along its floor. (1) Descent jumps from
+# wall to wall, and crawls where the floor is nearly level: its steps are as long as the gradient. (2) Momentum swings
+# too, and then it gathers speed. (3) Adam's first step goes as far along as across, though the slopes differ nine
+# times: it does not see how steep a wall is.
 #
 # ## The shapes
 #
@@ -116,9 +117,9 @@ draw.animation(
 #
 # $$\theta_t = (1 - \eta a)\,\theta_{t-1} = (1 - \eta a)^t\, \theta_0 \tag{2}$$
 #
-# It comes to rest where $|1 - \eta a| < 1$, that is $\eta < 2/a$. The *steepest* direction decides: here η < 2/30. Then the flat one has
-# the factor $1 - \eta$, at best 0.933 a step. That a valley is 30 times steeper across than along costs us about 30 times the steps. *Which parameter would
-# run away first at η = 0.07?*
+# It comes to rest where $|1 - \eta a| < 1$, that is $\eta < 2/a$. The *steepest* direction decides: here η < 2/30.
+# Then the flat one has the factor $1 - \eta$, at best 0.933 a step. That a valley is 30 times steeper across than
+# along costs us about 30 times the steps. *Which parameter would run away first at η = 0.07?*
 
 # %%
 t = np.arange(31)
@@ -127,9 +128,9 @@ check.close(paths["descent"], closed, "the walk, against (2)")
 print("η = 0.07:", walk(lambda *args: descend(*args, rate=0.07), 30)[[1, 10, 20, 30]].round(2).tolist())
 
 # %% [markdown]
-# The gradient is a mean over a batch, one of many batches: $g = a\theta + n$, where the noise n has mean 0 and variance
-# σ². (Hence *stochastic* gradient descent, **SGD**.) Then θ never rests. Its variance V must be the same before and after
-# a step:
+# The gradient is a mean over a batch, one of many batches: $g = a\theta + n$, where the noise n has mean 0 and
+# variance σ². (Hence *stochastic* gradient descent, **SGD**.) Then θ never rests. Its variance V must be the same
+# before and after a step:
 #
 # $$\begin{aligned} V &= (1 - \eta a)^2\, V + \eta^2 \sigma^2 \\
 # V &= \frac{\eta\, \sigma^2}{a\,(2 - \eta a)} \end{aligned} \tag{3}$$
@@ -148,13 +149,14 @@ for rate in (0.2, 0.1, 0.05):
 #
 # $$v \leftarrow \mu v + g \qquad \theta \leftarrow \theta - \eta v \tag{4}$$
 #
-# Put (4) into itself: $v_t = g_t + \mu g_{t-1} + \mu^2 g_{t-2} + \dots$ A gradient that stays the same sums to
-# $g\,(1 + \mu + \mu^2 + \dots) = g / (1 - \mu)$: with μ = 0.9 ten times the step. One that changes its sign each time sums to
-# $g\,(1 - \mu + \mu^2 - \dots) = g/(1 + \mu)$: half of it. Along the floor it is fast, across it is damped.
+# Put (4) into itself: $v_t = g_t + \mu g_{t-1} + \mu^2 g_{t-2} + \dots$ A gradient that stays the same sums to $g\,(1
+# + \mu + \mu^2 + \dots) = g / (1 - \mu)$: with μ = 0.9 ten times the step. One that changes its sign each time sums
+# to $g\,(1 - \mu + \mu^2 - \dots) = g/(1 + \mu)$: half of it. Along the floor it is fast, across it is damped.
 #
 # ## Adam: every number its own measure
 #
-# Kingma & Ba ([arXiv 1412.6980](https://arxiv.org/abs/1412.6980)) keep two running means, of the gradient and of its square:
+# Kingma & Ba ([arXiv 1412.6980](https://arxiv.org/abs/1412.6980)) keep two running means, of the gradient and of its
+# square:
 #
 # $$\begin{aligned} m &\leftarrow \beta_1 m + (1 - \beta_1)\, g \\ s &\leftarrow \beta_2 s + (1 - \beta_2)\, g^2 \end{aligned} \tag{5}$$
 #
@@ -164,9 +166,9 @@ for rate in (0.2, 0.1, 0.05):
 # $$\hat m = \frac{m}{1 - \beta_1^t} \quad \hat s = \frac{s}{1 - \beta_2^t} \quad
 # \theta \leftarrow \theta - \frac{\eta\, \hat m}{\sqrt{\hat s} + \varepsilon} \tag{6}$$
 #
-# Element by element. The first step is $\eta\, g/|g|$: each number moves by η, be its gradient large or small. Multiply the loss by
-# 1,000, and nothing changes. Where gradients agree from step to step, $\hat m / \sqrt{\hat s}$ is near ±1; where they are noise, near 0. *How
-# long would the first step be without the correction?*
+# Element by element. The first step is $\eta\, g/|g|$: each number moves by η, be its gradient large or small.
+# Multiply the loss by 1,000, and nothing changes. Where gradients agree from step to step, $\hat m / \sqrt{\hat s}$
+# is near ±1; where they are noise, near 0. *How long would the first step be without the correction?*
 
 # %%
 steps = np.arange(1, 301)
@@ -181,19 +183,21 @@ draw.lines(
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) Without the correction the first steps are three to six times too long, just when nothing is known yet.
-# (2) The slow one matters: $1/(1-\beta_2)$ is 1,000 steps. (3) Even after 300 steps they are twice as long as they should be.
+# **What to notice.** (1) Without the correction the first steps are three to six times too long, just when nothing is
+# known yet. (2) The slow one matters: $1/(1-\beta_2)$ is 1,000 steps. (3) Even after 300 steps they are twice as long
+# as they should be.
 #
 # ## The W: decay beside the gradient
 #
-# **Weight decay** draws weights towards 0. Classically one adds $\frac\lambda2\theta^2$ to the loss, so λθ to the gradient. In (6)
-# it is then divided by $\sqrt{\hat s}$: weights with large gradients hardly decay. Loshchilov & Hutter
-# ([arXiv 1711.05101](https://arxiv.org/abs/1711.05101)) take it out of the fraction:
+# **Weight decay** draws weights towards 0. Classically one adds $\frac\lambda2\theta^2$ to the loss, so λθ to the
+# gradient. In (6) it is then divided by $\sqrt{\hat s}$: weights with large gradients hardly decay. Loshchilov &
+# Hutter ([arXiv 1711.05101](https://arxiv.org/abs/1711.05101)) take it out of the fraction:
 #
 # $$\theta \leftarrow \theta - \eta \lambda \theta - \frac{\eta\, \hat m}{\sqrt{\hat s} + \varepsilon} \tag{7}$$
 #
-# Now every weight decays alike. Only what multiplies should: weights of dense layers, not biases, norms, positions or the
-# class token. We give two groups of weights, all 1 at first, gradients that are noise alone, small for the one and large for the other:
+# Now every weight decays alike. Only what multiplies should: weights of dense layers, not biases, norms, positions or
+# the class token. We give two groups of weights, all 1 at first, gradients that are noise alone, small for the one
+# and large for the other:
 
 
 # %%
@@ -215,13 +219,13 @@ draw.lines(
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) In the gradient, decay is strong where gradients are small and weak where they are large. (2) With AdamW
-# both curves are the same, $(1 - \eta\lambda)^t$. (3) So λ can be chosen once for all weights.
+# **What to notice.** (1) In the gradient, decay is strong where gradients are small and weak where they are large.
+# (2) With AdamW both curves are the same, $(1 - \eta\lambda)^t$. (3) So λ can be chosen once for all weights.
 #
 # ## The library's
 #
-# `minivit/train/optimizer.py` keeps all parameters of a model in one array, so (5) and (7) are a few lines for all of them. Is it
-# ours?
+# `minivit/train/optimizer.py` keeps all parameters of a model in one array, so (5) and (7) are a few lines for all of
+# them. Is it ours?
 
 # %%
 params = {"fc.weight": rng.standard_normal((4, 3)), "fc.bias": rng.standard_normal(3)}
@@ -238,9 +242,10 @@ check.close(flat.buffer, flat.flatten(params), "AdamW, five steps, library again
 # %% [markdown]
 # ## Warm-up and cosine
 #
-# At the first steps $\hat s$ is a mean of a few gradients, and Adam steps by η in *every* number. So the rate begins small and rises in a
-# straight line, for w steps: the **warm-up**. Then (3) asks for a rate that falls. Half a cosine does, slowly at first, slowly
-# at the end (Loshchilov & Hutter, [arXiv 1608.03983](https://arxiv.org/abs/1608.03983)):
+# At the first steps $\hat s$ is a mean of a few gradients, and Adam steps by η in *every* number. So the rate begins
+# small and rises in a straight line, for w steps: the **warm-up**. Then (3) asks for a rate that falls. Half a cosine
+# does, slowly at first, slowly at the end (Loshchilov & Hutter, [arXiv
+# 1608.03983](https://arxiv.org/abs/1608.03983)):
 #
 # $$\eta_t = \begin{cases} \eta\, t / w & t \le w \\
 # \frac{\eta}{2} \big(1 + \cos \pi \frac{t - w}{T + 1 - w}\big) & t > w \end{cases} \tag{8}$$
@@ -257,9 +262,10 @@ check.close(ours, [warmup_cosine(t, 160, 16, 1.0) for t in range(1, 161)], "libr
 # %% [markdown]
 # ## On digits
 #
-# A small Vision Transformer (2 blocks, width 32, patches of 7 × 7), three times through 8,000 digits, 50 at a time. Each rule has the best
-# of the rates that were tried beforehand with seed 0 (by its training loss at the end): 0.1, 0.3 and 0.5 for SGD, 0.015 to 0.1 with momentum, 0.002 to
-# 0.005 for Adam, 0.005 to 0.02 with the schedule. *How far apart will they be after 480 steps?*
+# A small Vision Transformer (2 blocks, width 32, patches of 7 × 7), three times through 8,000 digits, 50 at a time.
+# Each rule has the best of the rates that were tried beforehand with seed 0 (by its training loss at the end): 0.1,
+# 0.3 and 0.5 for SGD, 0.015 to 0.1 with momentum, 0.002 to 0.005 for Adam, 0.005 to 0.02 with the schedule. *How far
+# apart will they be after 480 steps?*
 
 
 # %%
@@ -300,11 +306,12 @@ draw.lines(
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) Plain SGD is behind. (2) With each at its own best rate, momentum and Adam can hardly be told apart here: their
-# accuracies overlap from seed to seed. (3) The schedule begins slowest and ends with the lowest loss; its accuracy, too, lies within the
-# others' spread. Three seeds and a small model decide no more than that. With large Transformers the gap between SGD and Adam is wide; a reason that has been found is that
-# their gradients have rare, very large values (Zhang et al., [arXiv 1912.03194](https://arxiv.org/abs/1912.03194)). And what Adam saves always is a search: one rate
-# suits numbers of all sizes.
+# **What to notice.** (1) Plain SGD is behind. (2) With each at its own best rate, momentum and Adam can hardly be
+# told apart here: their accuracies overlap from seed to seed. (3) The schedule begins slowest and ends with the
+# lowest loss; its accuracy, too, lies within the others' spread. Three seeds and a small model decide no more than
+# that. With large Transformers the gap between SGD and Adam is wide; a reason that has been found is that their
+# gradients have rare, very large values (Zhang et al., [arXiv 1912.03194](https://arxiv.org/abs/1912.03194)). And
+# what Adam saves always is a search: one rate suits numbers of all sizes.
 
 # %% [markdown] exercise="Before you compute" kind="predict" stars=1 minutes=8
 # 1. A valley has curvatures 2 and 50. Which rate must descent stay below? (`limit`)
@@ -369,7 +376,8 @@ check.answer(
 # [arXiv 2302.06675](https://arxiv.org/abs/2302.06675)). It keeps m alone, and steps by η in every number, always:
 #
 # $$\begin{aligned} u &= \mathrm{sign}\big(\beta_1 m + (1 - \beta_1)\, g\big) \\
-# \theta &\leftarrow \theta - \eta\,(u + \lambda\, \theta) \\ m &\leftarrow \beta_2 m + (1 - \beta_2)\, g \end{aligned}$$
+# \theta &\leftarrow \theta - \eta\,(u + \lambda\, \theta) \\ m &\leftarrow \beta_2 m + (1 - \beta_2)\, g
+# \end{aligned}$$
 #
 # Write one step. It returns the new θ and the new m, and leaves the given ones as they are.
 
@@ -410,7 +418,8 @@ check.close(
 )  # fmt: skip
 
 # %% [markdown] role="hint"
-# Three lines, one for each equation, in their order. `theta -= …` would change what was given; `theta - …` makes a new array.
+# Three lines, one for each equation, in their order. `theta -= …` would change what was given; `theta - …` makes a
+# new array.
 
 # %% role="wrong"
 {
@@ -427,8 +436,8 @@ check.close(
 }
 
 # %% [markdown] exercise="A long first step" kind="break" stars=2 minutes=12
-# A friend's AdamW learns, if the rate is made very small, and decay seems to do nothing to some of the weights. There are two
-# mistakes. Find them and mend them.
+# A friend's AdamW learns, if the rate is made very small, and decay seems to do nothing to some of the weights. There
+# are two mistakes. Find them and mend them.
 
 
 # %% role="broken"
@@ -499,10 +508,10 @@ check.close(_walk(adamw_friend, **_set), _walk(_variant, **_set), "theta after f
 }  # fmt: skip
 
 # %% [markdown] exercise="A schedule without a plan" kind="build" stars=2 minutes=12
-# A cosine must know T before it begins. With *warm-up, stable, decay* one may stop at any time: the rate rises in a straight line
-# to `peak` at step `warmup`, stays there, and falls in a straight line in the last `cooldown` steps. As with the library's
-# cosine, it would reach 0 one step *after* the last one: at step T + 1. Steps count from 1; `warmup` and `cooldown` are at least
-# 1 and do not overlap.
+# A cosine must know T before it begins. With *warm-up, stable, decay* one may stop at any time: the rate rises in a
+# straight line to `peak` at step `warmup`, stays there, and falls in a straight line in the last `cooldown` steps. As
+# with the library's cosine, it would reach 0 one step *after* the last one: at step T + 1. Steps count from 1;
+# `warmup` and `cooldown` are at least 1 and do not overlap.
 
 
 # %% role="solution"
@@ -534,8 +543,8 @@ for _T, _w, _c in ((20, 4, 5), (12, 1, 3), (30, 10, 1)):
     )  # fmt: skip
 
 # %% [markdown] role="hint"
-# Three lines: one that rises, one that is level, one that falls. The rate is the lowest of the three. The falling one is 0 at T + 1,
-# and 1 at the last step that is not of the cooldown, T − cooldown: how many steps lie between?
+# Three lines: one that rises, one that is level, one that falls. The rate is the lowest of the three. The falling one
+# is 0 at T + 1, and 1 at the last step that is not of the cooldown, T − cooldown: how many steps lie between?
 
 # %% role="wrong"
 {
@@ -547,12 +556,14 @@ for _T, _w, _c in ((20, 4, 5), (12, 1, 3), (30, 10, 1)):
 }
 
 # %% [markdown] exercise="As fast as momentum can be" kind="further" stars=3 minutes=20
-# One step of (4) in a direction with curvature a is a matrix: it takes $(\theta, v)$ to the next pair. Over many steps the pair
-# shrinks by a factor, the largest absolute eigenvalue ρ of that matrix. In a valley with curvatures a < b, choose η and μ so that
-# the slower of both directions is as fast as possible. (Descent alone, at best, has $(b-a)/(b+a)$: 0.935 for 30 to 1.)
+# One step of (4) in a direction with curvature a is a matrix: it takes $(\theta, v)$ to the next pair. Over many
+# steps the pair shrinks by a factor, the largest absolute eigenvalue ρ of that matrix. In a valley with curvatures a
+# < b, choose η and μ so that the slower of both directions is as fast as possible. (Descent alone, at best, has
+# $(b-a)/(b+a)$: 0.935 for 30 to 1.)
 #
-# Write `step_matrix(a, rate, mu)`, 2 × 2, and `best(a, b)`, which returns η and μ. Where the eigenvalues are complex, their absolute
-# value is the root of the determinant; where both directions are just at the edge of that, nothing is left to gain.
+# Write `step_matrix(a, rate, mu)`, 2 × 2, and `best(a, b)`, which returns η and μ. Where the eigenvalues are complex,
+# their absolute value is the root of the determinant; where both directions are just at the edge of that, nothing is
+# left to gain.
 
 
 # %% role="solution"
@@ -598,8 +609,8 @@ for _a, _b in ((1.0, 30.0), (0.5, 2.0), (3.0, 300.0)):
     )  # fmt: skip
 
 # %% [markdown] role="hint"
-# The determinant is μ, the trace 1 + μ − ηa. Eigenvalues are complex where trace² < 4 μ, that is
-# $(1 - \sqrt\mu)^2 < \eta a < (1 + \sqrt\mu)^2$. Put a at the left end and b at the right end, take roots, and solve for √η and √μ.
+# The determinant is μ, the trace 1 + μ − ηa. Eigenvalues are complex where trace² < 4 μ, that is $(1 - \sqrt\mu)^2 <
+# \eta a < (1 + \sqrt\mu)^2$. Put a at the left end and b at the right end, take roots, and solve for √η and √μ.
 
 # %% role="wrong"
 {
@@ -622,6 +633,6 @@ for _a, _b in ((1.0, 30.0), (0.5, 2.0), (3.0, 300.0)):
 # - Say why Adam needs a warm-up, why a rate should fall, and what must not decay.
 # - Compare optimisers fairly: each with its own best rate, several seeds, the same steps.
 #
-# In the library: `minivit/train/optimizer.py`, `minivit/train/sgd.py`, `minivit/train/schedule.py`. Sources: those named above; B.
-# Polyak, *Some methods of speeding up the convergence of iteration methods*, 1964; P. Goyal et al., *Accurate, Large Minibatch SGD*,
-# arXiv 1706.02677, for the warm-up. Next, chapter 13 trains the whole model so.
+# In the library: `minivit/train/optimizer.py`, `minivit/train/sgd.py`, `minivit/train/schedule.py`. Sources: those
+# named above; B. Polyak, *Some methods of speeding up the convergence of iteration methods*, 1964; P. Goyal et al.,
+# *Accurate, Large Minibatch SGD*, arXiv 1706.02677, for the warm-up. Next, chapter 13 trains the whole model so.
