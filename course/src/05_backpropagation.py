@@ -611,7 +611,7 @@ check.close(_forward(W, b)[0], np.sum((batch @ W + b - wanted) ** 2) / 10, "the 
 
 # %% [markdown] exercise="A test that can fail" kind="build" stars=2 minutes=12
 # Now you are the judge. Write `is_right(backward)`: True if `dx = backward(dy, cache)` is the backward of
-# `shares_forward`, and False if it is not. It will be given the right one, and six that are wrong. Judge by
+# `shares_forward`, and False if it is not. It will be given the right one, and seven that are wrong. Judge by
 # differences: `numerical_gradient(f, x)`, where f() takes no argument, computes one number from x anew each time, and
 # x is moved meanwhile.
 
@@ -620,7 +620,7 @@ check.close(_forward(W, b)[0], np.sum((batch @ W + b - wanted) ** 2) / 10, "the 
 def is_right(backward):
     """backward(dy, cache) -> dx: is it the backward of shares_forward? True or False."""
     # YOUR TURN
-    x, dy = rng.uniform(0.5, 2, (3, 5)), rng.standard_normal((3, 5))
+    x, dy = np.exp(rng.standard_normal((3, 5))), rng.standard_normal((3, 5))
     _, cache = shares_forward(x)
     numeric = numerical_gradient(lambda: float(np.sum(shares_forward(x)[0] * dy)), x)
     return np.abs(backward(dy, cache) - numeric).max() < 1e-8
@@ -642,6 +642,7 @@ check.catches(
         "without the second term": lambda dy, cache: dy / cache[1],
         "a wrong sign": lambda dy, cache: (dy + np.sum(dy * cache[0], axis=-1, keepdims=True)) / cache[1],
         "right in the first row alone": first_row_alone,
+        "0.01 less than the right one": lambda dy, cache: shares_backward(dy, cache) - 0.01,
         "a sum over all rows": lambda dy, cache: (dy - np.sum(dy * cache[0])) / cache[1],
     },
 )  # fmt: skip
@@ -653,8 +654,8 @@ check.catches(
 
 # %% role="wrong"
 {
-    "an upstream gradient of ones": ("rng.uniform(0.5, 2, (3, 5)), rng.standard_normal((3, 5))",
-                                     "rng.uniform(0.5, 2, (3, 5)), np.ones((3, 5))", "pass: zeros"),
+    "an upstream gradient of ones": ("np.exp(rng.standard_normal((3, 5))), rng.standard_normal((3, 5))",
+                                     "np.exp(rng.standard_normal((3, 5))), np.ones((3, 5))", "pass: zeros"),
     "too large a tolerance": ("< 1e-8", "< 1e-2", "1.001 times"),
     "one row looked at": ("(backward(dy, cache) - numeric)", "(backward(dy, cache) - numeric)[0]", "first row alone"),
     "a tolerance below rounding": ("< 1e-8", "< 1e-18", "refuses the right function"),
@@ -663,6 +664,8 @@ check.catches(
         "    value = float(np.sum(shares_forward(x)[0] * dy))\n    numeric = numerical_gradient(lambda: value, x)\n",
         "refuses the right function"),
     "it crashes": ("backward(dy, cache) - numeric", "backward(dy) - numeric", "with TypeError"),
+    "the sign of the error forgotten": ("np.abs(backward(dy, cache) - numeric).max()", "(backward(dy, cache) - numeric).max()",
+                                        "0.01 less"),
     "no return": ("return np.abs(", "np.abs(", "your test returned None"),
     "an array": (".max() < 1e-8", " < 1e-8", "your test returned an array"),
 }  # fmt: skip
