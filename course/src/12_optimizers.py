@@ -160,7 +160,7 @@ for rate in (0.2, 0.1, 0.05):
 #
 # $$\begin{aligned} m &\leftarrow \beta_1 m + (1 - \beta_1)\, g \\ s &\leftarrow \beta_2 s + (1 - \beta_2)\, g^2 \end{aligned} \tag{5}$$
 #
-# Both begin at 0, and so are too small at first. If g stays the same, then $m_t = (1 - \beta_1)(1 + \beta_1 + \dots +
+# (In the code above s is `v`.) Both begin at 0, and so are too small at first. If g stays the same, then $m_t = (1 - \beta_1)(1 + \beta_1 + \dots +
 # \beta_1^{t-1})\, g = (1 - \beta_1^t)\, g$, and likewise s. Dividing by this factor mends it:
 #
 # $$\hat m = \frac{m}{1 - \beta_1^t} \quad \hat s = \frac{s}{1 - \beta_2^t} \quad
@@ -310,8 +310,7 @@ draw.lines(
 # told apart here: their accuracies overlap from seed to seed. (3) The schedule begins slowest and ends with the
 # lowest loss; its accuracy, too, lies within the others' spread. Three seeds and a small model decide no more than
 # that. With large Transformers the gap between SGD and Adam is wide; a reason that has been found is that their
-# gradients have rare, very large values (Zhang et al., [arXiv 1912.03194](https://arxiv.org/abs/1912.03194)). And
-# what Adam saves always is a search: one rate suits numbers of all sizes.
+# gradients have rare, very large values (Zhang et al., [arXiv 1912.03194](https://arxiv.org/abs/1912.03194)).
 
 # %% [markdown] exercise="Before you compute" kind="predict" stars=1 minutes=8
 # 1. A valley has curvatures 2 and 50. Which rate must descent stay below? (`limit`)
