@@ -36,6 +36,7 @@ from minivit.ops import (
 from minivit.train.optimizer import AdamW, FlatParameters
 from minivit.train.schedule import warmup_cosine
 
+# %% role="setup"
 FAST = bool(os.environ.get("MINIVIT_FAST"))
 rng = np.random.default_rng(3)
 digits = load_mnist()
@@ -275,7 +276,7 @@ draw.lines(
 # %. (3) Who had tried the smallest rate alone, or the largest, might have announced a winner: a comparison at *one*
 # rate says little. That is what the authors report, too: equal, once the learning rate fits.
 #
-# Today both are in use: BERT, ViT and DeiT read the class token, Swin and most models for dense tasks the mean. The
+# Today both are in use: BERT, ViT and DeiT read the class token, Swin the mean. The
 # library has both, and a third, the two side by side, for models that were trained so (`pool="cls"`, `"gap"`,
 # `"cls_gap"`).
 
@@ -532,4 +533,4 @@ check.grad(
 #
 # In the library: `minivit/ops/tokens.py`, and `pool` in `minivit/model/config.py`. Sources: J. Devlin et al., *BERT*,
 # arXiv 1810.04805 (the class token); A. Dosovitskiy et al., arXiv 2010.11929, equation 1 and appendix D.3; X. Zhai et
-# al., *Scaling Vision Transformers*, arXiv 2106.04560, section 3.3, on the choice between the two.
+# al., *Scaling Vision Transformers*, arXiv 2106.04560, on the choice between the two.
