@@ -47,7 +47,10 @@ class Browser:
         command = [CHROMIUM, *OPTIONS, f"--user-data-dir={self.folder.name}", "about:blank"]
         script = f'exec "$@" 3<&{ends[0]} 4>&{ends[1]} {ends[0]}<&- {ends[1]}>&-'
         self.process = subprocess.Popen(
-            ["bash", "-c", script, "bash", *command], pass_fds=ends, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            ["bash", "-c", script, "bash", *command],
+            pass_fds=ends,
+            stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
         )
         for end in (theirs_in, theirs_out, *ends):
             os.close(end)
@@ -96,7 +99,9 @@ class Browser:
         message, _, self._buffer = self._buffer.partition(b"\0")
         return json.loads(message)
 
-    def open(self, address: str, width: int = 1280, height: int = 900, dark: bool = False, calm: bool = False) -> "Page":
+    def open(
+        self, address: str, width: int = 1280, height: int = 900, dark: bool = False, calm: bool = False
+    ) -> "Page":
         """A new page. dark, calm: of somebody who prefers dark colours, or less motion."""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
