@@ -21,10 +21,10 @@ from .walk import source_of, walk
 
 DIGITS = 40  # test digits in the page
 ABSENT = {
-    "gradient": "This needs a backward, which this page has not: it is a file with the model's forward in it. "
-    "`python -m minivit live` has it.",
-    "train": "Learning needs a backward and an optimiser, which this page has not: it is a file with the model's forward "
-    "in it. `python -m minivit live` has them.",
+    "gradient": "This needs a backward, and this page is a file that has the forward alone. Python has both: "
+    "python -m minivit live.",
+    "train": "Learning needs a backward and an optimiser, and this page is a file that has the forward alone. Python "
+    "has all three: python -m minivit live.",
 }
 # What a plain ViT's configuration has: other values need other operations than forward.js knows.
 PLAIN: dict[str, tuple] = {

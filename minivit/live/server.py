@@ -141,8 +141,8 @@ class Handler(BaseHTTPRequestHandler):
 def serve(model: Classifier, port: int, said: str) -> None:
     """Serve until Ctrl-C. said: what the model is called in the line that tells the address."""
     with Server(model, port) as server:
-        say(f"{said}: draw a digit at\n\n  {server.address}\n\nin a browser on this machine. Ctrl-C ends it.")
         try:
+            say(f"{said}: draw a digit at\n\n  {server.address}\n\nin a browser on this machine. Ctrl-C ends it.")
             server.serve_forever()
         except KeyboardInterrupt:
             say("\nThe page is closed.")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import ops
-from ..layers import Arrays, Chain, Layer
+from ..layers import Chain, Layer, Peek
 from ..model import Classifier, ViT
 from ..model.attention_maps import attention_maps, noting
 from ..model.vit import embedding, encoder, features, head
@@ -20,21 +20,8 @@ class Seen(NamedTuple):
     """What a model makes of one image."""
 
     logits: np.ndarray  # (K,)
-    maps: list[np.ndarray]  # (H, queries, keys) a block, rows sum to 1; empty where there is no attention on a grid
+    maps: list[np.ndarray]  # (H, queries, keys) a block; rows sum to 1, in Swin less what goes to padding; [] without
     lens: np.ndarray | None  # (1 + L, K): the logits that the head would give before block 1, after it, …, after L
-
-
-class Keep:
-    """A layer that hands its input through, and keeps it."""
-
-    parameters = parts = ()
-
-    def __init__(self) -> None:
-        self.kept: list[np.ndarray] = []
-
-    def __call__(self, ops: Any, p: Arrays, x: np.ndarray) -> np.ndarray:
-        self.kept.append(x)
-        return x
 
 
 def see(model: Classifier, image: np.ndarray) -> Seen:
@@ -45,12 +32,12 @@ def see(model: Classifier, image: np.ndarray) -> Seen:
 def _see_vit(model: ViT, image: np.ndarray) -> Seen:
     """The head is asked what it would say of the tokens after each block: it is the same head, on unfinished tokens
     (nostalgebraist's "logit lens" of language models, 2020)."""
-    config, keep = model.config, Keep()
-    start = len(embedding(config))
-    parts = encoder(config).parts
+    config, parts, start = model.config, encoder(model.config).parts, len(embedding(model.config))
+    states: list[np.ndarray] = []
+    keep = Peek("z", lambda _, z: states.append(z))
     watched = Chain(*parts[:start], keep, *(layer for block in parts[start:] for layer in (block, keep)))
     maps = attention_maps(model.device.ops, model.arrays(watched), watched, model.normalize(image))
-    lens = model.run(Chain(features(config), *head(config)), np.concatenate(keep.kept))
+    lens = model.run(Chain(features(config), *head(config)), np.concatenate(states))
     if config.distilled:
         lens = lens.mean(axis=1)  # two heads: their mean
     if config.attention == "axial":  # a token takes from its column, which has taken from the rows

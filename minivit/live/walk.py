@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import ops
-from ..layers import Arrays, Chain, Layer, Op, Residual
-from ..layers.let import Let
+from .. import layers, ops
+from ..layers import Arrays, Chain, Layer, Let, Op, Residual, Value
 from ..model import Classifier
 from .views import layers_of
 
@@ -37,9 +36,9 @@ class Source(NamedTuple):
 
 def walk(model: Classifier, image: np.ndarray) -> list[Step]:
     """raw image (1, height, width, 1) -> every array from the pixels that the model takes to the probabilities."""
-    layers, x = layers_of(model), model.checked(model.normalize(image))
+    whole, x = layers_of(model), model.checked(model.normalize(image))
     steps = [Step("normalize", "", x)]
-    logits = _through(layers, model.device.ops, model.arrays(layers), x, steps)
+    logits = _through(whole, model.device.ops, model.arrays(whole), x, steps)
     if logits.ndim == 3:
         logits = logits.mean(axis=1)  # a distilled model's two heads
     return [*steps, Step("softmax", "", ops.softmax_forward(logits)[0])]
@@ -58,6 +57,8 @@ def _through(layer: Layer, ops_: Any, p: Arrays, x: np.ndarray, steps: list[Step
     if isinstance(layer, Let):
         value = _through(layer.value, ops_, p, x, steps)
         return _through(layer.body, ops_, p | {layer.name: value}, x, steps)
+    if isinstance(layer, Value):
+        return p[layer.reads[0]]  # a parameter as it is
     if isinstance(layer, Op) and layer.op == "self_attention":
         bias = layer.reads[0] and p[layer.reads[0]]
         weights = ops_.self_attention_weights(x, bias, layer.options["heads"])
@@ -80,7 +81,8 @@ def source_of(op: str) -> Source | None:
     """Where an operation of a walk is computed; None for a layer without one."""
     made: dict[str, Callable] = {SUM: Residual.forward, "attention_weights": ops.attention_weights}
     made["normalize"] = inspect.unwrap(Classifier.normalize)
-    function = made.get(op) or getattr(ops, f"{op}_forward", None)
+    layer = getattr(layers, op, None)  # Fork and its like
+    function = made.get(op) or getattr(ops, f"{op}_forward", None) or getattr(layer, "forward", None)
     return None if function is None else _body(function)
 
 
@@ -96,7 +98,7 @@ def _body(function: Callable) -> Source:
 
 def picture_of(array: np.ndarray) -> np.ndarray:
     """Any array of one image as a matrix to draw: tokens × numbers, places × channels, heads side by side."""
-    array = array[0] if array.ndim > 1 else array
+    array = array[0] if array.ndim > 1 and len(array) == 1 else array
     if array.ndim == 3 and array.shape[-1] == 1:
         array = array[..., 0]  # a grey picture
     elif array.ndim == 3 and array.shape[0] <= 16 and array.shape[1] == array.shape[2]:

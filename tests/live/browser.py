@@ -71,7 +71,7 @@ class Browser:
         self.folder.cleanup()
 
     def call(self, method: str, session: str | None = None, timeout: float = 30, **params: Any) -> dict:
-        """One command and its result. Raises RuntimeError where Chromium says no, TimeoutError where it says nothing."""
+        """One command and its result. RuntimeError where Chromium says no, TimeoutError where it says nothing."""
         self._count += 1
         message = {"id": self._count, "method": method, "params": params}
         if session:
@@ -168,13 +168,14 @@ class Page:
     def click(self, selector: str, at: tuple[float, float] = (0.5, 0.5)) -> None:
         self.stroke(selector, [at])
 
-    def press(self, text: str) -> None:
+    def press(self, text: str, within: str = "body") -> None:
         """A button of the page, by the words on it."""
+        buttons = f"[...document.querySelectorAll('{within} button')]"
         found = self.run(
-            f"(() => {{const b = [...document.querySelectorAll('button')].find((b) => b.textContent === {text!r});"
-            "b?.click(); return Boolean(b)})()"
+            f"(() => {{const b = {buttons}.find((b) => b.textContent === {text!r}); b?.click(); return Boolean(b)}})()"
         )
-        assert found, f"there is no button {text!r}"
+        if not found:
+            raise LookupError(f"there is no button {text!r} in {within}")
 
     def key(self, key: str, times: int = 1) -> None:
         names = {" ": ("Space", 32), "Delete": ("Delete", 46), "Enter": ("Enter", 13), "Tab": ("Tab", 9)}

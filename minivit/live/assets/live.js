@@ -211,6 +211,7 @@ function notebook(model, el) {
     } while (again);
     busy = false;
   };
+  page.busy = () => busy;
   page.settle = debounced(() => page.tell("settled"), 120);
   page.changed = () => {
     page.look();
