@@ -134,14 +134,13 @@ class Page:
             raise RuntimeError(details.get("exception", {}).get("description", details["text"]))
         return result["result"].get("value")
 
-    def wait(self, script: str, seconds: float = 20) -> Any:
-        """Until an expression is true, and what it is then."""
+    def wait(self, script: str, seconds: float = 30) -> None:
+        """Until an expression is true. Raises TimeoutError where it never is."""
         end = time.monotonic() + seconds
-        while not (value := self.run(script)):
+        while not self.run(f"Boolean({script})"):
             if time.monotonic() > end:
                 raise TimeoutError(f"never true: {script}")
             time.sleep(0.05)
-        return value
 
     def box(self, selector: str) -> tuple[float, float, float, float]:
         """x, y, width, height of an element, scrolled into sight."""
@@ -177,13 +176,14 @@ class Page:
         if not found:
             raise LookupError(f"there is no button {text!r} in {within}")
 
-    def key(self, key: str, times: int = 1) -> None:
+    def key(self, key: str, times: int = 1, shift: bool = False) -> None:
         names = {" ": ("Space", 32), "Delete": ("Delete", 46), "Enter": ("Enter", 13), "Tab": ("Tab", 9)}
         names |= {f"Arrow{way}": (f"Arrow{way}", 37 + i) for i, way in enumerate(("Left", "Up", "Right", "Down"))}
         code, number = names[key]
         for _ in range(times):
             for kind in ("rawKeyDown", "keyUp"):
-                self.call("Input.dispatchKeyEvent", type=kind, key=key, code=code, windowsVirtualKeyCode=number)
+                more = {"windowsVirtualKeyCode": number, "modifiers": 8 * shift}
+                self.call("Input.dispatchKeyEvent", type=kind, key=key, code=code, **more)
 
     def picture(self, whole: bool = False, selector: str | None = None) -> bytes:
         """PNG: what is in sight, the whole page, or one element."""

@@ -29,25 +29,38 @@ function palette(el) {
 
 const mix = (a, b, t) => [a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t, a[2] + (b[2] - a[2]) * t];
 
-// A canvas of rows × columns pixels, each with the colour [r, g, b] that colour(i) gives.
-function paint(canvas, rows, columns, colour) {
+// A canvas of rows × columns pixels: put(data, 4 i, i) writes red, green and blue of each. Nothing is made anew for a pixel,
+// since some twenty thousand of them follow each move of the pen.
+function paint(canvas, rows, columns, put) {
   if (canvas.width !== columns || canvas.height !== rows) [canvas.width, canvas.height] = [columns, rows];
   const context = canvas.getContext("2d");
   const image = context.createImageData(columns, rows);
-  for (let i = 0; i < rows * columns; i++) {
-    const [r, g, b] = colour(i);
-    image.data.set([r, g, b, 255], 4 * i);
+  const { data } = image;
+  for (let i = 0, at = 0; i < rows * columns; i++, at += 4) {
+    put(data, at, i);
+    data[at + 3] = 255;
   }
   context.putImageData(image, 0, 0);
 }
 
-const largest = (values) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-12);
+// What is in data at `at` becomes the mixture of two colours.
+function putMix(data, at, a, b, t) {
+  data[at] = a[0] + (b[0] - a[0]) * t;
+  data[at + 1] = a[1] + (b[1] - a[1]) * t;
+  data[at + 2] = a[2] + (b[2] - a[2]) * t;
+}
+
+function largest(values) {
+  let most = 1e-12;
+  for (let i = 0; i < values.length; i++) most = Math.max(most, Math.abs(values[i]));
+  return most;
+}
 
 // Below zero cool, above it warm, and the paper's colour between: the two also differ for who sees fewer colours.
 function paintSigned(canvas, rows, columns, values, colours, scale = largest(values)) {
-  paint(canvas, rows, columns, (i) => {
+  paint(canvas, rows, columns, (data, at, i) => {
     const t = Math.max(-1, Math.min(1, values[i] / scale));
-    return mix(colours.paper, t < 0 ? colours.cool : colours.warm, Math.abs(t) ** 0.7);
+    putMix(data, at, colours.paper, t < 0 ? colours.cool : colours.warm, Math.abs(t) ** 0.7);
   });
 }
 
@@ -180,18 +193,29 @@ function notebook(model, el) {
     point: null, // [x, y] in parts of the picture; null: the class token, or all patches
     chosen: null, // { block, head } whose map lies over the picture; null: the last block's heads, on average
     answer: null,
+    looks: 0, // answers so far
     on: (name, listener) => (listeners[name] ??= []).push(listener),
     tell: (name) => (listeners[name] ?? []).forEach((listener) => listener()),
   };
   page.cells = about.blocks[0]?.queries[1] || 7; // patches a side
 
-  page.patch = (x, y) => Math.min(page.cells - 1, Math.floor(y * page.cells)) * page.cells + Math.min(page.cells - 1, Math.floor(x * page.cells));
+  // The cell of a grid of cells × cells that a place (in parts of the picture) lies in, and that each pixel lies in.
+  const cell = (x, y, cells) => Math.floor(y * cells) * cells + Math.floor(x * cells);
+  const tables = new Map();
+  page.places = (cells) => {
+    if (!tables.has(cells)) {
+      const part = (n) => (n + 0.5) / page.side;
+      tables.set(cells, Uint16Array.from(page.pixels, (_, i) => cell(part(i % page.side), part(Math.floor(i / page.side)), cells)));
+    }
+    return tables.get(cells);
+  };
+  page.patch = (x, y) => cell(x, y, page.cells); // x and y stay below 1
 
   // The drawing without the patches that are rubbed out.
-  page.shown = () =>
-    page.pixels.map((value, i) =>
-      page.hidden.has(page.patch(((i % page.side) + 0.5) / page.side, (Math.floor(i / page.side) + 0.5) / page.side)) ? 0 : value,
-    );
+  page.shown = () => {
+    const patches = page.places(page.cells);
+    return page.hidden.size ? page.pixels.map((value, i) => (page.hidden.has(patches[i]) ? 0 : value)) : page.pixels;
+  };
 
   page.request = (ask, more = {}) => page.ask({ ask, pixels: Array.from(page.shown()), ...page.knobs, ...more });
 
@@ -202,12 +226,11 @@ function notebook(model, el) {
     busy = true;
     do {
       again = false;
-      const start = performance.now();
       const answer = await page.request("see");
       if (answer.error) page.error = answer.error;
       else [page.answer, page.error] = [answer, null];
+      page.looks += 1;
       page.tell("answer");
-      page.took = performance.now() - start;
     } while (again);
     busy = false;
   };
@@ -247,14 +270,15 @@ export function row({ data, shape }, { queries, keys }, head, point) {
 // The digit in ink on paper, warmer where `weights` (side × side of them) are larger; rubbed out patches are hatched.
 function paintDigit(canvas, page, pixels, weights, hatch = false) {
   const { side, colours } = page;
-  const cells = weights ? Math.round(Math.sqrt(weights.length)) : 1;
   const most = weights ? largest(weights) : 1;
-  paint(canvas, side, side, (i) => {
-    const [x, y] = [((i % side) + 0.5) / side, (Math.floor(i / side) + 0.5) / side];
-    const heat = weights ? weights[Math.floor(y * cells) * cells + Math.floor(x * cells)] / most : 0;
-    let colour = mix(colours.paper, colours.warm, heat);
-    if (hatch && page.hidden.has(page.patch(x, y))) colour = mix(colour, colours.cool, (i % side) + Math.floor(i / side) & 1 ? 0.55 : 0.2);
-    return mix(colour, colours.ink, ((weights ? 0.6 : 0.9) * pixels[i]) / 255);
+  const places = page.places(weights ? Math.round(Math.sqrt(weights.length)) : 1);
+  const tints = Array.from(weights ?? [0], (weight) => mix(colours.paper, colours.warm, weight / most));
+  const [patches, out] = [page.places(page.cells), hatch && page.hidden.size];
+  const strength = (weights ? 0.6 : 0.9) / 255;
+  paint(canvas, side, side, (data, at, i) => {
+    let colour = tints[places[i]];
+    if (out && page.hidden.has(patches[i])) colour = mix(colour, colours.cool, ((i % side) + Math.floor(i / side)) & 1 ? 0.55 : 0.2);
+    putMix(data, at, colour, colours.ink, strength * pixels[i]);
   });
 }
 
@@ -529,7 +553,6 @@ function answering(page) {
     return { bar, value, item: h("li", {}, h("span", { class: "mv-name" }, name), h("span", { class: "mv-track" }, bar), value) };
   });
   const took = h("p", { class: "mv-note" });
-  const times = [];
   page.on("answer", () => {
     if (page.error) return (took.textContent = page.error);
     const p = softmax(page.answer.logits.data, page.temperature);
@@ -544,13 +567,9 @@ function answering(page) {
       best.dataset.words = words;
       best.replaceChildren(h("b", {}, names[top]), h("span", {}, percent(p[top])));
     }
-    const now = performance.now();
-    times.push(now);
-    while (times[0] < now - 1000) times.shift();
     const knobs = [!page.knobs.root && "without √d", !page.knobs.positions && "without positions", page.temperature !== 1 && `temperature ${page.temperature}`];
     const altered = knobs.filter(Boolean).join(", ");
     took.textContent = `${page.answer.milliseconds.toFixed(1)} ms for answer and maps.${altered ? ` The model is altered: ${altered}.` : ""}`;
-    page.frames = times.length;
   });
   return card(
     page,
@@ -654,10 +673,10 @@ function gradient(page) {
     const { side, colours } = page;
     const [pixels, values] = [page.shown(), answer.gradient.data];
     const most = largest(values);
-    paint(canvas, side, side, (i) => {
+    paint(canvas, side, side, (data, at, i) => {
       const t = values[i] / most;
       const colour = mix(colours.paper, t < 0 ? colours.cool : colours.warm, Math.abs(t) ** 0.7);
-      return mix(colour, colours.ink, (0.35 * pixels[i]) / 255);
+      putMix(data, at, colour, colours.ink, (0.35 * pixels[i]) / 255);
     });
     canvas.setAttribute("aria-label", `The gradient on the pixels for ${name}`);
     words.textContent = `Warm: more ink here speaks for “${name}”. Cool: against it. Log-odds of “${name}”: ${answer.odds.toFixed(1)}.`;
