@@ -40,7 +40,7 @@ def about(model: Classifier) -> dict[str, Any]:
         "names": list(model.class_names or map(str, range(config.classes))),
         "blocks": blocks if all(one["queries"][1] and one["keys"][1] for one in blocks) else [],
         "reader": reader(model),
-        "lens": vit,
+        "lens": 1 + config.depth if vit else 0,  # how often the head is asked
         "positions": vit and config.position in ("1d", "2d", "sincos2d"),
         "fixed": views.unalterable(model),
         "examples": examples() if reads_mnist(model) else [],

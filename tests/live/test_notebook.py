@@ -78,7 +78,10 @@ def test_a_digit_is_drawn_in_a_cell(lab):
         page.wait("document.querySelector('.jp-Notebook .cm-content')", PATIENCE)
         page.click(".jp-Notebook .cm-content")
         page.key("Enter", shift=True)
-        settled(page, PATIENCE)
+        try:
+            settled(page, PATIENCE)
+        finally:
+            open('/tmp/lab3.png','wb').write(page.picture())
         draw_three(page)
         assert int(np.argmax(probabilities(page))) == 3
         pixels = np.array(page.run(f"Array.from({LIVE}.pixels)"), np.uint8).reshape(1, 28, 28, 1)

@@ -137,7 +137,7 @@ def test_the_page_is_told_what_the_model_is(model):
     assert json.loads(json.dumps(told)) is not None
     assert told["blocks"] == [{"heads": 4, "queries": (1, 7), "keys": (1, 7)}] * 3
     assert [one["label"] for one in told["examples"]] == list(range(10)) and told["names"] == list("0123456789")
-    assert told["reader"] == "the class token" and told["lens"] and told["positions"] and not told["fixed"]
+    assert told["reader"] == "the class token" and told["lens"] == 4 and told["positions"] and not told["fixed"]
 
 
 def test_another_model_s_classes_have_their_names_and_no_digits_of_mnist():

@@ -112,16 +112,21 @@ const even = (x) => (Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.roun
 // centre of mass in the middle, as MNIST's makers did it; null where there is no ink.
 export function seen(ink, side, size = 28) {
   let [top, bottom, left, right] = [side, -1, side, -1];
-  for (let i = 0; i < ink.length; i++)
-    if (ink[i] > 7) {
-      const [y, x] = [Math.floor(i / side), i % side];
-      [top, bottom, left, right] = [Math.min(top, y), Math.max(bottom, y), Math.min(left, x), Math.max(right, x)];
-    }
+  for (let y = 0; y < side; y++)
+    for (let x = 0; x < side; x++)
+      if (ink[y * side + x] > 7) {
+        if (top === side) top = y;
+        bottom = y;
+        if (x < left) left = x;
+        if (x > right) right = x;
+      }
   if (bottom < 0) return null;
   const [rows, columns] = [bottom - top + 1, right - left + 1];
   const cut = new Float32Array(rows * columns);
-  for (let y = 0; y < rows; y++)
-    for (let x = 0; x < columns; x++) cut[y * columns + x] = ink[(top + y) * side + left + x];
+  for (let y = 0; y < rows; y++) {
+    const start = (top + y) * side + left;
+    cut.set(ink.subarray(start, start + columns), y * columns);
+  }
   const scale = Math.floor((size * 20) / 28) / Math.max(rows, columns);
   const [height, width] = [Math.max(1, even(rows * scale)), Math.max(1, even(columns * scale))];
   const small = resized(cut, rows, columns, height, width);
@@ -545,7 +550,7 @@ function seeing(page) {
 
 function answering(page) {
   const { names } = page.about;
-  const best = h("output", { class: "mv-best", "aria-live": "polite" });
+  const best = h("output", { class: "mv-best", "aria-live": "polite" }, h("b"), h("span"));
   const shown = names.slice(0, 20);
   const rows = shown.map((name) => {
     const bar = h("span", { class: "mv-bar" });
@@ -558,14 +563,17 @@ function answering(page) {
     const p = softmax(page.answer.logits.data, page.temperature);
     const top = p.indexOf(Math.max(...p));
     rows.forEach(({ bar, value, item }, i) => {
+      const words = percent(p[i]);
+      if (value.textContent === words && (item.className !== "") === (i === top)) return;
       bar.style.transform = `scaleX(${p[i]})`;
-      value.textContent = percent(p[i]);
+      value.textContent = words;
       item.className = i === top ? "mv-top" : "";
     });
     const words = `${names[top]}, ${percent(p[top])}`;
     if (best.dataset.words !== words) {
       best.dataset.words = words;
-      best.replaceChildren(h("b", {}, names[top]), h("span", {}, percent(p[top])));
+      best.firstChild.textContent = names[top];
+      best.lastChild.textContent = percent(p[top]);
     }
     const knobs = [!page.knobs.root && "without √d", !page.knobs.positions && "without positions", page.temperature !== 1 && `temperature ${page.temperature}`];
     const altered = knobs.filter(Boolean).join(", ");
@@ -666,7 +674,7 @@ function gradient(page) {
   const canvas = h("canvas", { class: "mv-pixels", role: "img" });
   const words = h("p", { class: "mv-note", "aria-live": "polite" });
   const select = chooser(page, "Class", 9);
-  let [answer, before] = [null, null];
+  let [answer, before, climbs] = [null, null, 0];
   const draw = () => {
     if (!answer) return;
     const name = page.about.names[select.value];
@@ -689,9 +697,10 @@ function gradient(page) {
   };
   const climb = async (steps) => {
     before ??= page.pixels;
+    const mine = ++climbs;
     for (let i = 0; i < steps; i++) {
       await ask();
-      if (!answer) return;
+      if (!answer || mine !== climbs) return; // something else was drawn or pressed meanwhile
       const values = answer.gradient.data;
       const most = largest(values);
       page.pixels = page.pixels.map((value, j) => Math.max(0, Math.min(255, Math.round(value + (40 * values[j]) / most))));
@@ -702,12 +711,16 @@ function gradient(page) {
   select.addEventListener("change", ask);
   page.on("settled", ask);
   page.on("colours", draw);
+  const forget = () => {
+    before = null;
+    climbs++;
+  };
   const back = () => {
     if (before) page.pixels = before;
-    before = null;
+    forget();
     page.changed();
   };
-  page.on("drawn", () => (before = null));
+  page.on("drawn", forget);
   return card(
     page,
     "Which ink speaks for it?",
@@ -723,25 +736,30 @@ function gradient(page) {
 
 function lens(page) {
   if (!page.about.lens) return undefined;
-  const { names, blocks } = page.about;
-  const shown = names.slice(0, 20);
-  const table = h("table", { class: "mv-lens" });
+  const shown = page.about.names.slice(0, 20);
+  const head = h("tr", {}, h("th", { scope: "col" }, "after"), ...shown.map((name) => h("th", { scope: "col" }, name)));
+  const cells = Array.from({ length: page.about.lens }, () => shown.map(() => h("td")));
+  const rows = cells.map((row, i) => h("tr", {}, h("th", { scope: "row" }, i ? `block ${i}` : "start"), ...row));
+  const table = h("table", { class: "mv-lens" }, h("thead", {}, head), h("tbody", {}, ...rows));
   page.on("answer", () => {
     if (!page.answer?.lens) return;
     const { data, shape } = page.answer.lens;
-    const rows = Array.from({ length: shape[0] }, (_, i) => softmax(data.subarray(i * shape[1], (i + 1) * shape[1]), page.temperature));
-    const head = h("tr", {}, h("th", { scope: "col" }, "after"), ...shown.map((name) => h("th", { scope: "col" }, name)));
-    const body = rows.map((p, i) => {
+    cells.forEach((row, i) => {
+      const p = softmax(data.subarray(i * shape[1], (i + 1) * shape[1]), page.temperature);
       const top = Math.max(...p);
-      const cells = shown.map((name, k) => h("td", { style: `--p:${p[k].toFixed(3)}`, class: p[k] === top ? "mv-top" : "", title: `${name}: ${percent(p[k])}` }, p[k] > 0.005 ? String(Math.round(100 * p[k])) : "·"));
-      return h("tr", {}, h("th", { scope: "row" }, i ? `block ${i}` : "start"), ...cells);
+      row.forEach((cell, k) => {
+        const words = p[k] > 0.005 ? String(Math.round(100 * p[k])) : "·";
+        if (cell.textContent === words && cell.classList.contains("mv-top") === (p[k] === top)) return;
+        cell.textContent = words;
+        cell.style.setProperty("--p", p[k].toFixed(2));
+        cell.className = p[k] === top ? "mv-top" : "";
+      });
     });
-    table.replaceChildren(h("thead", {}, head), h("tbody", {}, ...body));
   });
   return card(
     page,
     "A lens: what would it say by now?",
-    `The head reads the tokens before block 1 and after each of the ${blocks.length} blocks, in percent: before any, all pictures look alike to it.`,
+    `The head reads the tokens before block 1 and after each of the ${page.about.lens - 1} blocks, in percent: before any, all pictures look alike to it.`,
     "lens",
     h("div", { class: "mv-scroll" }, table),
   );
