@@ -114,6 +114,8 @@ class Browser:
         features = {"prefers-color-scheme": "dark" if dark else "light"}
         features["prefers-reduced-motion"] = "reduce" if calm else "no-preference"
         page.call("Emulation.setEmulatedMedia", features=[{"name": k, "value": v} for k, v in features.items()])
+        page.call("Emulation.setFocusEmulationEnabled", enabled=True)  # as the one page that somebody looks at
+        page.call("Emulation.setScrollbarsHidden", hidden=True)
         page.call("Page.navigate", url=address)
         return page
 
