@@ -1,12 +1,12 @@
 """What the tests of the page share."""
 
 import os
-from pathlib import Path
 
 import pytest
 from browser import CHROMIUM, Page
 
-ASSETS = Path(__file__).parents[2] / "minivit" / "live" / "assets"
+from minivit.live.page import ASSETS as ASSETS
+
 # A 3, as a line in parts of the paper.
 THREE = [
     (0.30, 0.22), (0.45, 0.14), (0.62, 0.18), (0.68, 0.30), (0.60, 0.42), (0.45, 0.48), (0.60, 0.52), (0.70, 0.64),
