@@ -236,6 +236,7 @@ function notebook(model, el) {
       else [page.answer, page.error] = [answer, null];
       page.looks += 1;
       page.tell("answer");
+      if (page.looks === 1) page.tell("started"); // what can wait for the first answer
     } while (again);
     busy = false;
   };
@@ -987,7 +988,6 @@ function render({ model, el }) {
   scheme.addEventListener("change", recolour);
   requestAnimationFrame(recolour); // the style sheet may come after the page
   page.start();
-  page.tell("started");
   el.minivit = page; // for tests, and for the curious
   return () => scheme.removeEventListener("change", recolour);
 }
