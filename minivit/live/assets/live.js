@@ -841,7 +841,7 @@ function training(page) {
     learned = answer;
     const tried = answer.tried ? ` It reads ${answer.tried.right} of ${answer.tried.of} test digits.` : "";
     const losses = answer.losses.length ? ` Loss of your drawing: ${answer.losses.slice(-6).map((loss) => loss.toFixed(3)).join(" → ")}.` : " Say what you drew, right or wrong, and press One step.";
-    words.textContent = `${answer.steps} steps.${losses}${tried}`;
+    words.textContent = `${answer.steps} step${answer.steps === 1 ? "" : "s"}.${losses}${tried}`;
     draw();
   };
   const step = async (steps) => {
