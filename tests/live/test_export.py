@@ -44,7 +44,8 @@ def node(file, body, **asked):
     script = RUN.replace("FILE", (ASSETS / file).as_uri()).replace("BODY", body)
     command = [NODE, "--input-type=module", "-e", script]
     done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    if done.returncode:
+        raise RuntimeError(done.stderr)
     return json.loads(done.stdout)
 
 
@@ -112,7 +113,7 @@ def drawing(seed):
 def test_a_drawing_is_fitted_as_python_fits_a_photograph(size):
     inks = [drawing(seed) for seed in range(4)]
     inks.append(np.pad(np.full((200, 17), 255, np.uint8), ((0, 80), (263, 0))))  # a bar in a corner
-    body = "return asked.inks.map((ink) => page.seen(ink, 280, asked.size));"
+    body = "return asked.inks.map((ink) => page.seen(Uint8Array.from(ink), 280, asked.size));"
     fitted = node("live.js", body, inks=[ink.ravel().tolist() for ink in inks], size=size)
     for ink, found in zip(inks, fitted, strict=True):
         rows, columns = (np.flatnonzero((ink > 7).any(axis=axis)) for axis in (1, 0))
