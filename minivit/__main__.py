@@ -1,8 +1,7 @@
-"""The command line: python -m minivit train | eval | predict | detect | look | data | check | kernel | kernels.
+"""The command line: python -m minivit train | eval | predict | detect | look | live | data | check | kernel | kernels.
 
-Each command is a function: the first seven are below, those of the kernels in emulator/command.py and
-devices/command.py.
-What can be said to train is in train/command.py.
+Each command is a function: the first seven are below, the others in live/command.py, emulator/command.py and
+devices/command.py. What can be said to train is in train/command.py.
 """
 
 import argparse
@@ -21,6 +20,7 @@ from .devices import command as kernels_command
 from .emulator import EmulatorError
 from .emulator import command as kernel_command
 from .files import ordinary
+from .live import command as live_command
 from .train import command as train_command
 from .train import detect_command
 
@@ -43,6 +43,9 @@ EXAMPLES = {
   python -m minivit predict cat.jpg --model deit_tiny_patch16_224.fb_in1k.safetensors --top 3""",
     "detect": """  python -m minivit detect photo.png --model runs/detr/model.npz --out boxes.png""",
     "look": """  python -m minivit look digit.png --model runs/quick/model.npz --out page.svg""",
+    "live": """  python -m minivit live
+  python -m minivit live --model runs/quick/model.npz
+  python -m minivit live --export page.html""",
     "data": """  python -m minivit data
   python -m minivit data --download
   python -m minivit data --download --data fashion""",
@@ -288,6 +291,7 @@ def _parser() -> terminal.Parser:
     sub.add_argument("--download", action="store_true", help="fetch what is missing from the public mirrors")
     sub.add_argument("--data", choices=("full", "fashion"), default="full", help="what --download fetches")
 
+    live_command.add_arguments(add("live", live_command.live))
     add("check", check)
     kernel_command.add_arguments(add("kernel", kernel_command.kernel))
     kernels_command.add_arguments(add("kernels", kernels_command.kernels))

@@ -687,5 +687,7 @@ check.close(third[2] / third[1], expected, "out, from three parts")
 # - Say why the maximum is taken away and why √d is divided by, and what goes wrong without.
 # - Derive dQ, dK and dV, and recognise in the softmax's backward the mean that is taken away from each row.
 #
+# [The live page](../docs/live.md), `python -m minivit live`, shows every head's attention for what you draw, also without √d.
+#
 # In the library: `minivit/ops/attention.py` and `minivit/ops/softmax.py`. As CUDA kernels: `kernels/attention.cu`.
 # Source: A. Vaswani et al., *Attention Is All You Need*, arXiv 1706.03762, section 3.2.

@@ -638,6 +638,10 @@ check.close(
 # - Put a map to the test: erase, compare with a ranking that knows nothing and with an untrained model, and say what is not
 #   proved.
 #
+# These maps for a digit that you draw, beside an untrained model's: `python -m minivit live`.
+#
+# [![The live page: a drawn 3, its pixels with the patches that one patch looks at, the answer, and a map for each of twelve heads, of a trained model and of an untrained one](../docs/live.png)](../docs/live.md)
+#
 # In the library: `minivit/inspect/attention.py` (maps, rollout, distance), `minivit/inspect/embedding.py` (positions),
 # `minivit/inspect/relevance.py`. For a picture of your own: `python -m minivit look`. Sources: A. Dosovitskiy
 # et al., arXiv 2010.11929, section 4.5; S. Abnar and W. Zuidema, arXiv 2005.00928; S. Jain and B. Wallace, *Attention is
