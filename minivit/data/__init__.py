@@ -14,10 +14,11 @@ from .idx import read_idx
 from .imagenet import class_names, imagenet_classes, top_classes
 from .mnist import MNIST_MEAN, MNIST_STD, Dataset, load_mnist
 from .preprocess import preprocess, read_digit
-from .shipped import TRAINED_DETECTORS, TRAINED_DIGITS, TRAINED_RESULTS
+from .shipped import INDUCTIVE_BIAS, TRAINED_DETECTORS, TRAINED_DIGITS, TRAINED_RESULTS
 from .words import Words
 
 __all__ = [
+    "INDUCTIVE_BIAS",
     "MNIST_MEAN",
     "MNIST_STD",
     "TRAINED_DETECTORS",

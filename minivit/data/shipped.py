@@ -14,6 +14,10 @@ TRAINED_RESULTS = _FOLDER / "digits_vit.json"
 """What came of three seeds: the configurations, `seeds`, `accuracies` (in [0, 1], on the 2,000 test digits) and
 `histories`, a list for each seed with a dict for each epoch; and the versions of Python and NumPy."""
 
+INDUCTIVE_BIAS = _FOLDER / "inductive_bias.json"
+"""What came of CNNs, ViTs and what stands between them, a dict for each training: `architecture`, `images` (as many
+digits it learned from), `seed`, `accuracy`, … benchmarks/family/inductive_bias.py trained them; chapter 15 draws it."""
+
 TRAINED_DETECTORS = {name: _FOLDER / f"canvas_{name}.npz" for name in ("deformable", "sparse", "detr")}
 """Detectors of digits on canvases, of seed 0, in half precision: `minivit.load(TRAINED_DETECTORS["detr"])` reads one.
 benchmarks/detection.py trained them, and says how well they do."""

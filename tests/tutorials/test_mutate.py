@@ -10,6 +10,8 @@ from build import read_chapters
 from builder.notebooks import exercise_checks
 from builder.source import Exercise, read_chapter
 
+from minivit import check
+
 SOLUTION = """\
 def scaled(x, axis):
     scale = 2
@@ -90,6 +92,7 @@ def test_it_tells_what_a_check_lets_pass(tmp_path: Path, monkeypatch: pytest.Mon
     path = tmp_path / "99_sums.py"
     path.write_text(SOURCE, encoding="utf-8")
     chapter = read_chapter(path)
+    assert check.exercise
     monkeypatch.setattr(sys.modules["minivit.check.exercise"], "FOLDER", tmp_path)
     (tmp_path / "99_sums.json").write_text(exercise_checks(chapter), encoding="utf-8")
     counted, passing = mutate.try_exercise(chapter, 1, {})
