@@ -369,12 +369,12 @@ def _matrix(w, height, width, side="same"):
 for size, kernel_size in (((4, 6), (3, 3)), ((5, 4), (5, 3)), ((2, 3), (1, 5))):
     w_ = np.random.default_rng(1).standard_normal(kernel_size)
     check.close(
-        matrix_of(w_, *size), _matrix(w_, *size), f"M, kernel {kernel_size}, picture {size}",
+        check.call(matrix_of, w=w_, height=size[0], width=size[1]), _matrix(w_, *size), f"M, kernel {kernel_size}, picture {size}",
         mistakes={
-            "The matrix is transposed: row p holds what output p looks at.": _matrix(w_, *size).T,
+            "This is the transpose, or, which is the same, the kernel turned by 180°: row p holds what output p looks "
+            "at, and offset a looks at pixel i + a.": _matrix(w_, *size).T,
             "The picture is wrapped round: a negative index counts from the end.": _matrix(w_, *size, "wrap"),
             "A negative index counts from the end: the picture is wrapped round at two of its sides.": _matrix(w_, *size, "half"),
-            "The kernel is turned by 180°: offset a looks at pixel i + a, not i − a.": _matrix(w_[::-1, ::-1], *size),
             "Beyond the border stands the nearest pixel, where (1) has 0.": _matrix(w_, *size, "edge"),
         },
     )  # fmt: skip
@@ -386,7 +386,7 @@ for size, kernel_size in (((4, 6), (3, 3)), ((5, 4), (5, 3)), ((2, 3), (1, 5))):
 # %% role="wrong"
 {
     "no look at the border": ("if 0 <= row < height and 0 <= column < width:", "if row < height and column < width:", "wrapped round"),
-    "transposed": ("M[i, j, row, column] = w[a, b]", "M[row, column, i, j] = w[a, b]", "transposed"),
+    "transposed": ("M[i, j, row, column] = w[a, b]", "M[row, column, i, j] = w[a, b]", "transpose"),
     "a real convolution": ("i + a - kh // 2, j + b - kw // 2", "i - a + kh // 2, j - b + kw // 2", "turned by 180°"),
     "the middle of 3": ("j + b - kw // 2", "j + b - 1", "max|Δ|"),
     "the edge repeated": (
@@ -446,7 +446,7 @@ def _protocol(steps, chosen, reported):
 
 
 check.close(
-    curve(_train_at, _score, _amounts, 200, _rates), _protocol([200] * 3, "validation", "test"), "the curve",
+    check.call(curve, train_at=_train_at, score=_score, amounts=_amounts, steps=200, rates=_rates), _protocol([200] * 3, "validation", "test"), "the curve",
     mistakes={
         "The test digits still choose the rate: the best of three lucky draws is no measure.": _protocol([200] * 3, "test", "test"),
         "Small amounts still get fewer steps: then less data and less training are one.": _protocol(_few, "validation", "test"),
@@ -496,7 +496,7 @@ def looking(gh, gw):
 # %% role="check"
 gh_, gw_ = 4, 6
 x_, w_ = rng.standard_normal((gh_ * gw_, 2)), rng.standard_normal((3, 3, 2, 5))
-P_ = looking(gh_, gw_)
+P_ = check.call(looking, gh=gh_, gw=gw_)
 check.shape(P_, (3, 3, 24, 24), "P")
 inside = [[[0 <= i + a < gh_ and 0 <= j + b < gw_ for i in range(gh_) for j in range(gw_)]
            for b in (-1, 0, 1)] for a in (-1, 0, 1)]  # fmt: skip
