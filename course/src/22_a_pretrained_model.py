@@ -61,13 +61,13 @@ attention = looks.mean(axis=1)[:, 1:].reshape(4, 16, 16)
 
 
 def over(pictures, weights):
-    """Each photograph, darker where the weight is small: (n, 224, 224, 3)."""
-    bright = weights / weights.max(axis=(1, 2), keepdims=True)
+    """Each photograph, darker where the weight, from 0 to 1, is small: (n, 224, 224, 3)."""
+    bright = weights.clip(0, 1)
     return pictures * (0.15 + 0.85 * np.kron(np.sqrt(bright), np.ones((14, 14)))[..., None])
 
 
 draw.digits(
-    np.concatenate((images, over(images, attention))), columns=4, side=1.25,
+    np.concatenate((images, over(images, attention / attention.max((1, 2), keepdims=True)))), columns=4, side=1.25,
     alt="Four photographs: a cat's face, an astronaut in an orange suit, a cup of coffee on a saucer, a photographer with his "
     "camera in a field. Under each the same, bright only where the class token looks: places at the rim and cheek of the cat, the "
     "astronaut's hair and the ring of her suit, the rim of the cup and the spoon, the photographer's head and camera.",
@@ -131,13 +131,13 @@ check.grad(layerscale_forward, layerscale_backward, {"x": x, "gamma": gamma})
 draw.lines(
     {"after attention": (range(1, 13), scales[:, 0]), "after the MLP": (range(1, 13), scales[:, 1])}, xlabel="block",
     ylabel="mean |γ|", height=2.5,
-    alt="The mean size of the LayerScale factors in twelve blocks, one line for attention and one for the MLP: all are above "
-    "zero and below about one, small in the first blocks and larger in later ones.",
+    alt="The mean size of the LayerScale factors in twelve blocks, one line for attention and one for the MLP: all are "
+    "below 1 in the first seven blocks, and rise to more than 5 in the last.",
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) All blocks have earned a say: the factors began at 1e-5 or so. (2) They differ from block to block by several
-# times. (3) A factor alone does not tell how much a block matters: what it multiplies may be small or large.
+# **What to notice.** (1) All blocks have earned a say: the factors began at 1e-5 or so. (2) The last blocks speak more than ten times
+# as loud as the first. (3) A factor alone does not tell how much a block matters: what it multiplies may be small or large.
 #
 # ## Tokens as colours
 #
@@ -210,13 +210,14 @@ cosines = np.maximum(u @ u[1, 16 * 5 + 8], 0).reshape(4, 16, 16)  # everything a
 draw.digits(
     over(images, cosines**6), columns=4, side=1.25,
     alt="The four photographs, bright where a patch resembles the astronaut's face: her own head, the photographer's head, "
-    "and the face of the cat, more dimly; the coffee is dark nearly everywhere.",
+    "and the cat's face, more dimly; of the coffee only the drink shows, faintly.",
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) A patch of a woman's face finds the head of a man seen from the side, and then the cat. (2) In the coffee there
-# is nothing to find, and the largest cosine is low. A nearest patch *always* exists: look at how near it is. (3) By pixels, the nearest is
-# whatever is as bright.
+# **What to notice.** (1) A patch of a woman's face finds the head of a man seen from the side, and then the cat's. (2) In the coffee
+# there is no face, and its best cosine is lower. The rim of the cup finds the edge of a hairdo: a nearest patch *always*
+# exists, so look at how near it is. (3) By pixels all cosines are high, and what is found is as bright; that it finds a right patch of
+# the cat, too, is luck or fur.
 #
 # ## What this does not prove
 #
