@@ -217,6 +217,7 @@ def with_table(model, size, way, seed=0):
     return new
 
 
+# %%
 sizes = [28, 36, 56] if FAST else [28, 36, 44, 56]
 count = 50 if FAST else 300
 accuracy = {way: [] for way in ("bicubic", "bilinear_align_corners", "in order", "random")}

@@ -37,8 +37,8 @@ teacher, student = ResNet.load(DISTILLED["teacher"]), ViT.load(DISTILLED["studen
 # %% [markdown]
 # ## The picture first
 #
-# A CNN learns 300 labelled digits. Then a ViT of as many parameters learns, with as many steps: from the same 300 labels
-# alone; from labels and teacher, on the same 300 pictures; and from the teacher on *all* 8,000 pictures, where it is told 300 labels and, for the
+# A CNN learns 300 labelled digits. Then a ViT of as many parameters learns, for 504 steps of 50 pictures: from the same 300 labels
+# alone; from labels and teacher, on the same 300 pictures; and from the teacher on *all* 8,000 pictures (4 whole epochs, 640 steps), where it is told 300 labels and, for the
 # others, only what the teacher says. Nobody ever needs more than 300 labels. *Order the four by their accuracy on 2,000 other digits.* (`course/train_deit.py`
 # trained them, in four minutes; its results ship.)
 
@@ -54,15 +54,15 @@ print("seeds:", {name: len(results[name]) for name in names.values() if name in 
 draw.bars(
     means, ylabel="test digits read right (%), mean of the seeds, and their range", errors=spread, number="{:.1f}",
     mark=["ViT, and its answers to 8,000 pictures"],
-    alt="Four bars of accuracy. The teacher, a CNN, is highest, at about 95 %. The ViT with the labels alone and the one with the "
-    "teacher on the same pictures are about 10 points lower and close to each other. The ViT that was taught on 8,000 pictures is "
-    "between them and the teacher.",
+    alt="Four bars of accuracy. The teacher, a CNN, is highest, at about 95 %. The ViT with the labels alone is about 10 points lower; "
+    "the one with the teacher on the same pictures is within a few points of it. The ViT that was taught on 8,000 pictures is between "
+    "them and the teacher.",
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) On the same few pictures the teacher has hardly anything to tell: it answers with the labels that the student knows.
-# (2) On other pictures each answer is news. Then it lifts the ViT by several points, without a single further label. (3) The student stays behind its
-# teacher here; in DeiT's paper, with a million photographs, it overtakes it.
+# **What to notice.** (1) On the same few pictures the teacher changes little, one way or the other: mostly it answers with the labels that the student knows. (2) On
+# other pictures each answer is news, and the gain is larger, without a single further label. (3) The student stays behind its teacher here; in
+# DeiT's paper, with a million photographs, it overtakes it. (Read the printed numbers of seeds before you trust a difference.)
 #
 # ## The shapes
 #
@@ -224,8 +224,7 @@ draw.maps(
 # ## What this does not prove
 #
 # The CNN's bias can be passed on through answers: that is shown for few labels and many pictures. In the paper *all* pictures have labels, and
-# the teacher helps nevertheless: its answers fit the picture *as augmented*, where the label may not. Here, on the same 300 digits, it
-# helps little or nothing: a shifted 7 is still a 7. An idea from a paper holds for its setting; try it in yours.
+# the teacher helps nevertheless: its answers fit the picture *as augmented*, where the label may not. Here a shifted 7 is still a 7. An idea from a paper holds for its setting; try it in yours.
 
 # %% [markdown] exercise="Before you train" kind="predict" stars=1 minutes=6
 # A DeiT-Ti/16 for 224 × 224 pixels: D = 192, K = 1,000 classes. It gets a distillation token.
