@@ -2,10 +2,11 @@
 
 python course/train_deit.py        four minutes of one core; a stopped run goes on where it was
 
-Four trainings a seed, of whole epochs and at least 500 steps of 50 augmented digits (504; 640 with all): the teacher, on 300 labelled digits; a ViT on the same,
-from the labels alone; a distilled one on the same, from labels and teacher; and a distilled one that sees all 8,000
-pictures: of the 7,700 others it is told no label but the teacher's. Writes minivit/data/trained/distillation.json (the
-accuracies), and of seed 0 the teacher and the last student, in half precision.
+Four trainings a seed, of whole epochs and at least 500 steps of 50 augmented digits (504; 640 with all of them): the
+teacher, on 300 labelled digits; a ViT on the same, from the labels alone; a distilled one on the same, from labels and
+teacher; and a distilled one that sees all 8,000 pictures: of the 7,700 others it is told no label but the teacher's.
+Writes minivit/data/trained/distillation.json (the accuracies), and of seed 0 the teacher and the last student, in half
+precision.
 """
 
 import dataclasses

@@ -353,7 +353,7 @@ def overlapping_backward(dpatches, cache):
 
 
 # %% role="check"
-picture = rng.standard_normal((3, 7, 5, 2))
+picture = rng.standard_normal((4, 7, 5, 2))
 apart = rng.standard_normal((2, 6, 4, 3))
 expected = patchify_forward(apart, (2, 2))[0]
 channels_first = expected.reshape(2, 6, 4, 3).swapaxes(2, 3).reshape(2, 6, 12)
@@ -361,7 +361,7 @@ check.close(
     overlapping_forward(apart, 2, 2)[0], expected, "patches that do not overlap",
     mistakes={"The channels come first in your patches; they must come last: (row, column, channel).": channels_first},
 )  # fmt: skip
-check.shape(overlapping_forward(picture, 3, 2)[0], (3, 6, 18), "patches")
+check.shape(overlapping_forward(picture, 3, 2)[0], (4, 6, 18), "patches")
 check.grad(lambda x: overlapping_forward(x, 3, 2), overlapping_backward, {"images": picture})
 
 # %% [markdown] role="hint"

@@ -381,7 +381,7 @@ def _without_edge(old, new):
     return R
 
 
-for old_, new_ in ((4, 6), (4, 9), (6, 3), (5, 5), (3, 1), (1, 3)):
+for old_, new_ in ((4, 6), (4, 9), (5, 2), (6, 3), (5, 5), (3, 1), (1, 3)):
     pixels, corners = resize_matrix(old_, new_, "bilinear"), resize_matrix(old_, new_, "bilinear_align_corners")
     i_ = np.arange(new_)
     half, at = _mixed(i_ * old_ / new_, old_), (i_ + 0.5) * old_ / new_ - 0.5
