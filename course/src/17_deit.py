@@ -60,7 +60,7 @@ draw.bars(
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) On the same few pictures the teacher changes little, one way or the other: mostly it answers with the labels that the student knows. (2) On
+# **What to notice.** (1) On the same few pictures the teacher changes little, and not with each seed for the better: mostly it answers with the labels that the student knows. (2) On
 # other pictures each answer is news, and the gain is larger, without a single further label. (3) The student stays behind its teacher here; in
 # DeiT's paper, with a million photographs, it overtakes it. (Read the printed numbers of seeds before you trust a difference.)
 #
