@@ -347,6 +347,8 @@ check.close(
     patchify_colleague(images, 4), patchify_forward(images, (4, 4))[0], "patches",
     mistakes={"The transpose is there; look at the order of its axes: two pairs are exchanged.": colleague},
 )  # fmt: skip
+in_colour = rng.standard_normal((3, 8, 12, 2))
+check.close(patchify_colleague(in_colour, 4), patchify_forward(in_colour, (4, 4))[0], "patches of two channels")
 
 # %% [markdown] role="hint"
 # Draw what it returns: `draw.digits(unpatchify(patchify_colleague(images, 4), (28, 28), (4, 4)), alt="mine")`. Which
@@ -393,7 +395,7 @@ def overlapping_backward(dpatches, cache):
 
 
 # %% role="check"
-picture = rng.standard_normal((2, 7, 5, 2))
+picture = rng.standard_normal((4, 7, 5, 2))
 apart = rng.standard_normal((2, 6, 4, 3))
 expected = patchify_forward(apart, (2, 2))[0]
 channels_first = expected.reshape(2, 6, 4, 3).swapaxes(2, 3).reshape(2, 6, 12)
@@ -401,7 +403,7 @@ check.close(
     overlapping_forward(apart, 2, 2)[0], expected, "patches that do not overlap",
     mistakes={"The channels come first in your patches; they must come last: (row, column, channel).": channels_first},
 )  # fmt: skip
-check.shape(overlapping_forward(picture, 3, 2)[0], (2, 6, 18), "patches")
+check.shape(overlapping_forward(picture, 3, 2)[0], (4, 6, 18), "patches")
 check.grad(lambda x: overlapping_forward(x, 3, 2), overlapping_backward, {"images": picture})
 
 # %% [markdown] role="hint"
