@@ -2,7 +2,7 @@
 # title: Class token or mean
 # question: A picture has become 49 tokens, and there is one answer to give. What should the classifier look at?
 # sentence: All tokens side by side, their mean, or a token more that belongs to none of them. What each can see, where its gradient goes, and both trained from three seeds.
-# minutes: 40
+# minutes: 50
 # needs: [1, 2]
 # gpu: of no use
 # ---

@@ -2,7 +2,7 @@
 # title: GELU and the MLP
 # question: What does a token do with what it has heard?
 # sentence: Two dense layers and a bend, for each token by itself; GELU from a coin that knows the normal distribution; its slope, the MLP's backward, and what its hidden numbers react to.
-# minutes: 40
+# minutes: 60
 # needs: [5, 6, 7]
 # gpu: of no use
 # ---

@@ -2,7 +2,7 @@
 # title: The whole ViT, and cross-entropy
 # question: How do the parts become one function with one loss, and how does its gradient find the way back to every parameter?
 # sentence: A Vision Transformer in forty lines, cross-entropy from the likelihood, and the whole backward by hand, equal to the library's and to finite differences.
-# minutes: 60
+# minutes: 115
 # needs: [4, 5, 6, 7, 8, 9, 10]
 # gpu: of no use
 # ---

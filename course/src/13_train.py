@@ -2,7 +2,7 @@
 # title: Train on MNIST
 # question: What happens between an image and a better model?
 # sentence: Take the training loop apart, put its step together by hand, train a ViT, and read its mistakes.
-# minutes: 50
+# minutes: 65
 # needs: [11]
 # gpu: of no use
 # ---
