@@ -59,6 +59,7 @@ class Mode:
     families: dict[str, tuple[str, ...]] = field(default_factory=dict)  # flags of one family of compilers alone
 
 
+UNDEFINED = "bounds,object-size,shift-exponent,signed-integer-overflow,integer-divide-by-zero"
 CORE = ("runtime.cpp", "warp.cpp", "crash.cpp", "launch.cpp")
 HOST = ("host.cpp", "host_device.cpp", "host_launch.cpp")
 TRACE = (
@@ -66,6 +67,7 @@ TRACE = (
     "check.cpp",
     "check_order.cpp",
     "check_races.cpp",
+    "check_release.cpp",
     "check_undefined.cpp",
     "check_signals.cpp",
     "profile.cpp",
@@ -80,7 +82,7 @@ MODES = {
     "trace": Mode(
         (
             "-O1", "-DEMULATOR_TRACE", "-gdwarf-4", "-g1", "-gz=none", "-fno-optimize-sibling-calls", "-fno-wrapv",
-            "-fsanitize=thread", "-fsanitize=bounds,signed-integer-overflow,integer-divide-by-zero",
+            "-fsanitize=thread", f"-fsanitize={UNDEFINED}",
             "-fno-sanitize-recover=all",
         ),
         (*CORE, *TRACE, *HOST),
@@ -135,7 +137,7 @@ NOT_HOSTED = (
     *FAMILY_FLAGS["gcc"],
     *FAMILY_FLAGS["clang"],
 )
-HOSTED = {"run": (), "trace": ("-fsanitize-recover=bounds,signed-integer-overflow,integer-divide-by-zero",)}
+HOSTED = {"run": (), "trace": (f"-fsanitize-recover={UNDEFINED}",)}
 
 
 def build_library(code: str, mode: str = "run", source: str = "", hosted: bool = False) -> Path:

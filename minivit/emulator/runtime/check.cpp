@@ -1,8 +1,10 @@
 // Is every access right? Keeps the diary of all memory and writes down what is wrong with a launch.
 #include "check.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <unordered_set>
 
 #include "check_races.h"
 
@@ -14,6 +16,7 @@ namespace {
 constexpr size_t MOST = 100;  // different findings; more would help nobody
 
 std::vector<Finding> findings;
+std::unordered_set<unsigned> guesses;  // instructions that read what an atomicCAS then compares
 Order order;
 Races races(order);
 std::vector<Shadow> shadows;  // of the buffers
@@ -50,6 +53,13 @@ void add_race(const Access& access, long long offset, const Race& race) {
     add_finding(finding);
 }
 
+bool is_guess(const Finding& f) {
+    if (strcmp(f.kind, "race")) return false;
+    const int read = int(Act::read), atomic = int(Act::atomic);
+    return (f.act == read && f.earlier_act == atomic && guesses.count(f.site)) ||
+           (f.act == atomic && f.earlier_act == read && guesses.count(f.earlier_site));
+}
+
 // Whether an earlier launch or the host has written there.
 bool was_set(const Access& access, size_t more) {
     return access.buffer != SHARED && buffers[access.buffer].set && buffers[access.buffer].set[(access.offset + more) / 4];
@@ -81,6 +91,7 @@ void add_finding(const Finding& finding) {
 
 void check_launch_start() {
     findings.clear();
+    guesses.clear();
     shadows.clear();
     if (mode != Mode::check) return;
     order.start_launch();
@@ -102,8 +113,7 @@ void check_access(const Access& access, const void* address) {
     size_t count;
     Shadow& shadow = shared ? shared_shadow : shadows[access.buffer];
     Cell* cells = shadow.cells(access.offset, access.size, &count);
-    if (access.act == Act::atomic) order.atomic(access.thread, address);
-    if (access.act == Act::write && !shared) order.wrote(access.thread);
+    if (access.act == Act::atomic) order.hear(access.thread, address);
     Touch touch = order.touch(access.thread, access.site);
     bool garbage = access.act != Act::write && (shared || buffers[access.buffer].output);  // until it is written
     bool unwritten = false, raced = false;  // has this access been reported already?
@@ -152,7 +162,18 @@ void check_block_barrier(Place place) {
 
 void check_warp_barrier(unsigned warp, unsigned lanes) { order.warp_barrier(warp, lanes); }
 
-void check_fence() { order.fence(current->number); }
+void check_fence(bool device) { order.fence(current->number, device ? Scope::device : Scope::block); }
+
+void check_atomic_written(const void* address) { order.release(current->number, address); }
+
+// Whoever reads a number and then puts another in its place with atomicCAS, if it is still the same, may read it while
+// others do so, too: a wrong guess costs one more round.
+void check_compared(const Access& access) {
+    size_t count;
+    Shadow& shadow = access.buffer == SHARED ? shared_shadow : shadows[access.buffer];
+    if (unsigned site = races.own_read(*shadow.cells(access.offset, access.size, &count), access.thread))
+        guesses.insert(site);
+}
 
 // Which elements of the outputs did nobody write?
 void check_launch_end() {
@@ -184,6 +205,8 @@ void check_launch_end() {
 }  // namespace emulator
 
 EXPORT size_t emulator_findings(const void** first) {
+    using namespace emulator;
+    findings.erase(std::remove_if(findings.begin(), findings.end(), is_guess), findings.end());
     *first = emulator::findings.data();
     return emulator::findings.size();
 }

@@ -23,6 +23,8 @@ const char *library_start, *library_end;
 std::vector<Place> places;
 std::unordered_map<std::string, unsigned> place_numbers;
 unsigned latest_buffer;
+Access latest_atomic;
+const void* latest_address;  // of that
 
 bool within(const void* address, const void* start, size_t size) {
     return size_t(static_cast<const char*>(address) - static_cast<const char*>(start)) < size;
@@ -98,9 +100,12 @@ void on_access(const void* pointer, size_t size, Act act, unsigned site, bool al
         if (act != Act::read && buffer.read_only) stop_for("read-only", access);
     }
     if (aligned && reinterpret_cast<uintptr_t>(address) % size) stop_for("misaligned", access);
-    if (mode == Mode::check)
+    if (mode == Mode::check) {
         check_access(access, address);
-    else
+        if (act != Act::atomic) return;
+        latest_atomic = access;
+        latest_address = address;
+    } else
         profile_access(access);
 }
 
@@ -142,12 +147,21 @@ void on_warp_operation(unsigned warp, const Meeting& meeting) {
     if ((warps[warp].alive & ~meeting.arrived) == 0) profile_close(warp);
 }
 void on_exit() {}
-void on_fence() {
-    if (mode == Mode::check) check_fence();
+void on_fence(bool device) {
+    if (mode == Mode::check && current) check_fence(device);
 }
 void on_fail(const char* kind, Place place, const char* text) { note_failure(kind, place, text); }
 void on_atomic(void* address, unsigned size, Place place) {
     on_access(address, size, Act::atomic, site_of(place), true);
+}
+void on_atomic_written(void* address) {
+    if (mode == Mode::check && tracing && current) check_atomic_written(address);
+}
+void on_compared(void* address) {
+    if (mode == Mode::check && tracing && current && address == latest_address) check_compared(latest_atomic);
+}
+void on_copied(const void* address, unsigned long size, bool written, Place place) {
+    if (size) on_access(address, size, written ? Act::write : Act::read, site_of(place), false);
 }
 
 }  // namespace emulator

@@ -48,7 +48,9 @@ void check_block_start();
 void check_access(const Access& access, const void* address);
 void check_block_barrier(Place place);
 void check_warp_barrier(unsigned warp, unsigned lanes);
-void check_fence();
+void check_fence(bool device);
+void check_atomic_written(const void* address);
+void check_compared(const Access& access);
 void check_launch_end();  // after a launch that came to its end
 void note_failure(const char* kind, Place place, const char* text);  // the runtime has found something itself
 [[noreturn]] void stop_for(const char* kind, const Access& access);  // what cannot be carried out

@@ -201,6 +201,7 @@ def _crash(words: Words, facts: Facts) -> tuple[str, str]:
 
 _MENDS = {
     "array index": "Mend the index, or make the array larger.",
+    "shift": "Shift a wider number, 1ull << n, or by fewer bits.",
     "integer overflow": "Compute offsets in size_t: (size_t)row * width + column.",
     "division by zero": "Test the divisor first.",
     "divergent barrier": "All threads of a block must come to the same barrier: take it out of the branch.",
