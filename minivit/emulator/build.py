@@ -81,7 +81,8 @@ MODES = {
     # an int overflows or an index is beyond its array (check_undefined.cpp). The sanitizers' own libraries stay out.
     "trace": Mode(
         (
-            "-O1", "-DEMULATOR_TRACE", "-gdwarf-4", "-g1", "-gz=none", "-fno-optimize-sibling-calls", "-fno-wrapv",
+            "-O1", "-finline-functions", "-finline-small-functions", "-DEMULATOR_TRACE", "-gdwarf-4", "-g1", "-gz=none", "-fno-optimize-sibling-calls", "-fno-wrapv",
+            "-fstack-protector-strong",
             "-fsanitize=thread", f"-fsanitize={UNDEFINED}",
             "-fno-sanitize-recover=all",
         ),

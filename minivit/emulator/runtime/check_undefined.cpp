@@ -90,9 +90,18 @@ void __ubsan_handle_shift_out_of_bounds_abort(ShiftData* data, unsigned long lon
 }
 void __ubsan_handle_type_mismatch_v1_abort(ObjectData* data, unsigned long long) {
     char text[256];
-    snprintf(text, sizeof text, "a pointer to a variable or an array of its own is beyond its end where it %s %s",
+    snprintf(text, sizeof text, "%s %s beyond the end of the array that its pointer points into",
              data->kind == 1 ? "writes" : "reads", data->type->name);
     report("array index", data->source, text);
+}
+// Behind the arrays of a function lies a number that nobody may change (-fstack-protector-strong).
+[[noreturn]] void __stack_chk_fail() {
+    emulator::Finding finding = emulator::here("array index", {"", 0});
+    finding.site = emulator::site_of(__builtin_return_address(0));
+    finding.text = "has written beyond the end of one of its own arrays, by way of a pointer";
+    if (!emulator::current) __builtin_trap();
+    emulator::add_finding(finding);
+    emulator::stop_launch();
 }
 
 // The same in a program whose host code goes on: there it is the host's own affair.

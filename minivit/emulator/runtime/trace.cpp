@@ -23,6 +23,11 @@ const char *library_start, *library_end;
 std::vector<Place> places;
 std::unordered_map<std::string, unsigned> place_numbers;
 unsigned latest_buffer;
+struct SharedArray {
+    long long offset, size;
+};
+std::vector<SharedArray> shared_arrays;
+size_t latest_array;
 Access latest_atomic;
 const void* latest_address;  // of that
 
@@ -74,11 +79,23 @@ bool of_the_file(const char* address) {
     return false;
 }
 
+// Whether an access lies within one of the shared arrays of fixed size.
+bool within_one(const Access& access) {
+    auto inside = [&](const SharedArray& a) {
+        return access.offset >= a.offset && access.offset + (long long)access.size <= a.offset + a.size;
+    };
+    if (shared_arrays.empty() || inside(shared_arrays[latest_array])) return true;
+    for (size_t i = 0; i < shared_arrays.size(); ++i)
+        if (inside(shared_arrays[i])) return latest_array = i, true;
+    return false;
+}
+
 void check_shared_bounds(const Access& access) {
     long long dynamic = shared_memory.dynamic - shared_memory.start, end = access.offset + (long long)access.size;
     if (end > (long long)shared_memory.size) stop_for("out of bounds", access);
     bool in_dynamic = access.offset >= dynamic && access.offset < dynamic + (long long)(MAX_SHARED + SHARED_GUARD);
     if (in_dynamic && end > dynamic + (long long)shared_memory.dynamic_size) stop_for("out of bounds", access);
+    if (!in_dynamic && !within_one(access)) stop_for("out of bounds", access);
 }
 
 void on_access(const void* pointer, size_t size, Act act, unsigned site, bool aligned) {
@@ -177,6 +194,11 @@ EXPORT void emulator_trace(int how, const Buffer* first, size_t count, unsigned 
     places.clear();
     place_numbers.clear();
     watch_signals(seconds);
+}
+// The shared arrays of fixed size: bytes from the start of shared memory, and their size.
+EXPORT void emulator_shared_arrays(const SharedArray* first, size_t count) {
+    shared_arrays.assign(first, first + count);
+    latest_array = 0;
 }
 EXPORT void emulator_trace_end(int finished) {
     unwatch_signals();

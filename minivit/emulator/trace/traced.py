@@ -140,10 +140,12 @@ class TracedLibrary:
         return error
 
     def tell_lines(self) -> None:
-        """Tell the library where each line's code begins, so that it can count by lines."""
+        """Tell the library where each line's code begins, so that it can count by lines, and its shared arrays."""
         self._lines = [np.array(column, np.uint32) for column in zip(*self._line_numbers, strict=True)]
         addresses, lines = self._lines
         self.library.emulator_lines(addresses.ctypes, lines.ctypes, ctypes.c_size_t(len(lines)))
+        arrays = np.array([(array.offset, array.size) for array in self.elf.shared_arrays], np.int64)
+        self.library.emulator_shared_arrays(arrays.ctypes, ctypes.c_size_t(len(arrays)))
 
     def findings(self) -> list[Facts]:
         first = ctypes.c_void_p()

@@ -10,6 +10,7 @@ import numpy as np
 from .elf import SharedArray
 from .findings import ATOMIC, NOBODY, SHARED, WRITE, Facts, Finding, Three, index_of
 
+DYNAMIC_ROOM = 228 * 1024  # bytes that the dynamic shared memory may take, with the guard behind it (runtime.h)
 DOES = ("reads", "writes", "does an atomic on")
 
 
@@ -78,6 +79,10 @@ class Words:
             text += f" (in its shape: {[int(i) for i in np.unravel_index(index, shape)]})"
         return text
 
+    def in_fixed(self, offset: int) -> bool:
+        """Whether an offset in shared memory belongs to the arrays of fixed size."""
+        return not 0 <= offset - self.dynamic_offset <= DYNAMIC_ROOM
+
     def _shared(self, offset: int) -> SharedArray:
         dynamic = SharedArray("the dynamic shared memory", self.dynamic_offset, self.dynamic_bytes)
         arrays = [a for a in self.shared_arrays if a.offset != self.dynamic_offset] + [dynamic]
@@ -86,6 +91,10 @@ class Words:
 
 def _out_of_bounds(words: Words, facts: Facts) -> tuple[str, str]:
     does = f"{words.does(facts)} {facts.size} bytes"
+    if facts.buffer == SHARED and words.in_fixed(facts.offset):
+        array = words._shared(facts.offset)
+        message = f"{does} at byte {facts.offset - array.offset} of the shared array {array.name}, which has {array.size}"
+        return message, "Mend the index, or make the array larger."
     if facts.buffer == SHARED:
         message = (
             f"{does} at byte {facts.offset - words.dynamic_offset} of the dynamic shared memory, of which the launch "
