@@ -68,6 +68,7 @@ TRACE = (
     "check_order.cpp",
     "check_races.cpp",
     "check_release.cpp",
+    "check_again.cpp",
     "check_undefined.cpp",
     "check_signals.cpp",
     "profile.cpp",

@@ -81,7 +81,7 @@ Finding here(const char* kind, Place place) {
 void add_finding(const Finding& finding) {
     for (Finding& known : findings) {
         if (!same_place(known, finding)) continue;
-        ++known.count;
+        if (!running_again()) ++known.count;
         return;
     }
     if (findings.size() == MOST) return;
@@ -92,13 +92,20 @@ void add_finding(const Finding& finding) {
 void check_launch_start() {
     findings.clear();
     guesses.clear();
-    shadows.clear();
     if (mode != Mode::check) return;
+    check_start_again();
+    again_launch_start();
+}
+
+void check_start_again() {
     order.start_launch();
     races.forget();
+    shadows.clear();
     for (const Buffer& buffer : buffers) shadows.emplace_back(buffer.bytes, buffer.element);
     shared_shadow = Shadow(shared_memory.size, 4);
 }
+
+bool check_released() { return order.released(); }
 
 void check_block_start() {
     order.start_block(block_number() + 1, block_size.x * block_size.y * block_size.z);
@@ -109,6 +116,7 @@ void check_block_start() {
 }
 
 void check_access(const Access& access, const void* address) {
+    again_access();
     bool shared = access.buffer == SHARED;
     size_t count;
     Shadow& shadow = shared ? shared_shadow : shadows[access.buffer];

@@ -5,7 +5,7 @@ namespace emulator {
 
 void Order::start_launch() {
     block_ = 0;
-    heard_any_ = crossed_ = false;
+    heard_any_ = false;
     logs_.clear();
     releases_.clear();
 }

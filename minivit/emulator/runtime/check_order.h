@@ -50,7 +50,7 @@ public:
     void hear(unsigned thread, const void* address);     // an atomic: it comes after all earlier ones there
     void release(unsigned thread, const void* address);  // and it writes
     bool heard_any() const { return heard_any_; }        // has any atomic heard of a release?
-    bool crossed() const { return crossed_; }            // has one in another block set two touches in order?
+    bool released() const { return !releases_.empty(); }
     // Whether a block that is over has made this touch known, so that somebody may yet hear of it.
     bool may_be_heard(const Touch& touch) const;
 
@@ -93,7 +93,6 @@ private:
     unsigned block_ = 0, epoch_ = 0;
     std::vector<Clocks> seen_;  // the latest clock of each lane that a thread has been synchronised with
     bool heard_any_ = false;
-    mutable bool crossed_ = false;
     bool fenced_ = false;                               // has a thread of this block fenced since its last barrier?
     std::vector<std::shared_ptr<const Fence>> fences_[2];  // of each thread, the last one of either scope
     std::shared_ptr<const BlockFence> block_fence_;

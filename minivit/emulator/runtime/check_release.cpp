@@ -122,7 +122,6 @@ bool Order::told(const Touch& earlier, unsigned thread) const {
     for (auto release = found->second.rbegin(); release != found->second.rend(); ++release) {
         if ((crosses && release->scope == Scope::block) || !covers(*release, earlier)) continue;
         if (!knows(knows_[thread], *release) && !knows(all_know_, *release)) continue;
-        if (crosses) crossed_ = true;
         return true;
     }
     return false;

@@ -57,7 +57,9 @@ static void choose_order(T* order, unsigned n) {
     }
 }
 
-static void prepare_threads(char* stacks) {
+static void prepare_threads(char* stacks, unsigned order) {
+    random_state = order;
+    ascending = order == 0 || order >= FROM_TWO_THIRDS;
     choose_order(warp_order, warp_count);
     for (unsigned w = 0; w < warp_count; ++w) choose_order(warps[w].order, LANES);
     for (unsigned i = 0; i < threads; ++i) {
@@ -102,22 +104,50 @@ static void run_block() {
     }
 }
 
+constexpr unsigned MOST_SHUFFLED = 1 << 20;  // blocks
+static unsigned* shuffled;
+
 static unsigned long long greatest_common_divisor(unsigned long long a, unsigned long long b) {
     return b ? greatest_common_divisor(b, a % b) : a;
 }
 
-// Every block once: in order, or from a random one on in random strides that pass through all of them.
-static void run_grid() {
+// Every block once: in order; shuffled; or, where there are too many, from a random one on in random strides that pass
+// through all of them.
+static void run_grid(unsigned order) {
     unsigned long long count = 1ull * grid_size.x * grid_size.y * grid_size.z, start = 0, stride = 1;
-    if (!ascending) {
+    if (order == BACKWARDS) start = stride = count - 1;
+    if (order == FROM_A_THIRD) start = (count + 2) / 3 % count;
+    if (order == FROM_TWO_THIRDS) start = (2 * count + 2) / 3 % count;
+    bool shuffle = !ascending && count <= MOST_SHUFFLED;
+    if (shuffle) {
+        shuffled = static_cast<unsigned*>(realloc(shuffled, count * sizeof(unsigned)));
+        choose_order(shuffled, unsigned(count));
+    } else if (!ascending) {
         start = next_random() % count;
         do stride = 1 + next_random() % count;
         while (greatest_common_divisor(stride, count) != 1);
     }
-    for (unsigned long long i = 0, block = start; i < count && !failed; ++i, block = (block + stride) % count) {
+    for (unsigned long long i = 0, at = start; i < count && !failed; ++i, at = (at + stride) % count) {
+        unsigned long long block = shuffle ? shuffled[i] : at;
         block_index = {unsigned(block % grid_size.x), unsigned(block / grid_size.x % grid_size.y),
                        unsigned(block / grid_size.x / grid_size.y)};
         run_block();
+    }
+}
+
+// The checker may want it again in other orders. What counts is the first run.
+static void run_again(char* stacks, unsigned asked) {
+    unsigned order;
+    bool first_failed = failed;
+    size_t said = printed_size;
+    while (on_grid_end(failed, asked, &order)) {
+        failed = false;
+        prepare_threads(stacks, order);
+        run_grid(order);
+        failed = first_failed;
+        printed_size = said;
+        if (printed) printed[said] = 0;
+        message[0] = 0;
     }
 }
 
@@ -130,21 +160,20 @@ bool run_launch(const Kernel& called, dim3 grid, dim3 block, unsigned dynamic_sh
     block_size = block;
     threads = block.x * block.y * block.z;
     warp_count = (threads + LANES - 1) / LANES;
-    random_state = order;
-    ascending = order == 0;
     failed = false;
     message[0] = 0;
     printed_size = 0;
     if (printed) printed[0] = 0;
     dl_iterate_phdr(find_shared_memory, nullptr);
     shared_memory.dynamic_size = dynamic_shared;
-    prepare_threads(stacks);
+    prepare_threads(stacks, order);
     on_launch(dynamic_shared);
     interruptible = interruptible && !TRACED;  // the checker's process is ended by who started it
     interrupted = printing = false;
     if (!TRACED) watch_for_crashes();
     if (interruptible) watch_for_interrupts();
-    run_grid();
+    run_grid(order);
+    if (TRACED) run_again(stacks, order);
     if (interruptible) sigaction(SIGINT, &interrupt_before, nullptr);
     if (!TRACED) unwatch_crashes();
     current = nullptr;

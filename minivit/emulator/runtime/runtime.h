@@ -24,6 +24,8 @@ constexpr unsigned MAX_THREADS = 1024;
 constexpr unsigned LANES = 32;
 constexpr unsigned MAX_SHARED = 227 * 1024;  // of one block, on the GPUs that allow the most
 constexpr unsigned SHARED_GUARD = 1024;      // bytes behind the dynamic shared memory that must stay as they are
+// Orders of the blocks; 0 is the ascending one, other numbers shuffle.
+constexpr unsigned BACKWARDS = ~0u, FROM_A_THIRD = ~1u, FROM_TWO_THIRDS = ~2u;
 constexpr unsigned long STACK_SIZE = 192 * 1024;
 constexpr unsigned long STACK_GUARD = 64 * 1024;  // below each stack, memory that faults: a page or more everywhere
 
@@ -101,6 +103,7 @@ constexpr bool TRACED = true;
 void on_launch(unsigned dynamic_shared);
 void on_block();                                        // a block starts
 void on_block_end();                                    // its last thread has returned
+bool on_grid_end(bool failed, unsigned asked, unsigned* order);  // all blocks have run: once more, in this order?
 void on_syncthreads(Place);                             // the last thread has arrived
 void on_warp_operation(unsigned warp, const Meeting&);  // the last lane has arrived; `arrived` holds all of them
 void on_exit();                                         // the current thread returns
@@ -116,6 +119,7 @@ constexpr bool TRACED = false;
 inline void on_launch(unsigned) {}
 inline void on_block() {}
 inline void on_block_end() {}
+inline bool on_grid_end(bool, unsigned, unsigned*) { return false; }
 inline void on_syncthreads(Place) {}
 inline void on_warp_operation(unsigned, const Meeting&) {}
 inline void on_exit() {}

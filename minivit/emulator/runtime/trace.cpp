@@ -203,7 +203,7 @@ EXPORT void emulator_shared_arrays(const SharedArray* first, size_t count) {
 EXPORT void emulator_trace_end(int finished) {
     unwatch_signals();
     tracing = false;
-    if (finished && mode == Mode::check) check_launch_end();
+    if (finished && mode == Mode::check && !running_again()) check_launch_end();
 }
 EXPORT void emulator_counts(unsigned long long* of_barriers, unsigned long long* of_warp_operations) {
     *of_barriers = barriers;
