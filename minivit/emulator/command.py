@@ -66,7 +66,7 @@ def kernel(args: argparse.Namespace) -> int:
         if args.profile:
             print(chosen.profile(launch.grid, launch.block, *values, shared=launch.shared))
             return 0
-        chosen(launch.grid, launch.block, *values, shared=launch.shared)
+        chosen(launch.grid, launch.block, *values, shared=launch.shared, seconds=args.seconds)
     except LaunchError as error:  # the kernel's mistake
         print(f"{error}\nHere that is the option --check.", file=sys.stderr)
         return 1

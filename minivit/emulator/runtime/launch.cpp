@@ -172,8 +172,11 @@ bool run_launch(const Kernel& called, dim3 grid, dim3 block, unsigned dynamic_sh
     interrupted = printing = false;
     if (!TRACED) watch_for_crashes();
     if (interruptible) watch_for_interrupts();
+    bool timed = !TRACED && time_limit > 0;
+    if (timed) watch_time();
     run_grid(order);
     if (TRACED) run_again(stacks, order);
+    if (timed) unwatch_time();
     if (interruptible) sigaction(SIGINT, &interrupt_before, nullptr);
     if (!TRACED) unwatch_crashes();
     current = nullptr;
@@ -224,6 +227,7 @@ EXPORT bool emulator_launch_kernel(int number, const unsigned* grid, const unsig
                       dynamic_shared, arguments, order, stacks, interruptible);
 }
 
+EXPORT void emulator_time_limit(double seconds) { time_limit = seconds; }
 EXPORT bool emulator_interrupted() { return interrupted; }
 EXPORT const char* emulator_message() { return message; }
 EXPORT const char* emulator_printed() { return printed ? printed : ""; }
