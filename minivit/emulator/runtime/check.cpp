@@ -16,6 +16,7 @@ namespace {
 constexpr size_t MOST = 100;  // different findings; more would help nobody
 
 std::vector<Finding> findings;
+uint64_t since_barrier[MAX_THREADS], since_warp_barrier[MAX_THREADS];  // where each thread has been, see mark_of
 std::unordered_set<unsigned> guesses;  // instructions that read what an atomicCAS then compares
 Order order;
 Races races(order);
@@ -43,14 +44,34 @@ bool same_place(const Finding& a, const Finding& b) {
            a.act == b.act && a.earlier_act == b.earlier_act && reach(a) == reach(b);
 }
 
+// Two of 64 bits for a place in the program: a set of places in one number, which may take one for another, but rarely.
+uint64_t mark_of(unsigned site) {
+    unsigned mixed = site * 0x9e3779b1u;
+    return 1ull << (mixed >> 26) | 1ull << (mixed >> 20 & 63);
+}
+
+// Has this thread, since the barrier, been where the other one was? Then that place comes before this one.
+int which_first(const Access& access, const Touch& earlier) {
+    if (earlier.block != order.block() || earlier.site == access.site) return 0;
+    const uint64_t* since = earlier.warp() == access.thread / 32 ? since_warp_barrier : since_barrier;
+    return (mark_of(earlier.site) & ~since[access.thread]) ? 2 : 1;
+}
+
 void add_race(const Access& access, long long offset, const Race& race) {
     Finding finding = facts("race", access);
     finding.offset = offset;
     finding.earlier_act = int(race.act);
+    finding.first = which_first(access, race.earlier);
     finding.earlier_site = race.earlier.site;
     finding.earlier_block = race.earlier.block - 1;
     finding.earlier_thread = race.earlier.thread;
     add_finding(finding);
+}
+
+void forget_places() {
+    size_t bytes = block_size.x * block_size.y * block_size.z * sizeof *since_barrier;
+    memset(since_barrier, 0, bytes);
+    memset(since_warp_barrier, 0, bytes);
 }
 
 bool is_guess(const Finding& f) {
@@ -110,6 +131,7 @@ bool check_released() { return order.released(); }
 void check_block_start() {
     order.start_block(block_number() + 1, block_size.x * block_size.y * block_size.z);
     races.forget_lanes();
+    forget_places();
     size_t dynamic = shared_memory.dynamic - shared_memory.start;  // static arrays lie before and after it
     shared_shadow.clear(0, dynamic + shared_memory.dynamic_size);
     shared_shadow.clear(dynamic + MAX_SHARED + SHARED_GUARD, shared_memory.size);
@@ -136,6 +158,9 @@ void check_access(const Access& access, const void* address) {
             add_race(access, access.offset + i * shadow.granule(), race);
         }
     }
+    uint64_t mark = mark_of(access.site);
+    since_barrier[access.thread] |= mark;
+    since_warp_barrier[access.thread] |= mark;
 }
 
 void stop_for(const char* kind, const Access& access) {
@@ -166,9 +191,14 @@ void check_block_barrier(Place place) {
     }
     order.block_barrier();
     races.forget_lanes();
+    forget_places();
 }
 
-void check_warp_barrier(unsigned warp, unsigned lanes) { order.warp_barrier(warp, lanes); }
+void check_warp_barrier(unsigned warp, unsigned lanes) {
+    order.warp_barrier(warp, lanes);
+    for (unsigned lane = 0; lane < 32; ++lane)
+        if (lanes >> lane & 1) since_warp_barrier[warp * 32 + lane] = 0;
+}
 
 void check_fence(bool device) { order.fence(current->number, device ? Scope::device : Scope::block); }
 

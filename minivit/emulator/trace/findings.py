@@ -57,6 +57,14 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Rounds:
+    """Of a race of one round of a loop with the next: the line that comes last in the loop, and the one that is first."""
+
+    last: int
+    first: int
+
+
+@dataclass(frozen=True)
 class Facts:
     """One mistake as the library tells it (check.h)."""
 
@@ -76,6 +84,7 @@ class Facts:
     buffer: int
     act: int
     earlier_act: int
+    rounds: Rounds | None = None
 
     @property
     def reach(self) -> int:

@@ -61,7 +61,8 @@ class Launched:
             same.setdefault(key, []).append(facts)
         findings = []
         for group in same.values():
-            farthest = max(group, key=lambda facts: facts.reach)  # what mends this one mends them all
+            # What mends this one mends them all.
+            farthest = max(group, key=lambda facts: (facts.reach, facts.rounds is None))
             findings.append(replace(words.finding(farthest), count=sum(facts.count for facts in group)))
         raced = {place for finding in findings if finding.kind == "race" for place in finding.places()}
         return [f for f in findings if f.kind != "uninitialised" or not raced & set(f.places())]

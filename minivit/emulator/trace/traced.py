@@ -9,7 +9,7 @@ import numpy as np
 
 from ..library import open_library
 from .elf import ElfFile, FileVariable
-from .findings import Facts, Place
+from .findings import Facts, Place, Rounds
 
 CHECK, PROFILE = 1, 2
 NAMED_SITE = 0x80000000
@@ -54,7 +54,7 @@ class _Finding(ctypes.Structure):  # check.h
         ("offset", ctypes.c_longlong),
         *((name, ctypes.c_uint) for name in ("size", "site", "earlier_site", "block", "thread", "earlier_block")),
         ("earlier_thread", ctypes.c_uint),
-        *((name, ctypes.c_int) for name in ("buffer", "act", "earlier_act")),
+        *((name, ctypes.c_int) for name in ("buffer", "act", "earlier_act", "first")),
     ]
 
 
@@ -172,7 +172,22 @@ class TracedLibrary:
             f.buffer,
             f.act,
             f.earlier_act,
+            self._rounds(f) if f.first else None,
         )
+
+    def _rounds(self, f: _Finding) -> Rounds | None:
+        """Then a thread, between two barriers, goes from a later place of a function to an earlier one."""
+        last, first = (f.earlier_site, f.site) if f.first == 1 else (f.site, f.earlier_site)
+        if (last | first) & NAMED_SITE or self.elf.function_of(last - 1) != self.elf.function_of(first - 1):
+            return None
+        (inner_last, outer_last), (inner_first, outer_first) = self.place(last), self.place(first)
+        if outer_last != outer_first:  # in functions that were inlined: the lines that call them
+            inner_last = outer_last if outer_last != NO_PLACE else inner_last
+            inner_first = outer_first if outer_first != NO_PLACE else inner_first
+        if inner_last[0] != inner_first[0]:
+            return None
+        back = inner_last[1] > inner_first[1] or (inner_last == inner_first and f.act != f.earlier_act and last > first)
+        return Rounds(inner_last[1], inner_first[1]) if back else None
 
     def place(self, site: int) -> tuple[Place, Place]:
         """Where an instruction stands, and the kernel's line that called the function it stands in, if one did.

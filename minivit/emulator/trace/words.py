@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .elf import SharedArray
-from .findings import ATOMIC, NOBODY, SHARED, WRITE, Facts, Finding, Three, index_of
+from .findings import ATOMIC, NOBODY, READ, SHARED, WRITE, Facts, Finding, Three, index_of
 
 DYNAMIC_ROOM = 228 * 1024  # bytes that the dynamic shared memory may take, with the guard behind it (runtime.h)
 DOES = ("reads", "writes", "does an atomic on")
@@ -78,6 +78,12 @@ class Words:
         if len(shape) > 1 and index < math.prod(shape):
             text += f" (in its shape: {[int(i) for i in np.unravel_index(index, shape)]})"
         return text
+
+    def repeated(self, file: str, line: int) -> str:
+        """What repeats itself there: the kernel's loop; a function may be called again, too."""
+        lines = (self.source_line(file, n) for n in range(line, 0, -1))
+        head = next((text for text in lines if "__global__" in text or "__device__" in text), "")
+        return "round" if "__global__" in head else "round or call"
 
     def in_fixed(self, offset: int) -> bool:
         """Whether an offset in shared memory belongs to the arrays of fixed size."""
@@ -169,6 +175,18 @@ def _race(words: Words, facts: Facts) -> tuple[str, str]:
     if not same_block:
         mend = "Use an atomic, give each block a place of its own, or make two launches of it."
         return message + "nothing orders two blocks of a launch", mend
+    barrier = "__syncwarp()" if facts.thread // 32 == facts.earlier_thread // 32 else "__syncthreads()"
+    if facts.rounds:
+        last, first = facts.rounds.last, facts.rounds.first
+        message += f"line {last} of one {words.repeated(facts.place[0], first)} and "
+        message += "of the next" if last == first else f"line {first} of the next"
+        return f"{message}: no {barrier} lies between", f"The barrier belongs after line {last}: put {barrier} there."
+    if facts.place == facts.earlier_place and {facts.act, facts.earlier_act} == {READ, WRITE}:
+        mend = (
+            f"Put {barrier} after the line, if it is one round of a loop against the next. Else read into a variable "
+            f"first, then {barrier}, then write."
+        )
+        return f"{message}in the same line, no {barrier} lies between", mend
     if ATOMIC in (facts.act, facts.earlier_act):
         mend = "Make both of them atomics, or put __syncthreads() between them."
         return message + "one of them is no atomic, and no barrier lies between", mend
