@@ -29,6 +29,7 @@ from ..messages import in_words
 from .compiler import HOW_TO_GET_ONE, LINK_FLAGS, Compiler, find_compiler, knows
 from .errors import CompileError, EmulatorError, NoCompilerError
 from .messages import readable
+from .rules import check_lengths
 
 RUNTIME = Path(__file__).parent / "runtime"
 KEEP_DAYS = 30
@@ -156,7 +157,7 @@ def build_library(code: str, mode: str = "run", source: str = "", hosted: bool =
         *_common_flags(compiler), *how.kernel_flags, *how.families.get(compiler.family, ()), *unset, f"-I{RUNTIME}"
     ]  # fmt: skip
     if hosted:
-        flags = [flag for flag in flags if flag not in NOT_HOSTED] + [*HOSTED[mode]]
+        flags = [flag for flag in flags if flag not in NOT_HOSTED] + [*HOSTED[mode], "-Wvla"]
     runtime = _runtime(compiler, mode)
     target = cache_folder() / f"{_key(code, flags, LINK_FLAGS, runtime.name)}.so"
     if kept(target) is None:
@@ -166,6 +167,7 @@ def build_library(code: str, mode: str = "run", source: str = "", hosted: bool =
             (folder / "kernel.cpp").write_text(code, encoding="utf-8")
             done = compiler.run(*flags, "-c", str(folder / "kernel.cpp"), "-o", str(folder / "kernel.o"))
             _check_compiled(done, source)
+            check_lengths(done.stderr, source)
             done = compiler.link(
                 str(folder / "kernel.o"), str(runtime), "-o", str(result), plain=mode == "run" and not hosted
             )

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..terminal import at_least
 from .errors import EmulatorError, LaunchError
-from .includes import read_source
+from .includes import check_is_source, read_source
 from .launch_text import EXAMPLE, Array, LaunchText, launch_in, parse_launch
 from .module import Kernel, load
 from .posted import has_main
@@ -50,6 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def kernel(args: argparse.Namespace) -> int:
     """Run a CUDA kernel on the CPU, check it for mistakes, or count what it asks of the memory."""
+    if args.strict and not args.check:
+        raise ValueError("--strict makes mistakes of the remarks that --check has: say --check, too")
+    check_is_source(args.file)
     text = args.launch or launch_in(read_source(args.file))
     if text is None and has_main(read_source(args.file)):
         return _program(args)

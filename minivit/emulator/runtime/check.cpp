@@ -20,7 +20,8 @@ uint64_t since_barrier[MAX_THREADS], since_warp_barrier[MAX_THREADS];  // where 
 std::unordered_set<unsigned> guesses;  // instructions that read what an atomicCAS then compares
 Order order;
 Races races(order);
-std::vector<Shadow> shadows;  // of the buffers
+std::vector<Shadow> shadows;     // of the buffers
+std::vector<char> read_first;    // of each, whether something in it was read before it was written
 Shadow shared_shadow;
 
 Finding facts(const char* kind, const Access& access) {
@@ -122,6 +123,7 @@ void check_start_again() {
     order.start_launch();
     races.forget();
     shadows.clear();
+    read_first.assign(buffers.size(), false);
     for (const Buffer& buffer : buffers) shadows.emplace_back(buffer.bytes, buffer.element);
     shared_shadow = Shadow(shared_memory.size, 4);
 }
@@ -145,6 +147,7 @@ void check_access(const Access& access, const void* address) {
     Cell* cells = shadow.cells(access.offset, access.size, &count);
     if (access.act == Act::atomic) order.hear(access.thread, address);
     Touch touch = order.touch(access.thread, access.site);
+    if (!shared && access.act != Act::write && !races.written(*cells)) read_first[access.buffer] = true;
     bool garbage = access.act != Act::write && (shared || buffers[access.buffer].output);  // until it is written
     bool unwritten = false, raced = false;  // has this access been reported already?
     Race race;
@@ -213,10 +216,10 @@ void check_compared(const Access& access) {
         guesses.insert(site);
 }
 
-// Which elements of the outputs did nobody write?
+// Which elements of the outputs did nobody write? And of what looks like an output, though nobody has said so?
 void check_launch_end() {
     for (size_t b = 0; b < buffers.size(); ++b) {
-        if (!buffers[b].output) continue;
+        if (!buffers[b].output && (buffers[b].read_only || read_first[b])) continue;
         size_t count, unwritten = 0, first = 0;
         Cell* cells = shadows[b].cells(0, buffers[b].bytes, &count);
         if (buffers[b].set) {  // which of its elements this launch is to write nobody has said
@@ -229,9 +232,9 @@ void check_launch_end() {
             first = i;
             ++unwritten;
         }
-        if (!unwritten) continue;
+        if (!unwritten || (!buffers[b].output && unwritten == count)) continue;
         Finding finding{};
-        finding.kind = "unwritten";
+        finding.kind = buffers[b].output ? "unwritten" : "perhaps unwritten";
         finding.buffer = b;
         finding.offset = first * shadows[b].granule();
         finding.block = finding.thread = finding.earlier_block = finding.earlier_thread = NOBODY;

@@ -29,7 +29,7 @@ static void on_crash(int signal, siginfo_t* info, void*) {
         fail("crash", {nullptr, 0}, "the stack of this thread is full: too deep a recursion");
     fail("crash", {nullptr, 0},
          "touched memory that nobody owns, or 16 bytes at an address that is no multiple of 16: an index far out of "
-         "bounds, a null pointer, a float4 at an odd place. kernel.check(...) tells the line.");
+         "bounds, a null pointer, a float4 at an odd place. kernel.check(...), or the option --check, tells the line.");
 }
 
 // On the stack of whatever it interrupts. In a kernel's thread that is the thread's own, and the launch can end from
@@ -58,7 +58,7 @@ static void on_time(int signal) {
     bool in_kernel = current && !printing && &here >= current->stack && &here < current->stack + STACK_SIZE;
     if (in_kernel)  // else it comes again
         fail("endless loop", {nullptr, 0}, "still running after %g seconds: is there a loop without an end? seconds=... "
-             "gives it more time, and kernel.check(...) tells the line.", time_limit);
+             "gives it more time; kernel.check(...), or the option --check, tells the line.", time_limit);
 }
 
 static void watch_time() {

@@ -26,6 +26,7 @@ class Words:
     dynamic_bytes: int
     source_line: Callable[[str, int], str]
     variables: frozenset[int] = frozenset()  # those of the arrays that are variables of the file
+    program: bool = False  # the launch is a program's, and not Python's
 
     def finding(self, facts: Facts) -> Finding:
         race = facts.kind == "race"
@@ -99,14 +100,17 @@ def _out_of_bounds(words: Words, facts: Facts) -> tuple[str, str]:
     does = f"{words.does(facts)} {facts.size} bytes"
     if facts.buffer == SHARED and words.in_fixed(facts.offset):
         array = words._shared(facts.offset)
-        message = f"{does} at byte {facts.offset - array.offset} of the shared array {array.name}, which has {array.size}"
+        message = (
+            f"{does} at byte {facts.offset - array.offset} of the shared array {array.name}, which has {array.size}"
+        )
         return message, "Mend the index, or make the array larger."
     if facts.buffer == SHARED:
         message = (
             f"{does} at byte {facts.offset - words.dynamic_offset} of the dynamic shared memory, of which the launch "
             f"asked for {words.dynamic_bytes}"
         )
-        return message, "Ask for more at the launch (shared=...), or mend the index."
+        how = "<<<grid, block, bytes>>>" if words.program else "shared=..."
+        return message, f"Ask for more at the launch ({how}), or mend the index."
     name, shape, dtype = words.arrays[facts.buffer]
     if facts.offset < 0:
         message = f"{does} that begin {-facts.offset} bytes before {name}"
@@ -120,16 +124,20 @@ def _out_of_bounds(words: Words, facts: Facts) -> tuple[str, str]:
 
 def _wild_pointer(words: Words, facts: Facts) -> tuple[str, str]:
     address = facts.offset & (1 << 64) - 1
-    message = (
-        f"{words.does(facts)} {facts.size} bytes at the address {address:#x}, which belongs to no array of this launch"
+    message = f"{words.does(facts)} {facts.size} bytes at the address {address:#x}, which belongs to " + (
+        "no memory of the device" if words.program else "no array of this launch"
     )
     if address < 65536:
-        return message + ": a null pointer", "Test the pointer first, or pass an array instead of None."
+        instead = "hand over memory that cudaMalloc gave" if words.program else "pass an array instead of None"
+        return message + ": a null pointer", f"Test the pointer first, or {instead}."
     return message, "Mend the pointer's arithmetic, and compute offsets of large arrays in size_t."
 
 
 def _read_only(words: Words, facts: Facts) -> tuple[str, str]:
-    message = f"{words.does(facts)} {words.place(facts)}, but {words.array(facts)} is an input: its pointer is const"
+    message = f"{words.does(facts)} {words.place(facts)}, but {words.array(facts)} is "
+    if facts.buffer in words.variables:
+        return message + "__constant__", "Make it __device__, or write to an output."
+    message += "an input: its pointer is const"
     return message, "Write to an output, or take the const away from the parameter."
 
 
@@ -148,7 +156,11 @@ def _uninitialised(words: Words, facts: Facts) -> tuple[str, str]:
     name = words.array(facts)
     if facts.buffer in words.variables:
         message = f"{words.does(facts)} {words.place(facts)}, and nothing has set it: {name} is __constant__"
-        return message, f'Set it before the launch: module.set_symbol("{name}", values), or cudaMemcpyToSymbol.'
+        how = f'module.set_symbol("{name}", values), or cudaMemcpyToSymbol'
+        return message, f"Set it before the launch: {f'cudaMemcpyToSymbol({name}, ...)' if words.program else how}."
+    if words.program:
+        message = f"{words.does(facts)} {words.place(facts)}, which neither the host nor any kernel has written"
+        return message, "Set it first, by cudaMemcpy, cudaMemset or a kernel."
     message = f"{words.does(facts)} {words.place(facts)} before any thread has written it, and {name} is an output"
     return (
         message,
@@ -162,6 +174,14 @@ def _unwritten(words: Words, facts: Facts) -> tuple[str, str]:
     return (
         f"{first}, to begin with {words.place(facts)}",
         "Start more threads or blocks, or mend the test that leaves them out.",
+    )
+
+
+def _perhaps_unwritten(words: Words, facts: Facts) -> tuple[str, str]:
+    name, message = words.array(facts), _unwritten(words, facts)[0]
+    return (
+        f"{message}. Is that right? Nobody has said that {name} is an output",
+        f'outputs=["{name}"], or an array filled with NaN, makes it a mistake.',
     )
 
 
@@ -213,7 +233,11 @@ def _barrier_after_return(words: Words, facts: Facts) -> tuple[str, str]:
 
 def _endless_loop(words: Words, facts: Facts) -> tuple[str, str]:
     message = f"{words.who(facts)} was still running when the time was up"
-    return message, "Mend the loop's end. A thread that waits in a loop for another one waits for ever here."
+    return (
+        message,
+        "Mend the loop's end. Who waits for another thread must ask by an atomic; who waits for another block waits "
+        "for ever here, where one block runs after the other.",
+    )
 
 
 def _stack_overflow(words: Words, facts: Facts) -> tuple[str, str]:
@@ -253,6 +277,7 @@ _SENTENCES = {
     "misaligned": _misaligned,
     "uninitialised": _uninitialised,
     "unwritten": _unwritten,
+    "perhaps unwritten": _perhaps_unwritten,
     "race": _race,
     "barrier after return": _barrier_after_return,
     "endless loop": _endless_loop,
