@@ -86,15 +86,17 @@ MODES = {
     # an int overflows or an index is beyond its array (check_undefined.cpp). The sanitizers' own libraries stay out.
     "trace": Mode(
         (
-            "-O1", "-finline-functions", "-finline-small-functions", "-DEMULATOR_TRACE", "-gdwarf-4", "-g1", "-gz=none", "-fno-optimize-sibling-calls", "-fno-wrapv",
-            "-fstack-protector-strong",
-            "-fsanitize=thread", f"-fsanitize={UNDEFINED}",
-            "-fno-sanitize-recover=all",
+            "-O1", "-finline-functions", "-DEMULATOR_TRACE", "-gdwarf-4", "-g1", "-gz=none",
+            "-fno-optimize-sibling-calls", "-fno-wrapv", "-fstack-protector-strong",
+            "-fsanitize=thread", f"-fsanitize={UNDEFINED}", "-fno-sanitize-recover=all",
         ),
         (*CORE, *TRACE, *HOST),
         ("-O2", "-DEMULATOR_TRACE"),
         {
-            "gcc": ("--param=tsan-instrument-func-entry-exit=0", "-fno-tree-sra", "-fno-tree-loop-distribute-patterns"),
+            "gcc": (
+                "--param=tsan-instrument-func-entry-exit=0", "-fno-tree-sra", "-fno-tree-loop-distribute-patterns",
+                "-finline-small-functions",  # then the compiler knows how long the array is that a pointer points to
+            ),
             "clang": CLANG_TRACE,
             "zig": CLANG_TRACE,
         },

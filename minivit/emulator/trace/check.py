@@ -46,8 +46,8 @@ def check(
     """Run a kernel in a process of its own and look for mistakes. The arrays stay as they are.
 
     outputs names the arrays that the kernel is to fill: what they hold before means nothing, so it must not be read,
-    and every element must be written. If it is not given, these are the arrays that come filled with NaN; of others that
-    look like outputs and were written in part the report has a remark.
+    and every element must be written. If it is not given, these are the arrays that come filled with NaN; of others
+    that look like outputs and were written in part the report has a remark.
     seconds: how long it may take. order: as in a plain launch; that a race is found does not depend on it, but which
     of its pairs of lines are named may.
     """

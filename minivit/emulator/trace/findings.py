@@ -58,7 +58,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Rounds:
-    """Of a race of one round of a loop with the next: the line that comes last in the loop, and the one that is first."""
+    """Of a race between two rounds of a loop: the line that comes last in the loop, and the one that comes first."""
 
     last: int
     first: int
