@@ -63,7 +63,8 @@ def kernel(args: argparse.Namespace) -> int:
         chosen = load(args.file, include=args.include, via=args.via)[launch.kernel]
         values, outputs = launch_values(chosen, launch, args.seed)
         if args.check:
-            report = chosen.check(launch.grid, launch.block, *values, shared=launch.shared, outputs=outputs)
+            limits = {"outputs": outputs, "seconds": args.seconds}
+            report = chosen.check(launch.grid, launch.block, *values, shared=launch.shared, **limits)
             print(report)
             return 0 if report.ok else 1
         if args.profile:

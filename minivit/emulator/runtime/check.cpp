@@ -156,7 +156,7 @@ void check_access(const Access& access, const void* address) {
             unwritten = true;
             add_finding(facts("uninitialised", access));
         }
-        if (races.enter(cells[i], access.act, touch, &race) && !raced) {
+        if (races.enter(cells[i], access.act, address, touch, &race, access.looks) && !raced) {
             raced = true;
             add_race(access, access.offset + i * shadow.granule(), race);
         }

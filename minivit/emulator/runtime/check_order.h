@@ -42,7 +42,11 @@ public:
             if (earlier.thread == thread || earlier.epoch < epoch_) return true;
             if (earlier.warp() == thread / 32 && seen_[thread].at[earlier.lane()] >= earlier.clock) return true;
         }
-        return heard_any_ && told(earlier, thread);
+        return heard_any_ && told(earlier, thread, nullptr);
+    }
+    // The same of an atomic at an address: who has heard of a release by that very atomic comes after it, too.
+    bool before(const Touch& earlier, unsigned thread, const void* address) const {
+        return before(earlier, thread) || (address && heard_any_ && told(earlier, thread, address));
     }
 
     // ---- releases: check_release.cpp ----
@@ -51,8 +55,8 @@ public:
     void release(unsigned thread, const void* address);  // and it writes
     bool heard_any() const { return heard_any_; }        // has any atomic heard of a release?
     bool released() const { return !releases_.empty(); }
-    // Whether a block that is over has made this touch known, so that somebody may yet hear of it.
-    bool may_be_heard(const Touch& touch) const;
+    // Whether a block that is over has made this touch known, so that somebody may yet hear of it; or by it, if atomic.
+    bool may_be_heard(const Touch& touch, bool atomic) const;
 
 private:
     struct Clocks { unsigned at[32]; };  // one for each lane of the warp
@@ -74,7 +78,7 @@ private:
     struct Release {
         const void* address;
         unsigned number;  // of those at this address
-        unsigned thread;
+        unsigned thread, epoch, clock;  // of the atomic
         Scope scope;
         std::shared_ptr<const Fence> fence;
         std::shared_ptr<const BlockFence> of_block;
@@ -86,7 +90,8 @@ private:
     static void merge(Knowledge& into, const Knowledge& from);
     static bool knows(const Knowledge& knowledge, const Release& release);
     static bool covers(const Release& release, const Touch& touch);
-    bool told(const Touch& earlier, unsigned thread) const;
+    static bool is_itself(const Release& release, const Touch& touch);
+    bool told(const Touch& earlier, unsigned thread, const void* atomic_at) const;
     void share_fences();
     void share_fences(unsigned warp, unsigned lanes);
 

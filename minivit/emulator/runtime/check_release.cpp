@@ -75,7 +75,8 @@ void Order::release(unsigned thread, const void* address) {
         });
         if (last != mine->rend() && last->fence == fence && last->of_block == of_block) continue;  // it tells no more
         Log& log = logs_[address];
-        mine->push_back({address, log.count++, thread, scope, fence, of_block});
+        unsigned clock = seen_[thread].at[thread % 32];
+        mine->push_back({address, log.count++, thread, epoch_, clock, scope, fence, of_block});
         if (fence) merge(log.knows, fence->knows);
         if (of_block) merge(log.knows, of_block->knows);
     }
@@ -115,24 +116,30 @@ bool Order::covers(const Release& release, const Touch& touch) {
     return all && (touch.epoch < all->epoch || (touch.epoch == all->epoch && touch.clock <= all->clocks[touch.thread]));
 }
 
-bool Order::told(const Touch& earlier, unsigned thread) const {
+// Whether an atomic is the release's own, or an earlier one of its thread.
+bool Order::is_itself(const Release& release, const Touch& touch) {
+    return touch.thread == release.thread && touch.epoch <= release.epoch && touch.clock <= release.clock;
+}
+
+bool Order::told(const Touch& earlier, unsigned thread, const void* atomic_at) const {
     auto found = releases_.find(earlier.block);
     if (found == releases_.end()) return false;
     bool crosses = earlier.block != block_;
     for (auto release = found->second.rbegin(); release != found->second.rend(); ++release) {
-        if ((crosses && release->scope == Scope::block) || !covers(*release, earlier)) continue;
+        bool itself = atomic_at == release->address && is_itself(*release, earlier);
+        if ((crosses && release->scope == Scope::block) || (!itself && !covers(*release, earlier))) continue;
         if (!knows(knows_[thread], *release) && !knows(all_know_, *release)) continue;
         return true;
     }
     return false;
 }
 
-bool Order::may_be_heard(const Touch& touch) const {
+bool Order::may_be_heard(const Touch& touch, bool atomic) const {
     if (releases_.empty()) return false;
     auto found = releases_.find(touch.block);
     if (found == releases_.end()) return false;
     return std::any_of(found->second.begin(), found->second.end(), [&](const Release& release) {
-        return release.scope == Scope::device && covers(release, touch);
+        return release.scope == Scope::device && (covers(release, touch) || (atomic && is_itself(release, touch)));
     });
 }
 

@@ -203,8 +203,7 @@ EMULATOR_ATOMIC(atomicDec, unsigned, old == 0 || old > value ? value : old - 1)
 
 #define EMULATOR_ATOMIC_CAS(T)                                                            \
     EMULATOR_UNTRACED inline T atomicCAS(T* address, T compare, T value, EMULATOR_HERE) { \
-        emulator::on_atomic(address, sizeof(T), here);                                    \
-        emulator::on_compared(address);                                                   \
+        emulator::on_compare(address, sizeof(T), emulator::to_bits(compare), here);       \
         T old = *address;                                                                 \
         if (old == compare) {                                                             \
             *address = value;                                                             \

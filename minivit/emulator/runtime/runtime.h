@@ -112,6 +112,7 @@ void on_fail(const char* kind, Place, const char*);     // the current thread en
 void on_atomic(void* address, unsigned size, Place);    // the current thread reads and writes in one step,
 void on_atomic_written(void* address);                  // and has written: atomicCAS may not
 void on_compared(void* address);                        // it is atomicCAS, which finds out whether a guess still holds
+void on_compare(void* address, unsigned size, Bits compare, Place);  // both, where what it compares with is known
 // memcpy and memset in a kernel.
 void on_copied(const void* address, unsigned long size, bool written, Place);
 #else
@@ -128,6 +129,7 @@ inline void on_fail(const char*, Place, const char*) {}
 inline void on_atomic(void*, unsigned, Place) {}
 inline void on_atomic_written(void*) {}
 inline void on_compared(void*) {}
+inline void on_compare(void*, unsigned, Bits, Place) {}
 #endif
 
 // The memory of this library's shared variables, static and dynamic, on the thread that launches.

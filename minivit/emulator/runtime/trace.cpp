@@ -3,6 +3,7 @@
 
 #include <link.h>
 
+#include <cstring>
 #include <string>
 #include <unordered_map>
 
@@ -98,14 +99,15 @@ void check_shared_bounds(const Access& access) {
     if (!in_dynamic && !within_one(access)) stop_for("out of bounds", access);
 }
 
-void on_access(const void* pointer, size_t size, Act act, unsigned site, bool aligned) {
+// compare: what an atomicCAS wants to find there.
+void on_access(const void* pointer, size_t size, Act act, unsigned site, bool aligned, const Bits* compare = nullptr) {
     if (!tracing || !current) return;
     last_site = site;
     const char* address = static_cast<const char*>(pointer);
     if (within(address, current->stack, STACK_SIZE)) return;  // the thread's own variables
     if (within(address, kept_arguments.start, kept_arguments.size)) return;
     if (within(address, library_start, library_end - library_start) && !of_the_file(address)) return;
-    Access access{act, SHARED, address - shared_memory.start, size, site, current->number};
+    Access access{act, SHARED, address - shared_memory.start, size, site, current->number, false};
     bool shared = within(address, shared_memory.start, shared_memory.size);
     if (shared) {
         check_shared_bounds(access);
@@ -117,6 +119,7 @@ void on_access(const void* pointer, size_t size, Act act, unsigned site, bool al
         if (act != Act::read && buffer.read_only) stop_for("read-only", access);
     }
     if (aligned && reinterpret_cast<uintptr_t>(address) % size) stop_for("misaligned", access);
+    if (compare) access.looks = memcmp(address, compare, size) != 0;
     if (mode == Mode::check) {
         check_access(access, address);
         if (act != Act::atomic) return;
@@ -173,6 +176,10 @@ void on_atomic(void* address, unsigned size, Place place) {
 }
 void on_atomic_written(void* address) {
     if (mode == Mode::check && tracing && current) check_atomic_written(address);
+}
+void on_compare(void* address, unsigned size, Bits compare, Place place) {
+    on_access(address, size, Act::atomic, site_of(place), true, &compare);
+    on_compared(address);
 }
 void on_compared(void* address) {
     if (mode == Mode::check && tracing && current && address == latest_address) check_compared(latest_atomic);

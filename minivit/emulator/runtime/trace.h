@@ -31,6 +31,7 @@ struct Access {
     size_t size;
     unsigned site;     // which instruction, see site_of
     unsigned thread;   // in its block
+    bool looks;        // an atomicCAS that finds another value, and leaves it
 };
 
 extern Mode mode;
