@@ -52,17 +52,17 @@ uint64_t mark_of(unsigned site) {
 }
 
 // Has this thread, since the barrier, been where the other one was? Then that place comes before this one.
-int which_first(const Access& access, const Touch& earlier) {
-    if (earlier.block != order.block() || earlier.site == access.site) return 0;
+bool comes_after(const Access& access, const Touch& earlier) {
+    if (earlier.block != order.block() || earlier.site == access.site) return false;
     const uint64_t* since = earlier.warp() == access.thread / 32 ? since_warp_barrier : since_barrier;
-    return (mark_of(earlier.site) & ~since[access.thread]) ? 2 : 1;
+    return !(mark_of(earlier.site) & ~since[access.thread]);
 }
 
 void add_race(const Access& access, long long offset, const Race& race) {
     Finding finding = facts("race", access);
     finding.offset = offset;
     finding.earlier_act = int(race.act);
-    finding.first = which_first(access, race.earlier);
+    finding.after = comes_after(access, race.earlier);
     finding.earlier_site = race.earlier.site;
     finding.earlier_block = race.earlier.block - 1;
     finding.earlier_thread = race.earlier.thread;
@@ -104,6 +104,7 @@ void add_finding(const Finding& finding) {
     for (Finding& known : findings) {
         if (!same_place(known, finding)) continue;
         if (!running_again()) ++known.count;
+        known.after |= finding.after;
         return;
     }
     if (findings.size() == MOST) return;

@@ -84,6 +84,7 @@ class Facts:
     buffer: int
     act: int
     earlier_act: int
+    after: bool = False  # of a race: it is known that a thread comes to the earlier place first
     rounds: Rounds | None = None
 
     @property

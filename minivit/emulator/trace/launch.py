@@ -61,8 +61,10 @@ class Launched:
             same.setdefault(key, []).append(facts)
         findings = []
         for group in same.values():
-            # What mends this one mends them all.
-            farthest = max(group, key=lambda facts: (facts.reach, facts.rounds is None))
+            farthest = max(group, key=lambda facts: facts.reach)  # what mends this one mends them all
+            within = any(facts.after and not facts.rounds for facts in group)  # one round suffices
+            rounds = None if within else next((facts.rounds for facts in group if facts.rounds), None)
+            farthest = replace(farthest, rounds=rounds)
             findings.append(replace(words.finding(farthest), count=sum(facts.count for facts in group)))
         raced = {place for finding in findings if finding.kind == "race" for place in finding.places()}
         return [f for f in findings if f.kind != "uninitialised" or not raced & set(f.places())]

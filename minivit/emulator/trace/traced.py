@@ -54,7 +54,7 @@ class _Finding(ctypes.Structure):  # check.h
         ("offset", ctypes.c_longlong),
         *((name, ctypes.c_uint) for name in ("size", "site", "earlier_site", "block", "thread", "earlier_block")),
         ("earlier_thread", ctypes.c_uint),
-        *((name, ctypes.c_int) for name in ("buffer", "act", "earlier_act", "first")),
+        *((name, ctypes.c_int) for name in ("buffer", "act", "earlier_act", "after")),
     ]
 
 
@@ -172,12 +172,13 @@ class TracedLibrary:
             f.buffer,
             f.act,
             f.earlier_act,
-            self._rounds(f) if f.first else None,
+            bool(f.after),
+            self._rounds(f) if f.after else None,
         )
 
     def _rounds(self, f: _Finding) -> Rounds | None:
         """Then a thread, between two barriers, goes from a later place of a function to an earlier one."""
-        last, first = (f.earlier_site, f.site) if f.first == 1 else (f.site, f.earlier_site)
+        last, first = f.earlier_site, f.site
         if (last | first) & NAMED_SITE or self.elf.function_of(last - 1) != self.elf.function_of(first - 1):
             return None
         (inner_last, outer_last), (inner_first, outer_first) = self.place(last), self.place(first)
