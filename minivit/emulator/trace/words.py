@@ -203,8 +203,8 @@ def _race(words: Words, facts: Facts) -> tuple[str, str]:
         return f"{message}: no {barrier} lies between", f"The barrier belongs after line {last}: put {barrier} there."
     if facts.place == facts.earlier_place and {facts.act, facts.earlier_act} == {READ, WRITE}:
         mend = (
-            f"Put {barrier} between them: after the line, if it is one round of a loop against the next; else read into "
-            f"a variable first, then {barrier}, then write."
+            f"Put {barrier} between them: after the line, if it is one round of a loop against the next; else read "
+            f"into a variable first, then {barrier}, then write."
         )
         return f"{message}in the same line, no {barrier} lies between", mend
     if ATOMIC in (facts.act, facts.earlier_act):
