@@ -1,7 +1,8 @@
 """C++ text to a library that Python can load, built once and kept in a cache.
 
 The cache holds files whose names are made of everything that went into them, so none is ever out of date. They are
-written elsewhere and renamed: two processes may build the same one at once, and neither sees half of it.
+written elsewhere, brought to the disk and renamed: two processes may build the same one at once, and neither sees half
+of it. Each ends in a checksum, so that one which a full disk or a power cut has damaged is built anew.
 """
 
 import atexit
@@ -18,18 +19,21 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..files import user_cache
 from ..messages import in_words
-from .compiler import HOW_TO_GET_ONE, Compiler, find_compiler, knows
+from .compiler import HOW_TO_GET_ONE, LINK_FLAGS, Compiler, find_compiler, knows
 from .errors import CompileError, EmulatorError, NoCompilerError
 from .messages import readable
+from .rules import check_lengths
 
 RUNTIME = Path(__file__).parent / "runtime"
 KEEP_DAYS = 30
+HEADERS_FROM = ("CPATH", "CPLUS_INCLUDE_PATH")  # where compilers look, too
 FULL = re.compile(os.strerror(errno.ENOSPC))  # what compilers say of a full disk
 
 COMMON_FLAGS = (
@@ -59,6 +63,7 @@ class Mode:
     families: dict[str, tuple[str, ...]] = field(default_factory=dict)  # flags of one family of compilers alone
 
 
+UNDEFINED = "bounds,object-size,shift-exponent,signed-integer-overflow,integer-divide-by-zero"
 CORE = ("runtime.cpp", "warp.cpp", "crash.cpp", "launch.cpp", "cooperative.cpp")
 HOST = ("host.cpp", "host_device.cpp", "host_launch.cpp", "host_call.cpp")
 TRACE = (
@@ -66,6 +71,8 @@ TRACE = (
     "check.cpp",
     "check_order.cpp",
     "check_races.cpp",
+    "check_release.cpp",
+    "check_again.cpp",
     "check_undefined.cpp",
     "check_signals.cpp",
     "profile.cpp",
@@ -79,14 +86,17 @@ MODES = {
     # an int overflows or an index is beyond its array (check_undefined.cpp). The sanitizers' own libraries stay out.
     "trace": Mode(
         (
-            "-O1", "-DEMULATOR_TRACE", "-gdwarf-4", "-g1", "-gz=none", "-fno-optimize-sibling-calls", "-fno-wrapv",
-            "-fsanitize=thread", "-fsanitize=bounds,signed-integer-overflow,integer-divide-by-zero",
-            "-fno-sanitize-recover=all",
+            "-O1", "-finline-functions", "-DEMULATOR_TRACE", "-gdwarf-4", "-g1", "-gz=none",
+            "-fno-optimize-sibling-calls", "-fno-wrapv", "-fstack-protector-strong",
+            "-fsanitize=thread", f"-fsanitize={UNDEFINED}", "-fno-sanitize-recover=all",
         ),
         (*CORE, *TRACE, *HOST),
         ("-O2", "-DEMULATOR_TRACE"),
         {
-            "gcc": ("--param=tsan-instrument-func-entry-exit=0", "-fno-tree-sra", "-fno-tree-loop-distribute-patterns"),
+            "gcc": (
+                "--param=tsan-instrument-func-entry-exit=0", "-fno-tree-sra", "-fno-tree-loop-distribute-patterns",
+                "-finline-small-functions",  # then the compiler knows how long the array is that a pointer points to
+            ),
             "clang": CLANG_TRACE,
             "zig": CLANG_TRACE,
         },
@@ -135,7 +145,7 @@ NOT_HOSTED = (
     *FAMILY_FLAGS["gcc"],
     *FAMILY_FLAGS["clang"],
 )
-HOSTED = {"run": (), "trace": ("-fsanitize-recover=bounds,signed-integer-overflow,integer-divide-by-zero",)}
+HOSTED = {"run": (), "trace": (f"-fsanitize-recover={UNDEFINED}",)}
 
 
 def build_library(code: str, mode: str = "run", source: str = "", hosted: bool = False) -> Path:
@@ -149,21 +159,29 @@ def build_library(code: str, mode: str = "run", source: str = "", hosted: bool =
         *_common_flags(compiler), *how.kernel_flags, *how.families.get(compiler.family, ()), *unset, f"-I{RUNTIME}"
     ]  # fmt: skip
     if hosted:
-        flags = [flag for flag in flags if flag not in NOT_HOSTED] + [*HOSTED[mode]]
+        flags = [flag for flag in flags if flag not in NOT_HOSTED] + [*HOSTED[mode], "-Wvla"]
     runtime = _runtime(compiler, mode)
-    target = cache_folder() / f"{_key(code, flags, runtime.name)}.so"
-    if not _in_use(target):
-        with _workplace(target) as (folder, result):
+    target = cache_folder() / f"{_key(code, flags, LINK_FLAGS, runtime.name)}.so"
+    if kept(target) is None:
+        with workplace(target) as (folder, result):
             if sys.stderr.isatty():
-                print("compiling for the emulator, once ...", file=sys.stderr)
+                _say_once(compiler)
             (folder / "kernel.cpp").write_text(code, encoding="utf-8")
             done = compiler.run(*flags, "-c", str(folder / "kernel.cpp"), "-o", str(folder / "kernel.o"))
             _check_compiled(done, source)
+            check_lengths(done.stderr, source)
             done = compiler.link(
                 str(folder / "kernel.o"), str(runtime), "-o", str(result), plain=mode == "run" and not hosted
             )
             _check_compiled(done, source)
     return target
+
+
+@functools.cache
+def _say_once(compiler: Compiler) -> None:
+    """What the first launch waits for."""
+    print(f"minivit: compiling with {Path(compiler.command[0]).name}, once; it is kept in {cache_folder()} ...",
+          file=sys.stderr, flush=True)  # fmt: skip
 
 
 def _check_compiled(done: subprocess.CompletedProcess, source: str) -> None:
@@ -179,9 +197,11 @@ def _runtime(compiler: Compiler, mode: str) -> Path:
     code = "".join(f'#include "{file}"\n' for file in how.runtime_files)
     files = sorted(path for path in RUNTIME.iterdir() if path.suffix in (".h", ".cpp"))
     contents = hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in files)).hexdigest()
-    target = cache_folder() / f"{_key(code, flags, contents, compiler.version, platform.machine())}.o"
-    if not _in_use(target):
-        with _workplace(target) as (folder, result):
+    tools = compiler.command, compiler.version, platform.machine(), *map(os.environ.get, HEADERS_FROM)
+    target = cache_folder() / f"{_key(code, flags, contents, *tools)}.o"
+    if kept(target) is None:
+        with workplace(target) as (folder, result):
+            _say_once(compiler)
             (folder / "all.cpp").write_text(code)
             done = compiler.run(*flags, "-c", str(folder / "all.cpp"), "-o", str(result))
             if FULL.search(done.stderr):
@@ -202,24 +222,51 @@ def _key(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
 
-def _in_use(path: Path) -> bool:
-    """Whether the file is in the cache; if so it is marked as used today."""
+def kept(path: Path) -> bytes | None:
+    """What a file in the cache holds, if it is there and whole; then it is marked as used today."""
     try:
-        os.utime(path)
+        content = path.read_bytes()
     except OSError:
-        return path.exists()
-    return True
+        return None
+    if content[-8:] != _checksum(content[:-8]):
+        return None
+    with contextlib.suppress(OSError):  # somebody else's cache
+        os.utime(path)
+    return content[:-8]
+
+
+def _checksum(content: bytes) -> bytes:
+    return b"%08x" % zlib.crc32(content)
+
+
+def _seal(path: Path) -> None:
+    """Put the checksum behind the file, where neither linker nor loader looks, and bring all of it to the disk."""
+    with path.open("r+b") as file:
+        file.write(_checksum(file.read()))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # not every file system can
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
 
 
 @contextlib.contextmanager
-def _workplace(target: Path) -> Iterator[tuple[Path, Path]]:
+def workplace(target: Path) -> Iterator[tuple[Path, Path]]:
     """A folder to build in, and a path in it that becomes `target` when the block ends well."""
     remove_old_files(target.parent)
     folder = target.parent / f"build-{os.getpid()}-{secrets.token_hex(4)}"
     try:
         folder.mkdir()
         yield folder, folder / target.name
+        _seal(folder / target.name)
         os.replace(folder / target.name, target)
+        _sync_folder(target.parent)
     except OSError as error:
         raise EmulatorError(
             f"a compiled kernel could not be kept in {target.parent}: {in_words(error)}. Let MINIVIT_CACHE name "

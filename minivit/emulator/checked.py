@@ -12,7 +12,7 @@ import numpy as np
 
 from .errors import EmulatorError, LaunchError
 from .function import Function
-from .includes import read_source
+from .includes import check_is_source, read_source
 from .launch_text import EXAMPLE, Array, LaunchText, launches_in, parse_call, parse_launch
 from .module import Kernel, Module, load
 from .posted import has_main
@@ -70,6 +70,7 @@ def check_file(path: str | Path, launch: str | None = None, options: Options | N
     """
     path, options, begun = Path(path), options or Options(), time.perf_counter()
     try:
+        check_is_source(path)
         source = read_source(path)
         launches = [(1, launch)] if launch else launches_in(source)
         if not launches and not has_main(source):
@@ -103,8 +104,9 @@ def _check_launch(text: str, module: Module, options: Options) -> tuple[list[Fin
         return _check_function(launch, module, options)
     kernel = module[launch.kernel]
     values, outputs = launch_values(kernel, launch, options.seed)
+    limits = {"outputs": outputs, "seconds": options.seconds}
     try:
-        report = kernel.check(launch.grid, launch.block, *values, shared=launch.shared, outputs=outputs)
+        report = kernel.check(launch.grid, launch.block, *values, shared=launch.shared, **limits)
     except LaunchError as error:  # the kernel's mistake, of which the checker could tell no more
         return [Finding("launch failed", str(error))], [], str(error)
     return report.findings, [], str(report)

@@ -12,7 +12,7 @@ from ..terminal import at_least
 from .checked import Options, check_file, launch_values, status_of
 from .errors import EmulatorError, LaunchError
 from .function import Function
-from .includes import read_source
+from .includes import check_is_source, read_source
 from .launch_text import EXAMPLE, launch_in, parse_call, parse_launch
 from .module import load
 from .posted import has_main
@@ -66,11 +66,14 @@ def kernel(args: argparse.Namespace) -> int:
     files, text = files_and_launch(args.words)
     if args.check:
         return _check(files, text, args)
+    if args.strict:
+        raise ValueError("--strict makes mistakes of the remarks that --check has: say --check, too")
     if args.format != "text":
         raise ValueError(f"--format {args.format} tells what --check has found: say --check, too")
     if len(files) > 1:
         raise ValueError(f"{len(files)} files; only --check takes more than one")
     (file,) = files
+    check_is_source(file)
     source = read_source(file)
     text = text or launch_in(source)
     if text is None and has_main(source):
@@ -90,7 +93,7 @@ def kernel(args: argparse.Namespace) -> int:
             print(chosen.profile(launch.grid, launch.block, *values, shared=launch.shared))
             return 0
         else:
-            chosen(launch.grid, launch.block, *values, shared=launch.shared)
+            chosen(launch.grid, launch.block, *values, shared=launch.shared, seconds=args.seconds)
     except LaunchError as error:  # the kernel's mistake
         print(f"{error}\nHere that is the option --check.", file=sys.stderr)
         return 1

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from .errors import NoCompilerError
 
 CANDIDATES = ("g++", "clang++", "c++")
+LINK_FLAGS = ("-shared", "-Wl,-Bsymbolic", "-Wl,-z,defs")
 HOW_TO_GET_ONE = (
     'Install g++ or clang (on Debian and Ubuntu: "apt install g++"), or a compiler from PyPI: '
     'pip install "minivit[compiler]". $MINIVIT_CXX chooses one.'
@@ -35,7 +36,7 @@ class Compiler:
         command = list(self.command)
         if plain and self.family == "zig" and command[-1] == "c++":
             command[-1] = "cc"
-        return _run([*command, "-shared", "-Wl,-Bsymbolic", "-Wl,-z,defs", *arguments])
+        return _run([*command, *LINK_FLAGS, *arguments])
 
 
 @functools.cache

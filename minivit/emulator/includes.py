@@ -15,6 +15,11 @@ from .errors import CompileError
 
 LARGEST = 1 << 24  # bytes
 
+NO_SOURCE = {
+    ".py": "a file of Python", ".ipynb": "a notebook", ".ptx": "PTX, what a compiler made",
+    ".cubin": "compiled for a GPU", ".o": "compiled", ".so": "compiled", ".exe": "compiled", ".md": "a text",
+}  # fmt: skip
+
 _INCLUDE = re.compile(r'\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')
 _PRAGMA_ONCE = re.compile(r"\s*#\s*pragma\s+once\b")
 _CONDITION = re.compile(r"\s*#\s*(if|ifdef|ifndef|elif|else|endif)\b\s*(.*)")
@@ -90,6 +95,13 @@ def read_source(path: str | os.PathLike) -> str:
         return _lines(data.decode("utf-8-sig"))
     except UnicodeDecodeError:
         return _lines(data.decode("latin-1"))  # comments of another time
+
+
+def check_is_source(path: str | os.PathLike) -> None:
+    """Raises ValueError for a file whose name says that it is something else than C++: minivit.py, kernel.cubin."""
+    ending = Path(path).suffix.lower()
+    if ending in NO_SOURCE:
+        raise ValueError(f"{path} is {NO_SOURCE[ending]}, expected CUDA C++: a file .cu, .cuh, .cpp or the like")
 
 
 def _lines(text: str) -> str:

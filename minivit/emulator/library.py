@@ -26,6 +26,7 @@ class Library:
                 f"the system does not load a compiled kernel from {path.parent} ({error}): may code there be run "
                 "(noexec)? Let MINIVIT_CACHE name another folder."
             ) from error
+        self._limit = 0.0
         self._c.emulator_launch_kernel.restype = ctypes.c_bool
         self._c.emulator_interrupted.restype = ctypes.c_bool
         self._c.emulator_static_shared.restype = ctypes.c_ulong
@@ -43,9 +44,17 @@ class Library:
         return self._c.emulator_static_shared()
 
     def launch(
-        self, kernel: int, grid: tuple, block: tuple, pointers: np.ndarray, shared: int, order: int
+        self,
+        kernel: int,
+        grid: tuple,
+        block: tuple,
+        pointers: np.ndarray,
+        shared: int,
+        order: int,
+        seconds: float = 0.0,
     ) -> str | None:
-        """Run a kernel on arguments that were checked. Returns what went wrong, or None.
+        """Run a kernel on arguments that were checked. Returns what went wrong, or None. seconds: that it may compute;
+        0 is no limit.
 
         Ctrl-C ends it with KeyboardInterrupt, where that is what Ctrl-C does: in the main thread, and not while a
         training run has put it off.
@@ -53,6 +62,9 @@ class Library:
         in_main_thread = threading.current_thread() is threading.main_thread()
         interruptible = in_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler
         with _ONE_LAUNCH_AT_A_TIME:
+            if seconds != self._limit:
+                self._c.emulator_time_limit(ctypes.c_double(seconds))
+                self._limit = seconds
             ok = self._c.emulator_launch_kernel(
                 ctypes.c_int(kernel),
                 (ctypes.c_uint * 3)(*grid),

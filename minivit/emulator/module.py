@@ -25,6 +25,7 @@ from .trace.launch import SECONDS, TracedKernel
 from .trace.profile import ProfileReport, profile
 from .trace.worker import Variable
 
+RUN_SECONDS = 600.0  # of computing that a launch may take, if nobody says otherwise
 HOST_HEADERS = (
     "cassert",
     "cmath",
@@ -209,18 +210,22 @@ class Kernel:
         *args: object,
         shared: int = 0,
         order: int = 0,
+        seconds: float = RUN_SECONDS,
     ) -> None:
         """Run the kernel on every thread of `grid` blocks of `block` threads; arrays are changed in place.
 
         args are arrays, None for a null pointer, and numbers. shared: bytes of dynamic shared memory. order: 0 runs
         blocks and threads in ascending order, any other number in an order of its own; a right kernel gives the same
-        bits in each. Raises LaunchError for what a GPU could not do; then the arrays are as they were.
+        bits in each. seconds: of computing, after which it is ended. Raises LaunchError for that, and for what a GPU
+        could not do; then the arrays are as they were.
         """
         grid, block = launch_sizes(self.name, grid, block, shared)
+        if not seconds > 0:
+            raise ValueError(f"{self.name}: seconds is {seconds!r}, expected more than 0")
         arguments = Arguments(self.name, self.parameters, args)
         library, number = self.module.built(self.name)
         variables = self.module.put_variables(library)
-        message = library.launch(number, grid, block, arguments.pointers, shared, order)
+        message = library.launch(number, grid, block, arguments.pointers, shared, order, seconds)
         if message is not None:
             raise LaunchError(message)
         arguments.finish()

@@ -144,7 +144,7 @@ def _launched(message: Launch, lines: dict[tuple[str, int], str]) -> Launched:
         arrays.append((name, (size // dtype.itemsize,), dtype))
     arrays += [(name, (size // 4,), np.dtype("u4")) for name, size in message.reply.variables]
     title = title_of(message.name, message.grid, message.block, message.shared)
-    return Launched(title, message.grid, message.block, arrays, lines, message.shared, message.reply)
+    return Launched(title, message.grid, message.block, arrays, lines, message.shared, message.reply, True)
 
 
 def _carry_out(request: ProgramRequest, seconds: float, aside: bool) -> tuple[int, list[Launch | Returned | Over]]:

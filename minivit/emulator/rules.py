@@ -25,6 +25,7 @@ _VARIABLE = re.compile(
     r"(?:(?:static|volatile|unsigned|long|struct)\s+)*[A-Za-z_][\w:]*(?:\s*<[^;()]*>)?[\s*&]+(\w+)"
     r"\s*(?:\[[^\]]*\]\s*)*(?:=.*|\{.*)?", re.DOTALL
 )  # fmt: skip
+_VARIABLE_LENGTH = re.compile(r"^(.+?):(\d+):(?:\d+:)? warning: (?:ISO C\+\+ forbids )?variable length array", re.M)
 _NOT_A_NAME = frozenset(
     [
         "if",
@@ -61,25 +62,50 @@ class _Function:
         return "__device__" in self.head or "constexpr" in self.head
 
 
+def _code(text: str) -> str:
+    """The text without what no compiler comes to, comments and directives; nothing moves."""
+    there = "\n".join(" " * len(line) if is_there is False else line for line, is_there in reached(text))
+    return re.sub(r"^[ \t]*#(?:\\\n|[^\n])*", _blank, without_comments(there), flags=re.MULTILINE)
+
+
+def _functions(code: str) -> list[_Function]:
+    found = []
+    for kind, head, start, end in _declarations(code):
+        name = re.search(r"([~\w]+)\s*(?:<[^()]*>)?\s*\(", _attributes_out(head))
+        if kind != "variable" and name and name[1] not in _NOT_A_NAME:
+            found.append(_Function(name[1], head, start, end, kind == "method"))
+    return found
+
+
 def check_rules(text: str) -> None:
     """Raise CompileError, naming the line, for the first thing in a flattened text that no GPU's compiler takes."""
-    there = "\n".join(" " * len(line) if is_there is False else line for line, is_there in reached(text))
-    code = re.sub(r"^[ \t]*#(?:\\\n|[^\n])*", _blank, without_comments(there), flags=re.MULTILINE)
+    code = _code(text)
     for at, message in find_unsupported(code):
         raise _error(text, at, message)
-    functions, variables = [], {}
-    for kind, head, start, end in _declarations(code):
-        if kind != "variable":
-            name = re.search(r"([~\w]+)\s*(?:<[^()]*>)?\s*\(", _attributes_out(head))
-            if name and name[1] not in _NOT_A_NAME:
-                functions.append(_Function(name[1], head, start, end, kind == "method"))
-        elif host_name := _host_variable(head):
+    functions, variables = _functions(code), {}
+    for kind, head, start, _ in _declarations(code):
+        if kind == "variable" and (host_name := _host_variable(head)):
             variables[host_name] = start
     callable_there = {f.name for f in functions if f.anywhere}
     of_the_host = {f.name for f in functions if not f.on_device and not f.method} - callable_there
     for function in functions:
         if function.on_device:
             _check_body(text, code, function, of_the_host, variables)
+
+
+def check_lengths(messages: str, text: str) -> None:
+    """Raise CompileError where a C++ compiler warns of an array whose length is known later, in a kernel or a function
+    that kernels call: the host's compiler takes it, and a GPU's does not."""
+    warned = {(file, int(line)) for file, line in _VARIABLE_LENGTH.findall(messages)}
+    if not warned:
+        return
+    for function in _functions(_code(text)):
+        first, last = (text.count("\n", 0, at) for at in (function.start, function.end))
+        for number in range(first, last + 1):
+            if function.on_device and place_of_line(text, number) in warned:
+                at = len("".join(line + "\n" for line in text.split("\n")[:number]))
+                raise _error(text, at, "a thread's own array has a length that is known when it is compiled: make it a "
+                             "constant, or use shared memory")  # fmt: skip
 
 
 def _check_body(text: str, code: str, function: _Function, of_the_host: set[str], variables: dict[str, int]) -> None:

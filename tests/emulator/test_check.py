@@ -185,7 +185,7 @@ def test_two_writers_are_asked_whether_each_has_an_element(module):
     arrays = np.zeros(64, np.float32), np.ones(64, np.float32), np.zeros(64, np.uint8)
     mends = {name: module[name].check(1, 64, *arrays).findings[0].mend for name in ("same_byte", "one_writes_before")}
     assert mends["same_byte"].startswith("Both write it: does each thread have an element of its own?")
-    assert mends["one_writes_before"] == "Put __syncthreads() between them."
+    assert mends["one_writes_before"].startswith("Put __syncthreads() between them")
 
 
 def test_a_null_pointer_is_called_so(module):

@@ -8,11 +8,10 @@ It is a second witness: it runs what NVIDIA's compiler made of the file, and not
 import hashlib
 import os
 import re
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..build import cache_folder
+from ..build import cache_folder, kept, workplace
 from . import nvrtc
 from .parse import parse
 from .translate import translate
@@ -30,14 +29,11 @@ def ptx_code(module, names: Sequence[str]) -> str:
     """
     made_of = (module.source, module.name, tuple(names), TARGET, OPTIONS, nvrtc.version(), _translator())
     path = cache_folder() / f"{hashlib.sha256(repr(made_of).encode()).hexdigest()[:32]}.ptx.cpp"
-    try:
-        os.utime(path)  # used today
-        return path.read_text(encoding="utf-8")
-    except OSError:
-        code = _translated(module, names)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
-        file.write(code)
-    os.replace(file.name, path)
+    if (content := kept(path)) is not None:
+        return content.decode()
+    code = _translated(module, names)
+    with workplace(path) as (_, result):
+        result.write_text(code, encoding="utf-8")
     return code
 
 

@@ -146,7 +146,9 @@ def _atomic(i: Instruction, scope) -> str:
     names = ("compare", "value") if what == "cas" else ("value",)
     captured = ", ".join(f"{name} = {scope.value(v, kind)}" for name, v in zip(names, values, strict=True))
     change = f"[{captured}]({ctype} old) -> {ctype} {{ return {CHANGE[what]}; }}"
-    return scope.assign(result, kind, f"atomic<{ctype}>({address}, {change}, Place::here())")
+    return scope.assign(
+        result, kind, f"atomic<{ctype}>({address}, {change}, Place::here(){', true' * (what == 'cas')})"
+    )
 
 
 def _is_space(i: Instruction, scope) -> str:

@@ -185,7 +185,7 @@ def _statement(i: Instruction, scope: Scope) -> str:
     if i.opcode in NOTHING:
         return ";"
     if i.opcode in FENCES:
-        return "emulator::on_fence();"
+        return "emulator::on_fence(false);" if "cta" in i.modifiers else "emulator_device_fence();"
     try:
         return SPECIAL.get(i.opcode, compute)(i, scope)
     except (KeyError, IndexError, ValueError, StopIteration):  # a type or a number of operands that it cannot have

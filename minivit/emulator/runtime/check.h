@@ -14,6 +14,7 @@ struct Finding {  // Python reads this as it lies in memory
     long long offset;          // bytes
     unsigned size, site, earlier_site, block, thread, earlier_block, earlier_thread;
     int buffer, act, earlier_act;
+    int after;  // of a race in a block: whether this thread, too, has been at the earlier place since the barrier
 };
 
 Finding here(const char* kind, Place place);  // the running thread, at a place of the source

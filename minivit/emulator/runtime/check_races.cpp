@@ -8,20 +8,22 @@ namespace emulator {
 void Races::forget() {
     lanes_.assign(1, Lanes{});
     crowds_.assign(1, Crowd{});
+    blocks_.assign(1, {});
 }
 
-bool Races::enter(Cell& cell, Act act, const Touch& touch, Race* race) {
+bool Races::enter(Cell& cell, Act act, const void* address, const Touch& touch, Race* race, bool looks) {
     unsigned thread = touch.thread;
     *race = {};
     if (cell.write && !order_.before(cell.write, thread)) *race = {cell.write, Act::write};
+    if (looks) return bool(race->earlier);
     if (act != Act::read) {
         if (!race->earlier) *race = {unordered(cell.reads, thread), Act::read};
     }
     if (act != Act::atomic && cell.atomics) {
-        if (!race->earlier) *race = {unordered(crowds_[cell.atomics], thread), Act::atomic};
+        if (!race->earlier) *race = {unordered(crowds_[cell.atomics], thread, address), Act::atomic};
     }
     if (act == Act::read) {
-        add(cell.reads, touch);
+        add(cell.reads, touch, false);
     } else if (act == Act::write) {
         cell.write = touch;
     } else {
@@ -29,28 +31,38 @@ bool Races::enter(Cell& cell, Act act, const Touch& touch, Race* race) {
             cell.atomics = crowds_.size();
             crowds_.emplace_back();
         }
-        add(crowds_[cell.atomics], touch);
+        add(crowds_[cell.atomics], touch, true);
     }
     return bool(race->earlier);
 }
 
 // One of the crowd that nothing orders before this thread; an empty touch if there is none.
-Touch Races::unordered(const Crowd& crowd, unsigned thread) const {
+Touch Races::unordered(const Crowd& crowd, unsigned thread, const void* atomic_at) const {
+    auto before = [&](const Touch& touch) { return order_.before(touch, thread, atomic_at); };
     const Touch& last = crowd.last;
-    if (crowd.other_block && !order_.before(crowd.other_block, thread)) return crowd.other_block;
-    if (!last || last.block != order_.block() || last.epoch < order_.epoch())
-        return last && !order_.before(last, thread) ? last : Touch{};
-    if (crowd.other_warp && crowd.other_warp.warp() != thread / 32) return crowd.other_warp;
-    if (last.warp() != thread / 32 || !crowd.lanes) return order_.before(last, thread) ? Touch{} : last;
+    if (crowd.other_block && !before(crowd.other_block)) return crowd.other_block;
+    if (crowd.blocks) {
+        for (const Touch& touch : blocks_[crowd.blocks])
+            if (!before(touch)) return touch;
+    }
+    const Touch& other = crowd.other_warp;
+    bool here = last.block == order_.block();
+    if (other && (here ? other.warp() != thread / 32 : order_.heard_any()) && !before(other)) return other;
+    if (!last || !here || last.epoch < order_.epoch())
+        return last && !before(last) ? last : Touch{};
+    if (last.warp() != thread / 32 || !crowd.lanes) return before(last) ? Touch{} : last;
     for (const Touch& lane : lanes_[crowd.lanes].at)
-        if (lane && !order_.before(lane, thread)) return lane;
+        if (lane && !before(lane)) return lane;
     return {};
 }
 
-void Races::add(Crowd& crowd, const Touch& touch) {
+void Races::add(Crowd& crowd, const Touch& touch, bool atomic) {
     Touch& last = crowd.last;
-    if (last.block != touch.block || last.epoch != touch.epoch) {  // a block barrier has ordered all earlier ones
-        if (last && last.block != touch.block) crowd.other_block = last;
+    bool same_block = last.block == touch.block;
+    bool ordered = same_block && order_.heard_any() && !crowd.lanes && order_.before(last, touch.thread) &&
+                   (!crowd.other_warp || order_.before(crowd.other_warp, touch.thread));
+    if (ordered || !same_block || last.epoch != touch.epoch) {  // a block barrier has ordered all earlier ones
+        if (last && !same_block) leave_block(crowd, atomic);
         crowd.other_warp = {};
         crowd.lanes = 0;
         last = touch;
@@ -66,6 +78,35 @@ void Races::add(Crowd& crowd, const Touch& touch) {
         lanes_.back().at[last.lane()] = last;
         lanes_.back().at[touch.lane()] = touch;
     }
+}
+
+// The crowd's latest touches are of a block that is over. Those that nobody can have heard of are in a race with whoever
+// comes, so one of them is enough; of the others, those of so many blocks are kept.
+void Races::leave_block(Crowd& crowd, bool atomic) {
+    constexpr size_t MOST = 256;
+    for (const Touch& touch : {crowd.last, crowd.other_warp}) {
+        if (!touch) continue;
+        if (!order_.may_be_heard(touch, atomic)) {
+            crowd.other_block = touch;
+            continue;
+        }
+        if (!crowd.blocks) {
+            crowd.blocks = blocks_.size();
+            blocks_.emplace_back();
+        }
+        if (blocks_[crowd.blocks].size() < MOST) blocks_[crowd.blocks].push_back(touch);
+    }
+}
+
+unsigned Races::own_read(const Cell& cell, unsigned thread) const {
+    const Crowd& crowd = cell.reads;
+    auto own = [&](const Touch& touch) {
+        return touch.block == order_.block() && touch.epoch == order_.epoch() && touch.thread == thread;
+    };
+    if (own(crowd.last)) return crowd.last.site;
+    if (own(crowd.other_warp)) return crowd.other_warp.site;
+    bool listed = crowd.lanes && crowd.last.block == order_.block() && crowd.last.epoch == order_.epoch();
+    return listed && own(lanes_[crowd.lanes].at[thread % 32]) ? lanes_[crowd.lanes].at[thread % 32].site : 0;
 }
 
 Shadow::Shadow(size_t bytes, size_t element) : bytes_(bytes), granule_(element < 4 ? element : 4) {

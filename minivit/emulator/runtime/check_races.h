@@ -8,10 +8,12 @@
 namespace emulator {
 
 // Touches that need no order among themselves: reads, or atomics. Kept are as many as show a race with any later
-// thread: one of another block, one of another warp, and of one warp every lane's.
+// thread: one of another block that nobody can have heard of, those of other blocks that somebody may have heard of, one
+// of another warp, and of one warp every lane's.
 struct Crowd {
     Touch last, other_warp, other_block;
-    unsigned lanes = 0;  // which entry of the lane table; 0: `last` is the only one of its warp
+    unsigned lanes = 0;   // which entry of the lane table; 0: `last` is the only one of its warp
+    unsigned blocks = 0;  // which entry of the table of blocks; 0: there is none
 };
 
 struct Cell {
@@ -48,18 +50,23 @@ public:
     explicit Races(Order& order) : order_(order) { forget(); }
     void forget();            // a new launch
     void forget_lanes() { lanes_.resize(1); }  // a new block, or a block barrier: nobody's lanes matter any more
-    // Enter a touch in the diary. Is it in a race with an earlier one?
-    bool enter(Cell& cell, Act act, const Touch& touch, Race* race);
+    // Enter a touch in the diary. Is it in a race with an earlier one? looks: an atomic that has changed nothing, which
+    // is none with a read; it is not kept.
+    bool enter(Cell& cell, Act act, const void* address, const Touch& touch, Race* race, bool looks);
     bool written(const Cell& cell) const { return cell.write || cell.atomics; }
+    // The instruction by which this thread has read the cell since the last barrier, or 0.
+    unsigned own_read(const Cell& cell, unsigned thread) const;
 
 private:
     struct Lanes { Touch at[32]; };
-    Touch unordered(const Crowd& crowd, unsigned thread) const;
-    void add(Crowd& crowd, const Touch& touch);
+    Touch unordered(const Crowd& crowd, unsigned thread, const void* atomic_at = nullptr) const;
+    void add(Crowd& crowd, const Touch& touch, bool atomic);
+    void leave_block(Crowd& crowd, bool atomic);
 
     Order& order_;
     std::vector<Lanes> lanes_;
     std::vector<Crowd> crowds_;
+    std::vector<std::vector<Touch>> blocks_;
 };
 
 }  // namespace emulator

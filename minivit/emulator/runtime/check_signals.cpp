@@ -25,6 +25,10 @@ const void* where(const void* context) {
 
 void on_signal(int signal, siginfo_t* info, void* context) {
     if (!current) _exit(128 + signal);
+    if (signal == SIGALRM && running_again()) {  // the launch itself had come to its end
+        again_no_more();
+        stop_launch();
+    }
     const char* address = static_cast<const char*>(info->si_addr);
     bool full = signal == SIGSEGV && address < current->stack + 4096 && address >= current->stack - 65536;
     Finding finding = here(signal == SIGALRM ? "endless loop" : full ? "stack overflow" : "crash", {"", 0});

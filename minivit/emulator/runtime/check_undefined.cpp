@@ -1,5 +1,6 @@
-// What C++ leaves undefined: an index beyond an array, an int that grows too large, a division by zero. The compiler
-// puts a test before each (-fsanitize=bounds, ...) and calls these functions where it fails. The place comes with them.
+// What C++ leaves undefined: an index beyond an array, also by way of a pointer to it, an int that grows too large, a
+// shift by more bits than there are, a division by zero. The compiler puts a test before each (-fsanitize=bounds, ...)
+// and calls these functions where it fails. The place comes with them.
 #include <cstdio>
 
 #include "check.h"
@@ -24,6 +25,16 @@ struct BoundsData {
 struct OverflowData {
     Source source;
     const TypeName* type;
+};
+
+struct ShiftData {
+    Source source;
+    const TypeName *left, *right;
+};
+struct ObjectData {
+    Source source;
+    const TypeName* type;
+    unsigned char alignment, kind;  // kind: 0 reads, 1 writes, more in C++'s classes
 };
 
 long long number(const TypeName& type, unsigned long long value) {  // narrow numbers come as they are, in 64 bits
@@ -71,6 +82,27 @@ void __ubsan_handle_divrem_overflow_abort(OverflowData* data, unsigned long long
     snprintf(text, sizeof text, "%lld is divided by 0", number(*data->type, a));
     report("division by zero", data->source, text);
 }
+void __ubsan_handle_shift_out_of_bounds_abort(ShiftData* data, unsigned long long a, unsigned long long b) {
+    char text[256];
+    snprintf(text, sizeof text, "%lld is shifted by %lld bits, and %s has %u", number(*data->left, a),
+             number(*data->right, b), data->left->name, data->left->width());
+    report("shift", data->source, text);
+}
+void __ubsan_handle_type_mismatch_v1_abort(ObjectData* data, unsigned long long) {
+    char text[256];
+    snprintf(text, sizeof text, "%s %s beyond the end of the array that its pointer points into",
+             data->kind == 1 ? "writes" : "reads", data->type->name);
+    report("array index", data->source, text);
+}
+// Behind the arrays of a function lies a number that nobody may change (-fstack-protector-strong).
+[[noreturn]] void __stack_chk_fail() {
+    emulator::Finding finding = emulator::here("array index", {"", 0});
+    finding.site = emulator::site_of(__builtin_return_address(0));
+    finding.text = "has written beyond the end of one of its own arrays, by way of a pointer";
+    if (!emulator::current) __builtin_trap();
+    emulator::add_finding(finding);
+    emulator::stop_launch();
+}
 
 // The same in a program whose host code goes on: there it is the host's own affair.
 #define UNLESS_HOST(NAME, PARAMETERS, ARGUMENTS)                    \
@@ -82,5 +114,7 @@ UNLESS_HOST(add_overflow, (OverflowData* d, unsigned long long a, unsigned long 
 UNLESS_HOST(sub_overflow, (OverflowData* d, unsigned long long a, unsigned long long b), (d, a, b))
 UNLESS_HOST(mul_overflow, (OverflowData* d, unsigned long long a, unsigned long long b), (d, a, b))
 UNLESS_HOST(negate_overflow, (OverflowData* d, unsigned long long a), (d, a))
+UNLESS_HOST(shift_out_of_bounds, (ShiftData* d, unsigned long long a, unsigned long long b), (d, a, b))
+UNLESS_HOST(type_mismatch_v1, (ObjectData* data, unsigned long long pointer), (data, pointer))
 UNLESS_HOST(divrem_overflow, (OverflowData* d, unsigned long long a, unsigned long long b), (d, a, b))
 }

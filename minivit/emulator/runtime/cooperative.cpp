@@ -84,14 +84,15 @@ void grid_sync(Place place) {
     current->state = READY;
 }
 
-static void run_together(unsigned long long count, unsigned long long start, unsigned long long stride) {
+static void run_together(unsigned long long count, unsigned long long start, unsigned long long stride, bool shuffle) {
     blocks = static_cast<Away*>(calloc(count, sizeof(Away)));
     for (unsigned long long round = 0, waiting = count; waiting && !failed; ++round) {
         unsigned long long over = 0, now = 0;
-        for (unsigned long long i = 0, b = start; i < count && !failed; ++i, b = (b + stride) % count) {
-            Away& block = blocks[b];
+        for (unsigned long long i = 0, at = start; i < count && !failed; ++i, at = (at + stride) % count) {
+            unsigned long long number = shuffle ? shuffled[i] : at;
+            Away& block = blocks[number];
             if (block.over) continue;
-            round ? put_back(block) : start_block(b);
+            round ? put_back(block) : start_block(number);
             run_on();
             block.over = !at_grid;
             block.over ? ++over : ++now;

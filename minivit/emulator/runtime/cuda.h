@@ -63,9 +63,11 @@ EMULATOR_INLINE int emulator_any(emulator::Votes votes) { return int(votes.any);
 #define __syncthreads_or(...) emulator_any(emulator_votes(__COUNTER__, __VA_ARGS__))
 
 // A fiber runs alone until it waits, so its writes are always in order.
-inline void __threadfence() { emulator::on_fence(); }
-inline void __threadfence_block() { emulator::on_fence(); }
-inline void __threadfence_system() { emulator::on_fence(); }
+// Of its own, so that it is in a library only if a kernel calls it: that is how the checker knows.
+extern "C" __attribute__((noinline)) inline void emulator_device_fence() { emulator::on_fence(true); }
+inline void __threadfence() { emulator_device_fence(); }
+inline void __threadfence_block() { emulator::on_fence(false); }
+inline void __threadfence_system() { emulator_device_fence(); }
 inline void __nanosleep(unsigned) {}
 inline void __syncwarp(unsigned mask = 0xffffffffu, EMULATOR_HERE) { emulator::syncwarp(mask, here); }
 
@@ -174,6 +176,8 @@ EMULATOR_REDUCE(__reduce_xor_sync, unsigned, a ^ b)
         emulator::on_atomic(address, sizeof(T), here);                    \
         T old = *address;                                                 \
         *address = NEW;                                                   \
+        emulator::on_atomic_written(address);                             \
+        if (*address == old) emulator::wait_for_change(address);          \
         return old;                                                       \
     }
 #define EMULATOR_ATOMIC_INTEGERS(NAME, NEW) \
@@ -199,9 +203,14 @@ EMULATOR_ATOMIC(atomicDec, unsigned, old == 0 || old > value ? value : old - 1)
 
 #define EMULATOR_ATOMIC_CAS(T)                                                            \
     EMULATOR_UNTRACED inline T atomicCAS(T* address, T compare, T value, EMULATOR_HERE) { \
-        emulator::on_atomic(address, sizeof(T), here);                                    \
+        emulator::on_compare(address, sizeof(T), emulator::to_bits(compare), here);       \
         T old = *address;                                                                 \
-        if (old == compare) *address = value;                                             \
+        if (old == compare) {                                                             \
+            *address = value;                                                             \
+            emulator::on_atomic_written(address);                                         \
+        } else {                                                                          \
+            emulator::wait_for_change(address);                                           \
+        }                                                                                 \
         return old;                                                                       \
     }
 EMULATOR_ATOMIC_CAS(int)
@@ -243,6 +252,25 @@ EMULATOR_UNTRACED inline clock_t clock() { return ++emulator::clock_steps; }
 #endif
 EMULATOR_UNTRACED inline long long clock64() { return ++emulator::clock_steps; }
 EMULATOR_UNTRACED inline unsigned long long globaltimer() { return ++emulator::clock_steps; }
+
+#if defined(EMULATOR_TRACE)  // memcpy and memset in a kernel: the C library's are not told of
+EMULATOR_UNTRACED inline void* emulator_memmove(void* to, const void* from, size_t bytes, EMULATOR_HERE) {
+    emulator::on_copied(from, bytes, false, here);
+    emulator::on_copied(to, bytes, true, here);
+    return __builtin_memmove(to, from, bytes);
+}
+EMULATOR_UNTRACED inline void* emulator_memset(void* to, int byte, size_t bytes, EMULATOR_HERE) {
+    emulator::on_copied(to, bytes, true, here);
+    return __builtin_memset(to, byte, bytes);
+}
+namespace std {
+using ::emulator_memmove;
+using ::emulator_memset;
+}
+#define memcpy(...) emulator_memmove(__VA_ARGS__)
+#define memmove(...) emulator_memmove(__VA_ARGS__)
+#define memset(...) emulator_memset(__VA_ARGS__)
+#endif
 
 // ---- messages from a kernel ----
 

@@ -94,6 +94,9 @@ static Child *first_child, **last_child = &first_child;
 static cudaError_t launch_later(const emulator_grid& how, const Kernel& called, void** call, Place here) {
     if (!in_program)
         fail("launch in a kernel", here, "%s is launched by a kernel: that needs a program, with a main()", called.name);
+#if defined(EMULATOR_TRACE)
+    if (running_again()) return cudaSuccess;  // it has been asked for already
+#endif
     void* copy = malloc(kept_arguments.size);
     memcpy(copy, call, kept_arguments.size);
     *last_child = new Child{how, called, copy, kept_arguments.size, here, nullptr};

@@ -57,7 +57,9 @@ static void choose_order(T* order, unsigned n) {
     }
 }
 
-static void prepare_threads(char* stacks) {
+static void prepare_threads(char* stacks, unsigned order) {
+    random_state = order;
+    ascending = order == 0 || order >= FROM_TWO_THIRDS;
     choose_order(warp_order, warp_count);
     for (unsigned w = 0; w < warp_count; ++w) choose_order(warps[w].order, LANES);
     for (unsigned i = 0; i < threads; ++i) {
@@ -121,24 +123,50 @@ unsigned long long blocks_at_once(unsigned threads, unsigned long long shared) {
     return 108 * (least < 32 ? least : 32);
 }
 
-static void run_together(unsigned long long count, unsigned long long start, unsigned long long stride);
+constexpr unsigned MOST_SHUFFLED = 1 << 20;  // blocks
+static unsigned* shuffled;
+static void run_together(unsigned long long count, unsigned long long start, unsigned long long stride, bool shuffle);
 
 static unsigned long long greatest_common_divisor(unsigned long long a, unsigned long long b) {
     return b ? greatest_common_divisor(b, a % b) : a;
 }
 
-// Every block once: in order, or from a random one on in random strides that pass through all of them.
-static void run_grid() {
+// Every block once: in order; shuffled; or, where there are too many, from a random one on in random strides that pass
+// through all of them.
+static void run_grid(unsigned order) {
     unsigned long long count = 1ull * grid_size.x * grid_size.y * grid_size.z, start = 0, stride = 1;
-    if (!ascending) {
+    if (order == BACKWARDS) start = stride = count - 1;
+    if (order == FROM_A_THIRD) start = (count + 2) / 3 % count;
+    if (order == FROM_TWO_THIRDS) start = (2 * count + 2) / 3 % count;
+    bool shuffle = !ascending && count <= MOST_SHUFFLED;
+    if (shuffle) {
+        shuffled = static_cast<unsigned*>(realloc(shuffled, count * sizeof(unsigned)));
+        choose_order(shuffled, unsigned(count));
+    } else if (!ascending) {
         start = next_random() % count;
         do stride = 1 + next_random() % count;
         while (greatest_common_divisor(stride, count) != 1);
     }
-    if (together) return run_together(count, start, stride);
-    for (unsigned long long i = 0, block = start; i < count && !failed; ++i, block = (block + stride) % count) {
-        start_block(block);
+    if (together) return run_together(count, start, stride, shuffle);
+    for (unsigned long long i = 0, at = start; i < count && !failed; ++i, at = (at + stride) % count) {
+        start_block(shuffle ? shuffled[i] : at);
         run_on();
+    }
+}
+
+// The checker may want it again in other orders. What counts is the first run.
+static void run_again(char* stacks, unsigned asked) {
+    unsigned order;
+    bool first_failed = failed;
+    size_t said = printed_size;
+    while (on_grid_end(failed, asked, &order)) {
+        failed = false;
+        prepare_threads(stacks, order);
+        run_grid(order);
+        failed = first_failed;
+        printed_size = said;
+        if (printed) printed[said] = 0;
+        message[0] = 0;
     }
 }
 
@@ -151,21 +179,23 @@ bool run_launch(const Kernel& called, dim3 grid, dim3 block, unsigned dynamic_sh
     block_size = block;
     threads = block.x * block.y * block.z;
     warp_count = (threads + LANES - 1) / LANES;
-    random_state = order;
-    ascending = order == 0;
     failed = false;
     message[0] = 0;
     printed_size = 0;
     if (printed) printed[0] = 0;
     dl_iterate_phdr(find_shared_memory, nullptr);
     shared_memory.dynamic_size = dynamic_shared;
-    prepare_threads(stacks);
+    prepare_threads(stacks, order);
     on_launch(dynamic_shared);
     interruptible = interruptible && !TRACED;  // the checker's process is ended by who started it
     interrupted = printing = false;
     if (!TRACED) watch_for_crashes();
     if (interruptible) watch_for_interrupts();
-    run_grid();
+    bool timed = !TRACED && time_limit > 0;
+    if (timed) watch_time();
+    run_grid(order);
+    if (TRACED) run_again(stacks, order);
+    if (timed) unwatch_time();
     if (interruptible) sigaction(SIGINT, &interrupt_before, nullptr);
     if (!TRACED) unwatch_crashes();
     current = nullptr;
@@ -219,6 +249,7 @@ EXPORT bool emulator_launch_kernel(int number, const unsigned* grid, const unsig
                       dynamic_shared, arguments, order, stacks, interruptible);
 }
 
+EXPORT void emulator_time_limit(double seconds) { time_limit = seconds; }
 EXPORT bool emulator_interrupted() { return interrupted; }
 EXPORT const char* emulator_message() { return message; }
 EXPORT const char* emulator_printed() { return printed ? printed : ""; }

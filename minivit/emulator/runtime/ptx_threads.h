@@ -75,11 +75,18 @@ template <typename T, typename F> inline T reduce(u32 mask, T value, F combine, 
     return total;
 }
 
+// See cuda.h.
+extern "C" __attribute__((noinline)) inline void emulator_device_fence() { emulator::on_fence(true); }
+
 // ---- atomics: one step, as no other fiber runs meanwhile --------------------------------------------------------
-template <typename T, typename F> EMULATOR_UNTRACED inline T atomic(u8* address, F change, Place place) {
+template <typename T, typename F> EMULATOR_UNTRACED inline T atomic(u8* address, F change, Place place,
+                                                                     bool compares = false) {
     emulator::on_atomic(address, sizeof(T), place);
-    T old = *(T*)address;
-    *(T*)address = change(old);
+    if (compares) emulator::on_compared(address);
+    T old = *(T*)address, now = change(old);
+    *(T*)address = now;
+    if (now != old || !compares) emulator::on_atomic_written(address);
+    if (now == old) emulator::wait_for_change(address);
     return old;
 }
 

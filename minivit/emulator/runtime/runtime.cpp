@@ -123,6 +123,28 @@ static void wait(State state, Place place) {
     me->state = READY;
 }
 
+// The second time in a row that nothing changed, the others have their turn: the lanes of the same warp first.
+void wait_for_change(const void* address) {
+    static const void* latest_address;
+    static const Fiber* latest;
+    bool waits = address == latest_address && current == latest;
+    latest_address = address;
+    latest = current;
+    if (!current || !waits) return;
+    Fiber* me = current;
+    unsigned mine = me->number / LANES;
+    Fiber* next = next_in_warp(mine, me->turn);
+    if (next == me || me->turn > next->turn) {  // the lanes behind it have had theirs: another warp's
+        unsigned at = 0;
+        while (warp_order[at] != mine) ++at;
+        for (unsigned i = 1; i <= warp_count && (next == me || next->number / LANES == mine); ++i)
+            if (Fiber* other = next_in_warp(warp_order[(at + i) % warp_count], LANES - 1)) next = other;
+    }
+    if (next == me) return;
+    current = next;
+    emulator_switch(&me->stack_pointer, next->stack_pointer);
+}
+
 // Nobody can run. Some wait for other lanes of their warp, else all would be at one barrier, and it would have opened.
 static void deadlock() {
     unsigned count[EXITED + 1] = {};

@@ -24,6 +24,8 @@ constexpr unsigned MAX_THREADS = 1024;
 constexpr unsigned LANES = 32;
 constexpr unsigned MAX_SHARED = 227 * 1024;  // of one block, on the GPUs that allow the most
 constexpr unsigned SHARED_GUARD = 1024;      // bytes behind the dynamic shared memory that must stay as they are
+// Orders of the blocks; 0 is the ascending one, other numbers shuffle.
+constexpr unsigned BACKWARDS = ~0u, FROM_A_THIRD = ~1u, FROM_TWO_THIRDS = ~2u;
 constexpr unsigned long STACK_SIZE = 192 * 1024;
 constexpr unsigned long STACK_GUARD = 64 * 1024;  // below each stack, memory that faults: a page or more everywhere
 
@@ -94,6 +96,9 @@ unsigned match(unsigned mask, Bits value, Place place);
 // Active: the lanes that come to the same place before they must wait for anything else.
 unsigned active_mask(Place place = Place::here());
 
+// An atomic has changed nothing: perhaps its thread waits for another one, which must run meanwhile.
+void wait_for_change(const void* address);
+
 // End the launch with a message; `kind` is a word or two for what went wrong.
 [[noreturn]] __attribute__((format(printf, 3, 4))) void fail(const char* kind, Place place, const char* format, ...);
 
@@ -106,12 +111,18 @@ void on_block_end();                                    // its last thread has r
 void on_grid_barrier();                                 // all blocks have come to it
 void* on_block_left();                                  // the running block waits there: what is to be kept of it,
 void on_block_back(void* kept);                         // and it goes on
+bool on_grid_end(bool failed, unsigned asked, unsigned* order);  // all blocks have run: once more, in this order?
 void on_syncthreads(Place);                             // the last thread has arrived
 void on_warp_operation(unsigned warp, const Meeting&);  // the last lane has arrived; `arrived` holds all of them
 void on_exit();                                         // the current thread returns
-void on_fence();                                        // __threadfence()
+void on_fence(bool device);                             // __threadfence(); or __threadfence_block()
 void on_fail(const char* kind, Place, const char*);     // the current thread ends the launch with this message
-void on_atomic(void* address, unsigned size, Place);    // the current thread reads and writes in one step
+void on_atomic(void* address, unsigned size, Place);    // the current thread reads and writes in one step,
+void on_atomic_written(void* address);                  // and has written: atomicCAS may not
+void on_compared(void* address);                        // it is atomicCAS, which finds out whether a guess still holds
+void on_compare(void* address, unsigned size, Bits compare, Place);  // both, where what it compares with is known
+// memcpy and memset in a kernel.
+void on_copied(const void* address, unsigned long size, bool written, Place);
 #else
 constexpr bool TRACED = false;
 inline void on_launch(unsigned) {}
@@ -120,12 +131,16 @@ inline void on_block_end() {}
 inline void on_grid_barrier() {}
 inline void* on_block_left() { return nullptr; }
 inline void on_block_back(void*) {}
+inline bool on_grid_end(bool, unsigned, unsigned*) { return false; }
 inline void on_syncthreads(Place) {}
 inline void on_warp_operation(unsigned, const Meeting&) {}
 inline void on_exit() {}
-inline void on_fence() {}
+inline void on_fence(bool) {}
 inline void on_fail(const char*, Place, const char*) {}
 inline void on_atomic(void*, unsigned, Place) {}
+inline void on_atomic_written(void*) {}
+inline void on_compared(void*) {}
+inline void on_compare(void*, unsigned, Bits, Place) {}
 #endif
 
 // The memory of this library's shared variables, static and dynamic, on the thread that launches.

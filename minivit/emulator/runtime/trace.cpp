@@ -3,6 +3,7 @@
 
 #include <link.h>
 
+#include <cstring>
 #include <string>
 #include <unordered_map>
 
@@ -24,6 +25,13 @@ std::vector<Place> places;
 std::unordered_map<std::string, unsigned> place_numbers;
 unsigned latest_buffer;
 std::vector<long long> guards;  // bytes of the compiler's own in shared memory
+struct SharedArray {
+    long long offset, size;
+};
+std::vector<SharedArray> shared_arrays;
+size_t latest_array;
+Access latest_atomic;
+const void* latest_address;  // of that
 
 bool within(const void* address, const void* start, size_t size) {
     return size_t(static_cast<const char*>(address) - static_cast<const char*>(start)) < size;
@@ -73,21 +81,34 @@ bool of_the_file(const char* address) {
     return false;
 }
 
+// Whether an access lies within one of the shared arrays of fixed size.
+bool within_one(const Access& access) {
+    auto inside = [&](const SharedArray& a) {
+        return access.offset >= a.offset && access.offset + (long long)access.size <= a.offset + a.size;
+    };
+    if (shared_arrays.empty() || inside(shared_arrays[latest_array])) return true;
+    for (size_t i = 0; i < shared_arrays.size(); ++i)
+        if (inside(shared_arrays[i])) return latest_array = i, true;
+    return false;
+}
+
 void check_shared_bounds(const Access& access) {
     long long dynamic = shared_memory.dynamic - shared_memory.start, end = access.offset + (long long)access.size;
     if (end > (long long)shared_memory.size) stop_for("out of bounds", access);
     bool in_dynamic = access.offset >= dynamic && access.offset < dynamic + (long long)(MAX_SHARED + SHARED_GUARD);
     if (in_dynamic && end > dynamic + (long long)shared_memory.dynamic_size) stop_for("out of bounds", access);
+    if (!in_dynamic && !within_one(access)) stop_for("out of bounds", access);
 }
 
-void on_access(const void* pointer, size_t size, Act act, unsigned site, bool aligned) {
+// compare: what an atomicCAS wants to find there.
+void on_access(const void* pointer, size_t size, Act act, unsigned site, bool aligned, const Bits* compare = nullptr) {
     if (!tracing || !current) return;
     last_site = site;
     const char* address = static_cast<const char*>(pointer);
     if (within(address, current->stack, STACK_SIZE)) return;  // the thread's own variables
     if (within(address, kept_arguments.start, kept_arguments.size)) return;
     if (within(address, library_start, library_end - library_start) && !of_the_file(address)) return;
-    Access access{act, SHARED, address - shared_memory.start, size, site, current->number};
+    Access access{act, SHARED, address - shared_memory.start, size, site, current->number, false};
     bool shared = within(address, shared_memory.start, shared_memory.size);
     if (shared) {
         if (size == 1)
@@ -102,9 +123,13 @@ void on_access(const void* pointer, size_t size, Act act, unsigned site, bool al
         if (act != Act::read && buffer.read_only) stop_for("read-only", access);
     }
     if (aligned && reinterpret_cast<uintptr_t>(address) % size) stop_for("misaligned", access);
-    if (mode == Mode::check)
+    if (compare) access.looks = memcmp(address, compare, size) != 0;
+    if (mode == Mode::check) {
         check_access(access, address);
-    else
+        if (act != Act::atomic) return;
+        latest_atomic = access;
+        latest_address = address;
+    } else
         profile_access(access);
 }
 
@@ -153,12 +178,25 @@ void on_warp_operation(unsigned warp, const Meeting& meeting) {
     if ((warps[warp].alive & ~meeting.arrived) == 0) profile_close(warp);
 }
 void on_exit() {}
-void on_fence() {
-    if (mode == Mode::check) check_fence();
+void on_fence(bool device) {
+    if (mode == Mode::check && current) check_fence(device);
 }
 void on_fail(const char* kind, Place place, const char* text) { note_failure(kind, place, text); }
 void on_atomic(void* address, unsigned size, Place place) {
     on_access(address, size, Act::atomic, site_of(place), true);
+}
+void on_atomic_written(void* address) {
+    if (mode == Mode::check && tracing && current) check_atomic_written(address);
+}
+void on_compare(void* address, unsigned size, Bits compare, Place place) {
+    on_access(address, size, Act::atomic, site_of(place), true, &compare);
+    on_compared(address);
+}
+void on_compared(void* address) {
+    if (mode == Mode::check && tracing && current && address == latest_address) check_compared(latest_atomic);
+}
+void on_copied(const void* address, unsigned long size, bool written, Place place) {
+    if (size) on_access(address, size, written ? Act::write : Act::read, site_of(place), false);
 }
 
 }  // namespace emulator
@@ -176,10 +214,15 @@ EXPORT void emulator_trace(int how, const Buffer* first, size_t count, unsigned 
     watch_signals(seconds);
 }
 EXPORT void emulator_guards(const long long* first, size_t count) { guards.assign(first, first + count); }
+// The shared arrays of fixed size: bytes from the start of shared memory, and their size.
+EXPORT void emulator_shared_arrays(const SharedArray* first, size_t count) {
+    shared_arrays.assign(first, first + count);
+    latest_array = 0;
+}
 EXPORT void emulator_trace_end(int finished) {
     unwatch_signals();
     tracing = false;
-    if (finished && mode == Mode::check) check_launch_end();
+    if (finished && mode == Mode::check && !running_again()) check_launch_end();
 }
 EXPORT void emulator_counts(unsigned long long* of_barriers, unsigned long long* of_warp_operations) {
     *of_barriers = barriers;

@@ -31,6 +31,7 @@ struct Access {
     size_t size;
     unsigned site;     // which instruction, see site_of
     unsigned thread;   // in its block
+    bool looks;        // an atomicCAS that finds another value, and leaves it
 };
 
 extern Mode mode;
@@ -51,7 +52,16 @@ void check_block_back(void* kept);
 void check_access(const Access& access, const void* address);
 void check_block_barrier(Place place);
 void check_warp_barrier(unsigned warp, unsigned lanes);
-void check_fence();
+void check_fence(bool device);
+void check_atomic_written(const void* address);
+void check_compared(const Access& access);
+bool check_released();     // has a thread made known, by an atomic, what it has done?
+void check_start_again();  // the same launch, from its beginning
+extern "C" __attribute__((weak)) void emulator_device_fence();  // null where no kernel calls __threadfence()
+void again_launch_start();
+void again_access();
+void again_no_more();
+bool running_again();
 void check_launch_end();  // after a launch that came to its end
 void note_failure(const char* kind, Place place, const char* text);  // the runtime has found something itself
 [[noreturn]] void stop_for(const char* kind, const Access& access);  // what cannot be carried out

@@ -68,6 +68,11 @@ class ElfFile:
         """Of a function, in bytes from the library's start."""
         return next(address for symbol, kind, address, _ in self.symbols if symbol == function and kind == _FUNCTION)
 
+    def function_of(self, address: int) -> str:
+        """The function that an instruction belongs to, as the linker calls it; "" if it belongs to none."""
+        there = (n for n, kind, start, size in self.symbols if kind == _FUNCTION and start <= address < start + size)
+        return next(there, "")
+
     def line_of(self, address: int) -> tuple[str, int]:
         """(file, line) of the instruction at an address counted from the library's start; ("", 0) if there is none."""
         place = bisect_right(self._addresses, address) - 1

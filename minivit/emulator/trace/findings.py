@@ -57,6 +57,14 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Rounds:
+    """Of a race between two rounds of a loop: the line that comes last in the loop, and the one that comes first."""
+
+    last: int
+    first: int
+
+
+@dataclass(frozen=True)
 class Facts:
     """One mistake as the library tells it (check.h)."""
 
@@ -76,6 +84,8 @@ class Facts:
     buffer: int
     act: int
     earlier_act: int
+    after: bool = False  # of a race: it is known that a thread comes to the earlier place first
+    rounds: Rounds | None = None
 
     @property
     def reach(self) -> int:

@@ -17,6 +17,7 @@ from .words import Words
 from .worker import Memory, Reply, Request, Variable
 
 SECONDS = 60
+PERHAPS = "perhaps unwritten"
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Launched:
     lines: dict[tuple[str, int], str]
     shared: int
     reply: Reply
+    program: bool = False  # it is a program's, and not Python's
 
     def source_line(self, file: str, line: int) -> str:
         return self.lines.get((file, line), "")
@@ -50,21 +52,34 @@ class Launched:
 
         Whether a race's reader finds something already written depends on who ran first: it is no second mistake.
         """
-        shared_arrays, offset = self.reply.shared_arrays, self.reply.dynamic_offset
-        variables = frozenset(range(len(self.arrays) - len(self.reply.variables), len(self.arrays)))
-        words = Words(
-            self.grid, self.block, self.arrays, shared_arrays, offset, self.shared, self.source_line, variables
-        )
+        words = self._words()
         same: dict[tuple, list[Facts]] = {}
         for facts in map(Facts.reading_first, self.reply.facts):
+            if facts.kind == PERHAPS:
+                continue
             key = facts.kind, facts.place, facts.caller, facts.earlier_place, facts.buffer
             same.setdefault(key, []).append(facts)
         findings = []
         for group in same.values():
             farthest = max(group, key=lambda facts: facts.reach)  # what mends this one mends them all
+            within = any(facts.after and not facts.rounds for facts in group)  # one round suffices
+            rounds = None if within else next((facts.rounds for facts in group if facts.rounds), None)
+            farthest = replace(farthest, rounds=rounds)
             findings.append(replace(words.finding(farthest), count=sum(facts.count for facts in group)))
         raced = {place for finding in findings if finding.kind == "race" for place in finding.places()}
         return [f for f in findings if f.kind != "uninitialised" or not raced & set(f.places())]
+
+    def remarks(self) -> list[Finding]:
+        """What was not checked because nobody has said whether an array is an output."""
+        words, fixed = self._words(), len(self.arrays) - len(self.reply.variables)
+        return [words.finding(f) for f in self.reply.facts if f.kind == PERHAPS and f.buffer < fixed]
+
+    def _words(self) -> Words:
+        variables = frozenset(range(len(self.arrays) - len(self.reply.variables), len(self.arrays)))
+        return Words(
+            self.grid, self.block, self.arrays, self.reply.shared_arrays, self.reply.dynamic_offset, self.shared,
+            self.source_line, variables, self.program,
+        )  # fmt: skip
 
 
 def launch_traced(

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..library import open_library
 from .elf import ElfFile, FileVariable
-from .findings import Facts, Place
+from .findings import Facts, Place, Rounds
 
 CHECK, PROFILE = 1, 2
 NAMED_SITE = 0x80000000
@@ -54,7 +54,7 @@ class _Finding(ctypes.Structure):  # check.h
         ("offset", ctypes.c_longlong),
         *((name, ctypes.c_uint) for name in ("size", "site", "earlier_site", "block", "thread", "earlier_block")),
         ("earlier_thread", ctypes.c_uint),
-        *((name, ctypes.c_int) for name in ("buffer", "act", "earlier_act")),
+        *((name, ctypes.c_int) for name in ("buffer", "act", "earlier_act", "after")),
     ]
 
 
@@ -140,12 +140,14 @@ class TracedLibrary:
         return error
 
     def tell_lines(self) -> None:
-        """Tell the library where each line's code begins, so that it can count by lines."""
+        """Tell the library where each line's code begins, so that it can count by lines, and its shared arrays."""
         self._lines = [np.array(column, np.uint32) for column in zip(*self._line_numbers, strict=True)]
         addresses, lines = self._lines
         guards = (ctypes.c_longlong * len(self.elf.guards))(*self.elf.guards)
         self.library.emulator_guards(guards, ctypes.c_size_t(len(guards)))
         self.library.emulator_lines(addresses.ctypes, lines.ctypes, ctypes.c_size_t(len(lines)))
+        arrays = np.array([(array.offset, array.size) for array in self.elf.shared_arrays], np.int64)
+        self.library.emulator_shared_arrays(arrays.ctypes, ctypes.c_size_t(len(arrays)))
 
     def findings(self) -> list[Facts]:
         first = ctypes.c_void_p()
@@ -172,7 +174,23 @@ class TracedLibrary:
             f.buffer,
             f.act,
             f.earlier_act,
+            bool(f.after),
+            self._rounds(f) if f.after else None,
         )
+
+    def _rounds(self, f: _Finding) -> Rounds | None:
+        """Then a thread, between two barriers, goes from a later place of a function to an earlier one."""
+        last, first = f.earlier_site, f.site
+        if (last | first) & NAMED_SITE or self.elf.function_of(last - 1) != self.elf.function_of(first - 1):
+            return None
+        (inner_last, outer_last), (inner_first, outer_first) = self.place(last), self.place(first)
+        if outer_last != outer_first:  # in functions that were inlined: the lines that call them
+            inner_last = outer_last if outer_last != NO_PLACE else inner_last
+            inner_first = outer_first if outer_first != NO_PLACE else inner_first
+        if inner_last[0] != inner_first[0]:
+            return None
+        back = inner_last[1] > inner_first[1] or (inner_last == inner_first and f.act != f.earlier_act and last > first)
+        return Rounds(inner_last[1], inner_first[1]) if back else None
 
     def place(self, site: int) -> tuple[Place, Place]:
         """Where an instruction stands, and the kernel's line that called the function it stands in, if one did.

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .elf import SharedArray
-from .findings import ATOMIC, NOBODY, SHARED, WRITE, Facts, Finding, Three, index_of
+from .findings import ATOMIC, NOBODY, READ, SHARED, WRITE, Facts, Finding, Three, index_of
 
+DYNAMIC_ROOM = 228 * 1024  # bytes that the dynamic shared memory may take, with the guard behind it (runtime.h)
 DOES = ("reads", "writes", "does an atomic on")
 
 
@@ -25,6 +26,7 @@ class Words:
     dynamic_bytes: int
     source_line: Callable[[str, int], str]
     variables: frozenset[int] = frozenset()  # those of the arrays that are variables of the file
+    program: bool = False  # the launch is a program's, and not Python's
 
     def finding(self, facts: Facts) -> Finding:
         race = facts.kind == "race"
@@ -78,6 +80,16 @@ class Words:
             text += f" (in its shape: {[int(i) for i in np.unravel_index(index, shape)]})"
         return text
 
+    def repeated(self, file: str, line: int) -> str:
+        """What repeats itself there: the kernel's loop; a function may be called again, too."""
+        lines = (self.source_line(file, n) for n in range(line, 0, -1))
+        head = next((text for text in lines if "__global__" in text or "__device__" in text), "")
+        return "round" if "__global__" in head else "round or call"
+
+    def in_fixed(self, offset: int) -> bool:
+        """Whether an offset in shared memory belongs to the arrays of fixed size."""
+        return not 0 <= offset - self.dynamic_offset <= DYNAMIC_ROOM
+
     def _shared(self, offset: int) -> SharedArray:
         dynamic = SharedArray("the dynamic shared memory", self.dynamic_offset, self.dynamic_bytes)
         arrays = [a for a in self.shared_arrays if a.offset != self.dynamic_offset] + [dynamic]
@@ -86,12 +98,19 @@ class Words:
 
 def _out_of_bounds(words: Words, facts: Facts) -> tuple[str, str]:
     does = f"{words.does(facts)} {facts.size} bytes"
+    if facts.buffer == SHARED and words.in_fixed(facts.offset):
+        array = words._shared(facts.offset)
+        message = (
+            f"{does} at byte {facts.offset - array.offset} of the shared array {array.name}, which has {array.size}"
+        )
+        return message, "Mend the index, or make the array larger."
     if facts.buffer == SHARED:
         message = (
             f"{does} at byte {facts.offset - words.dynamic_offset} of the dynamic shared memory, of which the launch "
             f"asked for {words.dynamic_bytes}"
         )
-        return message, "Ask for more at the launch (shared=...), or mend the index."
+        how = "<<<grid, block, bytes>>>" if words.program else "shared=..."
+        return message, f"Ask for more at the launch ({how}), or mend the index."
     name, shape, dtype = words.arrays[facts.buffer]
     if facts.offset < 0:
         message = f"{does} that begin {-facts.offset} bytes before {name}"
@@ -105,16 +124,20 @@ def _out_of_bounds(words: Words, facts: Facts) -> tuple[str, str]:
 
 def _wild_pointer(words: Words, facts: Facts) -> tuple[str, str]:
     address = facts.offset & (1 << 64) - 1
-    message = (
-        f"{words.does(facts)} {facts.size} bytes at the address {address:#x}, which belongs to no array of this launch"
+    message = f"{words.does(facts)} {facts.size} bytes at the address {address:#x}, which belongs to " + (
+        "no memory of the device" if words.program else "no array of this launch"
     )
     if address < 65536:
-        return message + ": a null pointer", "Test the pointer first, or pass an array instead of None."
+        instead = "hand over memory that cudaMalloc gave" if words.program else "pass an array instead of None"
+        return message + ": a null pointer", f"Test the pointer first, or {instead}."
     return message, "Mend the pointer's arithmetic, and compute offsets of large arrays in size_t."
 
 
 def _read_only(words: Words, facts: Facts) -> tuple[str, str]:
-    message = f"{words.does(facts)} {words.place(facts)}, but {words.array(facts)} is an input: its pointer is const"
+    message = f"{words.does(facts)} {words.place(facts)}, but {words.array(facts)} is "
+    if facts.buffer in words.variables:
+        return message + "__constant__", "Make it __device__, or write to an output."
+    message += "an input: its pointer is const"
     return message, "Write to an output, or take the const away from the parameter."
 
 
@@ -133,7 +156,11 @@ def _uninitialised(words: Words, facts: Facts) -> tuple[str, str]:
     name = words.array(facts)
     if facts.buffer in words.variables:
         message = f"{words.does(facts)} {words.place(facts)}, and nothing has set it: {name} is __constant__"
-        return message, f'Set it before the launch: module.set_symbol("{name}", values), or cudaMemcpyToSymbol.'
+        how = f'module.set_symbol("{name}", values), or cudaMemcpyToSymbol'
+        return message, f"Set it before the launch: {f'cudaMemcpyToSymbol({name}, ...)' if words.program else how}."
+    if words.program:
+        message = f"{words.does(facts)} {words.place(facts)}, which neither the host nor any kernel has written"
+        return message, "Set it first, by cudaMemcpy, cudaMemset or a kernel."
     message = f"{words.does(facts)} {words.place(facts)} before any thread has written it, and {name} is an output"
     return (
         message,
@@ -150,6 +177,14 @@ def _unwritten(words: Words, facts: Facts) -> tuple[str, str]:
     )
 
 
+def _perhaps_unwritten(words: Words, facts: Facts) -> tuple[str, str]:
+    name, message = words.array(facts), _unwritten(words, facts)[0]
+    return (
+        f"{message}. Is that right? Nobody has said that {name} is an output",
+        f'outputs=["{name}"], or an array filled with NaN, makes it a mistake.',
+    )
+
+
 def _race(words: Words, facts: Facts) -> tuple[str, str]:
     same_block = facts.block == facts.earlier_block
     other = f"thread {index_of(facts.earlier_thread, words.block)}"
@@ -160,6 +195,18 @@ def _race(words: Words, facts: Facts) -> tuple[str, str]:
     if not same_block:
         mend = "Use an atomic, give each block a place of its own, or make two launches of it."
         return message + "nothing orders two blocks of a launch", mend
+    barrier = "__syncwarp()" if facts.thread // 32 == facts.earlier_thread // 32 else "__syncthreads()"
+    if facts.rounds:
+        last, first = facts.rounds.last, facts.rounds.first
+        message += f"line {last} of one {words.repeated(facts.place[0], first)} and "
+        message += "of the next" if last == first else f"line {first} of the next"
+        return f"{message}: no {barrier} lies between", f"The barrier belongs after line {last}: put {barrier} there."
+    if facts.place == facts.earlier_place and {facts.act, facts.earlier_act} == {READ, WRITE}:
+        mend = (
+            f"Put {barrier} between them: after the line, if it is one round of a loop against the next; else read "
+            f"into a variable first, then {barrier}, then write."
+        )
+        return f"{message}in the same line, no {barrier} lies between", mend
     if ATOMIC in (facts.act, facts.earlier_act):
         mend = "Make both of them atomics, or put __syncthreads() between them."
         return message + "one of them is no atomic, and no barrier lies between", mend
@@ -186,7 +233,11 @@ def _barrier_after_return(words: Words, facts: Facts) -> tuple[str, str]:
 
 def _endless_loop(words: Words, facts: Facts) -> tuple[str, str]:
     message = f"{words.who(facts)} was still running when the time was up"
-    return message, "Mend the loop's end. A thread that waits in a loop for another one waits for ever here."
+    return (
+        message,
+        "Mend the loop's end. Who waits for another thread must ask by an atomic; who waits for another block waits "
+        "for ever here, where one block runs after the other.",
+    )
 
 
 def _stack_overflow(words: Words, facts: Facts) -> tuple[str, str]:
@@ -201,6 +252,7 @@ def _crash(words: Words, facts: Facts) -> tuple[str, str]:
 
 _MENDS = {
     "array index": "Mend the index, or make the array larger.",
+    "shift": "Shift a wider number, 1ull << n, or by fewer bits.",
     "integer overflow": "Compute offsets in size_t: (size_t)row * width + column.",
     "division by zero": "Test the divisor first.",
     "divergent barrier": "All threads of a block must come to the same barrier: take it out of the branch.",
@@ -225,6 +277,7 @@ _SENTENCES = {
     "misaligned": _misaligned,
     "uninitialised": _uninitialised,
     "unwritten": _unwritten,
+    "perhaps unwritten": _perhaps_unwritten,
     "race": _race,
     "barrier after return": _barrier_after_return,
     "endless loop": _endless_loop,
