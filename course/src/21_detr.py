@@ -461,7 +461,7 @@ for count in (4, 3):  # with as many objects as queries, NumPy also takes pairs 
     logits, boxes, there = rng.standard_normal((4, 6)), rng.uniform(0.2, 0.8, (4, 4)), rng.uniform(0.2, 0.8, (count, 4))
     labels = np.array([2, 4, 2, 0])[:count]
     C = matching_costs(logits[None, None], boxes[None, None], [labels], [there], model.config.criterion)[0, 0]
-    p = ops.softmax_forward(logits)[0]
+    chance = ops.softmax_forward(logits)[0]
     difference = boxes[:, None] - there
     l1 = np.abs(difference).sum(axis=-1)
     a, b = ops.corners_forward(boxes)[0][:, None], ops.corners_forward(there)[0]
@@ -473,12 +473,12 @@ for count in (4, 3):  # with as many objects as queries, NumPy also takes pairs 
         "The four differences are averaged, and not summed.": C - 5 * l1 * 3 / 4,
         "Absolute values first, then the sum: differences of opposite signs have cancelled out.":
             C + 5 * (np.abs(difference.sum(axis=-1)) - l1),
-        "The class costs −log p here, and −p in (1).": C + p[:, labels] - np.log(p[:, labels]),
-        "The class costs the logit, and not the probability.": C + p[:, labels] - logits[:, labels],
-        "The class's sign is wrong: a query that is sure of it must be cheap.": C + 2 * p[:, labels],
+        "The class costs −log p here, and −p in (1).": C + chance[:, labels] - np.log(chance[:, labels]),
+        "The class costs the logit, and not the probability.": C + chance[:, labels] - logits[:, labels],
+        "The class's sign is wrong: a query that is sure of it must be cheap.": C + 2 * chance[:, labels],
         "GIoU is added: boxes that cover each other must be cheap.": C + 4 * ops.giou_forward(a, b)[0],
         "Each query's likeliest class is taken: it is the object's class that counts.":
-            C + p[:, labels] - p.max(axis=1, keepdims=True),
+            C + chance[:, labels] - chance.max(axis=1, keepdims=True),
     }  # fmt: skip
     if count == 4:
         pairs = np.abs(boxes - there).sum(axis=-1)
@@ -609,29 +609,30 @@ def diou_backward(dy, cache):
 
 
 # %% role="check"
-draws = np.random.default_rng(5)  # no two corners nearer than 0.02: there is a kink where they meet
+draws = np.random.default_rng(16)  # no two corners nearer than 0.02: there is a kink where they meet
 a, b = (ops.corners_forward(draws.uniform(0.2, 0.8, (7, 4)))[0] for _ in range(2))
 b[:2], b[2, :2], b[2, 2:] = b[:2] + 1, a[2, :2] + 0.02, a[2, 2:] - 0.03  # two that do not meet, one within the other
-near = ((a[:, :2] + a[:, 2:] - b[:, :2] - b[:, 2:]) / 2) ** 2
-hull = np.maximum(a[:, 2:], b[:, 2:]) - np.minimum(a[:, :2], b[:, :2])
-rho2, c2, (iou, inner) = near.sum(-1), (hull**2).sum(-1), ops.iou_forward(a, b)
+a, b = a[:, None], b[:, None]  # (7, 1, 4)
+towards = (a[..., :2] + a[..., 2:] - b[..., :2] - b[..., 2:]) / 2
+around = np.maximum(a[..., 2:], b[..., 2:]) - np.minimum(a[..., :2], b[..., :2])
+near, wide, (covered, covering) = (towards**2).sum(-1), (around**2).sum(-1), ops.iou_forward(a, b)
 check.close(
-    diou_forward(a, b)[0], iou - rho2 / c2, "DIoU",
+    diou_forward(a, b)[0], covered - near / wide, "DIoU",
     mistakes={
-        "The lengths are not squared.": iou - (rho2 / c2) ** 0.5,
-        "The hull's area stands where the square of its diagonal should.": iou - rho2 / hull.prod(-1),
-        "The distance is taken off, and not added: near boxes have the higher DIoU.": iou + rho2 / c2,
-        "A centre is half the sum of two corners.": iou - 4 * rho2 / c2,
-        "The distance is that of the first corners: take the centres.": iou - ((a - b)[:, :2] ** 2).sum(-1) / c2,
+        "The lengths are not squared.": covered - (near / wide) ** 0.5,
+        "The hull's area stands where the square of its diagonal should.": covered - near / around.prod(-1),
+        "The distance is taken off, and not added: near boxes have the higher DIoU.": covered + near / wide,
+        "A centre is half the sum of two corners.": covered - 4 * near / wide,
+        "The distance is that of the first corners: take the centres.": covered - ((a - b)[..., :2] ** 2).sum(-1) / wide,
     },
 )  # fmt: skip
 
 
 def moved(dy, half=0.5, turn=1, sign=1):
-    to = half * (-dy / c2)[:, None] * 2 * (a[:, :2] + a[:, 2:] - b[:, :2] - b[:, 2:]) / 2
-    out = turn * (dy * rho2 / c2**2)[:, None] * 2 * hull
-    ends = to - out * (a[:, :2] < b[:, :2]), to + out * (a[:, 2:] > b[:, 2:])
-    return ops.iou_backward(dy, inner)[0] + sign * np.concatenate(ends, axis=-1)
+    to = half * (-dy / wide)[..., None] * 2 * towards
+    out = turn * (dy * near / wide**2)[..., None] * 2 * around
+    ends = to - out * (a[..., :2] < b[..., :2]), to + out * (a[..., 2:] > b[..., 2:])
+    return ops.iou_backward(dy, covering)[0] + sign * np.concatenate(ends, axis=-1)
 
 
 check.grad(
@@ -641,7 +642,7 @@ check.grad(
         "A corner moves the centre by half of what it moves.": lambda dy, _: (moved(dy, half=1),),
         "The hull's part has the wrong sign: a larger hull makes the quotient smaller.": lambda dy, _: (moved(dy, turn=-1),),
         "The distance's part has the wrong sign: it is taken off.": lambda dy, _: (moved(dy, sign=-1),),
-        "What is missing is the IoU's own gradient.": lambda dy, _: (moved(dy) - ops.iou_backward(dy, inner)[0],),
+        "What is missing is the IoU's own gradient.": lambda dy, _: (moved(dy) - ops.iou_backward(dy, covering)[0],),
     },
 )  # fmt: skip
 
