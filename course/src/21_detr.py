@@ -128,7 +128,7 @@ for i in range(5 if FAST else 12):
 print("the cheapest of all permutations is the library's; for 5 objects there are", 10 * 9 * 8 * 7 * 6)
 
 # %% [markdown]
-# `assign` is SciPy's `linear_sum_assignment`, which needs some $Q\,T^2$ steps and no luck. Here is C for the last of the
+# `assign` is SciPy's `linear_sum_assignment`, which needs some $Q\,T^2$ steps instead. Here is C for the last of the
 # four canvases above, that with the two zeros, its cheapest places framed. *Predict: would each object get the same query,
 # if the objects came one after the other, and each took the cheapest one?*
 
@@ -373,8 +373,8 @@ report(shift=np.log(10))
 
 # %% [markdown]
 # Most doubles are gone, at the price of some digits that are no longer said with at least 50 %; AP50, which looks at the
-# order of the answers and not at a threshold, moves little. And the first layer doubles more than the others, as it must:
-# its queries have not heard of each other. This is one model, on few canvases. How fast three detectors learn is in
+# order of the answers and not at a threshold, moves little. And the first layer doubles more than the others: its
+# queries have not heard of each other. This is one model, on few canvases. How fast three detectors learn is in
 # docs/benchmarks.md, made by `benchmarks/detection.py`.
 
 # %% [markdown] exercise="Four numbers" kind="predict" stars=1 minutes=8
