@@ -206,8 +206,10 @@ draw.lines(
 # corners, by index*: a minimum's slope is 1 for the smaller of the two, and 0 for the other. For $x _1$, and alike for
 # $y _1$:
 #
-# $$\begin{aligned} dx _1 &= dw _I\, [x _1 < x _1'] + dw _A\, [x _1 > x _1'] + dU\, h _a \\
-# dx _0 &= -dw _I\, [x _0 > x _0'] - dw _A\, [x _0 < x _0'] - dU\, h _a \end{aligned} \tag{6}$$
+# $$\begin{aligned} dx _1 &= dw _I\, [x _1 < x _1'] + dw _A\, [x _1 > x _1'] \\
+# &\quad + dU\, h _a \\
+# dx _0 &= -dw _I\, [x _0 > x _0'] - dw _A\, [x _0 < x _0'] \\
+# &\quad - dU\, h _a \end{aligned} \tag{6}$$
 #
 # *In matrix form* there is nothing to say: each pair of boxes is by itself. A box that does not meet b has $dw _I = 0$, and
 # is still moved, by the hull.
@@ -242,7 +244,8 @@ check.close(giou_backward(y, giou_forward(a, b)[1]), ops.giou_backward(y, cache)
 # Once matched, all is known: query q is asked for class $a _q$, its object's or K. "No object" is asked nine times out of
 # ten, so it counts with the weight w = 0.1:
 #
-# $$L = -\frac{\sum _q w _{a _q} \log p _{q a _q}}{\sum _q w _{a _q}} + \frac 1T \sum _t \left( 5\, \ell _t + 2\, (1 - G _t) \right) \tag{7}$$
+# $$\begin{aligned} L = &-\frac{\sum _q w _{a _q} \log p _{q a _q}}{\sum _q w _{a _q}} \\
+# &+ \frac 1T \sum _t \left( 5\, \ell _t + 2\, (1 - G _t) \right) \end{aligned} \tag{7}$$
 #
 # with $\ell _t = \lVert b _{\sigma(t)} - b _t \rVert _1$ and $G _t$ that pair's GIoU; over a batch, both fractions have one
 # denominator for all. Each layer of the decoder answers, is matched anew and has its loss, so that none must wait for the
