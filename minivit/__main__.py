@@ -258,9 +258,7 @@ def _parser() -> terminal.Parser:
             metavar="PIXELS",
             help="resize a published model to this side, or height and width: larger shows more",
         )
-        sub.add_argument(
-            "--heads", type=train_command.at_least(1), help="of a published model, where its file does not tell"
-        )
+        sub.add_argument("--heads", type=train_command.at_least(1), help="of a published model whose file has none")
         add_device(sub)
 
     sub = add("train", train)

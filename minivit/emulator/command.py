@@ -90,7 +90,7 @@ def kernel(args: argparse.Namespace) -> int:
                 raise ValueError(f"--profile is of a kernel; {launch.kernel} is a function of the host")
             chosen(*values, seconds=args.seconds, memory=args.memory << 30)
         elif args.profile:
-            print(chosen.profile(launch.grid, launch.block, *values, shared=launch.shared))
+            print(chosen.profile(launch.grid, launch.block, *values, shared=launch.shared, seconds=args.seconds))
             return 0
         else:
             chosen(launch.grid, launch.block, *values, shared=launch.shared, seconds=args.seconds)
