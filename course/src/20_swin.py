@@ -13,7 +13,6 @@
 # cuts the map of tokens into **windows**, and lets each token look at its own window alone.
 
 # %% role="setup"
-import os
 from dataclasses import replace
 
 import numpy as np
@@ -23,7 +22,6 @@ from minivit.family.swin import block
 from minivit.layers import Chain
 from minivit.ops import attention_forward, self_attention_backward, self_attention_forward
 
-FAST = bool(os.environ.get("MINIVIT_FAST"))
 rng = np.random.default_rng(0)
 image = load_mnist().test_images[4, :, :, 0] / 255  # a digit, 28 × 28
 
@@ -370,3 +368,341 @@ draw.digits(
 # where objects are to be found. The other lesson of that page is that windows are no convolutions: they lie where they lie,
 # and a pushed digit meets other borders. `python benchmarks/family/variants.py --seeds 0 1 2` makes the runs anew.
 
+# %% [markdown] exercise="What windows save" kind="predict" stars=1 minutes=6
+# A picture of 224 × 224 pixels is cut into patches of 4 × 4, and their map into windows of 7 × 7 tokens. How many windows
+# are there (`windows_there`)? How many pairs of query and key does a head compare in all of them (`pairs`)? How many numbers
+# has its relative table (`entries`)? If the picture is twice as high and twice as wide, by which factor do the pairs grow
+# (`growth`)?
+
+# %% role="solution"
+# YOUR TURN
+windows_there = 64
+pairs = 153664
+entries = 169
+growth = 4
+# END
+
+# %% role="check"
+side = 224 // 4
+check.answer(
+    windows_there, (side // 7) ** 2, "windows_there",
+    reasons={8: "that is a row of windows", 1024: "a window has 7 tokens a side, and a token 4 pixels",
+             448: "8 windows side by side: and how many rows of them?", 9: "cut where nothing is shifted: 56 / 7 a side",
+             81: "moved borders cut more pieces, but rolled there are as many windows as before"},
+)  # fmt: skip
+check.answer(
+    pairs, side**2 * 49, "pairs",
+    reasons={side**4: "those are all pairs of the map: each token has the 49 keys of its window", 49**2: "in one window",
+             side**2 * 7: "a window has 7 · 7 tokens", 64 * 49: "those are the tokens: how many keys has each?",
+             64**2: "windows are not compared: tokens are"},
+)  # fmt: skip
+check.answer(
+    entries, 13**2, "entries",
+    reasons={49: "that is one for each token: count offsets, from −6 to 6 each way", 49**2: "that is one for each pair: "
+             "pairs with the same offset share one", 13: "offsets have rows and columns", 196: "from −6 to 6 there are 13, "
+             "the 0 among them", 172: "three more are for a class token, and Swin has none"},
+)  # fmt: skip
+check.answer(
+    growth, 4, "growth",
+    reasons={16: "so do all pairs: but a token still has 49 keys", 2: "there are four times as many tokens",
+             1: "each token has 49 keys as before, but there are more tokens"},
+)  # fmt: skip
+
+# %% [markdown] role="hint"
+# The map has 56 × 56 tokens. Each looks at 49, its own window. Offsets in a window run from −6 to 6, down and across.
+
+# %% role="wrong"
+{
+    "a row of windows": ("windows_there = 64", "windows_there = 8", "a row of windows"),
+    "windows of pixels": ("windows_there = 64", "windows_there = 1024", "a token 4 pixels"),
+    "all pairs": ("pairs = 153664", "pairs = 9834496", "all pairs of the map"),
+    "one window's": ("pairs = 153664", "pairs = 2401", "in one window"),
+    "the tokens": ("pairs = 153664", "pairs = 3136", "how many keys has each"),
+    "one a token": ("entries = 169", "entries = 49", "one for each token"),
+    "one a pair": ("entries = 169", "entries = 2401", "share one"),
+    "with a class token's": ("entries = 169", "entries = 172", "Swin has none"),
+    "as all pairs grow": ("growth = 4", "growth = 16", "still has 49 keys"),
+    "one side": ("growth = 4", "growth = 2", "four times as many tokens"),
+}
+
+# %% [markdown] exercise="Windows that are not square" kind="build" stars=2 minutes=12
+# Write `cut` and its backward for maps, windows and shifts that need not be square: `grid` = (rows, columns) of the map,
+# `window` = (rows, columns) of a window, which divide it, `shift` = (down, across). Windows, and tokens in them, come in
+# reading order.
+
+
+# %% role="solution"
+def cut(x, grid, window, shift):
+    """x (B, rows · columns, D) -> (B, W, n, D)"""
+    # YOUR TURN
+    (gh, gw), (mh, mw), (B, N, D) = grid, window, x.shape
+    rolled = np.roll(x.reshape(B, gh, gw, D), (-shift[0], -shift[1]), axis=(1, 2))
+    tiles = rolled.reshape(B, gh // mh, mh, gw // mw, mw, D).transpose(0, 1, 3, 2, 4, 5)
+    return tiles.reshape(B, N // (mh * mw), mh * mw, D)
+    # END
+
+
+def cut_backward(dy, grid, window, shift):
+    """dy (B, W, n, D) -> dx (B, rows · columns, D)"""
+    # YOUR TURN
+    (gh, gw), (mh, mw), (B, _, _, D) = grid, window, dy.shape
+    tiles = dy.reshape(B, gh // mh, gw // mw, mh, mw, D).transpose(0, 1, 3, 2, 4, 5)
+    return np.roll(tiles.reshape(B, gh, gw, D), shift, axis=(1, 2)).reshape(B, gh * gw, D)
+    # END
+
+
+# %% role="check"
+x, place = rng.standard_normal((2, 24, 3)), ((4, 6), (2, 3), (1, 2))
+
+
+def rolled_by(x, down, across):
+    return np.roll(x.reshape(2, 4, 6, 3), (down, across), axis=(1, 2)).reshape(2, 24, 3)
+
+
+def tiled(x, order=(0, 1, 3, 2, 4, 5)):
+    return x.reshape(2, 2, 2, 2, 3, 3).transpose(order).reshape(2, 4, 6, 3)
+
+
+found = check.call(lambda x: cut(x, *place), x=x)
+check.close(
+    found, ops.windows_forward(x, *place)[0], "y",
+    mistakes={
+        "The transpose is missing: six tokens in a row are no window.": rolled_by(x, -1, -2).reshape(2, 4, 6, 3),
+        "It is rolled the other way: windows that lie further down and to the right begin where the map, rolled up and to "
+        "the left, does.": tiled(rolled_by(x, 1, 2)),
+        "Nothing is rolled.": tiled(x),
+        "Down and across are exchanged in the roll.": tiled(rolled_by(x, -2, -1)),
+        "The windows come column by column.": tiled(rolled_by(x, -1, -2), (0, 3, 1, 2, 4, 5)),
+        "The tokens of a window come column by column.": tiled(rolled_by(x, -1, -2), (0, 1, 3, 4, 2, 5)),
+        "The axes of the images and the rows are rolled, not those of rows and columns.":
+            tiled(np.roll(x.reshape(2, 4, 6, 3), (-1, -2), axis=(0, 1))),
+    },
+)  # fmt: skip
+
+
+def untiled(dy):
+    return ops.unwindows_forward(dy, (4, 6), (2, 3))[0]
+
+
+check.grad(
+    lambda x: (cut(x, *place), None), lambda dy, _: (cut_backward(dy, *place),), {"x": x},
+    mistakes={
+        "It is rolled as in the forward: the way back goes down and to the right.":
+            lambda dy, _: (rolled_by(untiled(dy), -1, -2),),
+        "It is not rolled back.": lambda dy, _: (untiled(dy),),
+        "The tokens stay as they lie in the windows: transpose back before they become a map.":
+            lambda dy, _: (rolled_by(dy.reshape(2, 24, 3), 1, 2),),
+        "The tokens are taken apart as if they lay in reading order: first split windows and tokens, then transpose.":
+            lambda dy, _: (rolled_by(tiled(dy).reshape(2, 24, 3), 1, 2),),
+    },
+)  # fmt: skip
+again = rng.standard_normal((1, 60, 2)), ((6, 10), (3, 2), (0, 1))
+check.close(cut(again[0], *again[1]), ops.windows_forward(again[0], *again[1])[0], "y, windows of 3 × 2")
+dy = rng.standard_normal((1, 10, 6, 2))
+check.close(cut_backward(dy, *again[1]), ops.unwindows_forward(dy, *again[1])[0], "dx, windows of 3 × 2")
+
+# %% [markdown] role="hint"
+# The chapter's `windows` and `unwindows`, with two numbers wherever they have g, M or s. The backward undoes what the
+# forward did, the last thing first.
+
+# %% role="wrong"
+{
+    "no transpose": (
+        "tiles = rolled.reshape(B, gh // mh, mh, gw // mw, mw, D).transpose(0, 1, 3, 2, 4, 5)", "tiles = rolled",
+        "no window",
+    ),
+    "rolled the other way": ("(-shift[0], -shift[1])", "shift", "the other way"),
+    "exchanged": ("(-shift[0], -shift[1])", "(-shift[1], -shift[0])", "are exchanged in the roll"),
+    "the images rolled": (
+        "(-shift[0], -shift[1]), axis=(1, 2)", "(-shift[0], -shift[1]), axis=(0, 1)", "axes of the images"
+    ),
+    "windows by column": (
+        "rolled.reshape(B, gh // mh, mh, gw // mw, mw, D).transpose(0, 1, 3, 2, 4, 5)",
+        "rolled.reshape(B, gh // mh, mh, gw // mw, mw, D).transpose(0, 3, 1, 2, 4, 5)",
+        "The windows come column by column",
+    ),
+    "tokens by column": (
+        "rolled.reshape(B, gh // mh, mh, gw // mw, mw, D).transpose(0, 1, 3, 2, 4, 5)",
+        "rolled.reshape(B, gh // mh, mh, gw // mw, mw, D).transpose(0, 1, 3, 4, 2, 5)",
+        "The tokens of a window",
+    ),
+    "the backward rolls as the forward": (
+        "np.roll(tiles.reshape(B, gh, gw, D), shift, axis=(1, 2)).reshape(B, gh * gw, D)",
+        "np.roll(tiles.reshape(B, gh, gw, D), (-shift[0], -shift[1]), axis=(1, 2)).reshape(B, gh * gw, D)",
+        "rolled as in the forward",
+    ),
+    "the backward does not roll": (
+        "np.roll(tiles.reshape(B, gh, gw, D), shift, axis=(1, 2)).reshape(B, gh * gw, D)",
+        "tiles.reshape(B, gh * gw, D)", "not rolled back",
+    ),
+    "the backward does not transpose": (
+        "tiles = dy.reshape(B, gh // mh, gw // mw, mh, mw, D).transpose(0, 1, 3, 2, 4, 5)", "tiles = dy",
+        "as they lie in the windows",
+    ),
+    "the backward cuts again": (
+        "dy.reshape(B, gh // mh, gw // mw, mh, mw, D)", "dy.reshape(B, gh // mh, mh, gw // mw, mw, D)", "taken apart"
+    ),
+}  # fmt: skip
+
+# %% [markdown] exercise="A mask that lets some through" kind="break" stars=2 minutes=10
+# A colleague's mask has the right shape, and a model trains with it. Yet some tokens look at the other end of the picture,
+# and some do not look at their neighbours. There are two mistakes: mend them.
+
+
+# %% role="broken"
+def mask_colleague(g, M, s):
+    """-> (windows, M·M, M·M): −1000 between two tokens that only the roll made neighbours, else 0."""
+    around = (np.arange(g) < s).astype(int)
+    region = around[:, None] + around
+    cut = ops.windows_forward(region.reshape(1, g * g, 1), (g, g), (M, M))[0][0, :, :, 0]
+    return np.where(cut[:, :, None] == cut[:, None], 0.0, -1000.0)
+
+
+# %% role="solution"
+def mask_colleague(g, M, s):
+    """-> (windows, M·M, M·M): −1000 between two tokens that only the roll made neighbours, else 0."""
+    around = (np.arange(g) >= g - s).astype(int)
+    region = 2 * around[:, None] + around
+    cut = ops.windows_forward(region.reshape(1, g * g, 1), (g, g), (M, M))[0][0, :, :, 0]
+    return np.where(cut[:, :, None] == cut[:, None], 0.0, -1000.0)
+
+
+# %% role="check"
+def as_said(around, region):
+    a = around.astype(int)
+    cut = ops.windows_forward(region(a[:, None], a).reshape(1, -1, 1), (len(a),) * 2, (4, 4))[0][0, :, :, 0]
+    return np.where(cut[:, :, None] == cut[:, None], 0.0, -1000.0)
+
+
+for g, s in ((8, 1), (12, 3)):
+    r, late, both = np.arange(g), np.arange(g) >= g - s, lambda rows, columns: 2 * rows + columns
+    right = ops.window_mask((g, g), (4, 4), (s, s))[:, 0]
+    check.close(
+        mask_colleague(g, 4, s), right, f"mask of {g} × {g}, shift {s}",
+        mistakes={
+            "What came around on the right, and what came around below, have the same number, and in the last window they "
+            "look at each other.": as_said(late, lambda rows, columns: rows + columns),
+            "Who came around stands at the end of the rolled map: a roll up and to the left takes from the beginning.":
+                as_said(r < s, both),
+            "One row and one column too few are marked.": as_said(r > g - s, both),
+            "The last M − s are marked: those came around that the shift pushed out, s of them.":
+                as_said(r >= g - 4 + s, both),
+            "It is inverted: those that may look at each other are kept apart.": -1000 - right,
+            "Columns are forgotten: only what came around below is kept apart.": as_said(late, lambda rows, columns: rows + 0 * columns),
+        },
+    )  # fmt: skip
+
+# %% [markdown] role="hint"
+# Print `np.roll(np.arange(8), -1)`: where is what came around? And which numbers get the four kinds of places, of which
+# a row came around or not, and a column or not? They must be four numbers.
+
+# %% role="wrong"
+{
+    "only the places mended": (
+        "region = 2 * around[:, None] + around", "region = around[:, None] + around", "have the same number"
+    ),
+    "only the numbers mended": ("np.arange(g) >= g - s", "np.arange(g) < s", "stands at the end"),
+    "one too few": ("np.arange(g) >= g - s", "np.arange(g) > g - s", "too few"),
+    "the rest of the window": ("np.arange(g) >= g - s", "np.arange(g) >= g - M + s", "The last M − s"),
+    "inverted": ("cut[:, :, None] == cut[:, None]", "cut[:, :, None] != cut[:, None]", "It is inverted"),
+    "rows alone": (
+        "region = 2 * around[:, None] + around", "region = around[:, None] + 0 * around", "Columns are forgotten"
+    ),
+}  # fmt: skip
+
+# %% [markdown] exercise="Sight, reckoned" kind="further" stars=3 minutes=15
+# How many tokens reach the one at (`row`, `column`) of a g × g map after `blocks` blocks? Blocks 0, 2, … have windows of
+# M × M tokens from the corner on, blocks 1, 3, … windows moved by s; M divides g. Reckon it, without a gradient: what a token
+# sees is a rectangle, and rows and columns do not need each other.
+
+
+# %% role="solution"
+def sight(row, column, blocks, g, M, s):
+    """-> how many tokens of the input reach it."""
+
+    # YOUR TURN
+    def length(place):
+        first = last = place
+        for i in reversed(range(blocks)):  # the last block looks first
+            by = s if i % 2 else 0
+            first = max(0, (first - by) // M * M + by)
+            last = min(g - 1, (last - by) // M * M + by + M - 1)
+        return last - first + 1
+
+    return length(row) * length(column)
+    # END
+
+
+# %% role="check"
+def lengths(g, M, s, blocks, order=reversed, first=0, clip=True):
+    """Of each place by itself: which places of a longer axis reach it, by matrices of who sees whom."""
+    margin = 0 if clip else 40 * M
+    place = np.arange(-margin, g + margin)
+    reach = np.eye(len(place), dtype=bool)
+    for i in order(range(blocks)):
+        window = (place - s * ((i + first) % 2)) // M
+        reach = reach @ (window[:, None] == window)
+    return reach.sum(axis=1)[margin : margin + g]
+
+
+for g, M, s in ((28, 4, 2), (12, 6, 2), (9, 3, 1)):
+    for blocks in range(5):
+        one = lengths(g, M, s, blocks)
+        found = [[check.call(sight, row=r, column=c, blocks=blocks, g=g, M=M, s=s) for c in range(g)] for r in range(g)]
+        forward, other = (lengths(g, M, s, blocks, **how) for how in ({"order": iter}, {"first": 1}))
+        free, still = lengths(g, M, s, blocks, clip=False), lengths(g, M, 0, blocks)
+        check.close(
+            found, one[:, None] * one, f"g {g}, M {M}, s {s}, blocks {blocks}",
+            mistakes={
+                "It goes on beyond the map: the first and the last windows are cut off at its border.": free[:, None] * free,
+                "The blocks are gone through from the first to the last. The last one looks at the tokens which the block "
+                "before has left, and so on back: begin with the last.": forward[:, None] * forward,
+                "Block 0 is shifted: it should be 1, 3, …": other[:, None] * other,
+                "No block is shifted.": still[:, None] * still,
+                "Rows and columns are added: a rectangle has as many tokens as their product.": one[:, None] + one,
+                "Only rows are counted.": one[:, None] + 0 * one,
+            },
+        )  # fmt: skip
+
+# %% [markdown] role="hint"
+# For one axis: keep the first and the last place that are seen. A block moves the first to the beginning of its window, and
+# the last to the end of its own. Row r lies in the window that begins at `(r - s) // M * M + s`, which may be before the map.
+
+# %% role="wrong"
+{
+    "not cut off below": ("min(g - 1, (last - by) // M * M + by + M - 1)", "(last - by) // M * M + by + M - 1", "blocks 2"),
+    "not cut off at all": (
+        "",
+        """
+def sight(row, column, blocks, g, M, s):
+    def length(place):
+        first = last = place
+        for i in reversed(range(blocks)):
+            by = s if i % 2 else 0
+            first = (first - by) // M * M + by
+            last = (last - by) // M * M + by + M - 1
+        return last - first + 1
+
+    return length(row) * length(column)
+""",
+        "beyond the map",
+    ),
+    "from the first block on": ("reversed(range(blocks))", "range(blocks)", "from the first to the last"),
+    "block 0 shifted": ("by = s if i % 2 else 0", "by = 0 if i % 2 else s", "Block 0 is shifted"),
+    "never shifted": ("by = s if i % 2 else 0", "by = 0", "No block is shifted"),
+    "added": ("length(row) * length(column)", "length(row) + length(column)", "Rows and columns are added"),
+    "rows alone": ("length(row) * length(column)", "length(row)", "Only rows"),
+}  # fmt: skip
+
+# %% [markdown]
+# ## What you can do now
+#
+# - Cut a map into windows and put it together again with a reshape, a transpose and a roll, and say why each way is the other's
+#   backward.
+# - Say which neighbours only the roll made, and mask them; sum the gradient of a relative table over images, windows and pairs.
+# - Say what windows cost, how far a token sees after any number of blocks, and what the shift has to do with it.
+#
+# In the library: `minivit/ops/windows.py`, `minivit/ops/positions.py`, `minivit/family/swin.py`; `python -m minivit train
+# --architecture swin` trains one. Where windows do not divide a map, published models pad it, and do not agree how: the
+# library has both ways. Source: Z. Liu et al., *Swin Transformer: Hierarchical Vision Transformer using Shifted Windows*,
+# arXiv 2103.14030, sections 3.1 and 3.2.
