@@ -2,7 +2,7 @@
 # title: Windows that shift
 # question: How can each token look at a few others only, and all hear of each other in the end?
 # sentence: Attention within windows, whose borders move every second time; Swin's cutting, rolling, mask and table, each with its backward, and how far a token then sees.
-# minutes: 40
+# minutes: 80
 # needs: [1, 4, 7, 8, 11]
 # gpu: of no use
 # ---
@@ -82,7 +82,9 @@ draw.digits(
 # %%
 for side in (14, 28, 56, 112):
     N = side**2
-    print(f"{side:>3} × {side:<3} tokens: {N**2:>11,} pairs, {N * 49:>7,} in windows of 7 × 7: {N / 49:3.0f} times fewer")
+    print(
+        f"{side:>3} × {side:<3} tokens: {N**2:>11,} pairs, {N * 49:>7,} in windows of 7 × 7: {N / 49:3.0f} times fewer"
+    )
 
 # %% [markdown]
 # As a loop, the moved windows are simple. Row $r$ lies in the row of windows $\lfloor (r - s) / M \rfloor$, columns
@@ -316,7 +318,9 @@ config = SwinConfig(
     image_size=28, patch_size=2, channels=1, classes=10, width=24, depths=(2, 2), heads=(3, 6), window=7
 )
 model = Swin(config)
-print(model(model.normalize(image[None, :, :, None])).shape, f"{sum(p.size for p in model.params.values()):,} parameters")
+print(
+    model(model.normalize(image[None, :, :, None])).shape, f"{sum(p.size for p in model.params.values()):,} parameters"
+)
 for stage in config.stages:
     print(f"map {stage.grid}, window {stage.window}, shift {stage.shift}, {stage.width} wide")
 
@@ -344,7 +348,9 @@ sizes = dict(image_size=28, patch_size=1, channels=1, classes=0, width=8, depths
 looking = Swin(SwinConfig(**sizes), dtype=np.float64)
 (stage,) = looking.config.stages
 still = replace(stage, shift=(0, 0))  # the same, never shifted
-maps = [(name, count, seen(kind, count)) for name, kind in (("shifted", stage), ("still", still)) for count in (1, 2, 3)]
+maps = [
+    (name, count, seen(kind, count)) for name, kind in (("shifted", stage), ("still", still)) for count in (1, 2, 3)
+]
 
 # %%
 draw.digits(
@@ -355,9 +361,8 @@ draw.digits(
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) Without the shift a token never leaves its window, however deep the model is. (2) With it, the square
-# grows with each block, by half a window on two sides or all around; here it has 64 tokens after two blocks, 144 after three.
-# (3) The token stands in the square where the windows' borders put it, seldom in the middle: a convolution would see as far
+# **What to notice.** (1) Without the shift a token never leaves its window, however deep the model is. (2) With it, the square's
+# side grows by a window's with each block: 4, 8, 12 tokens. (3) The token stands in the square where the windows' borders put it, seldom in the middle: a convolution would see as far
 # to each side.
 #
 # ## What it is worth
@@ -452,22 +457,22 @@ def cut_backward(dy, grid, window, shift):
 
 
 # %% role="check"
-x, place = rng.standard_normal((2, 24, 3)), ((4, 6), (2, 3), (1, 2))
+x, place = rng.standard_normal((2, 36, 3)), ((4, 9), (2, 3), (1, 2))
 
 
 def rolled_by(x, down, across):
-    return np.roll(x.reshape(2, 4, 6, 3), (down, across), axis=(1, 2)).reshape(2, 24, 3)
+    return np.roll(x.reshape(2, 4, 9, 3), (down, across), axis=(1, 2)).reshape(2, 36, 3)
 
 
 def tiled(x, order=(0, 1, 3, 2, 4, 5)):
-    return x.reshape(2, 2, 2, 2, 3, 3).transpose(order).reshape(2, 4, 6, 3)
+    return x.reshape(2, 2, 2, 3, 3, 3).transpose(order).reshape(2, 6, 6, 3)
 
 
 found = check.call(lambda x: cut(x, *place), x=x)
 check.close(
     found, ops.windows_forward(x, *place)[0], "y",
     mistakes={
-        "The transpose is missing: six tokens in a row are no window.": rolled_by(x, -1, -2).reshape(2, 4, 6, 3),
+        "The transpose is missing: six tokens in a row are no window.": rolled_by(x, -1, -2).reshape(2, 6, 6, 3),
         "It is rolled the other way: windows that lie further down and to the right begin where the map, rolled up and to "
         "the left, does.": tiled(rolled_by(x, 1, 2)),
         "Nothing is rolled.": tiled(x),
@@ -475,13 +480,13 @@ check.close(
         "The windows come column by column.": tiled(rolled_by(x, -1, -2), (0, 3, 1, 2, 4, 5)),
         "The tokens of a window come column by column.": tiled(rolled_by(x, -1, -2), (0, 1, 3, 4, 2, 5)),
         "The axes of the images and the rows are rolled, not those of rows and columns.":
-            tiled(np.roll(x.reshape(2, 4, 6, 3), (-1, -2), axis=(0, 1))),
+            tiled(np.roll(x.reshape(2, 4, 9, 3), (-1, -2), axis=(0, 1))),
     },
 )  # fmt: skip
 
 
 def untiled(dy):
-    return ops.unwindows_forward(dy, (4, 6), (2, 3))[0]
+    return ops.unwindows_forward(dy, (4, 9), (2, 3))[0]
 
 
 check.grad(
@@ -491,9 +496,9 @@ check.grad(
             lambda dy, _: (rolled_by(untiled(dy), -1, -2),),
         "It is not rolled back.": lambda dy, _: (untiled(dy),),
         "The tokens stay as they lie in the windows: transpose back before they become a map.":
-            lambda dy, _: (rolled_by(dy.reshape(2, 24, 3), 1, 2),),
+            lambda dy, _: (rolled_by(dy.reshape(2, 36, 3), 1, 2),),
         "The tokens are taken apart as if they lay in reading order: first split windows and tokens, then transpose.":
-            lambda dy, _: (rolled_by(tiled(dy).reshape(2, 24, 3), 1, 2),),
+            lambda dy, _: (rolled_by(tiled(dy).reshape(2, 36, 3), 1, 2),),
     },
 )  # fmt: skip
 again = rng.standard_normal((1, 60, 2)), ((6, 10), (3, 2), (0, 1))
