@@ -9,7 +9,7 @@
 
 # %% [markdown]
 # Attention compares all tokens with all others. For the 49 patches of a digit that costs little; for a photograph cut into
-# patches of 4 × 4 pixels it is out of reach. **Swin** (Liu et al., [arXiv 2103.14030](https://arxiv.org/abs/2103.14030))
+# patches of 4 × 4 pixels it is what costs most. **Swin** (Liu et al., [arXiv 2103.14030](https://arxiv.org/abs/2103.14030))
 # cuts the map of tokens into **windows**, and lets each token look at its own window alone.
 
 # %% role="setup"
@@ -34,10 +34,10 @@ image = load_mnist().test_images[4, :, :, 0] / 255  # a digit, 28 × 28
 
 # %%
 def framed(picture, M, s=0, token=None, zoom=8):
-    """A picture (g, g), enlarged, with borders every M pixels, the first after s."""
+    """A picture (g, g), enlarged, with a border every M pixels; the first comes after s, or after M."""
     big = np.repeat(np.kron(picture, np.ones((zoom, zoom)))[..., None], 3, axis=2)
-    for i in range(s, len(picture), M):
-        where = slice(max(0, zoom * i - 1), zoom * i + 1)
+    for i in range(s or M, len(picture), M):
+        where = slice(zoom * i - 1, zoom * i + 1)
         big[where] = big[:, where] = 0.9, 0.6, 0
     if token is not None:
         row, column = (slice(zoom * i, zoom * (i + 1)) for i in token)
@@ -76,8 +76,9 @@ draw.digits(
 #
 # ## The idea
 #
-# All pairs are N². In windows, each of N tokens has M² keys: N·M² pairs. M stays as it is when pictures grow, so the cost
-# grows with the number of tokens, and no longer with its square.
+# All pairs are N². In windows, each of N tokens has M² keys: N·M² pairs. A pair costs 2D multiplications, one half for its
+# score and one for its part in the average; the dense layers before and after cost 4·N·D² in any case. M stays as it is when
+# pictures grow, so all of it grows with the number of tokens, and no longer with its square.
 
 # %%
 for side in (14, 28, 56, 112):
@@ -174,7 +175,8 @@ draw.matrices(
 # *Why −1000?* Published code has −100, and $e^{-100}$ is not quite 0: in float32 it is a subnormal number, with which a
 # CPU is slow. $e^{-1000}$ is 0. (And −∞ makes NaN of a row that is masked throughout.)
 #
-# Now cut, attend, put together, roll back. It must be what the loop computes, on whole maps:
+# Now cut, attend, put together, roll back. To attention, windows are no different from more images: they stand in an axis
+# of their own, in front. The result must be what the loop computes:
 
 
 # %%
@@ -200,7 +202,7 @@ free, _ = self_attention_forward(windows(qkv, 14, 7, 3))
 dout = np.zeros((1, 196, 8))
 dout[0, -1] = 1
 reached = {}
-for name, bias in (("without the mask", None), ("with the mask", m)):
+for name, bias in (("reach the corner, no mask", None), ("with the mask", m)):
     _, cache = self_attention_forward(windows(qkv, 14, 7, 3), bias)
     dqkv = unwindows(self_attention_backward(windows(dout, 14, 7, 3), cache)[0], 14, 7, 3)
     reached[name] = (dqkv[0, :, 16:].reshape(14, 14, 8) != 0).any(axis=-1)  # the values' gradient
@@ -230,8 +232,8 @@ draw.matrices(
 #
 # $$S _{bwhpq} = \tfrac{1}{\sqrt d}\, Q _p \cdot K _q + T _{e(p,q),\,h} + m _{wpq} \tag{3}$$
 #
-# The mask is constant, and needs no gradient. It stops that of the others: chapter 07's $dS _{pq} = P _{pq}(dP _{pq} -
-# \ldots)$ is 0 where $P _{pq}$ is.
+# The mask is constant, and needs no gradient. It stops that of the others: in chapter 07, $dS _{pq}$ is $P _{pq}$ times
+# something, and so 0 where $P _{pq}$ is 0.
 #
 # *The table.* Swin has no positions but $T$ (chapter 04, "relative"): $e(p, q)$ numbers the offset from key to query, of
 # which there are $(2M-1)^2$. All images and all windows use the same table, and within a window all pairs with one offset
@@ -281,8 +283,8 @@ draw.matrix(
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) (7 − |rows|) · (7 − |columns|) pairs: entries of short offsets learn from many, those in the corners
-# from one pair a window. (2) 169 numbers a head serve 2,401 pairs.
+# **What to notice.** (1) (7 − |rows|) · (7 − |columns|) pairs, from 49 to 1: entries of short offsets learn from many, those in
+# the corners from one pair a window. (2) 169 numbers a head serve 2,401 pairs.
 #
 # ## Merging: a pyramid
 #
@@ -639,15 +641,14 @@ def sight(row, column, blocks, g, M, s):
 
 
 # %% role="check"
-def lengths(g, M, s, blocks, order=reversed, first=0, clip=True):
-    """Of each place by itself: which places of a longer axis reach it, by matrices of who sees whom."""
-    margin = 0 if clip else 40 * M
-    place = np.arange(-margin, g + margin)
+def lengths(g, M, s, blocks, order=reversed, first=0, before=0, after=0):
+    """How many places of an axis, which may be longer, reach each place: by matrices of who sees whom."""
+    place = np.arange(-before, g + after)
     reach = np.eye(len(place), dtype=bool)
     for i in order(range(blocks)):
         window = (place - s * ((i + first) % 2)) // M
         reach = reach @ (window[:, None] == window)
-    return reach.sum(axis=1)[margin : margin + g]
+    return reach.sum(axis=1)[before : before + g]
 
 
 for g, M, s in ((28, 4, 2), (12, 6, 2), (9, 3, 1)):
@@ -655,11 +656,15 @@ for g, M, s in ((28, 4, 2), (12, 6, 2), (9, 3, 1)):
         one = lengths(g, M, s, blocks)
         found = [[check.call(sight, row=r, column=c, blocks=blocks, g=g, M=M, s=s) for c in range(g)] for r in range(g)]
         forward, other = (lengths(g, M, s, blocks, **how) for how in ({"order": iter}, {"first": 1}))
-        free, still = lengths(g, M, s, blocks, clip=False), lengths(g, M, 0, blocks)
+        still, far = lengths(g, M, 0, blocks), 9 * M
+        ends = ((far, far), (0, far), (far, 0))
+        free, below, above = (lengths(g, M, s, blocks, before=b, after=a) for b, a in ends)
         check.close(
             found, one[:, None] * one, f"g {g}, M {M}, s {s}, blocks {blocks}",
             mistakes={
                 "It goes on beyond the map: the first and the last windows are cut off at its border.": free[:, None] * free,
+                "It goes on below the map and on its right: the last window is cut off there.": below[:, None] * below,
+                "It goes on above the map and on its left: the first window is cut off there.": above[:, None] * above,
                 "The blocks are gone through from the first to the last. The last one looks at the tokens which the block "
                 "before has left, and so on back: begin with the last.": forward[:, None] * forward,
                 "Block 0 is shifted: it should be 1, 3, …": other[:, None] * other,
@@ -675,7 +680,8 @@ for g, M, s in ((28, 4, 2), (12, 6, 2), (9, 3, 1)):
 
 # %% role="wrong"
 {
-    "not cut off below": ("min(g - 1, (last - by) // M * M + by + M - 1)", "(last - by) // M * M + by + M - 1", "blocks 2"),
+    "not cut off below": ("min(g - 1, (last - by) // M * M + by + M - 1)", "(last - by) // M * M + by + M - 1", "on below the map"),
+    "not cut off above": ("max(0, (first - by) // M * M + by)", "(first - by) // M * M + by", "on above the map"),
     "not cut off at all": (
         "",
         """
