@@ -3,11 +3,12 @@
 python course/build.py              all of them
 python course/build.py 01 05        these, and the table of contents
 python course/build.py --fast 01    with MINIVIT_FAST=1: a trial, into no file
-python course/build.py --words 01   the words anew, links and minutes too; nothing is executed, outputs stay
+python course/build.py --words 01   its words have changed, its code has not: nothing is executed
 """
 
 import argparse
 import base64
+import json
 import re
 import sys
 import time
@@ -15,15 +16,17 @@ from pathlib import Path
 
 COURSE = Path(__file__).resolve().parent
 TUTORIALS = COURSE.parent / "tutorials"  # what is read
+ALTS = COURSE.parent / "minivit" / "draw" / "alts"
 sys.path.insert(0, str(COURSE))
 
 import nbformat  # noqa: E402
 from builder.alts import alt_texts  # noqa: E402
 from builder.contents import contents  # noqa: E402
-from builder.execute import NotebookError, execute, keep_outputs, largest, pictures  # noqa: E402
+from builder.execute import NotebookError, execute, largest, pictures  # noqa: E402
 from builder.notebooks import chapter_notebook, exercise_checks, exercise_notebook, write  # noqa: E402
 from builder.source import Chapter, read_chapter  # noqa: E402
 from builder.teaching import teaching  # noqa: E402
+from builder.words import with_outputs  # noqa: E402
 
 from minivit.files import atomic_write  # noqa: E402
 
@@ -39,9 +42,17 @@ def repository() -> str:
 
 
 def build(chapter: Chapter, chapters: list[Chapter], words: bool = False) -> None:
-    """Write the chapter, executed, its exercises, their checks, its picture and the words for its pictures."""
+    """Write the chapter, executed, its exercises, their checks, its picture and the words for its pictures.
+
+    words: it keeps the outputs that it has.
+    """
     notebook = chapter_notebook(chapter, chapters, repository())
-    notebook = keep_outputs(notebook, TUTORIALS / f"{chapter.name}.ipynb") if words else execute(notebook, TUTORIALS)
+    if words:
+        before = nbformat.read(TUTORIALS / f"{chapter.name}.ipynb", as_version=4)
+        alts_before = json.loads((ALTS / f"{chapter.name}.json").read_text(encoding="utf-8"))
+        notebook = with_outputs(notebook, before, json.loads(alt_texts(chapter)), alts_before)
+    else:
+        notebook = execute(notebook, TUTORIALS)
     text = write(notebook)
     if len(text.encode()) > (allowed := largest(notebook)):
         raise NotebookError(f"{chapter.name}.ipynb would have {len(text.encode()):,} bytes, allowed are {allowed:,}")
@@ -70,8 +81,11 @@ def built_contents(chapters: list[Chapter]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("chapters", nargs="*", metavar="NN", help="their numbers; all without any")
-    parser.add_argument("--fast", action="store_true", help="execute with MINIVIT_FAST=1 and write nothing")
-    parser.add_argument("--words", action="store_true", help="execute nothing: words that changed, and links")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--fast", action="store_true", help="execute with MINIVIT_FAST=1 and write nothing")
+    how.add_argument(
+        "--words", action="store_true", help="execute nothing: keep the outputs, where no code has changed"
+    )
     args = parser.parse_args()
     chapters = read_chapters()
     numbers = [chapter.number for chapter in chapters]

@@ -1,8 +1,7 @@
-"""The command line: python -m minivit train | eval | predict | detect | look | data | check | kernel | kernels.
+"""The command line: python -m minivit train | eval | predict | detect | look | live | data | check | kernel | kernels.
 
-Each command is a function: the first seven are below, those of the kernels in emulator/command.py and
-devices/command.py.
-What can be said to train is in train/command.py.
+Each command is a function: the first seven are below, the others in live/command.py, emulator/command.py and
+devices/command.py. What can be said to train is in train/command.py.
 """
 
 import argparse
@@ -21,6 +20,7 @@ from .devices import command as kernels_command
 from .emulator import EmulatorError
 from .emulator import command as kernel_command
 from .files import ordinary
+from .live import command as live_command
 from .train import command as train_command
 from .train import detect_command
 
@@ -43,6 +43,9 @@ EXAMPLES = {
   python -m minivit predict cat.jpg --model deit_tiny_patch16_224.fb_in1k.safetensors --top 3""",
     "detect": """  python -m minivit detect photo.png --model runs/detr/model.npz --out boxes.png""",
     "look": """  python -m minivit look digit.png --model runs/quick/model.npz --out page.svg""",
+    "live": """  python -m minivit live
+  python -m minivit live --model runs/quick/model.npz
+  python -m minivit live --export page.html""",
     "data": """  python -m minivit data
   python -m minivit data --download
   python -m minivit data --download --data fashion""",
@@ -59,8 +62,8 @@ def main(arguments: list[str] | None = None) -> int:
     off by a closed pipe."""
     parser = _parser()
     args, rest = parser.parse_known_args(arguments)
-    if len(rest) == 1 and getattr(args, "launch", "") is None:
-        args.launch = rest[0]  # `kernel FILE --check LAUNCH`: argparse takes a word that may be left out too early
+    if rest and hasattr(args, "words") and not any(word.startswith("-") for word in rest):
+        args.words += rest  # `kernel FILE --check LAUNCH`: argparse takes words from one place only
     elif rest:
         parser.refuse(rest)
     mistakes = ValueError, TypeError, OverflowError, FloatingPointError, DeviceError, EmulatorError
@@ -266,7 +269,7 @@ def _parser() -> terminal.Parser:
 
     sub = add("eval", evaluate)
     sub.add_argument("--model", required=True, help="a model.npz, or a checkpoint.npz")
-    sub.add_argument("--data", choices=tuple(SOURCES), default="digits")
+    sub.add_argument("--data", choices=tuple(SOURCES), default="digits", help="the digits that ship, or a full set")
     add_device(sub)
     sub.add_argument("--workers", type=train_command.at_least(1), help="threads, one a core if not given")
 
@@ -288,6 +291,7 @@ def _parser() -> terminal.Parser:
     sub.add_argument("--download", action="store_true", help="fetch what is missing from the public mirrors")
     sub.add_argument("--data", choices=("full", "fashion"), default="full", help="what --download fetches")
 
+    live_command.add_arguments(add("live", live_command.live))
     add("check", check)
     kernel_command.add_arguments(add("kernel", kernel_command.kernel))
     kernels_command.add_arguments(add("kernels", kernels_command.kernels))

@@ -33,6 +33,8 @@ SLOW = (
     "test_static.py",
     "test_swin_gradients.py",  # thousands of numbers, each by four forwards
     "test_masked_gradients.py",
+    "test_page.py",  # a browser, by hand
+    "test_notebook.py",
 )
 
 

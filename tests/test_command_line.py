@@ -1,5 +1,6 @@
 """Every command does what its help says, and a user's mistake is one clear line and exit status 2."""
 
+import argparse
 import dataclasses
 import json
 
@@ -8,7 +9,7 @@ import pytest
 from PIL import Image
 
 from minivit import ViT, ViTConfig, __version__, finetune, load_mnist, train_mnist
-from minivit.__main__ import main
+from minivit.__main__ import _parser, main
 from minivit.data import imagenet_classes, preprocess, top_classes
 from minivit.train import mnist, save_checkpoint
 from minivit.weights import export_timm
@@ -225,3 +226,21 @@ def test_finetune_says_what_it_was_given():
         finetune(
             ViT(ViTConfig(image_size=8, patch_size=4, width=8, depth=1, heads=1)), *[np.zeros(1)] * 4, recipe="quick"
         )
+
+
+def test_every_option_says_what_it_is():
+    seen = 0
+    for command in _commands(_parser()):
+        for action in command._actions:
+            assert action.help, f"{command.prog} {action.option_strings or action.dest}"
+            seen += 1
+    assert seen > 50
+
+
+def _commands(parser):
+    """The parsers of the commands, and of theirs."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                yield inner
+                yield from _commands(inner)

@@ -32,6 +32,7 @@ WALLS = {
     "inspect": {"ops", "layers", "devices", "files", "messages", "model"},
     "draw": {"emulator", "model", "inspect"},
     "check": {"gradcheck", "messages"},
+    "live": {"data", "family", "files", "inspect", "layers", "messages", "model", "ops", "train"},
     "proof": {"gradcheck", "ops", "layers", "model", "family"},
 }
 

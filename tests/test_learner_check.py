@@ -207,10 +207,11 @@ def test_answers() -> None:
     check.answer(np.inf, np.inf)
 
 
-def test_a_test_of_the_learner() -> None:
+def test_a_test_of_the_learner(capsys) -> None:
     wrong = {"the softmax over the wrong axis": lambda x: softmax_forward(x.T)[0].T, "no softmax": lambda x: x}
     right = lambda x: softmax_forward(x)[0]  # noqa: E731
     check.catches(lambda f: np.allclose(f(SQUARE).sum(1), 1), right, wrong)
+    assert capsys.readouterr().out == "accepts the right one and catches 2 of 2 wrong ones ok\n"
     assert "no softmax" in said(check.catches, lambda f: f(SQUARE).shape == (4, 4), right, wrong)
     assert "refuses the right" in said(check.catches, lambda f: False, right, wrong)
     with pytest.raises(NotImplementedError):

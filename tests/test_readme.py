@@ -57,7 +57,7 @@ def test_the_python_examples_run(code, monkeypatch, tmp_path):
 
 
 def test_there_are_as_many_examples_as_were_written():
-    assert len(EXAMPLES) == 9
+    assert len(EXAMPLES) == 10
 
 
 def written_model():

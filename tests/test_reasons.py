@@ -57,10 +57,31 @@ REASONS = {
     "no keepdims": (np.exp(SQUARE) / np.exp(SQUARE).sum(-1), softmax_forward(SQUARE)[0], "keepdims=True in the sum"),
     "softmax over axis 0": (softmax_forward(SQUARE.T)[0].T, softmax_forward(SQUARE)[0], "Columns sum to 1"),
     "LayerNorm over tokens": (standard(SQUARE, 0), standard(SQUARE, -1), "over axis 0, expected over the last axis"),
+    "LayerNorm over each image's tokens": (standard(X, 1), standard(X, -1), "over axis 1, expected over the last axis"),
+    "LayerNorm over an image": (standard(X, (1, 2)), standard(X, -1), "over axes (1, 2), expected over the last axis"),
     "LayerNorm over all": (standard(X, None), standard(X, -1), "over all axes at once"),
     "BatchNorm": (standard(X, (0, 1)), standard(X, -1), "over axes (0, 1)"),
     "not reshaped": (X.reshape(10, 4), X, "a reshape"),
     "one token more": (rng.standard_normal((2, 6, 4)), X, "off by one"),
+}
+
+
+PX, DX = softmax_forward(X)[0], rng.standard_normal(X.shape)
+REASONS["a softmax' backward without its sum"] = (
+    PX * DX,
+    PX * (DX - (PX * DX).sum(-1, keepdims=True)),
+    "Each row should sum to 0, and does not",
+)
+THREE = rng.standard_normal((4, 3))  # the shortest rows of which anything can be said
+REASONS |= {
+    "mean of each short row": (THREE + THREE.mean(-1, keepdims=True), THREE, "a number of its own"),
+    "scale of each short row": (THREE * np.arange(2, 6)[:, None], THREE, "a factor of its own"),
+    "no scale of short rows": (softmax_forward(2 * THREE)[0], softmax_forward(THREE)[0], "2 times what they should be"),
+    "no mean in a backward": (
+        THREE,
+        THREE - THREE.mean(-1, keepdims=True),
+        "a number of its own",
+    ),
 }
 
 
@@ -85,3 +106,15 @@ def test_no_reason_is_invented() -> None:
         (one_hot * np.arange(1, 4) + 1, one_hot),  # rows that sum to 1, but of no softmax
     ):
         assert "\n" not in said(actual, expected)
+
+
+def test_rows_and_columns_scaled_at_will_are_no_forgotten_keepdims() -> None:
+    """Which divides row i by what belongs to row j, and multiplies by its own: the same numbers in rows and columns."""
+    right, own = softmax_forward(SQUARE)[0], np.exp(SQUARE).sum(-1)
+    assert "keepdims" in said(right * own[:, None] / own, right)
+    for other in (own[::-1], 1 / own, own**2):
+        assert "keepdims" not in said(right * own[:, None] / other, right)
+
+
+def test_negated_scores_are_not_said_to_be_scaled() -> None:
+    assert "times what they should be" not in said(softmax_forward(-SQUARE)[0], softmax_forward(SQUARE)[0])

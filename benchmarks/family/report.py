@@ -1,4 +1,4 @@
-"""Draws what the experiments have found, and writes their tables into docs/experiments.md.
+"""Draws what the experiments have found, writes their tables into docs/experiments.md, and a small copy for chapter 15.
 
     python benchmarks/family/report.py
 
@@ -6,6 +6,7 @@ Reads the rows in benchmarks/results/family, as far as there are any. A table st
 `<!-- table: NAME -->` and a line `<!-- end -->`; all else there is written by hand.
 """
 
+import json
 import re
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from matplotlib.ticker import NullLocator
 from rows import RESULTS, Row, Rows
 from tables import AMOUNTS, TABLES
 
+from minivit.data import INDUCTIVE_BIAS
 from minivit.inspect import save_figure
 from minivit.inspect.canvas import new_figure
 
@@ -113,8 +115,17 @@ def with_tables(page: str, folder: Path = RESULTS) -> str:
     return TABLE.sub(lambda match: f"{match[1]}{match[2]}\n{TABLES[match[1]](folder)}\n\n", page)
 
 
+def small_copy(rows: Rows) -> str:
+    """What ships with minivit: of each run what a reader may draw, without the choice of rates and the costs."""
+    names = ("architecture", "data", "images", "augmented", "seed", "steps", "parameters", "flops", "accuracy")
+    runs = [{name: row[name] for name in (*names, "shifted_accuracy")} for row in rows.select(kind="run")]
+    return json.dumps(runs).replace("}, {", "},\n {") + "\n"
+
+
 if __name__ == "__main__":
-    draw_bias(Rows(RESULTS / "inductive_bias.jsonl"))
+    bias = Rows(RESULTS / "inductive_bias.jsonl")
+    draw_bias(bias)
+    INDUCTIVE_BIAS.write_text(small_copy(bias), "utf-8")
     draw_bars(Rows(RESULTS / "bars.jsonl"))
     draw_attention(Rows(RESULTS / "costs.jsonl").select(kind="attention"))
     PAGE.write_text(with_tables(PAGE.read_text("utf-8")), "utf-8")

@@ -8,7 +8,7 @@ from pathlib import Path
 from .findings import say
 
 TUTORIALS = Path(__file__).parents[2] / "course" / "src"
-CHAPTERS = ("23_first_kernel", "24_layernorm_kernels", "25_fused_attention")
+CHAPTERS = ("23_first_kernel", "24_layernorm_kernels", "25_fused_attention", "26_backward_kernels")
 
 
 def chapters() -> None:

@@ -4,7 +4,6 @@ import base64
 import os
 from pathlib import Path
 
-import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
@@ -38,19 +37,6 @@ def execute(notebook: NotebookNode, folder: Path, fast: bool = False) -> Noteboo
             if output.get("name") == "stderr":
                 raise NotebookError(f"a cell writes to stderr:\n{output.text}\nin\n{cell.source}")
     notebook.metadata.pop("widgets", None)
-    return notebook
-
-
-def keep_outputs(notebook: NotebookNode, path: Path) -> NotebookNode:
-    """The notebook with the outputs that the same code has in an older one. Raises NotebookError where code differs."""
-    old = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-    new = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    if [cell.source for cell in old] != [cell.source for cell in new]:
-        raise NotebookError(f"{path.name}: its code has changed, too: it must be executed")
-    for cell, before in zip(new, old, strict=True):
-        cell.outputs, cell.execution_count = before.outputs, before.execution_count
-    for cell in notebook.cells:
-        cell.metadata = {}
     return notebook
 
 

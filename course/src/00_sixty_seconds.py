@@ -369,5 +369,7 @@ for name, images in (("as they are", some), ("shuffled", shuffled)):
 # - Name the stages from the picture to the answer, with the shape after each.
 # - Say what a token, a logit, a loss and a gradient are, in a sentence each.
 #
+# Draw a digit of your own and watch all this happen to it: `python -m minivit live` ([the live page](../docs/live.md)).
+#
 # In the library: `minivit/train/mnist.py`, and `minivit/model/vit.py`, which is the picture with the boxes, in code.
 # Source: A. Dosovitskiy et al., *An Image is Worth 16x16 Words*, arXiv 2010.11929, Figure 1.

@@ -2,19 +2,20 @@
 # title: Patchify
 # question: How does a picture become a sequence?
 # sentence: Cut an image into patches with one reshape and one transpose, put it together again, and see why the backward is the inverse.
-# minutes: 35
+# minutes: 40
 # needs: [0]
 # gpu: of no use
 # ---
 
 # %% [markdown]
 # A Transformer reads a sequence: a list of vectors, all of the same length. A picture is a grid of pixels. The Vision
-# Transformer (Dosovitskiy et al., [arXiv 2010.11929](https://arxiv.org/abs/2010.11929), section 3.1) makes one from the
-# other in the simplest way there is: it cuts the picture into squares, **patches**, and reads them like words on a page,
-# row by row.
+# Transformer (Dosovitskiy et al., [arXiv 2010.11929](https://arxiv.org/abs/2010.11929), section 3.1) makes one from
+# the other in the simplest way there is: it cuts the picture into squares, **patches**, and reads them like words on
+# a page, row by row.
 
 # %% role="setup"
 import numpy as np
+from matplotlib.figure import Figure
 
 from minivit import check, draw, load_mnist
 from minivit.ops import patchify_backward, patchify_forward, unpatchify
@@ -35,9 +36,9 @@ draw.patches(
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) Patch 0 is at the top left, patch 6 at the end of the first row, patch 7 begins the second: this
-# is *reading order*. (2) Many patches are empty. (3) On the right, the digit is hard to read: once the patches stand in
-# a row, nothing says which were neighbours. Chapter 04 gives that back.
+# **What to notice.** (1) Patch 0 is at the top left, patch 6 at the end of the first row, patch 7 begins the second:
+# this is *reading order*. (2) Many patches are empty. (3) On the right, the digit is hard to read: once the patches
+# stand in a row, nothing says which were neighbours. Chapter 04 gives that back.
 #
 # ## The shapes
 #
@@ -88,9 +89,9 @@ check.shape(patches, (2, 49, 16), "patches")
 # %% [markdown]
 # ## The same, without a loop
 #
-# Look at equation (1) again. The row of a pixel is `P · (patch row) + r`: a number written in two digits. `reshape` reads
-# such digits off. It splits the axis of 28 rows into (7 patch rows, 4 rows within a patch), and likewise the columns,
-# and moves nothing in memory:
+# Look at equation (1) again. The row of a pixel is `P · (patch row) + r`: a number written in two digits. `reshape`
+# reads such digits off. It splits the axis of 28 rows into (7 patch rows, 4 rows within a patch), and likewise the
+# columns, and moves nothing in memory:
 
 # %%
 grid = images.reshape(2, 7, 4, 7, 4, 1)  # (B, patch row, r, patch column, s, C)
@@ -100,11 +101,11 @@ print(grid[0, 3, :, 2, :, 0].round(1))  # the patch in row 3, column 2 of the gr
 # Now every patch is there, but its axes stand in the wrong order: a patch needs its two *own* axes (r, s) last. So the
 # second step is a transpose, and the third glues the axes together again: two into N, three into P·P·C.
 #
-# Even the transpose moves nothing in memory. It changes the *strides*: how far apart the neighbours along an axis lie. But
-# the last reshape must copy: the 16 numbers of a patch lay in four different lines.
+# Even the transpose moves nothing in memory. It changes the *strides*: how far apart the neighbours along an axis
+# lie. But the last reshape must copy: the 16 numbers of a patch lay in four different lines.
 #
-# The last line of the next cell uses the library. Every forward of the library returns a pair: the result, and a *cache*,
-# what its backward will need. `[0]` takes the result.
+# The last line of the next cell uses the library. Every forward of the library returns a pair: the result, and a
+# *cache*, what its backward will need. `[0]` takes the result.
 
 
 # %%
@@ -129,6 +130,47 @@ draw.shapes(
 )  # fmt: skip
 
 # %% [markdown]
+# Watch the pixels walk: the middle of the digit, 12 lines of 12 pixels, in patches of 4 × 4. At first the pixels
+# stand as in the image. Then the axes are split, then exchanged, and at last each patch is one line of 16.
+
+# %%
+middle = images[0, 8:20, 8:20, 0]
+line, place = np.divmod(np.arange(144), 12)  # of every pixel
+(R, r), (S, s) = np.divmod(line, 4), np.divmod(place, 4)  # patch row and r, patch column and s
+stations = [
+    ("12 lines of 12", 16 + place, 4 + line), ("reshape: (3, 4, 3, 4)", 15 + place + S, 3 + line + R),
+    ("transpose: (3, 3, 4, 4)", 5 * (3 * R + S) + s, 7 + r), ("reshape: (9, 16)", 14 + 4 * r + s, 5 + 3 * R + S),
+]  # fmt: skip
+
+
+def walking(time):
+    figure = Figure((7, 2.9))
+    axes = figure.add_axes((0, 0, 1, 0.88))
+    i, part = int(time), time % 1  # between station i and the next
+    part = part * part * (3 - 2 * part)  # slow at both ends
+    (title, *here), (_, *there) = stations[i], stations[min(i + 1, 3)]
+    x, y = ((1 - part) * a + part * b for a, b in zip(here, there, strict=True))
+    axes.scatter(
+        x, y, c=middle.ravel(), cmap="Greys", vmin=-0.25, vmax=1, marker="s", s=85, edgecolors="0.6", linewidths=0.4
+    )
+    axes.set(xlim=(-1.5, 45.5), ylim=(17, 1), title=title if part == 0 else "")
+    axes.axis("off")
+    return figure
+
+
+# %%
+times = np.concatenate([[i] * 3 + list(i + np.arange(1, 7) / 7) for i in range(3)] + [[3]])
+draw.animation(
+    [walking(time) for time in times], seconds=0.2, still=9,
+    alt="An animation: 12 lines of 12 grey squares, a piece of a digit. Gaps open between three rows and three columns of "
+    "patches; the nine patches walk side by side into one row; then each is laid out as one line of 16 squares, nine lines in all.",
+)  # fmt: skip
+
+# %% [markdown]
+# **What to watch:** one patch, say the one in the middle. (1) The first reshape only opens gaps. (2) In the transpose
+# whole patches walk, and each stays as it is. (3) The last reshape lays the four lines of a patch one behind the
+# other.
+#
 # ## The mistake that everybody makes once
 #
 # `images.reshape(2, 49, 16)` has the right shape, too. No error, and a model trained on it even learns something.
@@ -151,11 +193,11 @@ draw.digits(
 #
 # ## The backward
 #
-# Training needs to know how the *loss* $\mathcal L$, one number that says how wrong the model is, changes with every number
-# before it. So write $dx$ for $\partial \mathcal L / \partial x$: an array of the shape of $x$, the **gradient**. A
-# *backward* is given the gradient of what its forward returned, and computes that of what went in. Here: given the
-# gradient of the patches, find that of the images. (Pixels are not updated in training; but this gradient shows what a
-# model reacts to.)
+# Training needs to know how the *loss* $\mathcal L$, one number that says how wrong the model is, changes with every
+# number before it. So write $dx$ for $\partial \mathcal L / \partial x$: an array of the shape of $x$, the
+# **gradient**. A *backward* is given the gradient of what its forward returned, and computes that of what went in.
+# Here: given the gradient of the patches, find that of the images. (Pixels are not updated in training; but this
+# gradient shows what a model reacts to.)
 #
 # *By index.* Equation (1) puts every pixel in exactly one place. If $p = \text{place}(i)$ is where pixel $i$ goes, then
 # $\text{patches} _ p = \text{images} _ i$, so
@@ -165,10 +207,10 @@ draw.digits(
 #
 # Of the sum one term is left: the derivative is 1 at that place, and 0 everywhere else.
 #
-# *In matrix form.* Write image and patches as long vectors. Then $\text{patches} = \Pi\,\text{images}$ with a permutation
-# matrix $\Pi$: one 1 in each row and in each column. The derivative of patch number p by pixel i is $\Pi_{pi}$, so the sum
-# in (2) runs over the rows of $\Pi$: the backward of a product with a matrix is a product with its transpose. And the
-# transpose of a permutation is its inverse:
+# *In matrix form.* Write image and patches as long vectors. Then $\text{patches} = \Pi\,\text{images}$ with a
+# permutation matrix $\Pi$: one 1 in each row and in each column. The derivative of patch number p by pixel i is
+# $\Pi_{pi}$, so the sum in (2) runs over the rows of $\Pi$: the backward of a product with a matrix is a product with
+# its transpose. And the transpose of a permutation is its inverse:
 #
 # $$d\text{images} = \Pi^\top d\text{patches} = \Pi^{-1} d\text{patches} \tag{3}$$
 #
@@ -200,9 +242,9 @@ check.close(unpatchify_ours(patches, 28, 28, 4), images, "there and back")
 # %% [markdown]
 # ## Is it right?
 #
-# A gradient is checked against its own definition: move one pixel a little, and see how much the result moves. Chapter 05
-# is about how and why; here we only use it, on random numbers (a digit's many zeros would hide mistakes) and on a
-# picture that is not square and has two channels, since equal sizes hide mistakes, too.
+# A gradient is checked against its own definition: move one pixel a little, and see how much the result moves.
+# Chapter 05 is about how and why; here we only use it, on random numbers (a digit's many zeros would hide mistakes)
+# and on a picture that is not square and has two channels, since equal sizes hide mistakes, too.
 
 # %%
 small = rng.standard_normal((2, 4, 6, 2))
@@ -305,10 +347,12 @@ check.close(
     patchify_colleague(images, 4), patchify_forward(images, (4, 4))[0], "patches",
     mistakes={"The transpose is there; look at the order of its axes: two pairs are exchanged.": colleague},
 )  # fmt: skip
+in_colour = rng.standard_normal((3, 8, 12, 2))
+check.close(patchify_colleague(in_colour, 4), patchify_forward(in_colour, (4, 4))[0], "patches of two channels")
 
 # %% [markdown] role="hint"
-# Draw what it returns: `draw.digits(unpatchify(patchify_colleague(images, 4), (28, 28), (4, 4)), alt="mine")`. Which two
-# pairs of axes have changed places?
+# Draw what it returns: `draw.digits(unpatchify(patchify_colleague(images, 4), (28, 28), (4, 4)), alt="mine")`. Which
+# two pairs of axes have changed places?
 
 # %% role="wrong"
 {
@@ -318,10 +362,10 @@ check.close(
 }
 
 # %% [markdown] exercise="Overlapping patches" kind="further" stars=3 minutes=15
-# Some later models (T2T-ViT, PVT v2) cut patches that overlap: the window moves by `stride` < P pixels. Write the forward
-# and its backward. Beware: now a pixel goes to *several* places, so equation (2) keeps several terms of its sum. The
-# patches are in reading order, each flattened as (row, column, channel). The forward returns the pair (patches, cache);
-# the cache is yours to choose, and `overlapping_backward(dpatches, cache)` gets it.
+# Some later models (T2T-ViT, PVT v2) cut patches that overlap: the window moves by `stride` < P pixels. Write the
+# forward and its backward. Beware: now a pixel goes to *several* places, so equation (2) keeps several terms of its
+# sum. The patches are in reading order, each flattened as (row, column, channel). The forward returns the pair
+# (patches, cache); the cache is yours to choose, and `overlapping_backward(dpatches, cache)` gets it.
 
 # %% role="given"
 # np.lib.stride_tricks.sliding_window_view(images, (P, P), axis=(1, 2)) has shape (B, height-P+1, width-P+1, C, P, P)
@@ -351,7 +395,7 @@ def overlapping_backward(dpatches, cache):
 
 
 # %% role="check"
-picture = rng.standard_normal((2, 7, 5, 2))
+picture = rng.standard_normal((4, 7, 5, 2))
 apart = rng.standard_normal((2, 6, 4, 3))
 expected = patchify_forward(apart, (2, 2))[0]
 channels_first = expected.reshape(2, 6, 4, 3).swapaxes(2, 3).reshape(2, 6, 12)
@@ -359,12 +403,12 @@ check.close(
     overlapping_forward(apart, 2, 2)[0], expected, "patches that do not overlap",
     mistakes={"The channels come first in your patches; they must come last: (row, column, channel).": channels_first},
 )  # fmt: skip
-check.shape(overlapping_forward(picture, 3, 2)[0], (2, 6, 18), "patches")
+check.shape(overlapping_forward(picture, 3, 2)[0], (4, 6, 18), "patches")
 check.grad(lambda x: overlapping_forward(x, 3, 2), overlapping_backward, {"images": picture})
 
 # %% [markdown] role="hint"
-# Forward: take every `stride`-th window, move C to the end. Backward: a loop over the N patches is fine. Add each patch's
-# gradient to the square of the image that it was cut from: `+=`, not `=`.
+# Forward: take every `stride`-th window, move C to the end. Backward: a loop over the N patches is fine. Add each
+# patch's gradient to the square of the image that it was cut from: `+=`, not `=`.
 
 # %% role="wrong"
 {

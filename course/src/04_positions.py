@@ -2,7 +2,7 @@
 # title: Positions
 # question: How does a ViT know where a patch was cut from?
 # sentence: Show that without positions a shuffled picture is the same picture, then give each patch its place in five ways, with the backward of each.
-# minutes: 50
+# minutes: 70
 # needs: [1, 2]
 # gpu: of no use
 # ---

@@ -2,27 +2,28 @@
 # title: Backpropagation by hand
 # question: Which way must each number of a model be moved, and how do you know that your answer is right?
 # sentence: Derive the gradient of a dense layer by index and as matrices, train a net of two layers with it, and learn to check any gradient, and to distrust a check.
-# minutes: 60
+# minutes: 90
 # needs: [1, 2]
 # gpu: of no use
 # ---
 
 # %% [markdown]
-# A model is a long calculation with many numbers in it that may be changed, its parameters. At the end stands one number,
-# the loss, which says how wrong the answer is. The **gradient** says, for each parameter, how the loss changes when this
-# parameter alone is moved a little. Training goes against it, step by step.
+# A model is a long calculation with many numbers in it that may be changed, its parameters. At the end stands one
+# number, the loss, which says how wrong the answer is. The **gradient** says, for each parameter, how the loss
+# changes when this parameter alone is moved a little. Training goes against it, step by step.
 #
 # Frameworks compute gradients unseen. Here we derive them, because that is the best way to understand what a model
-# learns from. Chapter 02 did it for the dense layer that makes tokens; here every step is taken slowly, and the layer is
-# one of two. You need derivatives, sums and matrix products.
+# learns from. Chapter 02 did it for the dense layer that makes tokens; here every step is taken slowly, and the layer
+# is one of two. You need derivatives, sums and matrix products.
 
 # %% role="setup"
 import numpy as np
+from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
 from minivit import check, draw, load_mnist
 from minivit.gradcheck import gradcheck, numerical_gradient
-from minivit.ops import linear_backward, linear_forward, relu_backward, relu_forward, softmax_backward, softmax_forward
+from minivit.ops import linear_backward, linear_forward, relu_backward, relu_forward
 
 rng = np.random.default_rng(0)
 digits = load_mnist()
@@ -32,10 +33,10 @@ targets = 2.0 * np.eye(10)[digits.train_labels] - 1  # (8000, 10): +1 for the ri
 # %% [markdown]
 # ## The picture first
 #
-# The smallest model of all: a **dense layer**, $y = xW + b$, from the 784 pixels of a digit to one score for each of the
-# ten classes. A score should be +1 for the right class and −1 for the others. All parameters are 0 now. The picture
-# shows one digit, and then the gradient of the loss for two columns of $W$: one column holds the 784 weights of one
-# class, so it can be drawn as an image.
+# The smallest model of all: a **dense layer**, $y = xW + b$, from the 784 pixels of a digit to one score for each of
+# the ten classes. A score should be +1 for the right class and −1 for the others. All parameters are 0 now. The
+# picture shows one digit, and then the gradient of the loss for two columns of $W$: one column holds the 784 weights
+# of one class, so it can be drawn as an image.
 
 # %%
 x, t = pixels[:1], targets[:1]  # one digit (1, 784), its targets (1, 10)
@@ -74,11 +75,11 @@ draw.matrices(
 #
 # ## The chain rule, from one number to many
 #
-# *One number after the other.* If $y = w x$ and $\mathcal L = \frac12 (y - t)^2$, then a small change of $w$ changes $y$
-# $x$ times as much, and that changes the loss $(y - t)$ times as much: $\partial \mathcal L / \partial w = (y - t)\,x$.
-# The first factor comes from above, from what is done with $y$ later. It is called the **upstream gradient**, $dy$. The
-# second is the layer's own business. This split is what makes everything work: a layer needs to know nothing about the
-# rest of the model but $dy$.
+# *One number after the other.* If $y = w x$ and $\mathcal L = \frac12 (y - t)^2$, then a small change of $w$ changes
+# $y$ $x$ times as much, and that changes the loss $(y - t)$ times as much: $\partial \mathcal L / \partial w = (y -
+# t)\,x$. The first factor comes from above, from what is done with $y$ later. It is called the **upstream gradient**,
+# $dy$. The second is the layer's own business. This split is what makes everything work: a layer needs to know
+# nothing about the rest of the model but $dy$.
 #
 # *Many numbers.* If one number $u$ goes into several others, $y_1, y_2, \dots$, then each of them carries its change on
 # to the loss, and to first order changes add up:
@@ -117,8 +118,8 @@ def linear_backward_loop(dy, x, W):
 
 # %% [markdown]
 # *In matrix form.* A matrix product sums over the index that its factors share, which must stand last in the first
-# factor and first in the second. In (3) the shared index is $o$, last in both: $W$ must be transposed. In (4) it is $r$,
-# first in both: $x$ must be transposed. And a sum over rows is a product with ones, as in chapter 02:
+# factor and first in the second. In (3) the shared index is $o$, last in both: $W$ must be transposed. In (4) it is
+# $r$, first in both: $x$ must be transposed. And a sum over rows is a product with ones, as in chapter 02:
 #
 # $$dx = dy\, W^\top \qquad dW = x^\top dy \qquad db = dy^\top \mathbf 1 \tag{6}$$
 #
@@ -140,14 +141,14 @@ for name, loop, ours, theirs in zip(
     check.close(theirs, loop, f"{name}, library against loop")
 
 # %% [markdown]
-# From here on we use the library's pair: `y, cache = linear_forward(x, W, b)` keeps in the cache what the backward needs,
-# x and W, and `dx, dW, db = linear_backward(dy, cache)`.
+# From here on we use the library's pair: `y, cache = linear_forward(x, W, b)` keeps in the cache what the backward
+# needs, x and W, and `dx, dW, db = linear_backward(dy, cache)`.
 #
 # ## The matrix that nobody forms
 #
-# Textbooks write (1) with the **Jacobian**, the matrix of all $\partial y_o / \partial u$, a row for each output. Then
-# $du = J^\top dy$, with dy laid out row by row as one column: a *vector-Jacobian product*. Let us look at one, for B = 2
-# rows of 3 inputs and 2 outputs. *Before you run the cell: where will it be zero?*
+# Textbooks write (1) with the **Jacobian**, the matrix of all $\partial y_o / \partial u$, a row for each output.
+# Then $du = J^\top dy$, with dy laid out row by row as one column: a *vector-Jacobian product*. Let us look at one,
+# for B = 2 rows of 3 inputs and 2 outputs. *Before you run the cell: where will it be zero?*
 
 # %%
 small_x, small_W = rng.standard_normal((2, 3)), rng.standard_normal((3, 2))
@@ -162,8 +163,8 @@ draw.matrix(
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) Two blocks: a row of y depends on its own row of x alone. (2) Both blocks are the same: $W^\top$.
-# (3) All that the matrix knows is in $W$, six numbers. The rest is copies and zeros.
+# **What to notice.** (1) Two blocks: a row of y depends on its own row of x alone. (2) Both blocks are the same:
+# $W^\top$. (3) All that the matrix knows is in $W$, six numbers. The rest is copies and zeros.
 #
 # Its size grows with the product of both sides:
 
@@ -172,19 +173,20 @@ B, inputs, outputs = 50, 784, 32
 print(f"Jacobian: {B * outputs * B * inputs:,} numbers, W: {inputs * outputs:,}")
 
 # %% [markdown]
-# So no library forms it. A backward computes $J^\top dy$ from what is known about $J$. That is why a backward takes $dy$ as
-# its argument, and why it costs only about twice what the forward costs: two products of that size in place of one.
+# So no library forms it. A backward computes $J^\top dy$ from what is known about $J$. That is why a backward takes
+# $dy$ as its argument, and why it costs only about twice what the forward costs: two products of that size in place
+# of one.
 #
 # ## Two layers, trained by hand
 #
-# Between two dense layers we put $a = \max(h, 0)$, **ReLU**. Each $a_j$ depends on its own $h_j$ alone, with slope 1 where
-# $h_j > 0$ and slope 0 elsewhere. The loss comes last, and its derivative is that of a square:
+# Between two dense layers we put $a = \max(h, 0)$, **ReLU**. Each $a_j$ depends on its own $h_j$ alone, with slope 1
+# where $h_j > 0$ and slope 0 elsewhere. The loss comes last, and its derivative is that of a square:
 #
 # $$\begin{aligned} dh_j &= da_j \cdot (1 \text{ where } h_j > 0, \text{ else } 0) \\
 # dy &= (y - t) / B \end{aligned} \tag{7, 8}$$
 #
-# The backward is the list of the forward's lines, read from the bottom up. It begins with dloss, the gradient of the loss
-# with respect to itself: 1.
+# The backward is the list of the forward's lines, read from the bottom up. It begins with dloss, the gradient of the
+# loss with respect to itself: 1.
 
 
 # %%
@@ -205,6 +207,47 @@ def backward(dloss, cache):
 
 
 # %% [markdown]
+# The same, for one digit, as it happens: first the forward, from the left, then the backward.
+
+# %%
+p = [rng.standard_normal((784, 32)) / 28, np.zeros(32), rng.standard_normal((32, 10)) / 32**0.5, np.zeros(10)]
+h, cache1 = linear_forward(pixels[:1], *p[:2])
+a, cache2 = relu_forward(h)
+y, cache3 = linear_forward(a, *p[2:])
+dy = y - targets[:1]
+da, dW2, _ = linear_backward(dy, cache3)
+dh = relu_backward(da, cache2)
+dW1 = linear_backward(dh, cache1)[1][:, np.abs(dh[0]).argmax()]  # of one of the 32 columns: a weight for each pixel
+way = [("x", 0, pixels[0].reshape(28, 28)), ("h", 1, h.T), ("a", 2, a.T), ("y", 4, y.T), ("dy", 9, dy.T), ("dW2", 8, dW2),
+       ("da", 7, da.T), ("dh", 6, dh.T), ("dW1, part", 5, dW1.reshape(28, 28))]  # fmt: skip
+
+
+# %%
+def known(count):
+    figure = Figure((7, 3.4), layout="constrained")
+    axes = figure.subplots(2, 5).ravel()
+    for i, (name, place, array) in enumerate(way):
+        seen = array if i < count else np.full(array.shape, np.nan)
+        axes[place].imshow(seen, cmap="RdBu_r", vmin=-np.abs(array).max(), vmax=np.abs(array).max(), aspect="auto")
+        axes[place].set_title(
+            name, color="black" if i < count else "0.75", weight="bold" if i == count - 1 else "normal"
+        )
+        axes[place].set(xticks=[], yticks=[])
+    axes[3].axis("off")
+    return figure
+
+
+draw.animation(
+    [known(count) for count in range(1, 10)], seconds=0.8,
+    alt="An animation of nine panels in two rows that fill one after the other. Above, from the left: the digit x, then h, a "
+    "and y as columns of numbers. Below, from the right: dy, dW2, da, dh, and a column of dW1, which is the digit again.",
+)  # fmt: skip
+
+# %% [markdown]
+# **What to watch:** each gradient appears under its own number, and from the right to the left. (1) a is white where
+# h is blue, and so is dh: what ReLU has stopped gets no gradient. (2) dW2 is a table of products, a's column by dy's.
+# (3) dW1's column is the digit once more, as in the first picture.
+#
 # One sweep from the loss down gives the gradients of all 25,450 parameters. Now training: 50 digits at a time, each
 # parameter moved against its gradient. Three runs from different random starts, five times through the 8,000 digits,
 # then 2,000 digits that were not seen. *What do you expect: 50 %, 80 %, 90 %?*
@@ -233,7 +276,8 @@ def three_seeds(backward):
 print(three_seeds(backward))
 
 # %% [markdown]
-# It learned. Is the gradient right, then? Let us forget line (7): every $h$ is treated as if it were positive. *Your guess?*
+# It learned. Is the gradient right, then? Let us forget line (7): every $h$ is treated as if it were positive. *Your
+# guess?*
 
 
 # %%
@@ -245,7 +289,8 @@ def forgetful(dloss, cache):
 print(three_seeds(forgetful))
 
 # %% [markdown]
-# A wrong gradient trains, too, and no error message tells. So a model that learns proves nothing. We need another witness.
+# A wrong gradient trains, too, and no error message tells. So a model that learns proves nothing. We need another
+# witness.
 #
 # ## The second witness: differences
 #
@@ -254,17 +299,17 @@ print(three_seeds(forgetful))
 #
 # $$\frac{f(x+h) - f(x-h)}{2h} = f' + \frac{h^2}{6} f''' + \dots \tag{9}$$
 #
-# The term that is left over came from $\frac{h^3}{3} f'''$ in the difference. With $2h$ in place of $h$ it is 8 times as
-# large. So 8 times the first difference minus the second is free of it. That is the **four-point** rule, which the library
-# uses:
+# The term that is left over came from $\frac{h^3}{3} f'''$ in the difference. With $2h$ in place of $h$ it is 8 times
+# as large. So 8 times the first difference minus the second is free of it. That is the **four-point** rule, which the
+# library uses:
 #
 # $$\begin{aligned} & \frac{8\,[f(x+h) - f(x-h)] - [f(x+2h) - f(x-2h)]}{12h} \\
 # & = f' - \frac{h^4}{30} f^{(5)} + \dots \end{aligned} \tag{10}$$
 #
-# What is left out is the *truncation error*: small steps are better. But a computer stores $f$ with a relative error of
-# ε (1e-16 in float64, 6e-8 in float32), and the difference is divided by $h$. This *rounding error*, about $ε f / h$,
-# wants large steps. We try both rules on $e^x$ at $x = 1$, where every derivative is $e$. *Predict: where is the best $h$
-# of each, and is a smaller step ever worse?*
+# What is left out is the *truncation error*: small steps are better. But a computer stores $f$ with a relative error
+# of ε (1e-16 in float64, 6e-8 in float32), and the difference is divided by $h$. This *rounding error*, about $ε f /
+# h$, wants large steps. We try both rules on $e^x$ at $x = 1$, where every derivative is $e$. *Predict: where is the
+# best $h$ of each, and is a smaller step ever worse?*
 
 
 # %%
@@ -291,18 +336,34 @@ draw.lines(
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) On the right the curves are straight: truncation, with slopes 2 and 4 as in (9) and (10). (2) On
-# the left they are ragged and rise as $h$ shrinks: rounding. Smaller is not better. (3) In float32 the error stays above
-# 1e-6 but for two lucky dips, and differences tell little: **check in float64**.
+# **What to notice.** (1) On the right the curves are straight: truncation, with slopes 2 and 4 as in (9) and (10).
+# (2) On the left they are ragged and rise as $h$ shrinks: rounding. Smaller is not better. (3) In float32 the error
+# stays above 1e-6 but for two lucky dips, and differences tell little: **check in float64**.
 #
 # Where both errors are equal the sum is about least: $h^2 = ε/h$ gives $h = ε^{1/3}$, about 1e-5, and $h^4 = ε/h$ gives
 # $h = ε^{1/5}$, about 1e-3. The library's step is 1e-3.
 #
-# For an array, each number is moved by itself, and we need *one* result to watch. We take $\sum y \cdot dy$: its gradient
-# is exactly what a backward makes of $dy$, by equation (1).
+# For an array, each number is moved by itself, and we need *one* result to watch. We take $\sum y \cdot dy$: its
+# gradient is exactly what a backward makes of $dy$, by equation (1).
 #
-# The thing to test is **softmax**, $p_i = e^{z_i} / \sum_j e^{z_j}$, which makes of each row positive numbers whose sum is 1.
-# Chapter 07 derives its backward; here we take it from the library. Its cache is p.
+# The thing to test: **shares**. Each row of positive numbers is divided by its sum, so that it sums to 1 (with such
+# rows a model will say what it believes). With $S = \sum_j x_j$ for one row, the quotient rule gives
+#
+# $$\begin{aligned} y_i &= \frac{x_i}{S} \qquad \frac{\partial y_i}{\partial x_j} = \frac{\delta_{ij} - y_i}{S} \\
+# dx_j &= \frac1S \Big( dy_j - \sum_i dy_i\, y_i \Big) \end{aligned} \tag{11}$$
+#
+# where $\delta_{ij}$ is 1 for $i = j$, else 0, and the second line is (1).
+
+
+# %% role="setup"
+def shares_forward(x):
+    S = x.sum(axis=-1, keepdims=True)
+    return x / S, (x / S, S)
+
+
+def shares_backward(dy, cache):
+    y, S = cache
+    return (dy - (dy * y).sum(axis=-1, keepdims=True)) / S  # (11)
 
 
 # %%
@@ -319,33 +380,33 @@ def differences(f, x, h=1e-3):
     return gradient
 
 
-z, dp = rng.standard_normal((3, 5)), rng.standard_normal((3, 5))
-ours = differences(lambda: np.sum(softmax_forward(z)[0] * dp), z)
-check.close(numerical_gradient(lambda: np.sum(softmax_forward(z)[0] * dp), z), ours, "library against ours")
-check.close(softmax_backward(dp, softmax_forward(z)[1]), ours, "a backward against differences")
+z, dy = rng.uniform(0.5, 2, (3, 5)), rng.standard_normal((3, 5))
+ours = differences(lambda: np.sum(shares_forward(z)[0] * dy), z)
+check.close(numerical_gradient(lambda: np.sum(shares_forward(z)[0] * dy), z), ours, "library against ours")
+check.close(shares_backward(dy, shares_forward(z)[1]), ours, "the backward against differences")
 
 # %% [markdown]
 # How near must the two be? Not in absolute terms: a gradient of 1e-6 can be all wrong and still be within 1e-5. The
-# **relative error** of the analytic $a$ and the numeric $n$, $|a - n| / (|a| + |n|)$, does not depend on the size: it is 1
-# for zeros or a wrong sign, 1/3 where a factor of 2 is missing. A right gradient reaches 1e-9; above 1e-6 something is
-# wrong. Where the true gradient is 0 or tiny, the difference is all rounding, and even a right answer can have a relative error
-# of 1: so `gradcheck` puts a floor of 1e-6 under $|a| + |n|$. `check.grad` divides by the largest number of the whole
-# gradient, and wants less than 1e-7.
+# **relative error** of the analytic $a$ and the numeric $n$, $|a - n| / (|a| + |n|)$, does not depend on the size: it
+# is 1 for zeros or a wrong sign, 1/3 where a factor of 2 is missing. A right gradient reaches 1e-9; above 1e-6
+# something is wrong. Where the true gradient is 0 or tiny, the difference is all rounding, and even a right answer
+# can have a relative error of 1: so `gradcheck` puts a floor of 1e-6 under $|a| + |n|$. `check.grad` divides by the
+# largest number of the whole gradient, and wants less than 1e-7.
 #
 # ## Four ways in which a check deceives
 #
-# *1. An upstream gradient of ones.* Rows of softmax sum to 1, whatever its input is. So with $dy = 1$ the watched sum
+# *1. An upstream gradient of ones.* Rows of shares sum to 1, whatever the input is. So with $dy = 1$ the watched sum
 # never moves, the true gradient is 0, and *every multiple of it is right*:
 
 
 # %%
-def five_times(dp, cache):
-    return 5 * softmax_backward(dp, cache)  # wrong
+def five_times(dy, cache):
+    return 5 * shares_backward(dy, cache)  # wrong
 
 
-def compare(dp):
-    true = numerical_gradient(lambda: float(np.sum(softmax_forward(z)[0] * dp)), z)
-    off = np.abs(five_times(dp, softmax_forward(z)[1]) - true)
+def compare(dy):
+    true = numerical_gradient(lambda: float(np.sum(shares_forward(z)[0] * dy)), z)
+    off = np.abs(five_times(dy, shares_forward(z)[1]) - true)
     return f"largest gradient {np.abs(true).max():.0e}, the wrong backward is off by {off.max():.0e}"
 
 
@@ -355,11 +416,11 @@ print("dy at random:", compare(rng.standard_normal((3, 5))))
 # %% [markdown]
 # With random numbers nothing cancels. `check.grad` and `gradcheck` always draw them.
 #
-# *2. Dead inputs.* Where all inputs of ReLU are negative, it is flat, and the true gradient is 0. A backward that returns
-# zeros, whatever it is given, passes there.
+# *2. Dead inputs.* Where all inputs of ReLU are negative, it is flat, and the true gradient is 0. A backward that
+# returns zeros, whatever it is given, passes there.
 #
-# *3. A tolerance that is larger than the gradient.* A loss that is a mean over many numbers has small gradients, and "equal
-# to within 1e-3" then says nothing:
+# *3. A tolerance that is larger than the gradient.* A loss that is a mean over many numbers has small gradients, and
+# "equal to within 1e-3" then says nothing:
 
 # %%
 negative = -np.abs(rng.standard_normal((3, 4)))
@@ -372,8 +433,8 @@ print("atol=1e-3:    zeros pass?", np.allclose(0, many / many.size, rtol=0, atol
 print("relative:     zeros pass?", np.allclose(0, many / many.size, rtol=1e-6, atol=0))
 
 # %% [markdown]
-# *4. Kinks.* ReLU has none of the derivatives that (9) needs at 0. If a step reaches across the kink, the *difference* is
-# wrong, and the backward is not to blame. Two points with $h = 0.1$:
+# *4. Kinks.* ReLU has none of the derivatives that (9) needs at 0. If a step reaches across the kink, the
+# *difference* is wrong, and the backward is not to blame. Two points with $h = 0.1$:
 
 # %%
 near = np.linspace(-0.3, 0.3, 61)
@@ -386,14 +447,14 @@ draw.lines(
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) Beyond $h$ from the kink the two agree up to rounding. (2) Within it, the difference is a mixture
-# of both slopes. (3) The ramp reaches one step to each side (with four points, two). So keep the inputs of a check away
-# from kinks, or use functions that have none, such as GELU, a smooth relative of ReLU that a ViT uses.
+# **What to notice.** (1) Beyond $h$ from the kink the two agree up to rounding. (2) Within it, the difference is a
+# mixture of both slopes. (3) The ramp reaches one step to each side (with four points, two). So keep the inputs of a
+# check away from kinks, or use functions that have none, such as GELU, a smooth relative of ReLU that a ViT uses.
 #
 # ## Is it right?
 #
-# `gradcheck` puts it all together: float64, four points, a random upstream gradient, relative errors, every element. For
-# our net, made small, since each parameter costs four forwards:
+# `gradcheck` puts it all together: float64, four points, a random upstream gradient, relative errors, every element.
+# For our net, made small, since each parameter costs four forwards:
 
 # %%
 small = {
@@ -494,8 +555,8 @@ check.grad(
 
 # %% [markdown] exercise="Bad advice" kind="break" stars=2 minutes=10
 # This model trains, slowly, and a friend advises a larger learning rate. Do not take the advice: its gradients are
-# wrong. The loss is the *mean* over the batch, of half the squared error: that line is right. Find the mistake, and mend
-# the gradients (two lines).
+# wrong. The loss is the *mean* over the batch, of half the squared error: that line is right. Find the mistake, and
+# mend the gradients (two lines).
 
 
 # %% role="broken"
@@ -537,8 +598,8 @@ check.grad(_forward, _backward, {"W": W, "b": b})
 check.close(_forward(W, b)[0], np.sum((batch @ W + b - wanted) ** 2) / 10, "the loss")
 
 # %% [markdown] role="hint"
-# In the loss there is one division by B. In the way from the loss to dW there must be one, too. Count. Then do it for db:
-# what does `mean` hide?
+# In the loss there is one division by B. In the way from the loss to dW there must be one, too. Count. Then do it for
+# db: what does `mean` hide?
 
 # %% role="wrong"
 {
@@ -549,71 +610,72 @@ check.close(_forward(W, b)[0], np.sum((batch @ W + b - wanted) ** 2) / 10, "the 
 }
 
 # %% [markdown] exercise="A test that can fail" kind="build" stars=2 minutes=12
-# Now you are the judge. Write `is_right(backward)`: True if `dx = backward(dp, cache)` is the backward of
-# `softmax_forward`, and False if it is not. It will be given the right one, and six that are wrong. Judge by differences:
-# `numerical_gradient(f, x)`, where f() takes no argument, computes one number from x anew each time, and x is moved meanwhile.
+# Now you are the judge. Write `is_right(backward)`: True if `dx = backward(dy, cache)` is the backward of
+# `shares_forward`, and False if it is not. It will be given the right one, and seven that are wrong. Judge by
+# differences: `numerical_gradient(f, x)`, where f() takes no argument, computes one number from x anew each time, and
+# x is moved meanwhile.
 
 
 # %% role="solution"
 def is_right(backward):
-    """backward(dp, cache) -> dx: is it the backward of softmax_forward? True or False."""
+    """backward(dy, cache) -> dx: is it the backward of shares_forward? True or False."""
     # YOUR TURN
-    x, dp = rng.standard_normal((3, 5)), rng.standard_normal((3, 5))
-    _, cache = softmax_forward(x)
-    numeric = numerical_gradient(lambda: float(np.sum(softmax_forward(x)[0] * dp)), x)
-    return np.abs(backward(dp, cache) - numeric).max() < 1e-8
+    x, dy = np.exp(rng.standard_normal((3, 5))), rng.standard_normal((3, 5))
+    _, cache = shares_forward(x)
+    numeric = numerical_gradient(lambda: float(np.sum(shares_forward(x)[0] * dy)), x)
+    return np.abs(backward(dy, cache) - numeric).max() < 1e-8
     # END
 
 
 # %% role="check"
-def first_row_alone(dp, p):
-    dx = np.zeros_like(p)
-    dx[0] = softmax_backward(dp, p)[0]
+def first_row_alone(dy, cache):
+    dx = np.zeros_like(dy)
+    dx[0] = shares_backward(dy, cache)[0]
     return dx
 
 
-def summed_over_all(dp, p):
-    return p * (dp - np.sum(dp * p))
-
-
 check.catches(
-    is_right, softmax_backward,
+    is_right, shares_backward,
     {
-        "zeros": lambda dp, p: np.zeros_like(p),
-        "1.001 times the right one": lambda dp, p: 1.001 * softmax_backward(dp, p),
-        "without the second term": lambda dp, p: dp * p,
-        "a wrong sign": lambda dp, p: p * (dp + np.sum(dp * p, axis=-1, keepdims=True)),
+        "zeros": lambda dy, cache: np.zeros_like(dy),
+        "1.001 times the right one": lambda dy, cache: 1.001 * shares_backward(dy, cache),
+        "without the second term": lambda dy, cache: dy / cache[1],
+        "a wrong sign": lambda dy, cache: (dy + np.sum(dy * cache[0], axis=-1, keepdims=True)) / cache[1],
         "right in the first row alone": first_row_alone,
-        "a sum over all rows": summed_over_all,
+        "0.01 less than the right one": lambda dy, cache: shares_backward(dy, cache) - 0.01,
+        "a sum over all rows": lambda dy, cache: (dy - np.sum(dy * cache[0])) / cache[1],
     },
 )  # fmt: skip
 
 # %% [markdown] role="hint"
-# f() must call `softmax_forward(x)` itself: what was computed before x moved does not move. Then read "Four ways in which a
-# check deceives" again. What must dp be? How many rows must x have? How large are the gradients
-# of a softmax, and how large may your tolerance be, then?
+# f() must call `shares_forward(x)` itself: what was computed before x moved does not move. Then read "Four ways in
+# which a check deceives" again. What must dy be? How many rows must x have? How large are these gradients, and how
+# large may your tolerance be, then? And x must be positive, or a row's sum may be next to 0.
 
 # %% role="wrong"
 {
-    "an upstream gradient of ones": ("dp = rng.standard_normal((3, 5)), rng.standard_normal((3, 5))",
-                                     "dp = rng.standard_normal((3, 5)), np.ones((3, 5))", "pass: zeros"),
+    "an upstream gradient of ones": ("np.exp(rng.standard_normal((3, 5))), rng.standard_normal((3, 5))",
+                                     "np.exp(rng.standard_normal((3, 5))), np.ones((3, 5))", "pass: zeros"),
     "too large a tolerance": ("< 1e-8", "< 1e-2", "1.001 times"),
-    "one row looked at": ("(backward(dp, cache) - numeric)", "(backward(dp, cache) - numeric)[0]", "first row alone"),
+    "one row looked at": ("(backward(dy, cache) - numeric)", "(backward(dy, cache) - numeric)[0]", "first row alone"),
     "a tolerance below rounding": ("< 1e-8", "< 1e-18", "refuses the right function"),
     "f is computed once": (
-        "    numeric = numerical_gradient(lambda: float(np.sum(softmax_forward(x)[0] * dp)), x)\n",
-        "    value = float(np.sum(softmax_forward(x)[0] * dp))\n    numeric = numerical_gradient(lambda: value, x)\n",
+        "    numeric = numerical_gradient(lambda: float(np.sum(shares_forward(x)[0] * dy)), x)\n",
+        "    value = float(np.sum(shares_forward(x)[0] * dy))\n    numeric = numerical_gradient(lambda: value, x)\n",
         "refuses the right function"),
-    "it crashes": ("backward(dp, cache) - numeric", "backward(dp) - numeric", "with TypeError"),
+    "it crashes": ("backward(dy, cache) - numeric", "backward(dy) - numeric", "with TypeError"),
+    "the sign of the error forgotten": ("np.abs(backward(dy, cache) - numeric).max()", "(backward(dy, cache) - numeric).max()",
+                                        "0.01 less"),
     "no return": ("return np.abs(", "np.abs(", "your test returned None"),
     "an array": (".max() < 1e-8", " < 1e-8", "your test returned an array"),
 }  # fmt: skip
 
 # %% [markdown] exercise="No subtraction, no cancellation" kind="further" stars=3 minutes=15
-# Rounding hurts because nearly equal numbers are subtracted: their leading digits cancel. There is a way without: step into
-# the *imaginary* direction. Expand $f(x + ih)$ in powers of $h$, look at its imaginary part, and write
-# `complex_step(f, x)`: the gradient, like x, of f, which takes an array and returns one number. Choose $h$ as small as you
-# dare. (f must be made of functions that NumPy knows for complex numbers, such as exp; max and abs are not among them.)
+# Rounding hurts because nearly equal numbers are subtracted: their leading digits cancel. There is a way without:
+# step into the *imaginary* direction. Expand $f(x + ih)$ in powers of $h$, look at its imaginary part, and write
+# `complex_step(f, x)`: the gradient, like x, of f, which takes an array and returns one number. Choose $h$ as small
+# as you dare. (f must be made of functions that NumPy knows for complex numbers, such as exp; max and abs are not
+# among them.)
 
 
 # %% role="solution"
@@ -638,9 +700,9 @@ def _watched(x):
     return np.sum(upstream * np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True))
 
 
-expected = softmax_backward(upstream, softmax_forward(place)[1])
+expected = np.exp(place) * shares_backward(upstream, shares_forward(np.exp(place))[1])
 check.close(
-    complex_step(_watched, place), expected, "the gradient of softmax", tol=1e-14,
+    complex_step(_watched, place), expected, "the gradient", tol=1e-14,
     mistakes={
         "All are zero, or next to it. Was h imaginary, and is the imaginary part divided by h?": np.zeros((3, 4)),
         "It is nearly right. Was h imaginary? What is left out is of order h²: how small may h be?":
@@ -649,8 +711,8 @@ check.close(
 )  # fmt: skip
 
 # %% [markdown] role="hint"
-# $f(x + ih) = f + ih f' - \frac{h^2}{2} f'' - \dots$ What is its imaginary part, divided by $h$? With $h$ = 1e-20 the next
-# term is 1e-40 times a number: nothing.
+# $f(x + ih) = f + ih f' - \frac{h^2}{2} f'' - \dots$ What is its imaginary part, divided by $h$? With $h$ = 1e-20 the
+# next term is 1e-40 times a number: nothing.
 
 # %% role="wrong"
 {
@@ -669,12 +731,12 @@ check.close(
 #
 # - Derive a backward: write the forward by index, ask of each number where it goes, sum over these places, and read the
 #   sum as a matrix product.
-# - Say why a gradient has the shape of its array, why sums appear wherever one number served many, and why no Jacobian is
-#   formed.
+# - Say why a gradient has the shape of its array, why sums appear wherever one number served many, and why no
+#   Jacobian is formed.
 # - Check a gradient so that the check could have failed: float64, four points, random upstream, relative error, live
 #   inputs, no kinks.
 #
-# In the library: `minivit/ops/linear.py`, `minivit/gradcheck.py`, and `python -m minivit check`, which does this for every
-# operation and for whole models. Sources: D. Rumelhart, G. Hinton, R. Williams, *Learning representations by
-# back-propagating errors*, Nature 323, 1986; the notes of Stanford's CS231n on
-# [gradient checks](https://cs231n.github.io/neural-networks-3/#gradcheck).
+# In the library: `minivit/ops/linear.py`, `minivit/gradcheck.py`, and `python -m minivit check`, which does this for
+# every operation and for whole models. Sources: D. Rumelhart, G. Hinton, R. Williams, *Learning representations by
+# back-propagating errors*, Nature 323, 1986; the notes of Stanford's CS231n on [gradient
+# checks](https://cs231n.github.io/neural-networks-3/#gradcheck).

@@ -2,7 +2,7 @@
 # title: LayerNorm, and why not BatchNorm
 # question: How do we give every token the same scale, without asking what the other tokens are?
 # sentence: Normalise each token by itself, derive the backward and see it as a projection, and watch BatchNorm change an image because of its neighbours.
-# minutes: 50
+# minutes: 75
 # needs: [1, 5]
 # gpu: of no use
 # ---

@@ -2,20 +2,24 @@
 # title: Softmax attention
 # question: How does a patch learn what the other patches hold?
 # sentence: Tokens ask, offer and give; softmax, its overflow and the square root of d; and the backward of attention, derived line by line and checked.
-# minutes: 60
+# minutes: 80
 # needs: [5, 6]
 # gpu: of no use
 # ---
 
 # %% [markdown]
-# So far every token has been alone: it was cut out, embedded, normalised. To know a 4 from a 9, a patch must learn what
-# the others hold. **Attention** (Vaswani et al., [arXiv 1706.03762](https://arxiv.org/abs/1706.03762), section 3.2) is the
-# one place in a Transformer where tokens meet. This chapter builds one head of it; chapter 08 puts several side by side.
+# So far every token has been alone: it was cut out, embedded, normalised. To know a 4 from a 9, a patch must learn
+# what the others hold. **Attention** (Vaswani et al., [arXiv 1706.03762](https://arxiv.org/abs/1706.03762), section
+# 3.2) is the one place in a Transformer where tokens meet. This chapter builds one head of it; chapter 08 puts
+# several side by side.
 
 # %% role="setup"
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
-from minivit import check, draw, load_mnist
+from minivit import ViT, check, draw, layers, load_mnist, ops
+from minivit.data import TRAINED_DIGITS
 from minivit.ops import (
     attention_backward,
     attention_forward,
@@ -35,9 +39,9 @@ patches = patchify_forward(images, (4, 4))[0]  # (2, 49, 16)
 # ## The picture first
 #
 # Each token has three vectors: a **query** (what it asks for), a **key** (what it offers), and a **value** (what it
-# gives). In a trained model they are three learned linear maps of the token. Here we make them by hand, to see what
-# attention does with them. Query and key are the patch itself, normalised as in chapter 06: so a patch asks for what
-# looks like it. The value is the raw patch.
+# gives). A model learns how to make them of the token; at the end of this chapter we look at what one has learned.
+# Here we make them by hand, to see what attention does with them. Query and key are the patch itself, normalised as
+# in chapter 06: so a patch asks for what looks like it. The value is the raw patch.
 
 # %%
 q = k = layernorm_forward(patches, np.ones(16), np.zeros(16))[0][:, None]  # (B, 1, N, d): one head, d = 16
@@ -51,10 +55,11 @@ draw.maps(
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) Each patch with ink looks at itself most (the darkest square; each map's colours run to its own
-# largest weight, which stands under it), for nothing is more like it. (2) Patch 24 lies on the left edge of the slanted
-# stroke. It finds two more places on that edge, one far above and one far below: distance plays no part. (3) Patch 0 is
-# empty. Its query is 0, it asks for nothing in particular, and looks at all 49 patches alike: 1/49 is 0.02.
+# **What to notice.** (1) Each patch with ink looks at itself most (the darkest square; each map's colours run to its
+# own largest weight, which stands under it), for nothing is more like it. (2) Patch 24 lies on the left edge of the
+# slanted stroke. It finds two more places on that edge, one far above and one far below: distance plays no part. (3)
+# Patch 0 is empty. Its query is 0, it asks for nothing in particular, and looks at all 49 patches alike: 1/49 is
+# 0.02.
 #
 # ## The shapes
 #
@@ -120,10 +125,39 @@ draw.matrices(
 )  # fmt: skip
 
 # %% [markdown]
-# (P is drawn as its square root, or the small weights could not be seen.) **What to notice.** (1) S is symmetric here,
-# because query and key are the same; P is not, for each *row* is divided by its own sum. (2) The uniform rows are the empty
-# patches: all their scores are 0 (in S, the orange that fills most of it). (3) A row is what one token looks at; a
-# column is who looks at that token.
+# (P is drawn as its square root, or the small weights could not be seen.) **What to notice.** (1) S is symmetric
+# here, because query and key are the same; P is not, for each *row* is divided by its own sum. (2) The uniform rows
+# are the empty patches: all their scores are 0 (in S, the orange that fills most of it). (3) A row is what one token
+# looks at; a column is who looks at that token.
+#
+# Every row of P is a map of the digit. Here the asking patch walks along the strokes:
+
+
+# %%
+def looking(n, weights, title):
+    figure = Figure((6, 2.9), layout="constrained")
+    digit, middles = images[1, :, :, 0], np.arange(28) / 4 + 0.125  # of the pixels, in patches
+    left, right = figure.subplots(1, 2)
+    left.imshow(digit, cmap="Greys", extent=(0, 7, 7, 0))
+    right.imshow(weights.reshape(7, 7), cmap="YlOrBr", extent=(0, 7, 7, 0), vmin=0, vmax=max(0.1, weights.max()))
+    right.contour(middles, middles, digit, [0.5], colors="0.4", linewidths=0.8)
+    for axes, name in ((left, "who asks"), (right, title)):
+        axes.add_patch(Rectangle((n % 7, n // 7), 1, 1, fill=False, edgecolor="#0072B2", linewidth=3))
+        axes.set(xticks=[], yticks=[], title=name)
+    return figure
+
+
+walk = [11, 18, 25, 24, 31, 38, 9, 16, 23, 31, 32, 33, 19]
+draw.animation(
+    [looking(n, P[1, 0, n], f"row {n} of P") for n in walk], seconds=0.6, still=4,
+    alt="An animation of two panels: on the left a digit 4, on which a blue frame moves from patch to patch along the strokes; on "
+    "the right the 7 by 7 weights of that patch's row of P, which change with it: dark at the patch itself and at patches alike.",
+)  # fmt: skip
+
+# %% [markdown]
+# **What to watch:** the map on the right, when the frame moves on. (1) Patches with strokes of one direction share
+# dark places. (2) Where the stroke turns, the map changes at once. (3) The frame itself stays dark: each patch looks
+# at itself. The last one is empty, and looks at all alike.
 #
 # ## Softmax: only differences count
 #
@@ -147,34 +181,35 @@ print("of 0, 1 and 2:     ", softmax_forward(np.array([0.0, 1.0, 2.0]))[0])
 # The library (`minivit/ops/softmax.py`) takes the maximum away only where some score is beyond ±50: it costs time, and
 # changes nothing below.
 #
-# If only differences count, then how large they are decides. Divide the scores by a **temperature** T: a small one lets the
-# largest score take all, a large one makes the weights more even.
+# If only differences count, then how large they are decides. Divide the scores by a **temperature** T: a small one
+# lets the largest score take all, a large one makes the weights more even.
 
 # %%
-temperatures = [4, 1, 0.25]
-warm = np.stack([softmax_forward(S[1, 0, 24] / T)[0] for T in temperatures])
-draw.maps(
-    images[1], warm.reshape(-1, 7, 7), [f"T = {T}: at most {w.max():.2f}" for T, w in zip(temperatures, warm, strict=True)],
-    alt="What patch 24 of the digit 4 looks at, at three temperatures: at 4 nearly all patches a little, at 1 the slanted "
-    "stroke, at a quarter hardly anything but itself.",
+temperatures = 4.0 ** np.linspace(1, -1.5, 11)  # from 4 to an eighth
+warm = [softmax_forward(S[1, 0, 24] / T)[0] for T in temperatures]
+draw.animation(
+    [looking(24, w, f"T = {T:.2f}: at most {w.max():.2f}") for T, w in zip(temperatures, warm, strict=True)], seconds=0.5, still=4,
+    alt="An animation: what patch 24 of the digit 4 looks at while the temperature falls from 4 to an eighth. At first nearly all "
+    "patches a little; then the slanted stroke; at the end hardly anything but itself.",
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) At T = 4 the map is much more even: its colours run to 0.05, and 1/49 is 0.02. (2) At T = 1/4 the
-# patch looks at itself and hardly at any other: it learns next to nothing. (3) Nobody chose T here. What sets it is √d.
+# **What to watch:** the map empties as T falls. (1) At T = 4 it is nearly even: no weight is above 0.05, and 1/49 is
+# 0.02. (2) Below 1/4 the patch looks at itself and hardly at any other: it learns next to nothing. (3) Nobody chose T
+# here. What sets it is √d.
 #
 # ## Why the square root of d
 #
-# Let the entries of q and k be independent, with mean 0 and variance 1, as LayerNorm and the initialisation roughly make
-# them. Then each product $q_i k_i$ has mean 0 and variance $\mathbb E[q_i^2]\,\mathbb E[k_i^2] = 1$, and variances of
-# independent terms add:
+# Let the entries of q and k be independent, with mean 0 and variance 1, as LayerNorm and the initialisation roughly
+# make them. Then each product $q_i k_i$ has mean 0 and variance $\mathbb E[q_i^2]\,\mathbb E[k_i^2] = 1$, and
+# variances of independent terms add:
 #
 # $$\text{Var}(q \cdot k) = \sum_{i=1}^{d} \text{Var}(q_i k_i) = d \tag{6}$$
 #
-# So without the root, d acts as a temperature of $1/\sqrt d$: larger heads would be colder. What is bad about that? Look at
-# the slope. We derive below that $\partial p_i / \partial s_j = p_i (\delta_{ij} - p_j)$. The sum of its diagonal is
-# $\sum_i p_i (1 - p_i) = 1 - \sum_i p_i^2$: nearly 1 when p is even, and 0 when one p is 1 and the others are 0. *Which way
-# will it go as d grows?*
+# So without the root, d acts as a temperature of $1/\sqrt d$: larger heads would be colder. What is bad about that?
+# Look at the slope. We derive below that $\partial p_i / \partial s_j = p_i (\delta_{ij} - p_j)$. The sum of its
+# diagonal is $\sum_i p_i (1 - p_i) = 1 - \sum_i p_i^2$: nearly 1 when p is even, and 0 when one p is 1 and the others
+# are 0. *Which way will it go as d grows?*
 
 # %%
 sizes = 2 ** np.arange(11)
@@ -242,8 +277,8 @@ check.close(shuffled, out[:, :, order], "shuffled before against shuffled after"
 # $$\begin{aligned} dV &= P^\top dO & dP &= dO\, V^\top \\ dS &= P \circ \big(dP - \text{rowsum}(dP \circ P)\big) & & \\
 # dQ &= dS\, K / \sqrt d & dK &= dS^\top Q / \sqrt d \end{aligned} \tag{12}$$
 #
-# Here $\circ$ is the product element by element. Two things to remember: where the forward has a product of matrices, the
-# backward has two, each with a transpose; and nothing but q, k, v and P is needed.
+# Here $\circ$ is the product element by element. Two things to remember: where the forward has a product of matrices,
+# the backward has two, each with a transpose; and nothing but q, k, v and P is needed.
 #
 # ## In code
 
@@ -269,9 +304,9 @@ dS = softmax_backward(dout @ v.swapaxes(-1, -2), P)
 print("largest sum of a row of dS:", f"{np.abs(dS.sum(-1)).max():.0e}")
 
 # %% [markdown]
-# The rows of dS sum to 0. That is equation (5) once more: adding a constant to a row changes nothing, so the gradient has
-# nothing in that direction. (The library returns a fourth gradient, for a `bias` that may be added to S; it is `None`
-# here.)
+# The rows of dS sum to 0. That is equation (5) once more: adding a constant to a row changes nothing, so the gradient
+# has nothing in that direction. (The library returns a fourth gradient, for a `bias` that may be added to S; it is
+# `None` here.)
 #
 # ## Is it right?
 #
@@ -282,6 +317,62 @@ small = dict(zip(("q", "k", "v"), rng.standard_normal((3, 2, 4, 5, 3)), strict=T
 check.grad(attention_forward, lambda dout, cache: attention_backward(dout, cache)[:3], small)
 
 # %% [markdown]
+# ## Learned: three matrices
+#
+# In a model nobody makes q, k and v by hand. They are three dense layers of the token x (chapter 02):
+#
+# $$\begin{aligned} Q &= x W_q + b_q \\ K &= x W_k + b_k \\ V &= x W_v + b_v \end{aligned} \tag{13}$$
+#
+# Now x goes into three places, so its gradient has three terms, and each matrix has that of a dense layer (chapter 05):
+#
+# $$\begin{aligned} dx &= dQ\,W_q^\top + dK\,W_k^\top + dV\,W_v^\top \\ dW_q &= x^\top dQ \quad \text{and so on} \end{aligned} \tag{14}$$
+
+
+# %%
+def from_tokens(x, Wq, Wk, Wv):
+    q, k, v = x @ Wq, x @ Wk, x @ Wv
+    out, cache = attention_forward(q[:, None], k[:, None], v[:, None])
+    return out[:, 0], (x, Wq, Wk, Wv, cache)
+
+
+def from_tokens_backward(dout, cache):
+    x, Wq, Wk, Wv, inner = cache
+    dq, dk, dv = (d[:, 0] for d in attention_backward(dout[:, None], inner)[:3])
+    dx = dq @ Wq.T + dk @ Wk.T + dv @ Wv.T  # (14)
+    return dx, *(np.einsum("bni,bno->io", x, d) for d in (dq, dk, dv))
+
+
+sizes = {"x": (2, 5, 4), "Wq": (4, 3), "Wk": (4, 3), "Wv": (4, 3)}
+check.grad(from_tokens, from_tokens_backward, {name: rng.standard_normal(size) for name, size in sizes.items()})
+
+# %% [markdown]
+# Here they are, of one head of a trained model: from D = 48 numbers to d = 12. (`qkv.weight` holds those of all its
+# four heads side by side.) *Will a patch still look at itself most?*
+
+# %%
+model = ViT.load(TRAINED_DIGITS)  # a small ViT, trained on the 8,000 digits (chapter 13 trains such a one)
+p = {name: array.astype(np.float64) for name, array in model.params.items()}
+Wq, Wk, Wv = p["blocks.0.attn.qkv.weight"].reshape(48, 3, 4, 12)[:, :, 1].swapaxes(0, 1)  # head 1 of block 0
+bq, bk, bv = p["blocks.0.attn.qkv.bias"].reshape(3, 4, 12)[:, 1]
+digit = model.normalize(digits.train_images[1:2])
+z = layers.Chain(*model.layers.parts[0].parts[:4])(
+    ops, p, digit.astype(np.float64)
+)  # the class token, then the patches
+x = layernorm_forward(z, p["blocks.0.norm1.weight"], p["blocks.0.norm1.bias"])[0]  # (1, 50, 48)
+learned = attention_weights((x @ Wq + bq)[:, None], (x @ Wk + bk)[:, None])[0, 0]  # (50, 50), by (13)
+check.close(model.attention(digit)[0, 0, 1], learned, "P, the model against (13)", tol=1e-4)
+draw.matrices(
+    [("Wq", Wq), ("Wk", Wk), ("Wv", Wv), {"title": "P of the 49 patches", "array": learned[1:, 1:], "rows": "query", "columns": "key"}],
+    share=False, diverging=True,
+    alt="Three matrices of 48 by 12, red and blue, different from each other: the learned maps to queries, keys and values. And the "
+    "weights P of the 49 patches: a few columns are dark in many rows, the diagonal does not stand out.",
+)  # fmt: skip
+
+# %% [markdown]
+# **What to notice.** (1) The three matrices share nothing: what is looked for, what is offered and what is handed
+# over are learned apart. (2) So a patch has no reason to look at itself, and P is not nearly symmetric. (3) Dark
+# columns are patches that many ask for. Chapter 14 looks at what the heads have learned.
+#
 # ## What it costs
 #
 # S and P have N² entries, for every head of every image. This is the reason for patches (chapter 01):
@@ -295,10 +386,10 @@ for what, N in (
     print(f"{what:<41} N = {N:>6,}   N² = {N * N:>13,}   {4 * N * N / 1e6:>9,.2f} MB in float32")
 
 # %% [markdown]
-# With pixels as tokens, the weights of one head for one image would fill 10 GB; ViT-Base has 12 heads in each of 12 blocks.
-# In its parameters attention knows nothing of N: the same parameters serve 197 tokens or 785 (14² + 1 or 28² + 1), so a
-# model can read larger images than it was trained on. And chapter 25 shows how a GPU computes `out` without ever
-# storing S or P.
+# With pixels as tokens, the weights of one head for one image would fill 10 GB; ViT-Base has 12 heads in each of 12
+# blocks. In its parameters attention knows nothing of N: the same parameters serve 197 tokens or 785 (14² + 1 or 28²
+# + 1), so a model can read larger images than it was trained on. And chapter 25 shows how a GPU computes `out`
+# without ever storing S or P.
 
 # %% [markdown] exercise="Before you compute" kind="predict" stars=1 minutes=6
 # There are N = 49 tokens with random q, k and v.
@@ -360,9 +451,9 @@ check.answer(
 #
 # $$S = t\, Q K^\top \qquad P = \text{softmax}(S) \qquad \text{out} = P V$$
 #
-# Write the forward and the backward; you may use `softmax_forward` and `softmax_backward`. Here the queries may come from
-# one image and keys and values from another: q is (B, H, N, d), k and v are (B, H, M, d), t is one number. Return
-# `out, cache`, and `dq, dk, dv, dt`.
+# Write the forward and the backward; you may use `softmax_forward` and `softmax_backward`. Here the queries may come
+# from one image and keys and values from another: q is (B, H, N, d), k and v are (B, H, M, d), t is one number.
+# Return `out, cache`, and `dq, dk, dv, dt`.
 
 
 # %% role="solution"
@@ -421,7 +512,8 @@ check.grad(heated_forward, heated_backward, odd, mistakes=known)
 }  # fmt: skip
 
 # %% [markdown] exercise="Weights that look fine" kind="break" stars=2 minutes=8
-# A colleague's weights are positive and sum to 1, in a way. There are two mistakes. Mend both; q and k are (B, H, N, d).
+# A colleague's weights are positive and sum to 1, in a way. There are two mistakes. Mend both; q and k are (B, H, N,
+# d).
 
 
 # %% role="broken"
@@ -462,8 +554,8 @@ with np.errstate(over="ignore", invalid="ignore"):
 check.close(large, attention_weights(1e4 * q_, k_), "large scores")
 
 # %% [markdown] role="hint"
-# Print `weights_colleague(q, k).sum(-1)` and `.sum(-2)`: which of them must be 1, if each query shares out its attention?
-# Then draw a row. Is it as sharp as that of `attention_weights`?
+# Print `weights_colleague(q, k).sum(-1)` and `.sum(-2)`: which of them must be 1, if each query shares out its
+# attention? Then draw a row. Is it as sharp as that of `attention_weights`?
 
 # %% role="wrong"
 {
@@ -513,8 +605,8 @@ check.close(
 )  # fmt: skip
 
 # %% [markdown] role="hint"
-# Whose weight becomes 0: the one whose score has −∞ added, or the one with 0? `np.where(condition, a, b)` gives `a` where
-# the condition is `True`.
+# Whose weight becomes 0: the one whose score has −∞ added, or the one with 0? `np.where(condition, a, b)` gives `a`
+# where the condition is `True`.
 
 # %% role="wrong"
 {
@@ -530,11 +622,11 @@ check.close(
 }  # fmt: skip
 
 # %% [markdown] exercise="In two parts" kind="further" stars=3 minutes=20
-# Must the whole row of scores be there before the softmax? No. Suppose that the keys come in parts. Of each part, `part`
-# keeps three things for every query: the largest score `m`, the sum `l` of $e^{S - m}$, and `o`, the sum of
-# $e^{S - m}\, v$, not yet divided. Write `merge(first, second)`, which makes of two such triples the triple that `part`
-# would give for both parts together, without seeing a score or a value again. In the end, out = o / l. (Chapter 25
-# builds a GPU kernel on this.)
+# Must the whole row of scores be there before the softmax? No. Suppose that the keys come in parts. Of each part,
+# `part` keeps three things for every query: the largest score `m`, the sum `l` of $e^{S - m}$, and `o`, the sum of
+# $e^{S - m}\, v$, not yet divided. Write `merge(first, second)`, which makes of two such triples the triple that
+# `part` would give for both parts together, without seeing a score or a value again. In the end, out = o / l.
+# (Chapter 25 builds a GPU kernel on this.)
 
 
 # %% role="given"
@@ -576,8 +668,8 @@ expected = attention_forward(*(a[None, None] for a in (q_, k_, v_)))[0][0, 0]
 check.close(third[2] / third[1], expected, "out, from three parts")
 
 # %% [markdown] role="hint"
-# $e^{S - m} = e^{S - m_1}\, e^{m_1 - m}$: a sum that was made with another maximum is right but for a factor. Which maximum
-# do both parts together have? No exponent may be positive, or it can overflow.
+# $e^{S - m} = e^{S - m_1}\, e^{m_1 - m}$: a sum that was made with another maximum is right but for a factor. Which
+# maximum do both parts together have? No exponent may be positive, or it can overflow.
 
 # %% role="wrong"
 {
@@ -594,6 +686,8 @@ check.close(third[2] / third[1], expected, "out, from three parts")
 # - Say what query, key and value do, and write attention as three lines of matrices, with softmax along the right axis.
 # - Say why the maximum is taken away and why √d is divided by, and what goes wrong without.
 # - Derive dQ, dK and dV, and recognise in the softmax's backward the mean that is taken away from each row.
+#
+# [The live page](../docs/live.md), `python -m minivit live`, shows every head's attention for what you draw, also without √d.
 #
 # In the library: `minivit/ops/attention.py` and `minivit/ops/softmax.py`. As CUDA kernels: `kernels/attention.cu`.
 # Source: A. Vaswani et al., *Attention Is All You Need*, arXiv 1706.03762, section 3.2.

@@ -2,7 +2,7 @@
 # title: Many heads
 # question: Why does attention look in several ways at once, and how is that no more than a reshape?
 # sentence: Cut the width into heads, let each look by itself, mix what they found; with the backward of all of it, and what each head of a trained model is good for.
-# minutes: 50
+# minutes: 95
 # needs: [1, 2, 4, 5, 6, 7]
 # gpu: of no use
 # ---

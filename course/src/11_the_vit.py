@@ -2,15 +2,15 @@
 # title: The whole ViT, and cross-entropy
 # question: How do the parts become one function with one loss, and how does its gradient find the way back to every parameter?
 # sentence: A Vision Transformer in forty lines, cross-entropy from the likelihood, and the whole backward by hand, equal to the library's and to finite differences.
-# minutes: 60
-# needs: [4, 5, 6, 7, 8]
+# minutes: 115
+# needs: [4, 5, 6, 7, 8, 9, 10]
 # gpu: of no use
 # ---
 
 # %% [markdown]
-# All parts are there: patches, tokens, positions, norms, heads. In this chapter they become one function, from pixels to
+# All parts are there: patches, tokens, positions, norms, heads, MLPs, residuals. In this chapter they become one function, from pixels to
 # ten logits, and get one number to make small, the loss. Then we walk back, from the loss to every parameter, line by
-# line. The MLP is new: we take it apart, too. At the end there is no part of a Vision Transformer left that you have not
+# line. The MLP (chapter 09) and the residuals (10) are written out once more, as explicit pairs. At the end there is no part of a Vision Transformer left that you have not
 # walked in both directions (Dosovitskiy et al., [arXiv 2010.11929](https://arxiv.org/abs/2010.11929), equations 1 to 4).
 
 # %% role="setup"
@@ -88,7 +88,7 @@ draw.matrices(
 #
 # **GELU** is the bend: $\mathrm{GELU}(h) = h\,\Phi(h)$, where $\Phi$ is the normal distribution's cumulative probability,
 # which rises smoothly from 0 to 1. So a large $h$ passes nearly whole, and a very negative one is stopped. The forward
-# below takes GELU from the library; then we take it apart.
+# below takes GELU from the library (chapter 09 derives it).
 #
 # ## The forward, by hand
 #

@@ -2,7 +2,7 @@
 # title: Train on MNIST
 # question: What happens between an image and a better model?
 # sentence: Take the training loop apart, put its step together by hand, train a ViT, and read its mistakes.
-# minutes: 50
+# minutes: 65
 # needs: [11]
 # gpu: of no use
 # ---
@@ -467,21 +467,25 @@ def rates(T, warm, peak):
 # %% role="check"
 from minivit.train.schedule import warmup_cosine
 
-for T, warm in ((23, 5), (9, 0)):
-    t = np.arange(1, T + 1)
-    rise, angle = t / max(warm, 1), np.pi * (t - warm) / (T + 1 - warm)
+for T, warm in ((23, 5), (9, 0), (7, 1)):
+    steps_ = np.arange(1, T + 1)
+    rise_, angle = steps_ / max(warm, 1), np.pi * (steps_ - warm) / (T + 1 - warm)
     wrong = {
         "The cosine begins at step 0, not at the end of the warm-up: it is t − T_w that counts.": np.cos(
-            np.pi * t / (T + 1)
+            np.pi * steps_ / (T + 1)
         ),
-        "The last rate is 0, and its step none: 0 is for step T + 1.": np.cos(np.pi * (t - warm) / (T - warm)),
-        "The cosine lasts T + 1 − T_w steps, not T + 1: it does not come down.": np.cos(np.pi * (t - warm) / (T + 1)),
+        "The last rate is 0, and its step none: 0 is for step T + 1.": np.cos(np.pi * (steps_ - warm) / (T - warm)),
+        "The cosine lasts T + 1 − T_w steps, not T + 1: it does not come down.": np.cos(
+            np.pi * (steps_ - warm) / (T + 1)
+        ),
     }
-    mistakes = {said: np.where(t <= warm, rise, (1 + cosine) / 2) for said, cosine in wrong.items()}
-    mistakes["1 + cos falls from 2 to 0: where is the half?"] = np.where(t <= warm, rise, 1 + np.cos(angle))
-    mistakes["The cosine falls on from 1 to −1: lift it by 1 and halve it."] = np.where(t <= warm, rise, np.cos(angle))
+    mistakes = {said: np.where(steps_ <= warm, rise_, (1 + cosine) / 2) for said, cosine in wrong.items()}
+    mistakes["1 + cos falls from 2 to 0: where is the half?"] = np.where(steps_ <= warm, rise_, 1 + np.cos(angle))
+    mistakes["The cosine falls on from 1 to −1: lift it by 1 and halve it."] = np.where(
+        steps_ <= warm, rise_, np.cos(angle)
+    )
     mistakes["Steps count from 1, and here from 0."] = [0, *[warmup_cosine(k, T, warm, 1) for k in range(1, T)]]
-    if not warm:
+    if warm < 2:
         mistakes = {}
     with np.errstate(divide="raise", invalid="raise"):
         found = rates(T, warm, 0.3)

@@ -392,26 +392,26 @@ scores = np.exp(2 * rng.standard_normal((2, 3, 2 + 3 * 5, 2 + 3 * 5)))
 scores /= scores.sum(axis=-1, keepdims=True)
 row, column = np.divmod(np.arange(15), 5)
 gaps = np.stack((row[:, None] - row, column[:, None] - column), axis=-1)
-far, near = np.linalg.norm(gaps * (6, 4), axis=-1), np.linalg.norm(gaps, axis=-1)
+_far, _near = np.linalg.norm(gaps * (6, 4), axis=-1), np.linalg.norm(gaps, axis=-1)
 whole = scores[..., 2:, 2:]
 shares = whole / whole.sum(axis=-1, keepdims=True)
 
 
-def mean_of(far):
-    return (shares * far).sum(axis=-1).mean(axis=(0, 2))
+def mean_of(gap):
+    return (shares * gap).sum(axis=-1).mean(axis=(0, 2))
 
 
 folded = np.stack(np.divmod(np.arange(15), 3), axis=-1)
 check.close(
-    head_distance(scores, (3, 5), (6, 4), 2), mean_of(far), "distance",
+    head_distance(scores, (3, 5), (6, 4), 2), mean_of(_far), "distance",
     mistakes={
-        "That is in patches, not in pixels.": mean_of(near),
+        "That is in patches, not in pixels.": mean_of(_near),
         "The height and the width of a patch are exchanged.": mean_of(np.linalg.norm(gaps * (4, 6), axis=-1)),
         "The places are counted in rows of gh patches; a row of the grid has gw.":
             mean_of(np.linalg.norm((folded[:, None] - folded) * (6, 4), axis=-1)),
-        "The rows are not brought back to a sum of 1 after the prefix was cut off.": (whole * far).sum(axis=-1).mean(axis=(0, 2)),
+        "The rows are not brought back to a sum of 1 after the prefix was cut off.": (whole * _far).sum(axis=-1).mean(axis=(0, 2)),
         "These are the first tokens of the sequence, and the patches are the last: the prefix is still there.":
-            (scores[..., :15, :15] / scores[..., :15, :15].sum(axis=-1, keepdims=True) * far).sum(axis=-1).mean(axis=(0, 2)),
+            (scores[..., :15, :15] / scores[..., :15, :15].sum(axis=-1, keepdims=True) * _far).sum(axis=-1).mean(axis=(0, 2)),
     },
 )  # fmt: skip
 
@@ -637,6 +637,10 @@ check.close(
 # - Follow attention through all blocks with rollout, say what it forgets, and measure how far a head looks.
 # - Put a map to the test: erase, compare with a ranking that knows nothing and with an untrained model, and say what is not
 #   proved.
+#
+# These maps for a digit that you draw, beside an untrained model's: `python -m minivit live`.
+#
+# [![The live page: a drawn 3, its pixels with the patches that one patch looks at, the answer, and a map for each of twelve heads, of a trained model and of an untrained one](../docs/live.png)](../docs/live.md)
 #
 # In the library: `minivit/inspect/attention.py` (maps, rollout, distance), `minivit/inspect/embedding.py` (positions),
 # `minivit/inspect/relevance.py`. For a picture of your own: `python -m minivit look`. Sources: A. Dosovitskiy

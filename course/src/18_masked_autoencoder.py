@@ -2,7 +2,7 @@
 # title: A masked autoencoder
 # question: What can be learned from pictures that nobody has labelled?
 # sentence: Hide three quarters of a digit, learn to fill it in, and keep an encoder that needs few labels; masking as a permutation, and its backward.
-# minutes: 35
+# minutes: 45
 # needs: [1, 4, 5, 11, 13]
 # gpu: of no use
 # ---

@@ -2,7 +2,7 @@
 # title: The first kernel
 # question: How does a loop over a million numbers become a million threads?
 # sentence: Write GELU in CUDA C++, run it without a GPU, see what a forgotten guard and a race look like, and count what it asks of the memory.
-# minutes: 50
+# minutes: 80
 # needs: [5]
 # gpu: not needed; with one, the last cell uses it
 # ---

@@ -14,12 +14,28 @@ from .idx import read_idx
 from .imagenet import class_names, imagenet_classes, top_classes
 from .mnist import MNIST_MEAN, MNIST_STD, Dataset, load_mnist
 from .preprocess import preprocess, read_digit
-from .shipped import TRAINED_DETECTORS, TRAINED_DIGITS, TRAINED_MAE, TRAINED_MAE_RESULTS, TRAINED_RESULTS
+from .shipped import (
+    DISTILLATION,
+    DISTILLED,
+    INDUCTIVE_BIAS,
+    PHOTOGRAPHS,
+    PHOTOGRAPHS_SEEN,
+    TRAINED_DETECTORS,
+    TRAINED_DIGITS,
+    TRAINED_MAE,
+    TRAINED_MAE_RESULTS,
+    TRAINED_RESULTS,
+)
 from .words import Words
 
 __all__ = [
+    "DISTILLATION",
+    "DISTILLED",
+    "INDUCTIVE_BIAS",
     "MNIST_MEAN",
     "MNIST_STD",
+    "PHOTOGRAPHS",
+    "PHOTOGRAPHS_SEEN",
     "TRAINED_DETECTORS",
     "TRAINED_DIGITS",
     "TRAINED_MAE",

@@ -22,6 +22,26 @@ TRAINED_MAE_RESULTS = _FOLDER / "digits_mae.json"
 """What its encoder is worth where few labels are to be had: by the way to train and the labels, the accuracies of three
 seeds (in [0, 1], on the 2,000 test digits)."""
 
+INDUCTIVE_BIAS = _FOLDER / "inductive_bias.json"
+"""What came of CNNs, ViTs and what stands between them, a dict for each training: `architecture`, `images` (as many
+digits it learned from), `seed`, `accuracy`, … benchmarks/family/inductive_bias.py trained them; chapter 15 draws it."""
+
 TRAINED_DETECTORS = {name: _FOLDER / f"canvas_{name}.npz" for name in ("deformable", "sparse", "detr")}
 """Detectors of digits on canvases, of seed 0, in half precision: `minivit.load(TRAINED_DETECTORS["detr"])` reads one.
 benchmarks/detection.py trained them, and says how well they do."""
+
+DISTILLATION = _FOLDER / "distillation.json"
+"""What came of three seeds of a CNN that had 300 labels, and of the ViTs that it taught: accuracies by name."""
+
+DISTILLED = {name: _FOLDER / f"distillation_{name}.npz" for name in ("teacher", "student")}
+"""The CNN, and a ViT with a distillation token that learned from it, of seed 0. course/train_deit.py trained them."""
+
+_PHOTOGRAPHS = Path(__file__).parent / "photographs"
+
+PHOTOGRAPHS = {name: _PHOTOGRAPHS / f"{name}.jpg" for name in ("cat", "astronaut", "coffee", "photographer")}
+"""Four photographs of 224 x 224 pixels, free of rights: PHOTOGRAPHS.md beside them names the sources."""
+
+PHOTOGRAPHS_SEEN = _PHOTOGRAPHS / "seen.npz"
+"""What a real DINOv2 makes of the four, float16: `tokens` (4, 257, 64), in their 64 main directions; `looks`
+(4, 6, 257), where the class token looks in the last block, by head; `scales` (12, 2), the mean size of a block's two
+LayerScales. The repository's course/photographs.py made it."""

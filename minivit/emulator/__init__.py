@@ -7,7 +7,21 @@ How it works: minivit/emulator/runtime/runtime.h. Slow and exact: it shows wheth
 the memory, never how fast it would be.
 """
 
+from .compare import Comparison, compare
 from .errors import CompileError, EmulatorError, LaunchError, NoCompilerError
+from .function import Function, host_function
 from .module import Kernel, Module, load
 
-__all__ = ["CompileError", "EmulatorError", "Kernel", "LaunchError", "Module", "NoCompilerError", "load"]
+__all__ = [
+    "Comparison",
+    "CompileError",
+    "EmulatorError",
+    "Function",
+    "Kernel",
+    "LaunchError",
+    "Module",
+    "NoCompilerError",
+    "compare",
+    "host_function",
+    "load",
+]

@@ -15,7 +15,15 @@ FILLING = 0xFF  # beside an input: whoever reads it gets NaN, or -1
 FILLING_OF_OUTPUTS = 0xA5  # a NaN that was read beside an input and written beside an output must not look untouched
 SLOT = 32  # bytes for each argument: a pointer, a number, at most a double4
 
-_C_NAMES = {"f4": "float", "f8": "double", "b1": "bool", "v1": "void", "i1": "char", "u1": "unsigned char"} | {
+_C_NAMES = {
+    "f2": "half",
+    "f4": "float",
+    "f8": "double",
+    "b1": "bool",
+    "v1": "void",
+    "i1": "char",
+    "u1": "unsigned char",
+} | {
     f"{kind}{size}": sign + name
     for kind, sign in (("i", ""), ("u", "unsigned "))
     for size, name in ((2, "short"), (4, "int"), (8, "long long"))

@@ -59,8 +59,8 @@ class Mode:
     families: dict[str, tuple[str, ...]] = field(default_factory=dict)  # flags of one family of compilers alone
 
 
-CORE = ("runtime.cpp", "warp.cpp", "crash.cpp", "launch.cpp")
-HOST = ("host.cpp", "host_device.cpp", "host_launch.cpp")
+CORE = ("runtime.cpp", "warp.cpp", "crash.cpp", "launch.cpp", "cooperative.cpp")
+HOST = ("host.cpp", "host_device.cpp", "host_launch.cpp", "host_call.cpp")
 TRACE = (
     "trace.cpp",
     "check.cpp",

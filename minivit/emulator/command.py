@@ -1,29 +1,35 @@
 """The command `python -m minivit kernel FILE.cu [LAUNCH] [--check | --profile]`: run a kernel with no GPU."""
 
 import argparse
+import contextlib
+import os
 import sys
 
 import numpy as np
 
+from ..messages import short
 from ..terminal import at_least
+from .checked import Options, check_file, launch_values, status_of
 from .errors import EmulatorError, LaunchError
+from .function import Function
 from .includes import read_source
-from .launch_text import EXAMPLE, Array, LaunchText, launch_in, parse_launch
-from .module import Kernel, load
+from .launch_text import EXAMPLE, launch_in, parse_call, parse_launch
+from .module import load
 from .posted import has_main
 from .program import MEMORY, SECONDS, run_program
-
-CLASSES = 10  # integers that a kernel reads are drawn from 0 to 9
+from .reports import FORMATS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", help="a .cu file: kernels in CUDA C++, or a whole program with main()")
     parser.add_argument(
-        "launch",
-        nargs="?",
-        help=f"as in CUDA: '{EXAMPLE}'. An argument with a shape is an array: an input (a pointer to const) is filled "
-        "with random numbers, an output with NaN, y[1000]=0 with zeros. If not given, it is read from a comment in the "
-        "file: // launch: ...",
+        "words",
+        nargs="+",
+        metavar="FILE",
+        help="a .cu file: kernels in CUDA C++, or a whole program with main(). With --check there may be several. "
+        f"Behind it a launch, as in CUDA: '{EXAMPLE}'. An argument with a shape is an array: an input (a pointer to "
+        "const) is filled with random numbers, an output with NaN, y[1000]=0 with zeros. If not given, it is read from "
+        "comments in the file, // launch: ..., the first one, with --check all of them. "
+        "Of a function of the host, extern \"C\" void solve(...), a call: 'solve(x[1000], y[1000], 1000)'.",
     )
     parser.add_argument(
         "-I", dest="include", action="append", default=[], metavar="FOLDER", help="look for headers there, too"
@@ -33,6 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--profile", action="store_true", help="count what each line asks of the memory")
     parser.add_argument(
         "--via", choices=("source", "ptx"), default="source", help="ptx: run what NVIDIA's compiler made"
+    )
+    parser.add_argument(
+        "--format",
+        choices=tuple(FORMATS),
+        default="text",
+        help="of what --check tells, for other programs. Its exit status: 0 nothing was found, 1 a mistake was found, "
+        "2 something could not be checked, or there was nothing to check",
     )
     program = parser.add_argument_group(
         "a program",
@@ -49,24 +62,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def kernel(args: argparse.Namespace) -> int:
-    """Run a CUDA kernel on the CPU, check it for mistakes, or count what it asks of the memory."""
-    text = args.launch or launch_in(read_source(args.file))
-    if text is None and has_main(read_source(args.file)):
-        return _program(args)
+    """Run CUDA kernels on the CPU, check them for mistakes, or count what they ask of the memory."""
+    files, text = files_and_launch(args.words)
+    if args.check:
+        return _check(files, text, args)
+    if args.format != "text":
+        raise ValueError(f"--format {args.format} tells what --check has found: say --check, too")
+    if len(files) > 1:
+        raise ValueError(f"{len(files)} files; only --check takes more than one")
+    (file,) = files
+    source = read_source(file)
+    text = text or launch_in(source)
+    if text is None and has_main(source):
+        return _program(file, args)
     if text is None:
-        raise ValueError(f"which launch? Give one, like '{EXAMPLE}', or write it into {args.file} as // launch: ...")
-    launch = parse_launch(text)
+        raise ValueError(f"which launch? Give one, like '{EXAMPLE}', or write it into {file} as // launch: ...")
+    launch = parse_launch(text) if "<<<" in text else parse_call(text)
     try:
-        chosen = load(args.file, include=args.include, via=args.via)[launch.kernel]
-        values, outputs = launch_values(chosen, launch, args.seed)
-        if args.check:
-            report = chosen.check(launch.grid, launch.block, *values, shared=launch.shared, outputs=outputs)
-            print(report)
-            return 0 if report.ok else 1
-        if args.profile:
+        module = load(file, include=args.include, via=args.via)
+        chosen = module[launch.kernel] if launch.grid else Function(module, launch.kernel)
+        values, _ = launch_values(chosen, launch, args.seed)
+        if not launch.grid:
+            if args.profile:
+                raise ValueError(f"--profile is of a kernel; {launch.kernel} is a function of the host")
+            chosen(*values, seconds=args.seconds, memory=args.memory << 30)
+        elif args.profile:
             print(chosen.profile(launch.grid, launch.block, *values, shared=launch.shared))
             return 0
-        chosen(launch.grid, launch.block, *values, shared=launch.shared)
+        else:
+            chosen(launch.grid, launch.block, *values, shared=launch.shared)
     except LaunchError as error:  # the kernel's mistake
         print(f"{error}\nHere that is the option --check.", file=sys.stderr)
         return 1
@@ -79,54 +103,42 @@ def kernel(args: argparse.Namespace) -> int:
     return 0
 
 
-def _program(args: argparse.Namespace) -> int:
-    """Run a program. Exit status: its own; with --check 1 where something was found; 2 where it did not run."""
-    mode = "check" if args.check else "profile" if args.profile else "run"
+def files_and_launch(words: list[str]) -> tuple[list[str], str | None]:
+    """The command's words: files, and a launch, which has <<< in it, or at least brackets."""
+    files = [word for word in words if "<<<" not in word and ("(" not in word or os.path.exists(word))]
+    launches = [word for word in words if word not in files]
+    if len(launches) > 1 or (launches and len(files) > 1):
+        raise ValueError(f"{len(files)} files and {len(launches)} launches, expected one launch, of one file")
+    if not files:
+        raise ValueError(f"which file? {short(words[0])} is a launch")
+    return files, launches[0] if launches else None
+
+
+def _check(files: list[str], launch: str | None, args: argparse.Namespace) -> int:
+    """Check all of them, and tell it in the format that was asked for."""
+    aside, memory = args.format != "text", args.memory << 30
+    options = Options(args.include, args.via, args.seed, args.seconds, memory, args.args, args.strict, aside)
+    with contextlib.redirect_stdout(sys.stderr) if aside else contextlib.nullcontext():
+        results = [result for file in files for result in check_file(file, launch, options)]
+    for result in results:
+        if result.failure:
+            print(f"minivit: {result}", file=sys.stderr)
+    if report := FORMATS[args.format](results):
+        print(report)
+    return status_of(results)
+
+
+def _program(file: str, args: argparse.Namespace) -> int:
+    """Run a program. Exit status: its own; 2 where it did not run."""
+    mode = "profile" if args.profile else "run"
     try:
-        report = run_program(load(args.file, include=args.include), args.args, mode, args.seconds, args.memory << 30)
+        report = run_program(load(file, include=args.include), args.args, mode, args.seconds, args.memory << 30)
     except EmulatorError as error:
         print(f"minivit: {error}", file=sys.stderr)
         return 2
-    if mode != "run":
+    if args.profile:
         print(report)
-    wrong = report.findings or (args.strict and report.remarks)
-    return 1 if mode == "check" and wrong else report.status
-
-
-def launch_values(kernel: Kernel, launch: LaunchText, seed: int = 0) -> tuple[list, list[str]]:
-    """The launch's arguments as arrays and numbers, and the names of those arrays that the kernel is to fill."""
-    if len(launch.arguments) != len(kernel.parameters):
-        takes = ", ".join(f"{parameter} {parameter.name}" for parameter in kernel.parameters)
-        raise ValueError(
-            f"{kernel.name} takes {len(kernel.parameters)} arguments ({takes}), got {len(launch.arguments)}"
-        )
-    rng = np.random.default_rng(seed)
-    values, outputs = [], []
-    for argument, parameter in zip(launch.arguments, kernel.parameters, strict=True):
-        if not isinstance(argument, Array):
-            values.append(argument)
-            continue
-        if not parameter.pointer:
-            raise ValueError(
-                f"{kernel.name}: {parameter.name} is a number ({parameter}), got an array of {argument.shape}"
-            )
-        dtype = np.dtype(np.uint8 if parameter.number == "v1" else parameter.number)
-        shape = argument.shape + (parameter.count,) * (parameter.count > 1)
-        if argument.fill is None and not parameter.constant:
-            outputs.append(parameter.name)
-        values.append(_filled(shape, dtype, argument.fill, parameter.constant, rng))
-    return values, outputs
-
-
-def _filled(shape: tuple, dtype: np.dtype, fill: float | None, is_input: bool, rng: np.random.Generator) -> np.ndarray:
-    if fill is not None:
-        return np.full(shape, fill, dtype)
-    if is_input:
-        return (rng.standard_normal(shape) if dtype.kind == "f" else rng.integers(0, CLASSES, shape)).astype(dtype)
-    nothing = (
-        np.nan if dtype.kind == "f" else False if dtype.kind == "b" else np.iinfo(dtype).min or np.iinfo(dtype).max
-    )
-    return np.full(shape, nothing, dtype)
+    return report.status
 
 
 def summary(name: str, array: np.ndarray) -> str:

@@ -54,17 +54,21 @@ KNOWN_HEADERS = frozenset(
         "helper_timer.h",
     ]
 )
-# Others are in the runtime, under a name of ours.
-OURS = {
+OWN_HEADERS = {  # what is in these the emulator has in headers of its own
     "cooperative_groups.h": "groups.h",
     "cooperative_groups/reduce.h": "groups.h",
+    "cuda_fp16.h": "half.h",
+    "cuda_bf16.h": "bfloat16.h",
+    "cuda_pipeline.h": "inline_ptx.h",
+    "cuda_pipeline_primitives.h": "inline_ptx.h",
+    "mma.h": "tensor_cores.h",
     "nvToolsExt.h": "profiler_names.h",
     "nvtx3/nvToolsExt.h": "profiler_names.h",
     "omp.h": "one_thread.h",
 }
 _LIBRARIES = re.compile(
-    r"(cublas|cudnn|cufft|curand|cusparse|cusolver|nccl|nvml|nvrtc|cub/|cub\.|thrust/|cutlass|cute|cuda/|cuda_fp|"
-    r"cuda_bf16|cooperative_groups|mma\.h|cuda_pipeline|cuda_awbarrier|cuda_texture|texture|surface|npp|optix|nv/|"
+    r"(cublas|cudnn|cufft|curand|cusparse|cusolver|nccl|nvml|nvrtc|cub/|cub\.|thrust/|cutlass|cute|cuda/|cuda_fp[468]|"
+    r"cooperative_groups|cuda_awbarrier|cuda_texture|texture|surface|npp|optix|nv/|"
     r"cudaGL|cuda_gl|GL/|opencv|torch/|ATen|c10|mpi\.h|windows\.h|conio\.h)"
 )
 _DEFINED_THERE = {"__CUDACC__": True, "__CUDA_ARCH__": True, "__cplusplus": True, "__NVCC__": True}
@@ -153,14 +157,14 @@ def _flatten(out: Text, text: str, name: str, folder: Path | None, include: list
         elif asked.startswith("helper_") and asked in KNOWN_HEADERS:  # of CUDA's samples
             out.lines.append('#include "sample_helpers.h"')
             out.helpers = True
-        elif asked in OURS:
-            out.lines.append(f'#include "{OURS[asked]}"')
+        elif asked in OWN_HEADERS:
+            out.lines.append(f'#include "{OWN_HEADERS[asked]}"')
         elif asked in KNOWN_HEADERS:
             out.lines.append("")
         elif there and _LIBRARIES.match(asked):
             raise CompileError(
                 f"{where}: #include {'<' if match[2] else chr(34)}{asked}{'>' if match[2] else chr(34)}: the emulator "
-                "has CUDA C++ itself, and neither its libraries nor half precision, tensor cores or textures."
+                "has CUDA C++ itself, and neither its libraries nor textures."
             )
         elif there is None:  # behind a condition that only the compiler knows
             out.lines.append(line)

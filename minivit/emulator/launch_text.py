@@ -23,16 +23,21 @@ class Array:
 @dataclass(frozen=True)
 class LaunchText:
     kernel: str
-    grid: tuple[int, ...]
+    grid: tuple[int, ...]  # of a call of a function of the host: ()
     block: tuple[int, ...]
     shared: int
     arguments: tuple[Array | int | float | None, ...]
 
 
 def launch_in(source: str) -> str | None:
-    """The launch that a file's comment gives: // launch: add<float><<<4, 256>>>(...)."""
-    found = LAUNCH_COMMENT.search(source)
-    return found[1].strip() if found else None
+    """The first launch that a file's comments give: // launch: add<float><<<4, 256>>>(...)."""
+    return next((text for _, text in launches_in(source)), None)
+
+
+def launches_in(source: str) -> list[tuple[int, str]]:
+    """All of them, each with its line."""
+    found = LAUNCH_COMMENT.finditer(source)
+    return [(source.count("\n", 0, match.start()) + 1, match[1].strip()) for match in found]
 
 
 def parse_launch(text: str) -> LaunchText:
@@ -49,6 +54,14 @@ def parse_launch(text: str) -> LaunchText:
     grid, block = _extent(sizes[0]), _extent(sizes[1])
     shared = _whole(sizes[2]) if len(sizes) == 3 else 0
     return LaunchText(kernel, grid, block, shared, tuple(_argument(part) for part in _split(arguments)))
+
+
+def parse_call(text: str) -> LaunchText:
+    """A call of a function of the host: solve(y[1000], x[1000], 1000). It has no grid. Raises ValueError."""
+    found = re.fullmatch(r"\s*([A-Za-z_]\w*)\s*\((.*)\)\s*;?\s*", text)
+    if not found:
+        raise ValueError(f"{short(text)} is neither a launch, like {EXAMPLE}, nor a call, like solve(x[1000], 1000)")
+    return LaunchText(found[1], (), (), 0, tuple(_argument(part) for part in _split(found[2])))
 
 
 def _split(text: str) -> list[str]:

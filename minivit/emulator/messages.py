@@ -9,14 +9,12 @@ _MOST = 8  # errors shown; the first is the one that counts
 
 # What a learner may have tried, and what to say to that.
 _HINTS = (
-    (r"__half|half2|__nv_bfloat16|wmma|nvcuda|mma_sync", "16-bit numbers and tensor cores are not emulated"),
+    (r"__half|\bhalf2?\b|bfloat16", "numbers of 16 bits want #include <cuda_fp16.h> or <cuda_bf16.h>"),
     (
         r"'__(?:shfl(?:_up|_down|_xor)?|ballot|any|all)' was not",
         "CUDA 13 has them no more: __shfl_sync(0xffffffff, ...) and the like name the lanes that take part",
     ),
-    (r"\bcuda::", "libcu++ is not emulated"),
     (r"cooperative_groups|\bcg::", "of cooperative groups there are blocks, tiles, coalesced groups and cg::reduce"),
-    (r"\btex[123]D|texture|surf[123]D|cudaTextureObject", "textures are not emulated"),
     (r"\basm\b|no such instruction|invalid instruction", "inline PTX runs on a GPU only"),
     (
         r"u?int(8|16|32|64)_t|\bFLT_MAX\b|\bINFINITY\b|\bDBL_MAX\b|std::",

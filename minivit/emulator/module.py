@@ -12,9 +12,10 @@ import numpy as np
 from .arguments import Arguments, Parameter
 from .build import build_library
 from .errors import CompileError, LaunchError, UnknownKernelError
-from .includes import Text, shown_name, text_in, text_of
+from .includes import OWN_HEADERS, Text, shown_name, text_in, text_of
+from .inline_ptx import with_inline_ptx
 from .library import Library, open_library
-from .posted import has_host_code, has_main, with_launches
+from .posted import has_host_code, has_main, with_addresses, with_launches
 from .rules import check_rules
 from .sizes import STATIC_SHARED, launch_sizes
 from .source import dynamic_shared_names, find_kernels, find_variables, without_comments
@@ -99,6 +100,11 @@ class Module:
         check_rules(self.source)
         return build_library(self._code(()), mode, self.source, hosted=True)
 
+    def compile_function(self, name: str, mode: str = "run") -> Path:
+        """Compile a file with host code into a library whose entry is a function of the host. Returns its path."""
+        check_rules(self.source)
+        return build_library(self._code([name]), mode, self.source, hosted=True)
+
     def set_symbol(self, name: str, values: object) -> None:
         """Set a __device__ or __constant__ variable of the file, as cudaMemcpyToSymbol does, for all launches to come.
 
@@ -158,11 +164,15 @@ class Module:
         if self.via == "ptx":
             from .ptx.code import ptx_code
 
+            if any(f'#include "{header}"' in self.source for header in OWN_HEADERS.values()):
+                raise CompileError(f'{self.name}: via="ptx" takes no cooperative groups, half or tensor cores')
             return ptx_code(self, names)
         lines = [f"#include <{header}>" for header in (*self._system, *HOST_HEADERS)] if self.hosted else []
         lines += ["#define EMULATOR_HOSTED"] if self.hosted else []
         lines += ['#include "cuda.h"', '#include "kernel.h"', *(['#include "host.h"'] if self.hosted else [])]
-        lines += [with_launches(self.source) if self.hosted else self.source, '#line 1 "emulator"']
+        source = with_inline_ptx(self.source)
+        source = with_addresses(with_launches(source), self.kernels) if self.hosted else source
+        lines += [source, '#line 1 "emulator"']
         lines += [f'asm(".set {name}, emulator_dynamic_shared");' for name in dynamic_shared_names(self.source)]
         lines += ["EMULATOR_KERNELS {"]
         lines += [f'#line 1 "{name}"\nemulator_entry<{name}>::emulator_named("{name}"),' for name in names]

@@ -1,6 +1,7 @@
 """Files as they are posted, with code for the host: `kernel<<<grid, block>>>(x, n);` made a call that C++ knows."""
 
 import re
+from collections.abc import Iterable
 
 from .errors import CompileError
 from .source import without_comments
@@ -44,6 +45,21 @@ def with_launches(source: str) -> str:
         ]
         done = after
     return "".join([*parts, source[done:]])
+
+
+def with_addresses(source: str, kernels: Iterable[str]) -> str:
+    """The source with every kernel's address that is made a `void*` noted, so that its type is found again."""
+    names = "|".join(map(re.escape, kernels))
+    if not names:
+        return source
+    kernel = rf"&?\s*((?:\w+::)*(?:{names})\b(?:\s*<[^;()]*?>)?)"
+    cast = rf"\(\s*(?:const\s+)?void\s*\*\s*\)\s*(?:\(\s*{kernel}\s*\)|{kernel})"
+    cast += rf"|\breinterpret_cast\s*<\s*(?:const\s+)?void\s*(?:const\s*)?\*\s*>\s*\(\s*{kernel}\s*\)"
+    return re.sub(cast, lambda match: _noted(next(filter(None, match.groups())), match[0]), source)
+
+
+def _noted(name: str, text: str) -> str:
+    return f"emulator_address({_quoted(name)}, {name})" + "\n" * (text.count("\n") - name.count("\n"))
 
 
 def _name_before(bare: str, start: int, done: int) -> int:

@@ -24,7 +24,7 @@ from .trace.check import CheckReport
 from .trace.findings import Finding
 from .trace.launch import Launched, title_of
 from .trace.profile import ProfileReport, profile_report
-from .trace.program_worker import Launch, Over, ProgramRequest
+from .trace.program_worker import Call, Launch, Over, ProgramRequest, Returned
 from .trace.traced import CHECK, PROFILE
 
 SECONDS, MEMORY = 120, 4 << 30  # what a program may take, if nobody says otherwise
@@ -84,8 +84,10 @@ def run_program(
     seconds: float = SECONDS,
     memory: int = MEMORY,
     order: int = 0,
+    aside: bool = False,
 ) -> ProgramReport:
-    """Run the main() of a file with host code; what it prints goes where this process prints.
+    """Run the main() of a file with host code; what it prints goes where this process prints, or, if `aside`, all of
+    it to the standard error.
 
     mode: "run", "check" or "profile". seconds, memory (bytes): what it may take. order: see Kernel.__call__.
     Raises CompileError where there is no main; LaunchError where the limits were reached.
@@ -93,15 +95,30 @@ def run_program(
     if not module.hosted or not has_main(module.source):
         raise CompileError(f"{module.name} has no main()")
     library = module.compile_program("run" if mode == "run" else "trace")
+    return carry_out(module, library, arguments, mode, seconds, memory, order, aside)[0]
+
+
+def carry_out(
+    module: Module,
+    library: Path,
+    arguments: Sequence[str],
+    mode: str,
+    seconds: float,
+    memory: int,
+    order: int,
+    aside: bool = False,
+    call: Call | None = None,
+) -> tuple[ProgramReport, Returned | None]:
+    """Run a compiled program, or call one of its functions: the report, and what came back of the call."""
     lines = source_lines(module.source)
     launching = {place for place, text in lines.items() if "<<<" in text}  # they are not the kernel's own
     request = ProgramRequest(
         library, (module.name, *arguments), MODES[mode], int(seconds), memory, order, module.variables(),
-        frozenset(file for file, _ in lines), lines_of_one_call(module.source) | launching,
+        frozenset(file for file, _ in lines), lines_of_one_call(module.source) | launching, call,
     )  # fmt: skip
-    status, messages = _carry_out(request, seconds)
+    status, messages = _carry_out(request, seconds, aside)
     launches: list = []
-    errors, remarks, stopped = [], [], ""
+    errors, remarks, stopped, returned = [], [], "", None
     for message in messages:
         if isinstance(message, Launch):
             launched = _launched(message, lines)
@@ -110,12 +127,14 @@ def run_program(
                 launches.append(CheckReport(launched.title, launched.findings()))
             elif mode == "profile":
                 launches.append(profile_report(launched))
+        elif isinstance(message, Returned):
+            returned = message
         else:
             for told in message.told:
                 source = lines.get((told.file, told.line), "")
                 finding = Finding(told.kind, told.text, file=told.file, line=told.line, source=source)
                 (remarks if told.remark else errors).append(finding)
-    return ProgramReport(status, launches, errors, remarks, stopped)
+    return ProgramReport(status, launches, errors, remarks, stopped), returned
 
 
 def _launched(message: Launch, lines: dict[tuple[str, int], str]) -> Launched:
@@ -128,7 +147,7 @@ def _launched(message: Launch, lines: dict[tuple[str, int], str]) -> Launched:
     return Launched(title, message.grid, message.block, arrays, lines, message.shared, message.reply)
 
 
-def _carry_out(request: ProgramRequest, seconds: float) -> tuple[int, list[Launch | Over]]:
+def _carry_out(request: ProgramRequest, seconds: float, aside: bool) -> tuple[int, list[Launch | Returned | Over]]:
     """Start the process, and collect what it tells until it ends. Its own output is this process's."""
     path = [*filter(None, sys.path), str(Path(__file__).parents[2])]
     ours, theirs = os.pipe()
@@ -140,11 +159,12 @@ def _carry_out(request: ProgramRequest, seconds: float) -> tuple[int, list[Launc
             [sys.executable, "-c", START.format(path=path), str(theirs), str(file.fileno())],
             pass_fds=(theirs, file.fileno()),
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+            stdout=2 if aside else None,
         )
     os.close(theirs)
     timer = threading.Timer(seconds, process.kill)
     timer.start()
-    messages: list[Launch | Over] = []
+    messages: list[Launch | Returned | Over] = []
     try:
         with os.fdopen(ours, "rb") as told:
             while True:

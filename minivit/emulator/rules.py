@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from .errors import CompileError
 from .includes import reached
 from .source import place_of_line, without_comments
+from .unsupported import find_unsupported
 
 _TRANSPARENT = re.compile(
     r'^\s*(?:inline\s+)?namespace\b|^\s*extern\b\s*(?:""|" *")?\s*$|\b(?:struct|class|union)\b[^()=]*$'
@@ -64,6 +65,8 @@ def check_rules(text: str) -> None:
     """Raise CompileError, naming the line, for the first thing in a flattened text that no GPU's compiler takes."""
     there = "\n".join(" " * len(line) if is_there is False else line for line, is_there in reached(text))
     code = re.sub(r"^[ \t]*#(?:\\\n|[^\n])*", _blank, without_comments(there), flags=re.MULTILINE)
+    for at, message in find_unsupported(code):
+        raise _error(text, at, message)
     functions, variables = [], {}
     for kind, head, start, end in _declarations(code):
         if kind != "variable":

@@ -115,6 +115,15 @@ def find_kernels(text: str) -> dict[str, KernelText]:
     return kernels
 
 
+def find_function(text: str, name: str) -> tuple[str, ...] | None:
+    """The parameters' names of a function of the host, `void name(...) {`, if the file defines one."""
+    code = re.sub(r"^[ \t]*#[^\n]*", "", without_comments(text), flags=re.MULTILINE)
+    for match in re.finditer(rf"([^;{{}}]*)\bvoid\s+{re.escape(name)}\s*\(([^;{{}}]*)\)\s*\{{", code):
+        if not re.search(r"__global__|__device__|\btemplate\b", match[1]):
+            return tuple(_parameter_name(part) for part in _split(match[2]) if part.strip() not in ("", "void"))
+    return None
+
+
 def _split(parameters: str) -> list[str]:
     """Split at the commas that stand in no brackets."""
     parts, depth = [""], 0

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import itertools
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from ..data import Pictures, load_folder
 from ..data.mnist_files import SOURCES
+from ..data.preprocess import sees_digits
 from ..messages import near, short
 from ..terminal import at_least
 from .config import DISTILLATIONS
@@ -116,6 +118,7 @@ def _made(name: str) -> Path:
 
 def run(args: argparse.Namespace, out: str | Path, load_model: Callable[[str, str], Any]) -> int:
     """Train what was asked for, and say how well it does. load_model: (path, device) -> a teacher. Returns 0."""
+    draw = ""
     names = "data", "seed", "epochs", "workers", "parallel", "resume", "download", "device"
     options = {name: getattr(args, name) for name in names} | {"out": out}
     if args.architecture in DETECTORS or (args.resume and is_run_of_detector(args.resume)):
@@ -136,7 +139,11 @@ def run(args: argparse.Namespace, out: str | Path, load_model: Callable[[str, st
         own = {"architecture": args.architecture, "teacher": teacher, "distillation": args.distillation}
         result = train_mnist(args.preset, **options, **own)
         told = f"accuracy on images it has not seen: {result.accuracy:.2%}"
+        if sees_digits(result.model.config):
+            draw = "draw, and watch it think: python -m minivit live --model {}"
     if result.files:  # of several ranks, the first one has written
         print(told)
         print("\n".join(f"wrote {path}" for path in result.files))
+        if draw:
+            print(draw.format(shlex.quote(str(result.files[0]))))
     return 0

@@ -120,7 +120,7 @@ def _heads(options: dict[str, Any], asked: int | None) -> int:
     if None not in (asked, published) and asked != published:
         warnings.warn(
             f"heads={asked} is taken, but published models of {depth} blocks of width {width} have {published}",
-            stacklevel=3,
+            stacklevel=4,
         )
     return published if asked is None else asked
 

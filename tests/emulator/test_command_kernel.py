@@ -124,5 +124,5 @@ def test_the_launch_may_come_after_the_options(tmp_path, capsys):
     file.write_text("__global__ void one(float* y, int n) { if (threadIdx.x < n) y[threadIdx.x] = 1; }")
     assert main(["kernel", str(file), "--check", "one<<<1, 32>>>(y[20], 20)"]) == 0
     assert "nothing wrong was found" in capsys.readouterr().out
-    with pytest.raises(SystemExit):
-        main(["kernel", str(file), "--check", "one<<<1, 32>>>(y[20], 20)", "more"])
+    assert main(["kernel", str(file), "--check", "one<<<1, 32>>>(y[20], 20)", "more.cu"]) == 2
+    assert "2 files and 1 launch" in capsys.readouterr().err

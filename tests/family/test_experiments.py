@@ -118,6 +118,13 @@ def test_the_page_says_what_the_rows_say():
     assert report.with_tables(page) == page, "python benchmarks/family/report.py"
 
 
+def test_the_small_copy_says_what_the_rows_say():
+    import report
+
+    rows = report.Rows(report.RESULTS / "inductive_bias.jsonl")
+    assert report.INDUCTIVE_BIAS.read_text("utf-8") == report.small_copy(rows), "python benchmarks/family/report.py"
+
+
 def test_a_number_says_of_how_many_seeds_it_is():
     from tables import percent
 

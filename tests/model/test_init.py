@@ -6,6 +6,7 @@ import pytest
 from minivit.model import ViTConfig, parameter_shapes
 from minivit.model.parameters import start
 from minivit.model.vit import vit
+from minivit.proof import CONFIGS
 
 
 def init_parameters(config, seed=0, dtype=np.float32, init="timm"):
@@ -72,3 +73,18 @@ def test_float32_is_the_float64_initialisation_rounded():
     for a, b in zip(init_parameters(CONFIG).values(), init_parameters(CONFIG, dtype=np.float64).values(), strict=True):
         assert (a.dtype, b.dtype) == (np.float32, np.float64)
         np.testing.assert_array_equal(a, b.astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, config in CONFIGS.items() if config.position in ("sincos2d", "relative")]
+)
+def test_a_constant_has_the_shape_that_is_declared(name):
+    constants = [parameter for parameter in vit(CONFIGS[name]).parameters if parameter.fixed]
+    assert constants and all(parameter.fixed().shape == parameter.shape for parameter in constants)
+
+
+def test_a_start_is_that_of_seed_0_unless_told():
+    layers, told = vit(CONFIG), init_parameters(CONFIG, seed=0)
+    assert all(np.array_equal(array, told[name]) for name, array in start(layers).items())
+    other = init_parameters(CONFIG, seed=1)
+    assert not np.array_equal(told["head.weight"], other["head.weight"])

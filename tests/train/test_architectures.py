@@ -13,7 +13,9 @@ from minivit import ViT, count_parameters, load, load_mnist, train_mnist
 from minivit.__main__ import main
 from minivit.train import mnist, recipes, save_checkpoint
 from minivit.train.detector import DETECTORS
-from minivit.train.recipes import ARCHITECTURES, RECIPES, recipe
+from minivit.train.recipes import ARCHITECTURES, PRESETS, RECIPES, recipe
+
+SHIPPED = {name: row.train for name, row in RECIPES.items()}  # the tests' own are shorter
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +41,27 @@ def test_a_recipe_has_about_as_many_parameters_as_the_vits(name):
     config, _ = recipe(name, None, "digits")
     assert config.image_shape == (28, 28, 1) and config.classes == 10
     assert 0.95 * 60_000 <= count_parameters(config) <= 1.05 * 60_000
+
+
+def test_the_recipes_are_those_of_the_measured_accuracies():
+    """docs/ and README tell what they reach: who changes one measures anew, and changes it here."""
+    expected = {
+        "resnet": (20, 8e-3), "bit": (16, 8e-3), "hybrid": (20, 5e-3), "swin": (40, 8e-3), "pvt": (40, 5e-3),
+        "mobilevit": (20, 5e-3),
+    }  # fmt: skip
+    assert {name: (train.epochs, train.learning_rate) for name, train in SHIPPED.items()} == expected
+    presets = {"quick": (16, 6e-3, 64, 0.5), "default": (60, 6e-3, 64, 1.0), "full": (20, 5e-3, 128, 0.0)}
+    trains = {name: train for name, (_, train) in PRESETS.items()}
+    assert {n: (t.epochs, t.learning_rate, t.batch_size, t.elastic) for n, t in trains.items()} == presets
+
+
+def test_the_recipes_maps_are_those_that_their_comments_name():
+    """14 x 14 places of the first map, 7 x 7 patches, or these and a class token; 4 x 4 tokens in the last stage."""
+    configs = {name: recipe(name, None, "digits")[0] for name in RECIPES}
+    tokens = {"resnet": 196, "bit": 196, "hybrid": 50, "swin": 49, "pvt": 49, "mobilevit": 196}
+    assert {name: config.tokens for name, config in configs.items()} == tokens
+    assert configs["swin"].stages[-1].grid == configs["pvt"].stages[-1].grid == (4, 4)
+    assert configs["mobilevit"].stages[-1].map == (7, 7)
 
 
 @pytest.mark.parametrize("name", RECIPES)

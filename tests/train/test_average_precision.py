@@ -6,7 +6,7 @@ import io
 import numpy as np
 import pytest
 
-from minivit.train.average_precision import average_precision
+from minivit.train.average_precision import _place_in_group, average_precision
 
 
 def boxes(rng, n, side=250):
@@ -99,6 +99,15 @@ def test_the_limits_of_small_and_large_are_the_caller_s():
     result = average_precision(found, truth, 1, limits=(150.0, 300.0))
     assert result.mean("small") == pytest.approx(1) and np.isnan(result.mean("medium")) and result.mean("large") == 0
     assert np.isnan(average_precision(found, truth, 1).mean("large"))
+
+
+def test_the_place_in_a_group_is_how_many_of_it_stand_before():
+    """Of so many that a sort that is not stable would mix them."""
+    groups, seen, places = np.random.default_rng(0).integers(0, 7, 3000), dict.fromkeys(range(7), 0), []
+    for group in groups.tolist():
+        places.append(seen[group])
+        seen[group] += 1
+    assert _place_in_group(groups).tolist() == places
 
 
 def test_of_two_objects_that_overlap_alike_the_later_is_taken():

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from minivit import TrainConfig
+from minivit import TrainConfig, train_detector
 from minivit.devices.workers import worker_pool
 from minivit.files import read_npz, write_npz
 from minivit.train import checkpoint, resume, save_checkpoint
@@ -92,3 +92,20 @@ def test_resuming_reads_the_file_once(make_trainer, tmp_path, monkeypatch):
     assert len(reads) == 1
     assert resumed.model.dtype == np.float64
     assert resumed.params.buffer.tobytes() == trainer.params.buffer.tobytes()
+
+
+def test_a_classifiers_run_is_not_a_detectors(make_trainer, tmp_path):
+    save_checkpoint(make_trainer(), tmp_path / "c.npz")
+    with pytest.raises(ValueError, match=r"c\.npz is a run of a ViT, expected a detector's on canvases"):
+        train_detector(resume=tmp_path / "c.npz", progress=False)
+
+
+def test_a_detector_is_started_as_it_was_asked_for(monkeypatch):
+    def noted(name, seed=0, part="train", device="cpu", **changes):
+        raise ValueError(f"{name}, {seed}, {device}, {changes}")
+
+    monkeypatch.setattr("minivit.train.detector.detector_trainer", noted)
+    with pytest.raises(ValueError, match=r"^detr, 3, emulator, {'epochs': 2}$"):
+        train_detector("detr", seed=3, epochs=2, device="emulator", progress=False)
+    with pytest.raises(ValueError, match=r"^deformable, 0, cpu, {}$"):
+        train_detector(progress=False)

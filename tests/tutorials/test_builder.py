@@ -1,16 +1,16 @@
 """The builder: what it makes of a source, and what it refuses."""
 
 import base64
-import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 from builder.alts import alt_texts
 from builder.contents import contents
-from builder.execute import NotebookError, execute, keep_outputs, pictures
+from builder.execute import NotebookError, execute, pictures
 from builder.notebooks import chapter_notebook, exercise_notebook, sources, write
 from builder.source import SourceError, read_chapter
+from builder.words import with_outputs
 from nbclient.exceptions import CellExecutionError
 
 REPOSITORY = "https://github.com/someone/minivit"
@@ -168,19 +168,6 @@ def test_executing_keeps_the_pictures_and_drops_the_times(chapter, tmp_path: Pat
     assert "[03 · Sums](03_sums.ipynb)" in page and f'alt="{alt}"' in page and "2 exercises" in page
 
 
-def test_words_may_change_without_executing(chapter, tmp_path: Path) -> None:
-    notebook = execute(chapter_notebook(chapter, [chapter], REPOSITORY), tmp_path)
-    (tmp_path / "old.ipynb").write_text(write(notebook), encoding="utf-8")
-    anew = chapter_notebook(dataclasses.replace(chapter, minutes=99), [chapter], REPOSITORY)
-    kept = keep_outputs(anew, tmp_path / "old.ipynb")
-    assert "99 minutes" in write(kept) and pictures(kept) == pictures(notebook)
-    assert write(kept).replace("99 minutes", f"{chapter.minutes} minutes").count("\n") == write(notebook).count("\n")
-    code = next(cell for cell in anew.cells[1:] if cell.cell_type == "code")
-    code.source += "\n1 + 1"
-    with pytest.raises(NotebookError, match=r"old\.ipynb: its code has changed, too"):
-        keep_outputs(anew, tmp_path / "old.ipynb")
-
-
 @pytest.mark.parametrize(
     ("code", "error", "said"),
     [
@@ -241,3 +228,27 @@ def test_a_notebook_has_the_metadata_that_the_kernel_tells(chapter, tmp_path: Pa
     made = chapter_notebook(chapter, [chapter], REPOSITORY)
     assert execute(chapter_notebook(chapter, [chapter], REPOSITORY), tmp_path).metadata == made.metadata
     assert made.metadata.kernelspec.display_name == "Python 3 (ipykernel)"
+
+
+def test_new_words_keep_the_outputs_and_new_code_does_not(chapter, tmp_path: Path) -> None:
+    def read(source: str):
+        path = tmp_path / "03_sums.py"
+        path.write_text(source, encoding="utf-8")
+        return read_chapter(path)
+
+    def make(chapter):
+        return chapter_notebook(chapter, [chapter], REPOSITORY)
+
+    before, alts_before = execute(make(chapter), tmp_path), json.loads(alt_texts(chapter))
+    other = read(SOURCE.replace("The end.", "The very end.").replace("A line that rises", "A line & a climb"))
+    made = with_outputs(make(other), before, json.loads(alt_texts(other)), alts_before)
+    assert any("The very end." in cell.source for cell in made.cells)
+    ((alt, png),) = pictures(made)
+    assert alt == "A line & a climb from nought to one."
+    (html,) = [
+        o.data["text/html"] for c in made.cells for o in c.get("outputs", []) if "text/html" in o.get("data", {})
+    ]
+    assert "A line &amp; a climb" in html and png in html and not any(cell.metadata for cell in made.cells)
+    changed = read(SOURCE.replace("two = 2", "two = 3"))
+    with pytest.raises(NotebookError, match="its code has changed"):
+        with_outputs(make(changed), before, alts_before, alts_before)

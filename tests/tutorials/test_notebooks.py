@@ -11,6 +11,7 @@ import nbformat
 import pytest
 from builder.alts import alt_texts
 from builder.execute import execute, largest, moves, pictures
+from builder.minutes import measured_minutes
 from builder.notebooks import chapter_notebook, exercise_notebook, sources
 from matplotlib.figure import Figure as figure
 
@@ -175,3 +176,8 @@ def width(row: str) -> int:
     row = re.sub(r"\\q?quad", "    ", row)
     row = re.sub(r"\\[a-zA-Z]+", "x", row)
     return len(re.sub(r"\s+", " ", re.sub(r"[{}^_&]|\\[,;! ]", "", row)).strip())
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.number)
+def test_its_minutes_are_honest(chapter) -> None:
+    assert 0.75 <= chapter.minutes / measured_minutes(chapter) <= 1.35

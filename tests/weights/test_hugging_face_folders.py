@@ -26,7 +26,7 @@ from minivit.weights import load_pretrained, read_weights
 from minivit.weights.safetensors import write_safetensors
 
 TINY = dict(image_size=32, patch_size=8, width=24, depth=2, heads=3, classes=4)
-DINO = TINY | dict(layer_scale=1.0, pool="cls_norm_gap")
+DINO = TINY | dict(layer_scale=0.25, pool="cls_norm_gap")  # transformers would take 1.0 if it were not told
 STAGES = dict(image_size=32, classes=4, widths=(8, 16), depths=(1, 2), heads=(1, 2), strides=(4, 2), mlp_ratios=(2, 2))
 PYRAMID = STAGES | dict(reductions=(2, 1), norm_eps=1e-6, embed_eps=1e-6)
 MODELS = {
@@ -94,6 +94,46 @@ def test_the_folder_is_read_back_by_its_json_alone(architecture, tmp_path):
     assert {name for name in ours if ours[name] != theirs[name]} <= NOT_TOLD
     if hasattr(config, "image_mean"):
         assert set(np.ravel(theirs["image_mean"])) == set(np.ravel(ours["image_mean"]))
+
+
+# What transformers' own classes read, and nothing of it would be missed by who looks at the tensors.
+FOR_OTHERS = {
+    "ViTForImageClassification": dict(
+        hidden_size=24, num_hidden_layers=2, num_attention_heads=3, intermediate_size=96, image_size=32, patch_size=8,
+        num_channels=3, hidden_act="gelu_pytorch_tanh", layer_norm_eps=1e-6, qkv_bias=True, hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    ),
+    "Dinov2WithRegistersForImageClassification": dict(
+        mlp_ratio=4, layerscale_value=0.25, drop_path_rate=0.0, use_swiglu_ffn=False, num_register_tokens=4,
+    ),
+    "ViTMAEForPreTraining": dict(
+        hidden_size=24, num_hidden_layers=2, num_attention_heads=3, intermediate_size=96, decoder_hidden_size=16,
+        decoder_num_hidden_layers=1, decoder_num_attention_heads=2, decoder_intermediate_size=64, image_size=32,
+        patch_size=8, num_channels=3, mask_ratio=0.75, norm_pix_loss=False, hidden_act="gelu", layer_norm_eps=1e-6,
+        qkv_bias=True,
+    ),
+    "MobileViTForImageClassification": dict(
+        image_size=64, patch_size=2, num_channels=3, hidden_sizes=[24, 32, 40],
+        neck_hidden_sizes=[8, 8, 16, 24, 32, 40, 48], num_attention_heads=4, mlp_ratio=2.0,
+        expand_ratio=4.0, qkv_bias=True, hidden_act="silu", output_stride=32, layer_norm_eps=1e-5,
+    ),
+    "PvtForImageClassification": dict(
+        patch_sizes=[4, 2], strides=[4, 2], sequence_reduction_ratios=[2, 1], num_labels=4, hidden_sizes=[8, 16],
+        num_encoder_blocks=2, depths=[1, 2], num_attention_heads=[1, 2], mlp_ratios=[2, 2],
+    ),
+    "PvtV2ForImageClassification": dict(
+        patch_sizes=[7, 3], strides=[4, 2], sr_ratios=[2, 1], linear_attention=False, hidden_sizes=[8, 16],
+        num_encoder_blocks=2, depths=[1, 2], num_attention_heads=[1, 2], mlp_ratios=[2, 2],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("architecture", FOR_OTHERS)
+def test_what_transformers_reads_is_told(architecture, tmp_path):
+    config = MODELS[architecture]
+    minivit.export(family.kind_of(config)(config), tmp_path / "model.safetensors", "Hugging Face")
+    told, expected = json.loads((tmp_path / "config.json").read_text("utf-8")), FOR_OTHERS[architecture]
+    assert {name: told.get(name) for name in expected} == expected
 
 
 @pytest.mark.parametrize(

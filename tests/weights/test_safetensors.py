@@ -89,6 +89,15 @@ def test_a_header_that_lies_about_its_length_is_refused_without_reading_it(tmp_p
         tracemalloc.stop()
 
 
+def test_a_header_of_more_than_sixteen_megabytes_is_not_read_though_it_is_there(tmp_path):
+    """Of a file with a hole, which takes no room."""
+    with open(tmp_path / "x.safetensors", "wb") as file:
+        file.write((2**24 + 1).to_bytes(8, "little"))
+        file.truncate(2**25)
+    with pytest.raises(ValueError, match=r"claims 16,777,217 bytes, the file has 33,554,432 \(limit 16,777,216\)"):
+        read_weights(tmp_path / "x.safetensors")
+
+
 def test_every_truncation_is_refused(tmp_path):
     write_safetensors(tmp_path / "whole.safetensors", ARRAYS)
     whole = (tmp_path / "whole.safetensors").read_bytes()

@@ -18,6 +18,10 @@ Order order;
 Races races(order);
 std::vector<Shadow> shadows;  // of the buffers
 Shadow shared_shadow;
+unsigned rounds;  // barriers of the grid that all have passed: each block has another number in each round
+
+unsigned block_count() { return grid_size.x * grid_size.y * grid_size.z; }
+unsigned number_in_round() { return rounds * block_count() + block_number() + 1; }
 
 Finding facts(const char* kind, const Access& access) {
     Finding finding{};
@@ -45,7 +49,7 @@ void add_race(const Access& access, long long offset, const Race& race) {
     finding.offset = offset;
     finding.earlier_act = int(race.act);
     finding.earlier_site = race.earlier.site;
-    finding.earlier_block = race.earlier.block - 1;
+    finding.earlier_block = (race.earlier.block - 1) % block_count();
     finding.earlier_thread = race.earlier.thread;
     add_finding(finding);
 }
@@ -84,17 +88,33 @@ void check_launch_start() {
     shadows.clear();
     if (mode != Mode::check) return;
     order.start_launch();
+    rounds = 0;
     races.forget();
     for (const Buffer& buffer : buffers) shadows.emplace_back(buffer.bytes, buffer.element);
     shared_shadow = Shadow(shared_memory.size, 4);
 }
 
 void check_block_start() {
-    order.start_block(block_number() + 1, block_size.x * block_size.y * block_size.z);
+    order.start_block(number_in_round(), block_size.x * block_size.y * block_size.z);
     races.forget_lanes();
     size_t dynamic = shared_memory.dynamic - shared_memory.start;  // static arrays lie before and after it
     shared_shadow.clear(0, dynamic + shared_memory.dynamic_size);
     shared_shadow.clear(dynamic + MAX_SHARED + SHARED_GUARD, shared_memory.size);
+}
+
+void check_grid_barrier() { order.grid_barrier(++rounds * block_count()); }
+
+void* check_block_left() {
+    Shadow* kept = new Shadow(std::move(shared_shadow));
+    shared_shadow = Shadow(shared_memory.size, 4);
+    return kept;
+}
+
+void check_block_back(void* kept) {
+    order.start_block(number_in_round(), block_size.x * block_size.y * block_size.z);
+    races.forget_lanes();
+    shared_shadow = std::move(*static_cast<Shadow*>(kept));
+    delete static_cast<Shadow*>(kept);
 }
 
 void check_access(const Access& access, const void* address) {

@@ -4,7 +4,7 @@
 namespace emulator {
 
 void Order::start_launch() {
-    block_ = 0;
+    block_ = ordered_ = 0;
     releases_.clear();
 }
 
@@ -35,6 +35,7 @@ void Order::warp_barrier(unsigned warp, unsigned lanes) {
 }
 
 bool Order::before(const Touch& earlier, unsigned thread) const {
+    if (earlier.block <= ordered_) return true;
     if (earlier.block != block_) return !acquires_.empty() && handed_over(earlier, thread);
     if (earlier.thread == thread || earlier.epoch < epoch_) return true;
     return earlier.warp() == thread / 32 && seen(thread, earlier.lane()) >= earlier.clock;

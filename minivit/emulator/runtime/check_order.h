@@ -26,6 +26,7 @@ class Order {
 public:
     void start_launch();
     void start_block(unsigned block, unsigned threads);
+    void grid_barrier(unsigned block) { ordered_ = block; }  // up to this number, all is in order with what comes
     void block_barrier() { ++epoch_; }
     void warp_barrier(unsigned warp, unsigned lanes);
     void fence(unsigned thread) { fenced_[thread] = true; }
@@ -47,7 +48,7 @@ private:
     struct Acquire { const void* address; unsigned epoch, thread; };
     bool handed_over(const Touch& earlier, unsigned thread) const;
 
-    unsigned block_ = 0, epoch_ = 0;
+    unsigned block_ = 0, epoch_ = 0, ordered_ = 0;
     std::vector<Clocks> seen_;
     std::vector<bool> fenced_;  // has this thread called __threadfence() since its last write?
     std::unordered_map<const void*, std::unordered_map<unsigned, Release>> releases_;  // address, block

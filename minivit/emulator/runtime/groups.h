@@ -135,22 +135,20 @@ inline T reduce(const Group& group, T value, Join join, EMULATOR_HERE) {
     return result;
 }
 
-// A barrier of all blocks: here one block runs after the other, so they can never meet.
+// All blocks of a cooperative launch.
 class grid_group {
 public:
-    static unsigned long long size() { return 1ull * gridDim.x * gridDim.y * gridDim.z * block_threads(); }
+    static unsigned long long size() { return num_blocks() * block_threads(); }
     static unsigned long long num_threads() { return size(); }
-    static unsigned long long thread_rank() {
-        unsigned long long block = blockIdx.x + gridDim.x * (blockIdx.y + 1ull * gridDim.y * blockIdx.z);
-        return block * block_threads() + emulator::current->number;
+    static unsigned long long num_blocks() { return 1ull * gridDim.x * gridDim.y * gridDim.z; }
+    static unsigned long long block_rank() {
+        return blockIdx.x + gridDim.x * (blockIdx.y + 1ull * gridDim.y * blockIdx.z);
     }
-    static bool is_valid() { return gridDim.x * gridDim.y * gridDim.z == 1; }
-    static void sync(EMULATOR_HERE) {
-        if (!is_valid())
-            emulator::fail("grid barrier", here, "grid.sync() needs all blocks at once, and the emulator runs them one "
-                           "after the other: make two launches of it");
-        emulator::syncthreads(here, here.line);
-    }
+    static unsigned long long thread_rank() { return block_rank() * block_threads() + emulator::current->number; }
+    static dim3 group_dim() { return gridDim; }
+    static dim3 dim_blocks() { return gridDim; }
+    static bool is_valid() { return emulator::together; }
+    static void sync(EMULATOR_HERE) { emulator::grid_sync(here); }
 
 private:
     static unsigned block_threads() { return blockDim.x * blockDim.y * blockDim.z; }

@@ -141,105 +141,7 @@ inline cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, c
     return emulator::pointer_attributes(attributes, pointer);
 }
 
-// ---- launches ----
-
-struct emulator_grid {
-    dim3 grid, block;
-    size_t shared;
-    emulator_grid(dim3 grid, dim3 block, size_t shared = 0, cudaStream_t = 0)
-        : grid(grid), block(block), shared(shared) {}
-};
-namespace emulator {
-cudaError_t launch(const emulator_grid& how, const Kernel& kernel, void** arguments, const void* entry, Place here);
-cudaError_t set_shared(const void* entry, int bytes, Place here);
-bool check_pointers(const Kernel& kernel, void* const* arguments, Place here);
-
-template <typename F>
-struct Launcher {  // of kernel<<<how>>>: called with the kernel's arguments
-    emulator_grid how;
-    const char* name;
-    F function;
-    Place here;
-    template <typename... A>
-    void operator()(A... arguments) {
-        typedef std::tuple<A...> Values;
-        struct Call {
-            F function;
-            Values values;
-            EMULATOR_UNTRACED static void run(void** call) {
-                Call& me = *reinterpret_cast<Call*>(call);
-                std::apply(me.function, me.values);
-            }
-        } call{function, Values(arguments...)};
-        const Arguments before = kept_arguments;  // of the kernel, where a kernel launches another
-        kept_arguments = {&call, sizeof call};
-        static constexpr Parameter parameters[] = {Argument<A>::parameter..., Parameter{}};
-        const Kernel kernel{name, Call::run, parameters, int(sizeof...(A))};
-        void* pointers[] = {(void*)&arguments..., nullptr};
-        if (check_pointers(kernel, pointers, here)) launch(how, kernel, reinterpret_cast<void**>(&call), nullptr, here);
-        kept_arguments = before;
-    }
-};
-}  // namespace emulator
-template <typename F>
-inline emulator::Launcher<F> emulator_launch(emulator_grid how, const char* name, F function, HERE) {
-    return {how, name, function, here};
-}
-namespace emulator {
-template <typename... A>
-struct Pointed {  // a kernel that is launched by its address
-    static inline void (*function)(A...);
-    static constexpr Parameter parameters[] = {Argument<A>::parameter..., Parameter{}};
-    EMULATOR_UNTRACED static void run(void** arguments) { at(arguments, std::index_sequence_for<A...>()); }
-    template <size_t... I>
-    EMULATOR_UNTRACED static void at(void** arguments, std::index_sequence<I...>) {
-        function(*static_cast<A*>(arguments[I])...);
-    }
-};
-}  // namespace emulator
-template <typename... A>
-inline cudaError_t cudaLaunchKernel(void (*function)(A...), dim3 grid, dim3 block, void** arguments, size_t shared = 0,
-                                    cudaStream_t = 0, HERE) {
-    emulator::Pointed<A...>::function = function;
-    const emulator::Kernel kernel{"kernel", emulator::Pointed<A...>::run, emulator::Pointed<A...>::parameters,
-                                  int(sizeof...(A))};
-    return emulator::launch({grid, block, shared}, kernel, arguments, (const void*)function, here);
-}
-template <typename... A>
-inline cudaError_t cudaLaunchCooperativeKernel(void (*function)(A...), dim3 grid, dim3 block, void** arguments,
-                                               size_t shared = 0, cudaStream_t stream = 0, HERE) {
-    return cudaLaunchKernel(function, grid, block, arguments, shared, stream, here);
-}
-template <typename... A>
-inline cudaError_t cudaFuncSetAttribute(void (*function)(A...), cudaFuncAttribute attribute, int value, HERE) {
-    if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaSuccess;
-    return emulator::set_shared((const void*)function, value, here);
-}
-template <typename T>
-inline cudaError_t cudaFuncSetCacheConfig(T, cudaFuncCache) {
-    return cudaSuccess;
-}
-template <typename T>
-inline cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, T) {
-    *attributes = {};
-    attributes->maxThreadsPerBlock = 1024;
-    attributes->numRegs = 32;
-    attributes->maxDynamicSharedSizeBytes = 48 * 1024;
-    return cudaSuccess;
-}
-template <typename T>
-inline cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, T, int threads, size_t shared) {
-    int by_threads = 2048 / ((threads + 31) / 32 * 32);
-    int by_shared = shared ? int(164 * 1024 / (shared + 1024)) : 32;
-    *blocks = by_threads < by_shared ? (by_threads < 32 ? by_threads : 32) : (by_shared < 32 ? by_shared : 32);
-    return cudaSuccess;
-}
-template <typename T>
-inline cudaError_t cudaOccupancyMaxPotentialBlockSize(int* grid, int* block, T, size_t = 0, int limit = 0) {
-    *block = limit && limit < 1024 ? limit : 1024;
-    *grid = 108 * (2048 / *block);
-    return cudaSuccess;
-}
+#include "host_launch.h"
 
 // ---- errors, the device, streams and events ----
 
@@ -250,7 +152,10 @@ const char* cudaGetErrorName(cudaError_t error);
 cudaError_t cudaDeviceSynchronize();
 #define cudaThreadSynchronize cudaDeviceSynchronize
 cudaError_t cudaDeviceReset(HERE);
-inline cudaError_t cudaSetDevice(int device) { return device ? emulator::remember(cudaErrorInvalidDevice) : cudaSuccess; }
+inline cudaError_t cudaSetDevice(int device, HERE) {
+    if (!device) return cudaSuccess;
+    return emulator::refuse(cudaErrorInvalidDevice, here, "cudaSetDevice(%d): there is one device, number 0", device);
+}
 inline cudaError_t cudaGetDevice(int* device) { return *device = 0, cudaSuccess; }
 inline cudaError_t cudaGetDeviceCount(int* count) { return *count = 1, cudaSuccess; }
 inline cudaError_t cudaChooseDevice(int* device, const cudaDeviceProp*) { return *device = 0, cudaSuccess; }

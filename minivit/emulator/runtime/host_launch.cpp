@@ -152,6 +152,42 @@ cudaError_t launch(const emulator_grid& how, const Kernel& called, void** call, 
     return sticky;
 }
 
+// ---- kernels that are launched by their address ----
+
+struct Known {  // as in host.h
+    const void* address;
+    Kernel kernel;
+    void (*choose)(const void* address);
+};
+static Known* knowns;
+static size_t known_count, known_room;
+
+const Known* known(const void* address) {
+    for (size_t i = 0; i < known_count; ++i)
+        if (knowns[i].address == address) return &knowns[i];
+    return nullptr;
+}
+void know(const Known& kernel) {
+    if (!known(kernel.address)) grown(knowns, known_count, known_room) = kernel;
+}
+
+cudaError_t launch_at(const Kernel& called, const void* address, const emulator_grid& how, void** arguments,
+                      bool all_at_once, Place here) {
+    if (sticky) return sticky;
+    const dim3 &g = how.grid, &b = how.block;
+    unsigned threads = b.x * b.y * b.z;
+    unsigned long long count = 1ull * g.x * g.y * g.z, fit = threads ? blocks_at_once(threads, how.shared) : 0;
+    if (all_at_once && threads && count > fit)
+        return refuse(cudaErrorCooperativeLaunchTooLarge, here, "%s: %llu blocks, and %llu of them fit on the device at once",
+                      called.name, count, fit);
+    if (!check_pointers(called, arguments, here)) return sticky;
+    together = all_at_once;
+    cudaError_t error = launch(how, called, arguments, address, here);
+    together = false;
+    error_asked_for = true;  // it returns it
+    return error;
+}
+
 // The host's code has touched what it must not.
 static void on_host_crash(int signal, siginfo_t* info, void*) {
     Allocation* a = find(info->si_addr);
@@ -201,8 +237,8 @@ EXPORT size_t emulator_told(const void** first) {
     static bool over;
     if (!over && !sticky) {
         for (size_t i = 0; i < allocation_count; ++i)
-            tell("never freed", true, allocations[i].here, "%zu bytes (%s) are never freed", allocations[i].bytes,
-                 allocations[i].name);
+            if (*allocations[i].here.file) tell("never freed", true, allocations[i].here, "%zu bytes (%s) are never freed",
+                                                allocations[i].bytes, allocations[i].name);
         if (!error_asked_for)
             tell("error not asked for", true, last_launch,
                  "nobody asks whether this launch went well: cudaGetLastError() and cudaDeviceSynchronize() tell");

@@ -72,7 +72,10 @@ static void prepare_threads(char* stacks) {
 
 // ---- blocks ----
 
-static void run_block() {
+static void start_block(unsigned long long block) {
+    block_index = {unsigned(block % grid_size.x), unsigned(block / grid_size.x % grid_size.y),
+                   unsigned(block / grid_size.x / grid_size.y)};
+    ++blocks_started;
     clear_shared_memory();
     alive = threads;
     barrier = {};
@@ -89,9 +92,18 @@ static void run_block() {
         fibers[i].state = READY;
     }
     on_block();
-    current = next_in_warp(warp_order[0], LANES - 1);
+}
+
+static bool at_grid;  // the running block waits for all others: cooperative.cpp
+
+// The running block, until all of its threads have returned or wait for the grid.
+static void run_on() {
+    at_grid = false;
+    current = nullptr;
+    for (unsigned w = 0; !current; ++w) current = next_in_warp(warp_order[w], LANES - 1);
     emulator_switch(&host_stack_pointer, current->stack_pointer);
     on_block_end();
+    if (at_grid) return;
     if (!failed && wrote_behind_shared_memory()) {
         const uint3& b = block_index;
         snprintf(message, sizeof message,
@@ -101,6 +113,15 @@ static void run_block() {
         failed = true;
     }
 }
+
+// As cudaOccupancyMaxActiveBlocksPerMultiprocessor tells it, times an A100's 108 multiprocessors.
+unsigned long long blocks_at_once(unsigned threads, unsigned long long shared) {
+    unsigned long long by_threads = 2048 / ((threads + LANES - 1) / LANES * LANES), by_shared = 164 * 1024 / (shared + 1024);
+    unsigned long long least = by_threads < by_shared ? by_threads : by_shared;
+    return 108 * (least < 32 ? least : 32);
+}
+
+static void run_together(unsigned long long count, unsigned long long start, unsigned long long stride);
 
 static unsigned long long greatest_common_divisor(unsigned long long a, unsigned long long b) {
     return b ? greatest_common_divisor(b, a % b) : a;
@@ -114,10 +135,10 @@ static void run_grid() {
         do stride = 1 + next_random() % count;
         while (greatest_common_divisor(stride, count) != 1);
     }
+    if (together) return run_together(count, start, stride);
     for (unsigned long long i = 0, block = start; i < count && !failed; ++i, block = (block + stride) % count) {
-        block_index = {unsigned(block % grid_size.x), unsigned(block / grid_size.x % grid_size.y),
-                       unsigned(block / grid_size.x / grid_size.y)};
-        run_block();
+        start_block(block);
+        run_on();
     }
 }
 
@@ -191,6 +212,9 @@ EXPORT void* emulator_new_stacks() {
 // Python has checked the sizes; emulator_message says what went wrong.
 EXPORT bool emulator_launch_kernel(int number, const unsigned* grid, const unsigned* block, unsigned dynamic_shared,
                                    void** arguments, unsigned order, char* stacks, bool interruptible) {
+    // From Python a launch is a cooperative one where all of its blocks fit on a device at once.
+    unsigned long long blocks = 1ull * grid[0] * grid[1] * grid[2];
+    together = blocks <= blocks_at_once(block[0] * block[1] * block[2], dynamic_shared);
     return run_launch(emulator_kernels[number], dim3(grid[0], grid[1], grid[2]), dim3(block[0], block[1], block[2]),
                       dynamic_shared, arguments, order, stacks, interruptible);
 }

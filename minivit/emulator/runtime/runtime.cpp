@@ -12,6 +12,7 @@
 namespace emulator {
 
 Fiber* current;
+unsigned long long blocks_started;
 uint3 block_index;
 dim3 block_size, grid_size;
 Fiber fibers[MAX_THREADS];

@@ -68,6 +68,7 @@ struct Warp {
 };
 
 extern Fiber* current;  // the one that runs
+extern unsigned long long blocks_started;  // since the library was loaded
 extern uint3 block_index;
 extern dim3 block_size, grid_size;
 extern Fiber fibers[MAX_THREADS];
@@ -79,6 +80,10 @@ struct Votes {
 };
 void syncthreads(Place place, int id);
 Votes syncthreads_votes(bool vote, Place place, int id);
+
+// The barrier of all blocks, which are there at once only where the launch is a cooperative one: cooperative.cpp.
+extern bool together;
+void grid_sync(Place place);
 
 // Warp operations: each returns when every lane of the mask that has not exited has come. Shuffle: the value of lane
 // `source`. Vote: the lanes whose value is not 0. Match: the lanes whose value is the same as mine.
@@ -98,6 +103,9 @@ constexpr bool TRACED = true;
 void on_launch(unsigned dynamic_shared);
 void on_block();                                        // a block starts
 void on_block_end();                                    // its last thread has returned
+void on_grid_barrier();                                 // all blocks have come to it
+void* on_block_left();                                  // the running block waits there: what is to be kept of it,
+void on_block_back(void* kept);                         // and it goes on
 void on_syncthreads(Place);                             // the last thread has arrived
 void on_warp_operation(unsigned warp, const Meeting&);  // the last lane has arrived; `arrived` holds all of them
 void on_exit();                                         // the current thread returns
@@ -109,6 +117,9 @@ constexpr bool TRACED = false;
 inline void on_launch(unsigned) {}
 inline void on_block() {}
 inline void on_block_end() {}
+inline void on_grid_barrier() {}
+inline void* on_block_left() { return nullptr; }
+inline void on_block_back(void*) {}
 inline void on_syncthreads(Place) {}
 inline void on_warp_operation(unsigned, const Meeting&) {}
 inline void on_exit() {}

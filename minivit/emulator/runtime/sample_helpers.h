@@ -7,6 +7,8 @@
 #include <time.h>
 
 #define EXIT_WAIVED 2
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
 
 template <typename T>
 inline void emulator_check(T result, const char* call, emulator::Place here = emulator::Place::here()) {

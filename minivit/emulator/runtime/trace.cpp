@@ -23,6 +23,7 @@ const char *library_start, *library_end;
 std::vector<Place> places;
 std::unordered_map<std::string, unsigned> place_numbers;
 unsigned latest_buffer;
+std::vector<long long> guards;  // bytes of the compiler's own in shared memory
 
 bool within(const void* address, const void* start, size_t size) {
     return size_t(static_cast<const char*>(address) - static_cast<const char*>(start)) < size;
@@ -89,6 +90,9 @@ void on_access(const void* pointer, size_t size, Act act, unsigned site, bool al
     Access access{act, SHARED, address - shared_memory.start, size, site, current->number};
     bool shared = within(address, shared_memory.start, shared_memory.size);
     if (shared) {
+        if (size == 1)
+            for (long long guard : guards)
+                if (guard == access.offset) return;
         check_shared_bounds(access);
     } else {
         locate(address, &access);
@@ -131,6 +135,13 @@ void on_block() {
     if (mode == Mode::check) check_block_start();
 }
 void on_block_end() { profile_close_all(); }
+void on_grid_barrier() {
+    if (mode == Mode::check) check_grid_barrier();
+}
+void* on_block_left() { return mode == Mode::check ? check_block_left() : nullptr; }
+void on_block_back(void* kept) {
+    if (mode == Mode::check) check_block_back(kept);
+}
 void on_syncthreads(Place place) {
     ++barriers;
     profile_close_all();
@@ -164,6 +175,7 @@ EXPORT void emulator_trace(int how, const Buffer* first, size_t count, unsigned 
     place_numbers.clear();
     watch_signals(seconds);
 }
+EXPORT void emulator_guards(const long long* first, size_t count) { guards.assign(first, first + count); }
 EXPORT void emulator_trace_end(int finished) {
     unwatch_signals();
     tracing = false;

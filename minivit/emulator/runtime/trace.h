@@ -45,6 +45,9 @@ unsigned block_number();  // of the running block, x fastest
 
 void check_launch_start();
 void check_block_start();
+void check_grid_barrier();  // of a cooperative launch
+void* check_block_left();
+void check_block_back(void* kept);
 void check_access(const Access& access, const void* address);
 void check_block_barrier(Place place);
 void check_warp_barrier(unsigned warp, unsigned lanes);

@@ -49,6 +49,8 @@ class ElfFile:
         self.calls = inlined_calls(info, abbreviations, ranges, files)
         self.symbols = list(_symbols(data, sections))
         self.shared_arrays = _shared_arrays(self.symbols)
+        # g++ asks a byte of its own whether an array of structs has been made; in shared memory none ever is.
+        self.guards = [at for name, kind, at, _ in self.symbols if kind == _THREAD_LOCAL and name.startswith("_ZGV")]
         self._addresses = [row.address for row in self.rows]
 
     def variables(self, names: frozenset[str]) -> list[FileVariable]:
@@ -100,7 +102,7 @@ def _shared_arrays(symbols: list[tuple[str, int, int, int]]) -> list[SharedArray
     """`static thread_local` symbols: _ZZ<function>E<length><name>, by offset."""
     arrays = {
         SharedArray(_plain_name(name), offset, size) for name, kind, offset, size in symbols
-        if kind == _THREAD_LOCAL and size
+        if kind == _THREAD_LOCAL and size and not name.startswith("_ZGV")
     }  # fmt: skip
     return sorted(arrays, key=lambda array: array.offset)
 

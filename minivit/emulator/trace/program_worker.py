@@ -8,6 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from ..library import open_library
 from .findings import Place
 from .traced import PROFILE, TracedLibrary
@@ -18,6 +20,33 @@ _LAUNCHED = ctypes.CFUNCTYPE(
     None, ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint), ctypes.c_uint, ctypes.c_int, ctypes.c_char_p
 )
 _OVER = ctypes.CFUNCTYPE(None)
+
+
+@dataclass(frozen=True)
+class Given:
+    """An array for a function of the host: in which argument, its name, and whether it starts as nothing."""
+
+    argument: int
+    name: str
+    content: np.ndarray
+    output: bool
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function of the host to call, instead of main(). slots: a row of bytes for each argument."""
+
+    slots: np.ndarray
+    given: tuple[Given, ...]
+    home: int  # of the arrays, as host.cpp numbers them
+
+
+@dataclass(frozen=True)
+class Returned:
+    """The function has returned: what the arrays hold now, and why it failed."""
+
+    arrays: tuple[bytes | None, ...]  # None: the function has freed it
+    error: str | None
 
 
 @dataclass(frozen=True)
@@ -33,6 +62,7 @@ class ProgramRequest:
     variables: tuple[Variable, ...]
     files: frozenset[str]
     one_call: frozenset[Place]
+    call: Call | None = None
 
 
 @dataclass(frozen=True)
@@ -111,8 +141,30 @@ class _Run:
             self.library.tell_lines()
         launched, over = self._callbacks
         self.c.emulator_program(launched if request.mode else _LAUNCHED(0), over, request.seconds, request.order)
+        if request.call:
+            self.tell(self.called(request.call))
+            return 0
         words = [word.encode() for word in request.arguments]
         return self.c.emulator_main(len(words), (ctypes.c_char_p * (len(words) + 1))(*words, None))
+
+    def called(self, call: Call) -> Returned:
+        c, memories = self.c, []
+        c.emulator_give.restype, c.emulator_call.restype, c.emulator_take.restype = (
+            ctypes.c_void_p, ctypes.c_char_p, ctypes.c_bool
+        )  # fmt: skip
+        for given in call.given:
+            content, size = given.content.ctypes.data_as(ctypes.c_void_p), ctypes.c_size_t(given.content.nbytes)
+            memories.append(c.emulator_give(content, size, given.name.encode(), call.home, int(given.output)))
+            call.slots[given.argument, :8].view(np.uint64)[0] = memories[-1]
+        pointers = call.slots.ctypes.data + call.slots.strides[0] * np.arange(len(call.slots), dtype=np.uint64)
+        error = c.emulator_call(0, pointers.ctypes.data_as(ctypes.c_void_p))
+        arrays = []
+        for given, memory in zip(call.given, memories, strict=True):
+            content = np.empty_like(given.content)
+            size = ctypes.c_size_t(content.nbytes)
+            there = c.emulator_take(ctypes.c_void_p(memory), content.ctypes.data_as(ctypes.c_void_p), size)
+            arrays.append(content.tobytes() if there else None)
+        return Returned(tuple(arrays), error.decode(errors="replace") if error else None)
 
     def launched(self, name: bytes, sizes: object, shared: int, ok: int, message: bytes) -> None:
         memories = self.memories()
@@ -159,6 +211,6 @@ class _Run:
             for t in (told[i] for i in range(count))
         ]))  # fmt: skip
 
-    def tell(self, message: Launch | Over) -> None:
+    def tell(self, message: Launch | Returned | Over) -> None:
         pickle.dump(message, self.out)
         self.out.flush()

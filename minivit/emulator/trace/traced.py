@@ -143,6 +143,8 @@ class TracedLibrary:
         """Tell the library where each line's code begins, so that it can count by lines."""
         self._lines = [np.array(column, np.uint32) for column in zip(*self._line_numbers, strict=True)]
         addresses, lines = self._lines
+        guards = (ctypes.c_longlong * len(self.elf.guards))(*self.elf.guards)
+        self.library.emulator_guards(guards, ctypes.c_size_t(len(guards)))
         self.library.emulator_lines(addresses.ctypes, lines.ctypes, ctypes.c_size_t(len(lines)))
 
     def findings(self) -> list[Facts]:
