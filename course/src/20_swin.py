@@ -2,8 +2,8 @@
 # title: Windows that shift
 # question: How can each token look at a few others only, and all hear of each other in the end?
 # sentence: Attention within windows, whose borders move every second time; Swin's cutting, rolling, mask and table, each with its backward, and how far a token then sees.
-# minutes: 80
-# needs: [1, 4, 7, 8, 11]
+# minutes: 75
+# needs: [1, 4, 7, 8, 10]
 # gpu: of no use
 # ---
 
@@ -313,7 +313,7 @@ draw.shapes(
 )  # fmt: skip
 
 # %% [markdown]
-# A block is a ViT's (chapter 11) but for its attention. The library's whole model is `minivit/family/swin.py`:
+# A block is a ViT's (chapter 10) but for its attention. The library's whole model is `minivit/family/swin.py`:
 
 # %%
 config = SwinConfig(
