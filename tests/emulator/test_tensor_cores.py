@@ -138,9 +138,10 @@ C = np.zeros((16, 8), f4)
         ("sa + 8 * threadIdx.x);", "sa + 8 * threadIdx.x + 4);", "misaligned copy"),
         ('asm volatile("cp.async.wait_all;\\n");', "", "uninitialised"),
         ("wait_group %0;\\n\" ::\"n\"(1));\n    __syncwarp();", "wait_group %0;\\n\" ::\"n\"(1));", "race"),
-        ("threadIdx.x / 16 * 8);", "threadIdx.x / 16 * 8 + 1);", "misaligned"),
+        ("sa + threadIdx.x % 16 * 16 +", "sa + threadIdx.x % 16 * 15 +", "misaligned"),
+        ("threadIdx.x / 16 * 8);", "threadIdx.x / 16 * 8 + 1);", "out of bounds"),  # the last row
     ],
-    ids=["right", "one group", "places", "not waited for", "no syncwarp", "misaligned"],
+    ids=["right", "one group", "places", "not waited for", "no syncwarp", "misaligned", "too far"],
 )  # fmt: skip
 def test_what_is_wrong_with_copies_is_found(before, after, kind):
     assert before in STAGED

@@ -11,7 +11,7 @@ __global__ void scan(float* y, const float* x) {
         __syncthreads();
         //- race @up
         if (t < d) s[offset * (2 * t + 2) - 1] += s[offset * (2 * t + 1) - 1];  //@up
-        //= out of bounds @up2: if (t <= d) s[offset * (2 * t + 2) - 1] += s[offset * (2 * t + 1) - 1];  //@up2
+        //= array index @up2: if (t <= d) s[offset * (2 * t + 2) - 1] += s[offset * (2 * t + 1) - 1];  //@up2
         offset *= 2;
     }
     if (t == 0) s[N - 1] = 0;
