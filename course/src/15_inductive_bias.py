@@ -34,7 +34,8 @@ runs = json.loads(INDUCTIVE_BIAS.read_text(encoding="utf-8"))  # a dict for each
 # %% [markdown]
 # ## The picture first
 #
-# Seven models, each of about 60,000 parameters, learned from 100 to 8,000 digits, with as many steps as any other. In goes
+# Seven models, each of about 60,000 parameters, learned from 100 to 8,000 digits, at each number all with equally many steps:
+# 400 or so at 100 and 300, up to 960 at 8,000, so part of each rise is longer training. In goes
 # the number of digits, out comes the accuracy on 2,000 others. The experiment is `benchmarks/family/inductive_bias.py`;
 # its results ship with minivit, and we draw four of the seven. (A *hybrid* is a ViT whose patches are cut from the map of a
 # small CNN; MobileViT alternates the two.) *Which curve will be highest at 100 digits, and will they meet?*
@@ -253,7 +254,8 @@ draw.lines(
 
 # %% [markdown]
 # **What to notice.** (1) Unmoved, the ViT of 8,000 digits is near the CNN. Moved by 3 or 4 pixels it is nearer to the ViT that
-# saw 300 than to the CNN: it has learned digits *where they lie*, and more of the same does not tell it more. (2) The CNN is not invariant
+# saw 300 than to the CNN of 8,000, and below even the CNN of 300: it has
+# learned digits *where they lie*, and more of the same does not tell it more. (2) The CNN is not invariant
 # either: its strides skip every second pixel, and zeros come in at the border. (3) A score on unmoved digits
 # tells nothing of this: test what you will need.
 #

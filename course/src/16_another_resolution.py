@@ -122,7 +122,7 @@ for align, name in ((True, "bilinear_align_corners"), (False, "bilinear")):
 # $k(0) = 1$, $k(1) = k(2) = 0$. No kinks: slope 0 at 0 and at 2, and one slope, $a$, from both sides at 1. Eight
 # conditions for eight numbers, but for the free $a$ (Keys, 1981):
 #
-# $$k(s) = \begin{cases} (a+2) s^3 - (a+3) s^2 + 1 & s \le 1 \\ a\,(s^3 - 5 s^2 + 8 s - 4) & 1 < s < 2 \end{cases} \tag{3}$$
+# $$\begin{aligned} s \le 1: \; k &= (a+2) s^3 - (a+3) s^2 + 1 \\ 1 < s < 2: \; k &= a\,(s^3 - 5 s^2 + 8 s - 4) \end{aligned} \tag{3}$$
 #
 # PyTorch has $a = -\tfrac34$, and so have the published DeiT, MAE and DINOv2. *One of the weights in a row will be
 # negative: why must it?*
@@ -176,7 +176,7 @@ check.close(larger[0, 0], table[0, 0], "the class token's row")
 # R_{bj}$, so the old number $T_{ij}$ goes into each new one, with the factor $R_{ai} R_{bj}$, and chapter 05's rule (sum
 # over where it goes) gives
 #
-# $$dT_{ij} = \sum_{a,b} R_{ai}\, dT'_{ab}\, R_{bj} \qquad dT = R_h^\top\, dT'\, R_w \tag{5}$$
+# $$\begin{aligned} dT_{ij} &= \sum_{a,b} R_{ai}\, dT'_{ab}\, R_{bj} \\ dT &= R_h^\top\, dT'\, R_w \end{aligned} \tag{5}$$
 #
 # Enlarging spreads each number over several; its backward gathers them. In code:
 

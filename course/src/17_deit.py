@@ -37,7 +37,7 @@ teacher, student = ResNet.load(DISTILLED["teacher"]), ViT.load(DISTILLED["studen
 # %% [markdown]
 # ## The picture first
 #
-# A CNN learns 300 labelled digits. Then a ViT of as many parameters learns, for 504 steps of 50 pictures: from the same 300 labels
+# A CNN learns 300 labelled digits. Then a ViT of as many parameters learns, for 504 steps of 50 augmented pictures (chapter 13): from the same 300 labels
 # alone; from labels and teacher, on the same 300 pictures; and from the teacher on *all* 8,000 pictures (4 whole epochs, 640 steps), where it is told 300 labels and, for the
 # others, only what the teacher says. Nobody ever needs more than 300 labels. *Order the four by their accuracy on 2,000 other digits.* (`course/train_deit.py`
 # trained them, in four minutes; its results ship.)
@@ -82,7 +82,7 @@ draw.bars(
 # Beside the class token stands a second one, made in the same way. In the blocks it is a token like any other. At the end each has a
 # dense head of its own. The class token's head is held to the labels. The other is held to the teacher, as if its best guess were a label; this is *hard* distillation:
 #
-# $$\mathcal L = (1 - α)\, \text{CE}(z, y) + α\, \text{CE}(z', \arg\max_k t_k) \tag{1}$$
+# $$\begin{aligned} \mathcal L ={}& (1 - α)\, \text{CE}(z, y) \\ &+ α\, \text{CE}(z', \arg\max_k t_k) \end{aligned} \tag{1}$$
 #
 # Why two tokens? Label and teacher sometimes differ, for one because the picture was shifted or turned until something else is in it. One
 # head would be pulled both ways; two may each have an opinion. In the end the answer is the mean of both. As a loop, and as two cross-entropies:

@@ -97,12 +97,12 @@ draw.digits(
 # of its own, which starts small (Touvron et al., [arXiv 2103.17239](https://arxiv.org/abs/2103.17239)): a deep
 # model then begins as nearly the identity, and each block has to earn its say.
 #
-# $$z' = z + γ \odot f(z), \qquad y_{bnd} = γ_d\, x_{bnd} \tag{1}$$
+# $$\begin{aligned} z' &= z + γ \odot f(z) \\ y_{bnd} &= γ_d\, x_{bnd} \end{aligned} \tag{1}$$
 #
 # *By index*, with x for what f gives: $x_{bnd}$ goes into one number of y, with the factor $γ_d$; and $γ_d$ into one for each
 # token of each image, with the factor $x_{bnd}$. So by chapter 05's rule
 #
-# $$dx_{bnd} = γ_d\, dy_{bnd} \qquad dγ_d = \sum_{b,n} x_{bnd}\, dy_{bnd} \tag{2}$$
+# $$\begin{aligned} dx_{bnd} &= γ_d\, dy_{bnd} \\ dγ_d &= \sum_{b,n} x_{bnd}\, dy_{bnd} \end{aligned} \tag{2}$$
 #
 # *In matrix form*, with X the rows of all tokens: $Y = X\,\text{diag}(γ)$, $dX = dY\,\text{diag}(γ)$, and $dγ$ is the diagonal of
 # $X^\top dY$. *In code*, as a loop and as arrays:
@@ -185,7 +185,7 @@ draw.digits(
 #
 # $$\cos(u, v) = \frac{u \cdot v}{\lVert u \rVert\, \lVert v \rVert} \tag{4}$$
 #
-# Take three patches: the cat's left eye, the astronaut's face, the handle of the cup. For each, the nearest patch of every *other*
+# Take three patches: the cat's left eye, the astronaut's face, the rim of the cup. For each, the nearest patch of every *other*
 # picture; and for comparison the nearest by pixels.
 
 
@@ -229,7 +229,7 @@ draw.digits(
 # %% [markdown] exercise="Count before you run" kind="predict" stars=1 minutes=6
 # A DINOv2 ViT-S/14: D = 384, 12 blocks, 6 heads, MLP four times as wide, patches of 14 × 14 × 3, a class token, and no head.
 #
-# 1. How many `tokens` are there for a picture of 308 × 448?
+# 1. How many tokens are there for a picture of 308 × 448? (`tokens_`)
 # 2. How many numbers has the patch embedding, weights and biases, `embedding`?
 # 3. How many numbers do the LayerScales of all blocks add, `layerscales`?
 # 4. The token of a blue patch and that of a red one have the cosine 0.9. Are the patches seen as *alike* (`True`) or as
@@ -324,7 +324,7 @@ check.close(
 }  # fmt: skip
 
 # %% [markdown] exercise="All in one colour" kind="break" stars=2 minutes=10
-# These components are to be those of chapter's equation (3). The picture that comes out is nearly all in one colour, and a dark spot
+# These components are to be those of the chapter's equation (3). The picture that comes out is nearly all in one colour, and a dark spot
 # stands in the corner of every photograph. There are two mistakes; `z` holds the tokens as the model gives them.
 
 
@@ -394,7 +394,12 @@ check.close(
 # %% [markdown] exercise="Each other's best" kind="further" stars=3 minutes=15
 # A nearest patch always exists, even where there is nothing to match. A stricter question: which pairs are *each other's* nearest? Write
 # `mutual(cosines)`: from cosines (N, M), the pairs (n, m) where m is the best of row n *and* n the best of column m, as an array
-# (pairs, 2), best pair first. Then look at what it finds: `mutual(u[1] @ u[3].T)`, the astronaut and the photographer.
+# (pairs, 2), best pair first. Then look at what it finds between the astronaut and the photographer: `mutual(u[1] @ u[3].T)`;
+# the tokens u are given.
+
+# %% role="given"
+u = seen["tokens"][:, 1:]  # of the four photographs' patches, (4, 256, 64)
+u = u / np.linalg.norm(u, axis=-1, keepdims=True)  # each of length 1
 
 
 # %% role="solution"

@@ -1,6 +1,6 @@
 # ---
 # title: What a GPU is
-# question: Why does a GPU want ten thousand threads at a time, when it can compute with far fewer?
+# question: Why does a GPU hold many times more threads than can compute at once?
 # sentence: The machine before its first program, drawn and counted. A warp's clock, ticked in Python, shows why many warps hide the long way to memory.
 # minutes: 55
 # needs: []
@@ -208,10 +208,10 @@ draw.lines(
 # ## Bytes under way
 #
 # If nearly all a kernel does is to move numbers, as GELU or LayerNorm, it can at best be as fast as the memory. How
-# many loads must be waiting at a time? As many as begin during one latency. This is *Little's law*, true of every
-# queue:
+# many loads must be waiting at a time? As many as begin during one latency, counted in bytes. This is *Little's law*,
+# true of every queue:
 #
-# $$\text{bytes under way} = \text{bandwidth} \times \text{latency} \tag{3}$$
+# $$\text{under way} = \text{bandwidth} \times \text{latency} \tag{3}$$
 
 # %%
 bandwidth, latency = 3.35e12, 690 / CLOCK  # bytes a second; seconds
