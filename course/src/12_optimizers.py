@@ -149,9 +149,9 @@ for rate in (0.2, 0.1, 0.05):
 #
 # $$v \leftarrow \mu v + g \qquad \theta \leftarrow \theta - \eta v \tag{4}$$
 #
-# Put (4) into itself: $v_t = g_t + \mu g_{t-1} + \mu^2 g_{t-2} + \dots$ A gradient that stays the same sums to $g\,(1
-# + \mu + \mu^2 + \dots) = g / (1 - \mu)$: with μ = 0.9 ten times the step. One that changes its sign each time sums
-# to $g\,(1 - \mu + \mu^2 - \dots) = g/(1 + \mu)$: half of it. Along the floor it is fast, across it is damped.
+# Put (4) into itself: $v_t = g_t + \mu g_{t-1} + \mu^2 g_{t-2} + \dots$ A gradient that stays the same sums to
+# $g\,(1 + \mu + \mu^2 + \dots) = g / (1 - \mu)$: with μ = 0.9 ten times the step. One that changes its sign each time
+# sums to $g\,(1 - \mu + \mu^2 - \dots) = g/(1 + \mu)$: half of it. Along the floor it is fast, across it is damped.
 #
 # ## Adam: every number its own measure
 #
