@@ -147,7 +147,8 @@ def _label(exercise: Exercise) -> str:
 
 def _prompt(number: int, exercise: Exercise) -> str:
     stop = "" if exercise.title.endswith("?") else "."
-    return f"## Exercise {number} · {_label(exercise)}\n\n**{exercise.title}{stop}** {exercise.text}"
+    gap = "\n\n" if exercise.text.startswith("1. ") else " "  # a list begins on a line of its own, or is none
+    return f"## Exercise {number} · {_label(exercise)}\n\n**{exercise.title}{stop}**{gap}{exercise.text}"
 
 
 def _folded(summary: str, text: str) -> str:

@@ -129,12 +129,14 @@ check.grad(mean_forward, mean_backward, {"x": x[:, :5, :3]})
 # image, before the patches. The layers that follow treat it like any other. At the end, take this row, and forget the
 # rest:
 #
-# $$z_{b0d} = c_d \qquad z_{b,n,d} = x_{b,n-1,d} \qquad f_{bd} = z^{\text{end}} _{b0d} \tag{3}$$
+# $$\begin{aligned} z_{b0d} &= c_d \qquad z_{b,n,d} = x_{b,n-1,d} \\
+# f_{bd} &= z^{\text{end}} _{b0d} \end{aligned} \tag{3}$$
 #
 # Ask of each number where it goes. $c_d$ goes into $z_{b0d}$ of *every* image. A row at the end that is no class
 # token goes nowhere:
 #
-# $$dc_d = \sum_b dz_{b0d} \qquad dz^{\text{end}} _{bnd} = \begin{cases} df_{bd} & n = 0 \\ 0 & n > 0 \end{cases} \tag{4}$$
+# $$\begin{aligned} dc_d &= \sum_b dz_{b0d} \\
+# dz^{\text{end}} _{bnd} &= \begin{cases} df_{bd} & n = 0 \\ 0 & n > 0 \end{cases} \end{aligned} \tag{4}$$
 
 
 # %%
@@ -281,10 +283,10 @@ draw.lines(
 # `"cls_gap"`).
 
 # %% [markdown] exercise="How many, and where to?" kind="predict" stars=1 minutes=7
-# 1. A picture of 224 × 224 with patches of 16 × 16, and a class token: how many rows has z? (`rows`) 2. N = 49, D =
-#    48, K = 10: how many parameters has a classifier (weights and biases) that sees all patches' tokens side by side?
-#    (`side_by_side`) How many, if it sees their mean? (`mean`)
-# 3. The mean, N = 49: df_d is 0.98. What is the gradient of $x_{0d}$? (`share`)
+# 1. A picture of 224 × 224 with patches of 16 × 16, and a class token: how many rows has z? (`rows`)
+# 2. N = 49, D = 48, K = 10: how many parameters has a classifier (weights and biases) that sees all patches' tokens side
+#    by side? (`side_by_side`) How many, if it sees their mean? (`mean`)
+# 3. The mean, N = 49: $df_d$ is 0.98. What is the gradient of $x_{0d}$? (`share`)
 # 4. The patches' tokens are shuffled, just before the pooling. Does the mean change? (`shuffled`: `True` or `False`)
 # 5. In a batch of B = 8, $dz_{b0d}$ is 0.5 for each image. What is $dc_d$? (`total`)
 
@@ -493,7 +495,12 @@ check.close(
     check.pair(lambda x: soft_forward(x, 2.0), x=_x)[0], _plain(2.0), "f, t = 2",
     mistakes={"The mean of the exponentials, not their sum.": np.log(np.exp(2 * _x).sum(axis=1)) / 2,
               "It is divided by t at the end.": np.log(np.exp(2 * _x).mean(axis=1)), "t multiplies x, too.":
-              np.log(np.exp(_x).mean(axis=1)) / 2},
+              np.log(np.exp(_x).mean(axis=1)) / 2, "The largest was taken out of the sum, and is not put back.":
+              _plain(2.0) - _x.max(axis=1),
+              "The largest is put back in its own units: it is added to f, or t times it before the division by t.":
+              _plain(2.0) + _x.max(axis=1),
+              "The largest is put back in its own units: x's after the division by t, t times that before it.":
+              _plain(2.0) - _x.max(axis=1) / 2},
 )  # fmt: skip
 check.close(soft_forward(_x, 0.3)[0], _plain(0.3), "f, t = 0.3")
 with np.errstate(all="ignore"):  # a wrong answer overflows, and the check says so
@@ -518,6 +525,8 @@ check.grad(
 {
     "a sum": ("np.log(e.mean(axis=1))", "np.log(e.sum(axis=1))", "not their sum"),
     "not divided by t": ("np.log(e.mean(axis=1)) / t", "np.log(e.mean(axis=1))", "f, t = 2"),
+    "the largest not put back": ("largest[:, 0] + np.log", "np.log", "not put back"),
+    "put back undivided": ("largest[:, 0] + np.log", "t * largest[:, 0] + np.log", "its own units"),
     "overflow": ("largest = x.max(axis=1, keepdims=True)", "largest = 0 * x[:, :1]", "large tokens"),
     "t left over": ("return df[:, None] * cache", "return 2 * df[:, None] * cache", "cancel"),
     "the mean's": ("return df[:, None] * cache", "return np.repeat(df[:, None], cache.shape[1], axis=1) / cache.shape[1]", "the mean's"),

@@ -387,8 +387,8 @@ for what, N in (
 
 # %% [markdown]
 # With pixels as tokens, the weights of one head for one image would fill 10 GB; ViT-Base has 12 heads in each of 12
-# blocks. In its parameters attention knows nothing of N: the same parameters serve 197 tokens or 785 (14² + 1 or 28²
-# + 1), so a model can read larger images than it was trained on. And chapter 25 shows how a GPU computes `out`
+# blocks. In its parameters attention knows nothing of N: the same parameters serve 197 tokens or 785 (14² + 1 or
+# 28² + 1), so a model can read larger images than it was trained on. And chapter 25 shows how a GPU computes `out`
 # without ever storing S or P.
 
 # %% [markdown] exercise="Before you compute" kind="predict" stars=1 minutes=6

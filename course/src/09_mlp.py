@@ -148,9 +148,11 @@ draw.lines(
 # [arXiv 1606.08415](https://arxiv.org/abs/1606.08415)): let h pass with the probability Φ(h) that a normal random
 # number is below it, and take the mean over the coin:
 #
-# $$\mathrm{GELU}(h) = h\,\Phi(h) + 0 \cdot (1 - \Phi(h)) = h\,\Phi(h) \tag{2}$$
+# $$\begin{aligned} \mathrm{GELU}(h) &= h\,\Phi(h) + 0 \cdot (1 - \Phi(h)) \\
+# &= h\,\Phi(h) \end{aligned} \tag{2}$$
 #
-# $$\begin{aligned} \Phi(h) &= \int_{-\infty}^{h} \varphi(t)\, dt = \tfrac12 \Big(1 + \mathrm{erf}\frac{h}{\sqrt 2}\Big) \\
+# $$\begin{aligned} \Phi(h) &= \int_{-\infty}^{h} \varphi(t)\, dt \\
+# &= \tfrac12 \Big(1 + \mathrm{erf}\frac{h}{\sqrt 2}\Big) \\
 # \varphi(t) &= \frac{1}{\sqrt{2\pi}}\, e^{-t^2/2} \end{aligned} \tag{3}$$
 #
 # NumPy has no erf; the library's own (`minivit/ops/erf.py`) is right to 1e-12. There is also a cheaper Φ, made of a
@@ -179,8 +181,8 @@ print(f"tanh against erf: at most {np.abs(gelu_forward(far, 'tanh')[0] - gelu_fo
 #
 # *In matrix form*, for one image, with $\odot$ for the product number by number; biases get sums over the tokens:
 #
-# $$\begin{aligned} dh &= dy\,W_2^\top \odot \mathrm{GELU}'(h) & dx &= dh\,W_1^\top \\
-# dW_1 &= x^\top dh & dW_2 &= g^\top dy \end{aligned} \tag{6}$$
+# $$\begin{aligned} dh &= dy\,W_2^\top \odot \mathrm{GELU}'(h) \\ dx &= dh\,W_1^\top \\
+# dW_1 &= x^\top dh \qquad dW_2 = g^\top dy \end{aligned} \tag{6}$$
 
 
 # %%
@@ -261,8 +263,8 @@ for name, D, M in (("this model", 48, 96), ("ViT-B/16", 768, 3072)):
 # %% [markdown]
 # **What to notice.** (1) Each row is one question. The pieces of a row have something in common: in the third two
 # strokes with a narrow gap, in the fourth a level stroke with paper below. (2) Nobody told the model to ask it, and
-# not every question is as easily put into words: look at the other 92. (3) With M = 2D the MLP has as many parameters
-# as attention, with M = 4D twice as many.
+# not every question is as easily put into words: look at the other 92. (3) With M = 2D the MLP has nearly as many
+# parameters as attention, with M = 4D twice as many.
 
 # %% [markdown] exercise="By heart" kind="predict" stars=1 minutes=8
 # 1. What is GELU's slope at 0? (`slope`)
@@ -359,6 +361,7 @@ check.grad(
     silu_forward, silu_backward, {"x": _x},
     mistakes={"The product rule has two terms: x σ' is missing.": lambda dy, cache: dy * _sigma,
               "The product rule has two terms: σ is missing.": lambda dy, cache: dy * _x * _sigma * (1 - _sigma),
+              "That is σ' alone: SiLU is a product, of x and σ.": lambda dy, cache: dy * _sigma * (1 - _sigma),
               "x is missing in x σ'.": lambda dy, cache: dy * (_sigma + _sigma * (1 - _sigma)),
               "σ' is σ (1 − σ).": lambda dy, cache: dy * (_sigma + _x * (1 - _sigma))},
 )  # fmt: skip
@@ -377,6 +380,7 @@ check.grad(
     ),
     "one term": ("sigma + x * sigma * (1 - sigma)", "sigma", "x σ' is missing"),
     "the other term": ("sigma + x * sigma * (1 - sigma)", "x * sigma * (1 - sigma)", "σ is missing"),
+    "σ' alone": ("sigma + x * sigma * (1 - sigma)", "sigma * (1 - sigma)", "That is σ' alone"),
     "no x": ("sigma + x * sigma * (1 - sigma)", "sigma + sigma * (1 - sigma)", "x is missing"),
     "upside down": ("np.where(x >= 0, 1, small)", "np.where(x >= 0, small, 1)", "σ rises"),
 }
@@ -459,7 +463,7 @@ check.grad(
 # Many newer models, DINOv2's largest among them, give the MLP a gate (Shazeer, [arXiv
 # 2002.05202](https://arxiv.org/abs/2002.05202)):
 #
-# $$a = x\,W_1 \qquad c = x\,W_3 \qquad y = (\mathrm{GELU}(a) \odot c)\, W_2$$
+# $$\begin{aligned} a &= x\,W_1 \qquad c = x\,W_3 \\ y &= (\mathrm{GELU}(a) \odot c)\, W_2 \end{aligned}$$
 #
 # Here without biases, and with GELU. One half asks, the other says how much. Write the pair, with the library's
 # `gelu_forward` and `gelu_backward`. x may have any leading axes, (B, N, D) among them.
@@ -493,6 +497,7 @@ _sizes = {"x": (2, 3, 4), "W1": (4, 5), "W3": (4, 5), "W2": (5, 4)}
 _in = {name: rng.standard_normal(size) for name, size in _sizes.items()}
 _a, _c = _in["x"] @ _in["W1"], _in["x"] @ _in["W3"]
 _bent = lambda h: gelu_forward(h)[0]
+_g = _bent(_a)
 check.close(
     check.pair(gated_forward, **_in)[0], (_bent(_a) * _c) @ _in["W2"], "y",
     mistakes={"The gate c is not bent.": (_bent(_a) * _bent(_c)) @ _in["W2"], "The other half is bent: GELU is of x W₁.":
@@ -501,15 +506,19 @@ check.close(
 )  # fmt: skip
 
 
-def _parts(dy):
+def _parts(dy, c, bent):
     dm = dy @ _in["W2"].T
-    return gelu_backward(dm * _c, gelu_forward(_a)[1]) @ _in["W1"].T, (dm * _bent(_a)) @ _in["W3"].T
+    return gelu_backward(dm * c, gelu_forward(_a)[1]) @ _in["W1"].T, (dm * bent) @ _in["W3"].T
 
 
 check.grad(
     gated_forward, gated_backward, _in,
-    mistakes={"x goes into both halves: the gate's share is missing.": lambda dy, cache: (_parts(dy)[0], 0, 0, 0),
-              "x goes into both halves: that of GELU is missing.": lambda dy, cache: (_parts(dy)[1], 0, 0, 0)},
+    mistakes={"x goes into both halves: the gate's share is missing.": lambda dy, cache: (_parts(dy, _c, _g)[0], 0, 0, 0),
+              "x goes into both halves: that of GELU is missing.": lambda dy, cache: (_parts(dy, _c, _g)[1], 0, 0, 0),
+              "In a product, GELU(a)'s gradient is dm times c: c is missing.":
+                  lambda dy, cache: (sum(_parts(dy, 1, _g)), 0, 0, 0),
+              "In a product, c's gradient is dm times GELU(a): that is missing.":
+                  lambda dy, cache: (sum(_parts(dy, _c, 1)), 0, 0, 0)},
 )  # fmt: skip
 
 # %% [markdown] role="hint"
@@ -524,7 +533,8 @@ check.grad(
     "the other share": ("da @ W1.T + dc @ W3.T", "dc @ W3.T", "that of GELU is missing"),
     "in another order": ("return dx, rows(x).T @ rows(da), rows(x).T @ rows(dc)", "return dx, rows(x).T @ rows(dc), rows(x).T @ rows(da)",
                          "come in the order of the arguments"),
-    "the gate not used": ("gelu_backward(dm * c, bend)", "gelu_backward(dm, bend)", "dx  max"),
+    "the gate not used": ("gelu_backward(dm * c, bend)", "gelu_backward(dm, bend)", "c is missing"),
+    "GELU(a) not used": ("dc = dm * bent", "dc = dm", "that is missing"),
 }  # fmt: skip
 
 # %% [markdown]

@@ -398,9 +398,9 @@ print(library)
 #    `"AtBtCt"` or `"CtBtAt"`, times dy, with `t` for a transpose? (`product`)
 # 2. Through how many ways does a gradient reach the bottom of 5 residuals? (`ways`)
 # 3. Dropout with r = 0.25: by what is a number multiplied that is kept? (`factor`)
-# 4. x is 2, r is 0.25: what is the *variance* of y? (`variance`) 5. 12 blocks with drop-path rates from 0, linearly,
-#    to 0.1 in the last, two branches each: how many branches of the 24 are dropped on average, for one image?
-#    (`dropped`)
+# 4. x is 2, r is 0.25: what is the *variance* of y? (`variance`)
+# 5. 12 blocks with drop-path rates from 0, linearly, to 0.1 in the last, two branches each: how many branches of the 24
+#    are dropped on average, for one image? (`dropped`)
 
 # %% role="solution"
 # YOUR TURN
@@ -418,7 +418,8 @@ check.answer(
              "CBA": "that is the Jacobian of all three; dx takes its transpose"},
 )  # fmt: skip
 check.answer(
-    ways, 2**5, "ways", reasons={10: "each branch is taken or passed by, whatever was done at the others",
+    ways, 2**5, "ways", reasons={5: "that is the branches: each may be taken or passed by",
+                                 10: "each branch is taken or passed by, whatever was done at the others",
                                  6: "not one for each branch and one for none: any of them may be taken together",
                                  25: "two choices five times", 31: "the way that passes by all counts, too"},
 )  # fmt: skip
@@ -429,7 +430,8 @@ check.answer(
 )  # fmt: skip
 check.answer(
     variance, 0.75 * (2 / 0.75) ** 2 - 4, "variance", tol=1e-6,
-    reasons={0.75: "y is 0 or 8/3", 1.33: "nearer, please: as a fraction", 16 / 3: "that is the mean of y²",
+    reasons={0.75: "y is 0 or 8/3", 1: "what is kept is divided by 1 − r: y is 0 or 8/3",
+             1.33: "nearer, please: as a fraction", 16 / 3: "that is the mean of y²",
              1 / 3: "that is for x = 1"},
 )  # fmt: skip
 check.answer(
@@ -690,13 +692,17 @@ check.answer(
 _dx, _grads = check.pair(lambda dy: _layer.backward(ops, dy, _cache), dy=_dy)
 _right, _its = _inner.backward(ops, _dy, _full)
 _again, _and = _inner.forward(ops, _p, _x, np.random.default_rng(3)), _inner.forward(ops, _p, _x)
-_later = np.random.default_rng(3)
-_inner.forward(ops, _p, _x, _later)
+_later, _used = np.random.default_rng(3), np.random.default_rng(3)
+for _one in (_later, _used):
+    _inner.forward(ops, _p, _x, _one)
+_used.random()  # as _theirs above
 check.close(
     _dx, _right, "dx",
     mistakes={"It is that of evaluation: the second forward drops nothing.": _inner.backward(ops, _dy, _and[1])[0],
               "The second forward drew another mask: as rng stood after the first?":
-                  _inner.backward(ops, _dy, _inner.forward(ops, _p, _x, _later)[1])[0]},
+                  _inner.backward(ops, _dy, _inner.forward(ops, _p, _x, _later)[1])[0],
+              "The cache holds rng itself, and rng has moved on since: a copy of it, please.":
+                  _inner.backward(ops, _dy, _inner.forward(ops, _p, _x, _used)[1])[0]},
 )  # fmt: skip
 assert set(_grads) == set(_its), "a gradient for every parameter"
 for _name in _its:
@@ -717,6 +723,7 @@ check.close(
         "        y, _ = self.layer.forward(ops, p, x, rng)\n        before = copy.deepcopy(rng)\n",
         "another mask",
     ),
+    "not copied": ("before = copy.deepcopy(rng)", "before = rng", "rng has moved on"),
     "no noise the second time": ("_, inner = self.layer.forward(ops, p, x, rng)", "_, inner = self.layer.forward(ops, p, x)",
                                  "that of evaluation"),
     "all is kept": ("        y, _ = self.layer.forward(ops, p, x, rng)\n        return y, (p, x, before)",

@@ -149,9 +149,9 @@ for rate in (0.2, 0.1, 0.05):
 #
 # $$v \leftarrow \mu v + g \qquad \theta \leftarrow \theta - \eta v \tag{4}$$
 #
-# Put (4) into itself: $v_t = g_t + \mu g_{t-1} + \mu^2 g_{t-2} + \dots$ A gradient that stays the same sums to $g\,(1
-# + \mu + \mu^2 + \dots) = g / (1 - \mu)$: with μ = 0.9 ten times the step. One that changes its sign each time sums
-# to $g\,(1 - \mu + \mu^2 - \dots) = g/(1 + \mu)$: half of it. Along the floor it is fast, across it is damped.
+# Put (4) into itself: $v_t = g_t + \mu g_{t-1} + \mu^2 g_{t-2} + \dots$ A gradient that stays the same sums to
+# $g\,(1 + \mu + \mu^2 + \dots) = g / (1 - \mu)$: with μ = 0.9 ten times the step. One that changes its sign each time
+# sums to $g\,(1 - \mu + \mu^2 - \dots) = g/(1 + \mu)$: half of it. Along the floor it is fast, across it is damped.
 #
 # ## Adam: every number its own measure
 #
@@ -160,11 +160,15 @@ for rate in (0.2, 0.1, 0.05):
 #
 # $$\begin{aligned} m &\leftarrow \beta_1 m + (1 - \beta_1)\, g \\ s &\leftarrow \beta_2 s + (1 - \beta_2)\, g^2 \end{aligned} \tag{5}$$
 #
-# (In the code above s is `v`.) Both begin at 0, and so are too small at first. If g stays the same, then $m_t = (1 - \beta_1)(1 + \beta_1 + \dots +
-# \beta_1^{t-1})\, g = (1 - \beta_1^t)\, g$, and likewise s. Dividing by this factor mends it:
+# (In the code above s is `v`.) Both begin at 0, and so are too small at first. If g stays the same, then
 #
-# $$\hat m = \frac{m}{1 - \beta_1^t} \quad \hat s = \frac{s}{1 - \beta_2^t} \quad
-# \theta \leftarrow \theta - \frac{\eta\, \hat m}{\sqrt{\hat s} + \varepsilon} \tag{6}$$
+# $$\begin{aligned} m_t &= (1 - \beta_1)(1 + \beta_1 + \dots + \beta_1^{t-1})\, g \\
+# &= (1 - \beta_1^t)\, g \end{aligned}$$
+#
+# and likewise s. Dividing by this factor mends it:
+#
+# $$\begin{aligned} \hat m &= \frac{m}{1 - \beta_1^t} \qquad \hat s = \frac{s}{1 - \beta_2^t} \\
+# \theta &\leftarrow \theta - \frac{\eta\, \hat m}{\sqrt{\hat s} + \varepsilon} \end{aligned} \tag{6}$$
 #
 # Element by element. The first step is $\eta\, g/|g|$: each number moves by η, be its gradient large or small.
 # Multiply the loss by 1,000, and nothing changes. Where gradients agree from step to step, $\hat m / \sqrt{\hat s}$
@@ -333,17 +337,19 @@ rate_at_10 = 0.002
 check.answer(
     limit, 0.04, "limit", tol=1e-6,
     reasons={1.0: "the steepest direction runs away first", 0.02: "at 1/a it is there in one step; it may jump across",
-             2 / 52: "that is the best rate, not the limit", 2 / 48: "2 over the curvature"},
+             2 / 52: "that is the best rate, not the limit", 2 / 48: "2 over the curvature",
+             2: "2 over the largest curvature"},
 )  # fmt: skip
 check.answer(
     times, 20, "times", tol=1e-6,
     reasons={10: "that is for 0.9", 1 / 1.95: "that is for a gradient that changes its sign", 1.95: "sum 1 + μ + μ² + …, to the end",
-             0.05: "one over that"},
+             0.05: "one over that", 19: "g itself is the first of the terms"},
 )  # fmt: skip
 check.answer(
     change, 0.01, "change", tol=1e-6,
     reasons={-0.01: "the step goes against the gradient", 0.00003: "divided by √ŝ, which is |g| at first",
-             -0.00003: "divided by √ŝ, which is |g| at first", 0.003: "η is 0.01", 0.0316: "both means are corrected",
+             -0.00003: "divided by √ŝ, which is |g| at first", 0.003: "η is 0.01",
+             -0.003: "that is g: the step's length is η", 0.0316: "both means are corrected",
              0.001: "m is corrected, too"},
 )  # fmt: skip
 check.answer(
@@ -590,6 +596,9 @@ check.close(
     mistakes={"θ moves by the new v, which holds the gradient: put one line into the other.":
               [_theta - 0.1 * _velocity, _next], "θ moves by −η v.": [_theta + 0.1 * _next, _next],
               "The pair is (θ, v), in this order.": [_next, _theta - 0.1 * _next],
+              "A row for each number that comes out, not a column: the transpose of this.":
+              [(1 - 0.1 * 3) * _theta + 3 * _velocity, 0.8 * (_velocity - 0.1 * _theta)],
+              "θ moves against all of the new v, its μ v included: a sign.": [_theta - 0.1 * (3 * _theta - 0.8 * _velocity), _next],
               "The rate is there twice: v holds g, not η g.": [_theta - 0.1 * _next, 0.8 * _velocity + 0.1 * 3 * _theta]},
 )  # fmt: skip
 
@@ -614,6 +623,7 @@ for _a, _b in ((1.0, 30.0), (0.5, 2.0), (3.0, 300.0)):
 # %% role="wrong"
 {
     "with the old velocity": ("[[1 - rate * a, -rate * mu]", "[[1, -rate]", "put one line into the other"),
+    "transposed": ("-rate * mu], [a, mu]]", "a], [-rate * mu, mu]]", "the transpose of this"),
     "uphill": ("[[1 - rate * a, -rate * mu]", "[[1 + rate * a, rate * mu]", "moves by −η v"),
     "descent's best": (
         "    rate = 4 / (np.sqrt(a) + np.sqrt(b)) ** 2\n    mu = ((np.sqrt(b) - np.sqrt(a)) / (np.sqrt(b) + np.sqrt(a))) ** 2\n",

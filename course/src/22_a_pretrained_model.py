@@ -53,8 +53,8 @@ else:
 # %% [markdown]
 # ## The picture first
 #
-# In: four photographs. Out: where the class token looks in the last block, the mean of its six heads, as in chapter
-# 14. *Before you look: what will it look at in the picture of the astronaut?*
+# In: four photographs. Out: where the class token looks in the last block, the mean of its six heads, as in
+# chapter 14. *Before you look: what will it look at in the picture of the astronaut?*
 
 # %%
 attention = looks.mean(axis=1)[:, 1:].reshape(4, 16, 16)

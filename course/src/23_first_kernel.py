@@ -610,8 +610,8 @@ check.kernel(
 # Write GELU's backward with loads and stores of 16 bytes, for an n that need not be a multiple of 4. It is launched
 # with 3 blocks of 128 threads. Thread t takes the elements 4t to 4t + 3, where t counts the threads of *all* blocks.
 # Where fewer than four are left, one thread takes them one by one. `dx`, `dy` and `x` begin at multiples of 16 bytes.
-# To load a `float4`, write `*reinterpret_cast<const float4*>(x + start)`; to store one, `*reinterpret_cast<float4*>(dx
-# + start) = …`, without const. The check counts requests: of one float at a time there would be 99.
+# To load a `float4`, write `*reinterpret_cast<const float4*>(x + start)`; to store one,
+# `*reinterpret_cast<float4*>(dx + start) = …`, without const. The check counts requests: of one float at a time there would be 99.
 
 # %% role="solution"
 backward_source = """\

@@ -168,6 +168,19 @@ def test_no_equation_is_wider_than_a_phone(chapter) -> None:
                 assert width(row) <= 52, row
 
 
+@EACH
+def test_lists_are_lists_and_paragraphs_are_none(chapter) -> None:
+    """A line of a paragraph that begins with + or 2. would begin a list, or, where that is meant, none."""
+    for path in (f"{chapter.name}.ipynb", f"exercises/{chapter.name}.ipynb"):
+        texts = [cell.source for cell in committed(path).cells if cell.cell_type == "markdown"]
+        for block in re.split(r"\n\n+", "\n\n".join(re.sub(r"```.*?```", "", text, flags=re.DOTALL) for text in texts)):
+            marks = [re.match(r"([-+*]|\d+\.) |", line)[1] for line in block.strip("\n").split("\n")]
+            assert marks[0] or not any(marks), block
+            numbers = [mark for mark in marks if mark and mark[0].isdigit()]
+            assert numbers == [f"{i}." for i in range(1, len(numbers) + 1)], block
+            assert "** 1. " not in block, block
+
+
 def width(row: str) -> int:
     """About how many letters wide a row of TeX is."""
     row = re.sub(r"\\(begin|end|tag)\{[^}]*\}", "", row)
