@@ -324,7 +324,8 @@ check.answer(
 )  # fmt: skip
 check.answer(
     ratio, (side**2 + 1) ** 2 / 197**2, "ratio", tol=0.002,
-    reasons={577 / 197: "that many times as many tokens: each looks at all", (384 / 224) ** 2: "that is the ratio of pixels"},
+    reasons={577 / 197: "that many times as many tokens: each looks at all", (384 / 224) ** 2: "that is the ratio of pixels",
+             384 / 224: "that is along one side"},
 )  # fmt: skip
 check.answer(
     anew, "the positions", "anew",
@@ -372,6 +373,13 @@ def _mixed(s, old, exchanged=False):
     return R
 
 
+def _overwritten(s, old):
+    R, left = np.zeros((len(s), old)), np.floor(s).astype(int)
+    for a, weight in ((0, 1 - s % 1), (1, s % 1)):
+        R[np.arange(len(s)), np.clip(left + a, 0, old - 1)] = weight
+    return R
+
+
 def _without_edge(old, new):
     R = resize_matrix(old, new, "bilinear").copy()
     s = (np.arange(new) + 0.5) * old / new - 0.5
@@ -386,11 +394,13 @@ for old_, new_ in ((4, 6), (4, 9), (5, 2), (6, 3), (5, 5), (3, 1), (1, 3)):
     i_ = np.arange(new_)
     half, at = _mixed(i_ * old_ / new_, old_), (i_ + 0.5) * old_ / new_ - 0.5
     turned = {True: _mixed(i_ * (old_ - 1) / max(new_ - 1, 1), old_, True), False: _mixed(at, old_, True)}
+    lost = {True: _overwritten(i_ * (old_ - 1) / max(new_ - 1, 1), old_), False: _overwritten(at, old_)}
     for align, expected in ((True, corners), (False, pixels)):
         check.close(
             check.call(weights, old=old_, new=new_, align_corners=align), expected, f"R, {old_} to {new_}, {'corners aligned' if align else 'pixels'}",
             mistakes={
                 "The neighbours' weights are exchanged: the nearer one counts more.": turned[align],
+                "At the edge both neighbours are one place: add the second weight, do not write over the first.": lost[align],
                 "The other rule: align_corners is (1), pixels are (2).": pixels if align else corners,
                 "A half is missing in (2): a pixel's middle is at i + ½.": half,
                 "Beyond the edge, the missing neighbour's weight is lost; it goes to the edge.": _without_edge(old_, new_),
@@ -413,7 +423,7 @@ for old_, new_ in ((4, 6), (4, 9), (5, 2), (6, 3), (5, 5), (3, 1), (1, 3)):
     "written, not added": (
         "    np.add.at(R, (i, np.clip(left, 0, old - 1)), 1 - f)\n    np.add.at(R, (i, np.clip(left + 1, 0, old - 1)), f)\n",
         "    R[i, np.clip(left, 0, old - 1)] = 1 - f\n    R[i, np.clip(left + 1, 0, old - 1)] = f\n",
-        "max|Δ|",
+        "do not write over the first",
     ),
     "rules exchanged": ("if align_corners else", "if not align_corners else", "The other rule"),
     "no half": ("(i + 0.5) * old / new - 0.5", "i * old / new", "A half is missing"),

@@ -373,6 +373,7 @@ for name, case in cases.items():
     said = {
         "Both branches are counted for every warp, whether any thread takes them or not.": -(-len(case[0]) // 32)
         * (case[1] + case[2]),
+        "All threads are taken for one warp: cut them into pieces of 32.": steps_of(*case, size=max(len(case[0]), 1)),
         "Threads are counted, not warps: 32 threads share an instruction.": steps_of(*case, size=1),
         "A warp goes through both branches, one after the other: the longer one does not hide the shorter.": steps_of(
             *case, join=max
