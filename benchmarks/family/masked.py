@@ -143,7 +143,7 @@ def picture(rows: Rows) -> None:
 
 
 def ship(rows: Rows) -> None:
-    """The masked autoencoder of seed 0 in half precision, as chapter 18 of the course has it, and all seeds' accuracies."""
+    """The masked autoencoder of seed 0 in half precision, as chapter 18 has it, and all seeds' accuracies."""
     model, path = pretrained(rows, 0, RATIO), KEPT / "ship.npz"
     model.save(path)
     arrays = {name: x if name.startswith("minivit.") else x.astype(np.float16) for name, x in read_npz(path).items()}
