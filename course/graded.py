@@ -10,12 +10,16 @@ import re
 import sys
 from pathlib import Path
 
-import nbformat
+try:
+    import nbformat
+    from nbclient import NotebookClient
+    from nbformat import NotebookNode
+except ModuleNotFoundError as error:
+    sys.exit(f'{error.name} is missing, which reads or runs notebooks: pip install -e ".[notebooks]"')
+
 from build import TUTORIALS, read_chapters, repository
 from builder.notebooks import exercise_notebook, write
 from builder.source import Chapter
-from nbclient import NotebookClient
-from nbformat import NotebookNode
 
 CHECK = re.compile(r'check\.exercise\("(\w+)\.(\d+)"\)')
 SECONDS = 300  # a cell
@@ -41,6 +45,16 @@ def points(notebook: NotebookNode, chapters: list[Chapter]) -> dict[str, tuple[i
     return found
 
 
+def handed_in(path: Path) -> NotebookNode:
+    """A notebook as it was handed in. SystemExit, in words, where it is none."""
+    try:
+        return nbformat.read(path, as_version=4)
+    except OSError as error:
+        sys.exit(f"{path}: {error.strerror}")
+    except (ValueError, nbformat.ValidationError):  # no text, no JSON, or JSON of something else
+        sys.exit(f"{path} is not a notebook")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path, help="where the sheets go")
@@ -50,7 +64,7 @@ def main() -> None:
     chapters = read_chapters()
     if args.mark:
         for path in args.mark:
-            found = points(nbformat.read(path, as_version=4), chapters)
+            found = points(handed_in(path), chapters)
             each = ", ".join(f"{name}: {reached}/{there}" for name, (reached, there) in found.items())
             total, most = (sum(both[i] for both in found.values()) for i in (0, 1))
             print(f"{path.name}: {total} of {most} points ({each})", flush=True)

@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
         args.words += rest  # `kernel FILE --check LAUNCH`: argparse takes words from one place only
     elif rest:
         parser.refuse(rest)
-    mistakes = ValueError, TypeError, OverflowError, FloatingPointError, DeviceError, EmulatorError
+    mistakes = ValueError, TypeError, OverflowError, FloatingPointError, ImportError, DeviceError, EmulatorError
     return terminal.run(lambda: args.command(args), mistakes)
 
 

@@ -86,11 +86,14 @@ def at_least(least: int) -> Callable[[str], int]:
     def whole_number(text: str) -> int:
         if len(text) > LONGEST:
             raise argparse.ArgumentTypeError(f"a number of {len(text):,} letters, expected one of at most {LONGEST}")
-        if int(text) < least:
+        try:
+            number = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"it is {short(text)}, expected a whole number from {least} on") from None
+        if number < least:
             raise argparse.ArgumentTypeError(f"{text}, expected at least {least}")
-        return int(text)
+        return number
 
-    whole_number.__name__ = "whole number"  # what argparse calls it
     return whole_number
 
 

@@ -59,6 +59,7 @@ def command(*words, cwd, env=None, shell='exec "$@"', **options):
         (["train", "-" * 3000], "unrecognized arguments"),
         (["predict", "x.png", "--model", "m.npz", "--image-size", "9" * 400], "a number of 400 letters"),
         (["kernel", "add.cu", "--seed", "-5"], "-5, expected at least 0"),
+        (["train", "--epochs", "two"], "it is 'two', expected a whole number from 1 on"),
     ],
 )
 def test_what_was_meant_is_guessed_and_the_answer_short(words, message, capsys):

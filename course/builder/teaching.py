@@ -105,7 +105,8 @@ are ahead.
 
 ## To be marked
 
-The exercises in `tutorials/exercises` have their solutions folded under them. Without them, with hints and points:
+The exercises in `tutorials/exercises` have their solutions folded under them. Without them, with hints and points,
+after `pip install -e ".[notebooks]"`:
 
 ```sh
 python course/graded.py sheets                 # all chapters, into the folder sheets

@@ -152,7 +152,9 @@ def _read(paths: list[Path], size: int, channels: int | None, folder: Path) -> n
     if junk:
         first = str(junk[0][1])
         named = _some([str(path.relative_to(folder)) for path, _ in sorted(junk, key=lambda one: one[0])])
-        raise ValueError(f"{folder} holds {len(junk)} files that are no pictures, {named}: move them away. {first}")
+        one = len(junk) == 1
+        those = "a file that is no picture" if one else f"{len(junk)} files that are no pictures"
+        raise ValueError(f"{folder} holds {those}, {named}: move {'it' if one else 'them'} away. {first}")
     stacked = np.stack(pictures)
     colourless = channels is None and bool((stacked == stacked[..., :1]).all())  # whatever they were stored as
     return stacked[..., :1] if colourless else stacked

@@ -59,6 +59,8 @@ class Module:
         include: Sequence[str | os.PathLike] = (),
         via: str = "source",
     ):
+        if source.rstrip().endswith((".cu", ".cuh")) and "\n" not in source.strip():
+            raise ValueError(f"{source!r} is the name of a file, expected CUDA source: emulator.load reads files")
         self._set(text_in(source, name, include), name, via)
 
     @classmethod

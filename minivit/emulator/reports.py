@@ -73,7 +73,7 @@ def sarif(results: Sequence[Checked]) -> str:
         "rules": [{"id": _rule(kind), "shortDescription": {"text": kind}} for kind in kinds],
     }
     failed = [
-        {"level": "error", "message": {"text": str(r)}, "locations": [_location(r.path, r.line)]}
+        {"level": "error", "message": {"text": str(r)}, "locations": [_location(*_failed_at(r))]}
         for r in results
         if r.failure
     ]
@@ -116,8 +116,8 @@ def github(results: Sequence[Checked]) -> str:
             path, line = _where(result, finding)
             lines.append(_command(level, path, line, finding.kind, f"{finding.message}. {finding.mend}".rstrip()))
         if result.failure:
-            lines.append(_command("error", result.path, result.line, "not checked", str(result)))
-    return "\n".join(lines)
+            lines.append(_command("error", *_failed_at(result), "not checked", str(result)))
+    return "\n".join(filter(None, lines))
 
 
 def _command(level: str, path: Path, line: int, title: str, message: str) -> str:
@@ -131,6 +131,12 @@ def _command(level: str, path: Path, line: int, title: str, message: str) -> str
 def _where(checked: Checked, finding: Finding) -> tuple[Path, int]:
     """The file and line of a finding; of one that no line shows, those of the launch."""
     return (checked.path.parent / finding.file, finding.line) if finding.line else (checked.path, checked.line)
+
+
+def _failed_at(checked: Checked) -> tuple[Path, int]:
+    """The file and line that a compiler's message begins with; without one, those of the launch."""
+    place = re.match(rf"{re.escape(checked.path.name)}:(\d+): ", checked.failure)
+    return checked.path, int(place[1]) if place else checked.line
 
 
 def _head(checked: Checked, finding: Finding) -> str:

@@ -22,9 +22,9 @@ from .walk import source_of, walk
 DIGITS = 40  # test digits in the page
 ABSENT = {
     "gradient": "This needs a backward, and this page is a file that has the forward alone. Python has both: "
-    "python -m minivit live.",
+    "`python -m minivit live`.",
     "train": "Learning needs a backward and an optimiser, and this page is a file that has the forward alone. Python "
-    "has all three: python -m minivit live.",
+    "has all three: `python -m minivit live`.",
 }
 # What a plain ViT's configuration has: other values need other operations than forward.js knows.
 PLAIN: dict[str, tuple] = {

@@ -113,7 +113,7 @@ class Handler(BaseHTTPRequestHandler):
             return self._refuse(HTTPStatus.MISDIRECTED_REQUEST)
         token, slash, name = self.path.removeprefix("/").partition("/")
         if not slash or not hmac.compare_digest(token.encode(), self.server.token.encode()):
-            return self._refuse(HTTPStatus.FORBIDDEN)
+            return self._refuse(HTTPStatus.FORBIDDEN, ": open the whole address that `python -m minivit live` printed")
         return name
 
     def _reply(self, kind: str, content: bytes, status: HTTPStatus = HTTPStatus.OK) -> None:
@@ -130,9 +130,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(content)
 
-    def _refuse(self, status: HTTPStatus) -> None:
+    def _refuse(self, status: HTTPStatus, hint: str = "") -> None:
         self.close_connection = True
-        self._reply("text/plain", f"{status.value} {status.phrase}\n".encode(), status)
+        self._reply("text/plain", f"{status.value} {status.phrase}{hint}\n".encode(), status)
 
     def log_message(self, *_: Any) -> None:
         """Nothing: the terminal is for what its owner should read."""

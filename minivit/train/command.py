@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "preset",
         nargs="?",
-        metavar="PRESET or FOLDER",
+        metavar="RECIPE or FOLDER",
         help=f"a vit's recipe for digits ({', '.join(PRESETS)}); or a folder of your own pictures, a subfolder a class "
         "(one that is called like a recipe is given as ./full)",
     )

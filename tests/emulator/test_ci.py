@@ -211,3 +211,13 @@ def test_the_pytest_fixture(folder):
     assert done.returncode == 1 and "3 failed, 1 passed" in done.stdout, done.stdout
     assert "wrong.cu:4: out of bounds" in done.stdout and "this check is unsound" not in done.stdout
     assert "EmulatorError: which launch?" in done.stdout and "scale: wrong at" in done.stdout
+
+
+def test_what_does_not_compile_is_shown_at_its_line(folder, capfd):
+    (folder / "typo.cu").write_text(RIGHT.replace("y[i] = 2", "y[i] = two"))
+    main(["kernel", "typo.cu", "--check", "--format", "sarif"])
+    (note,) = json.loads(capfd.readouterr().out)["runs"][0]["invocations"][0]["toolExecutionNotifications"]
+    assert "typo.cu:4: " in note["message"]["text"]
+    assert note["locations"][0]["physicalLocation"]["region"]["startLine"] == 4
+    main(["kernel", "typo.cu", "--check", "--format", "github"])
+    assert capfd.readouterr().out.startswith("::error file=typo.cu,line=4,title=not checked::typo.cu:4: ")

@@ -276,3 +276,8 @@ except KeyboardInterrupt:
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100)
     assert (done.stdout, done.returncode) == ("64.0\n", 0), done.stderr
+
+
+def test_the_name_of_a_file_is_no_source():
+    with pytest.raises(ValueError, match=r"'add\.cu' is the name of a file, expected CUDA source: emulator\.load"):
+        emulator.Module("add.cu")

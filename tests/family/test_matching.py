@@ -10,6 +10,7 @@ import pytest
 from scipy.optimize import linear_sum_assignment
 
 from minivit import ops
+from minivit.__main__ import main
 from minivit.family.criterion import Criterion
 from minivit.family.matching import _solver, assign, match, matching_costs
 
@@ -122,7 +123,7 @@ def test_what_is_not_finite_is_told():
         match(logits, boxes, LABELS, BOXES, SOFTMAX)
 
 
-def test_without_scipy_the_extra_is_named(monkeypatch):
+def test_without_scipy_the_extra_is_named(monkeypatch, tmp_path, capsys):
     def refuse(name, *rest):
         if name.startswith("scipy"):
             raise ImportError(f"no {name}")
@@ -133,3 +134,9 @@ def test_without_scipy_the_extra_is_named(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(ImportError, match=r"matched by SciPy \(no scipy.optimize\): pip install 'minivit\[detect\]'"):
         assign(np.zeros((2, 2)))
+    train = ["train", "--architecture", "detr", "--epochs", "1", "--workers", "1", "--out", str(tmp_path)]
+    assert main(train) == 2
+    assert (
+        capsys.readouterr().err
+        == "minivit: objects are matched by SciPy (no scipy.optimize): pip install 'minivit[detect]'\n"
+    )

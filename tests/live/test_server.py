@@ -83,7 +83,8 @@ def test_a_question_is_answered(server):
 @pytest.mark.parametrize("path", ["/", "/ask", "/{}", "/{}x/", "/x{}/", "/%2e/{}/", "/%C3%A9/"])
 def test_without_the_token_there_is_nothing(server, path):
     path = path.format(server.token)
-    assert ask(server, path=path)[0] == 403
+    status, _, body = ask(server, path=path)
+    assert status == 403 and b"open the whole address" in body
     assert ask(server, "POST", path, b"{}")[0] == 403
 
 

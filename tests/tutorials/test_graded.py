@@ -45,3 +45,18 @@ def test_a_folder_or_notebooks_are_needed(monkeypatch, capsys) -> None:
         with pytest.raises(SystemExit):
             graded.main()
         assert said in capsys.readouterr().err
+
+
+def test_what_is_no_notebook_is_said(tmp_path, monkeypatch) -> None:
+    (tmp_path / "picture.ipynb").write_bytes(b"\x89PNG")
+    (tmp_path / "words.ipynb").write_text("Dear teacher")
+    (tmp_path / "other.ipynb").write_text("{}")
+    for name, said in (
+        ("nothing.ipynb", "No such file"),
+        ("picture.ipynb", "is not a notebook"),
+        ("words.ipynb", "is not a notebook"),
+        ("other.ipynb", "is not a notebook"),
+    ):
+        monkeypatch.setattr(sys, "argv", ["graded.py", "--mark", str(tmp_path / name)])
+        with pytest.raises(SystemExit, match=f"{name}.*{said}"):
+            graded.main()

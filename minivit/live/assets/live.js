@@ -336,7 +336,7 @@ function card(page, title, sentence, view, ...children) {
     { class: `mv-card mv-${view}`, "aria-label": title },
     h("h2", {}, h("span", { class: "mv-number", "aria-hidden": "true" }), title),
     words,
-    ...(absent ? [h("p", { class: "mv-absent" }, absent)] : children),
+    ...(absent ? [h("p", { class: "mv-absent" }, ...absent.split("`").map((words, i) => (i % 2 ? h("code", {}, words) : words)))] : children),
   );
 }
 
