@@ -2,7 +2,7 @@
 # title: DETR
 # question: How does a Transformer say what is where, when nobody tells it in which order to say it?
 # sentence: Ten learned queries ask a canvas of digits, and answer all at once; matching one to one, generalised IoU in both directions, the loss of a set, and what a weight does to a probability.
-# minutes: 45
+# minutes: 75
 # needs: [5, 7, 8, 11]
 # gpu: of no use
 # ---
