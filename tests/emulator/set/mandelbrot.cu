@@ -11,7 +11,7 @@ __global__ void mandel(unsigned char* y, int rows, int columns, int most) {
         b = 2 * a * b + v;
         a = next;
         ++i;
-        //= endless loop @none: most += 1; i += 1; a = 0; b = 0;
+        //= endless loop @none: i = 0; a = 0; b = 0;
     }
     y[r * columns + c] = (unsigned char)(i * 255 / most);  //@store
     //= division by zero @store: y[r * columns + c] = (unsigned char)(i * 255 / (most - 30));
