@@ -49,7 +49,7 @@ def run_ordinary_tests(folder, *tests):
 
 
 def copy_package(folder):
-    shutil.copytree(PACKAGE, folder / "minivit", ignore=shutil.ignore_patterns("__pycache__", "*.gz"))
+    shutil.copytree(PACKAGE, folder / "minivit", ignore=shutil.ignore_patterns("*.gz"))
     shutil.copytree(KERNELS, folder / "minivit" / "kernels", dirs_exist_ok=True)  # where a wheel has them
 
 
