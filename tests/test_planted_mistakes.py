@@ -5,14 +5,12 @@ textual replacement in a copy of the package, on which the test that should noti
 planted_mistakes.py, and of layers, devices, training and the family in files beside it.
 """
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from in_a_copy import run_in_copy
 from planted import PLANTED
 from planted_mistakes import TIMM
 
@@ -34,18 +32,10 @@ if Path(minivit.__file__).parents[1] != Path(__file__).parent:
 
 
 def run_ordinary_tests(folder, *tests):
-    """pytest with the package in `folder`: it exits with 0 where the tests pass, 1 where they fail, else with more."""
+    """pytest with the package in `folder`: it exits with 0 where the tests pass, 1 where they fail, else with more.
+    Returns that and what it printed."""
     (folder / "planted_guard.py").write_text(GUARD)
-    options = ["-x", "--tb=short", "--assert=plain", "-pno:cacheprovider", "-pno:xdist", "-pplanted_guard"]
-    nodes = [str(TESTS / test) for test in tests]
-    settings = {
-        "PYTHONPATH": str(folder),
-        "PYTEST_ADDOPTS": "",
-        "PYTHONIOENCODING": "utf-8",
-        "OPENBLAS_NUM_THREADS": "1",
-    }
-    command = [sys.executable, "-m", "pytest", *options, *nodes]
-    return subprocess.run(command, cwd=folder, env=os.environ | settings, capture_output=True, encoding="utf-8")
+    return run_in_copy(folder, [str(TESTS / test) for test in tests])
 
 
 def copy_package(folder):
@@ -60,18 +50,18 @@ def test_a_planted_mistake_is_caught(file, test, right, wrong, tmp_path):
     source = path.read_text(encoding="utf-8")
     assert source.count(right) == 1, f"{file} does not say {right!r} once (any more): plant this mistake anew"
     path.write_text(source.replace(right, wrong), encoding="utf-8")
-    done = run_ordinary_tests(tmp_path, test)
-    assert done.returncode == 1, f"{test} did not notice\n{done.stdout}{done.stderr}"
-    judged = re.search("^E +(AssertionError|assert |Failed: DID NOT RAISE)", done.stdout, re.MULTILINE)
-    assert judged, f"it breaks, instead of failing:\n{done.stdout}"
+    status, said = run_ordinary_tests(tmp_path, test)
+    assert status == 1, f"{test} did not notice\n{said}"
+    judged = re.search("^E +(AssertionError|assert |Failed: DID NOT RAISE)", said, re.MULTILINE)
+    assert judged, f"it breaks, instead of failing:\n{said}"
 
 
 def test_without_a_mistake_all_of_these_tests_pass(tmp_path):
     copy_package(tmp_path)
-    done = run_ordinary_tests(tmp_path, *sorted({test for _, _, test, _, _ in PLANTED}))
-    assert done.returncode == 0, done.stdout + done.stderr
+    status, said = run_ordinary_tests(tmp_path, *sorted({test for _, _, test, _, _ in PLANTED}))
+    assert status == 0, said
 
 
 def test_the_guard_refuses_a_package_that_is_not_the_copy(tmp_path):
-    done = run_ordinary_tests(tmp_path, TIMM)  # nothing was copied here
-    assert done.returncode > 1, done.stdout
+    status, said = run_ordinary_tests(tmp_path, TIMM)  # nothing was copied here
+    assert status > 1, said
