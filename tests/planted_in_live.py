@@ -4,7 +4,7 @@ others, which need Node.js to be caught."""
 VIEWS = "live/test_views.py::"
 SESSION = "live/test_session.py::"
 SERVER = "live/test_server.py::"
-EXPORT = "live/test_export.py::"
+EXPORT = "live/test_exported_page.py::"
 
 # As in planted_mistakes.py: what is wrong, the file, the test that must fail, what stands there, and the mistake.
 # fmt: off

@@ -19,6 +19,7 @@ from minivit.devices.launch import KERNELS
 
 TESTS = Path(__file__).parent
 PACKAGE = Path(minivit.__file__).parent
+PARTS = 8  # in which the unharmed package is tested, so that several workers share them
 
 # pytest loads this before any test: what is tested must be the copy.
 GUARD = """
@@ -56,9 +57,10 @@ def test_a_planted_mistake_is_caught(file, test, right, wrong, tmp_path):
     assert judged, f"it breaks, instead of failing:\n{said}"
 
 
-def test_without_a_mistake_all_of_these_tests_pass(tmp_path):
+@pytest.mark.parametrize("part", range(PARTS))
+def test_without_a_mistake_all_of_these_tests_pass(part, tmp_path):
     copy_package(tmp_path)
-    status, said = run_ordinary_tests(tmp_path, *sorted({test for _, _, test, _, _ in PLANTED}))
+    status, said = run_ordinary_tests(tmp_path, *sorted({test for _, _, test, _, _ in PLANTED})[part::PARTS])
     assert status == 0, said
 
 

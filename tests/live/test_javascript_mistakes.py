@@ -1,4 +1,4 @@
-"""Who checks the comparison with NumPy? Each mistake in the page's JavaScript must be noticed by test_export.py."""
+"""Who checks the comparison with NumPy? Each mistake in the page's JavaScript must be noticed by test_exported_page.py."""
 
 import shutil
 
