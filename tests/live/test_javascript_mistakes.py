@@ -1,19 +1,19 @@
-"""Who checks the comparison with NumPy? Each mistake in the page's JavaScript must be noticed by test_exported_page.py."""
+"""Who checks the comparison with NumPy? test_exported_page.py must notice each of these mistakes in the JavaScript."""
 
 import shutil
 
 import pytest
-import test_export
+import test_exported_page
 from live_support import ASSETS, require
 
 
 def maps():
     for options in ({"gelu": "tanh"}, {"norm_eps": 1e-2}):
-        test_export.test_maps_lens_and_walk_are_python_s(options, {})
+        test_exported_page.test_maps_lens_and_walk_are_python_s(options, {})
 
 
 def fitted():
-    test_export.test_a_drawing_is_fitted_as_python_fits_a_photograph(28)
+    test_exported_page.test_a_drawing_is_fitted_as_python_fits_a_photograph(28)
 
 
 # What is wrong, the file, the test that must fail, what stands there, and the mistake.
@@ -31,7 +31,7 @@ MISTAKES = [
     ("the ink's box is laid in the middle", "live.js", fitted, "even(size / 2 - sum / mass)",
      "even((size - length) / 2)"),
     ("nothing is averaged when it shrinks", "live.js", fitted, "const wide = Math.max(scale, 1);", "const wide = 1;"),
-    ("the row of attention is a column", "live.js", test_export.test_a_row_of_attention_is_the_one_that_is_pointed_at,
+    ("the row of attention is a column", "live.js", test_exported_page.test_a_row_of_attention_is_the_one_that_is_pointed_at,
      "data[start + r * width + keys[0] + i]", "data[start + (keys[0] + i) * width + r]"),
 ]
 # fmt: on
@@ -39,11 +39,11 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("what", "file", "caught_by", "right", "wrong"), MISTAKES, ids=[one[0] for one in MISTAKES])
 def test_a_mistake_is_noticed(what, file, caught_by, right, wrong, tmp_path, monkeypatch):
-    require(test_export.NODE, "Node.js")
+    require(test_exported_page.NODE, "Node.js")
     shutil.copytree(ASSETS, tmp_path, dirs_exist_ok=True)
     text = (tmp_path / file).read_text(encoding="utf-8")
     assert text.count(right) == 1
     (tmp_path / file).write_text(text.replace(right, wrong), encoding="utf-8")
-    monkeypatch.setattr(test_export, "ASSETS", tmp_path)
+    monkeypatch.setattr(test_exported_page, "ASSETS", tmp_path)
     with pytest.raises(AssertionError):
         caught_by()
