@@ -31,7 +31,8 @@ MISTAKES = [
     ("the ink's box is laid in the middle", "live.js", fitted, "even(size / 2 - sum / mass)",
      "even((size - length) / 2)"),
     ("nothing is averaged when it shrinks", "live.js", fitted, "const wide = Math.max(scale, 1);", "const wide = 1;"),
-    ("the row of attention is a column", "live.js", test_exported_page.test_a_row_of_attention_is_the_one_that_is_pointed_at,
+    ("the row of attention is a column", "live.js",
+     test_exported_page.test_a_row_of_attention_is_the_one_that_is_pointed_at,
      "data[start + r * width + keys[0] + i]", "data[start + (keys[0] + i) * width + r]"),
 ]
 # fmt: on
