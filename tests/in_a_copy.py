@@ -7,6 +7,7 @@ import sys
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
+TESTS = Path(__file__).parent
 OPTIONS = ("-x", "--tb=short", "--assert=plain", "-pno:cacheprovider", "-pno:xdist", "-pplanted_guard")
 
 
@@ -16,18 +17,20 @@ def context() -> ForkServerContext:
     return chosen
 
 
-def run_pytest(folder: str, nodes: list[str], output: str) -> None:
-    """What the process does: it ends with pytest's exit status, and has written all that it said to `output`."""
-    file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+def run_pytest(folder: str, work: str, nodes: list[str]) -> None:
+    """What the process does: it ends with pytest's exit status, and has written all that it said to output.txt."""
+    os.chdir(work)
+    file = os.open("output.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (1, 2):
         os.dup2(file, stream)
-    os.chdir(folder)
     sys.path.insert(0, folder)
-    os.environ.update(PYTHONPATH=folder, PYTEST_ADDOPTS="", PYTHONIOENCODING="utf-8", OPENBLAS_NUM_THREADS="1")
+    sys.dont_write_bytecode = True
+    os.environ.update(PYTHONPATH=folder, PYTHONDONTWRITEBYTECODE="1", PYTEST_ADDOPTS="")
+    os.environ.update(PYTHONIOENCODING="utf-8", OPENBLAS_NUM_THREADS="1")
     import pytest
 
     try:
-        status = int(pytest.main([*OPTIONS, *nodes]))
+        status = int(pytest.main([*OPTIONS, "--basetemp=temporary", *nodes]))
     except SystemExit as ending:  # the guard's
         status = ending.code if isinstance(ending.code, int) else 1
     sys.stdout.flush()
@@ -35,10 +38,11 @@ def run_pytest(folder: str, nodes: list[str], output: str) -> None:
     os._exit(status)
 
 
-def run_in_copy(folder: Path, nodes: list[str]) -> tuple[int, str]:
-    """The exit status, and what was printed."""
-    output = folder / "output.txt"
-    process = context().Process(target=run_pytest, args=(str(folder), nodes, str(output)))
+def run_in_copy(folder: Path, work: Path, tests: list[str]) -> tuple[int, str]:
+    """Tests of this folder, with the package that `folder` holds and in `work`: the exit status (0 where they pass, 1
+    where one fails, else more), and what was printed."""
+    nodes = [str(TESTS / test) for test in tests]
+    process = context().Process(target=run_pytest, args=(str(folder), str(work), nodes))
     process.start()
     process.join()
-    return process.exitcode, output.read_text(encoding="utf-8", errors="replace")
+    return process.exitcode, (work / "output.txt").read_text(encoding="utf-8", errors="replace")

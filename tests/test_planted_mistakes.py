@@ -5,6 +5,9 @@ textual replacement in a copy of the package, on which the test that should noti
 planted_mistakes.py, and of layers, devices, training and the family in files beside it.
 """
 
+import compileall
+import contextlib
+import os
 import re
 import shutil
 from pathlib import Path
@@ -17,7 +20,6 @@ from planted_mistakes import TIMM
 import minivit
 from minivit.devices.launch import KERNELS
 
-TESTS = Path(__file__).parent
 PACKAGE = Path(minivit.__file__).parent
 PARTS = 8  # in which the unharmed package is tested, so that several workers share them
 
@@ -32,38 +34,47 @@ if Path(minivit.__file__).parents[1] != Path(__file__).parent:
 """
 
 
-def run_ordinary_tests(folder, *tests):
-    """pytest with the package in `folder`: it exits with 0 where the tests pass, 1 where they fail, else with more.
-    Returns that and what it printed."""
-    (folder / "planted_guard.py").write_text(GUARD)
-    return run_in_copy(folder, [str(TESTS / test) for test in tests])
-
-
-def copy_package(folder):
+@pytest.fixture(scope="session")
+def copied(tmp_path_factory):
+    """A copy of the package, for one mistake after the other. Compiled, since what runs in it writes no bytecode: that
+    of a mistake would be taken for the next one's, of the same length and second."""
+    folder = tmp_path_factory.mktemp("copy")
     shutil.copytree(PACKAGE, folder / "minivit", ignore=shutil.ignore_patterns("*.gz"))
     shutil.copytree(KERNELS, folder / "minivit" / "kernels", dirs_exist_ok=True)  # where a wheel has them
+    (folder / "planted_guard.py").write_text(GUARD)
+    compileall.compile_dir(folder, quiet=1)
+    return folder
+
+
+@contextlib.contextmanager
+def planted(path, right, wrong):
+    """While this holds, the file says `wrong`."""
+    source, times = path.read_text(encoding="utf-8"), path.stat()
+    assert source.count(right) == 1, f"{path.name} does not say {right!r} once (any more): plant this mistake anew"
+    path.write_text(source.replace(right, wrong), encoding="utf-8")
+    try:
+        yield
+    finally:
+        path.write_text(source, encoding="utf-8")
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))  # those that the bytecode knows
 
 
 @pytest.mark.parametrize(("file", "test", "right", "wrong"), [m[1:] for m in PLANTED], ids=[m[0] for m in PLANTED])
-def test_a_planted_mistake_is_caught(file, test, right, wrong, tmp_path):
-    copy_package(tmp_path)
-    path = tmp_path / "minivit" / file
-    source = path.read_text(encoding="utf-8")
-    assert source.count(right) == 1, f"{file} does not say {right!r} once (any more): plant this mistake anew"
-    path.write_text(source.replace(right, wrong), encoding="utf-8")
-    status, said = run_ordinary_tests(tmp_path, test)
+def test_a_planted_mistake_is_caught(file, test, right, wrong, copied, tmp_path):
+    with planted(copied / "minivit" / file, right, wrong):
+        status, said = run_in_copy(copied, tmp_path, [test])
     assert status == 1, f"{test} did not notice\n{said}"
     judged = re.search("^E +(AssertionError|assert |Failed: DID NOT RAISE)", said, re.MULTILINE)
     assert judged, f"it breaks, instead of failing:\n{said}"
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_without_a_mistake_all_of_these_tests_pass(part, tmp_path):
-    copy_package(tmp_path)
-    status, said = run_ordinary_tests(tmp_path, *sorted({test for _, _, test, _, _ in PLANTED})[part::PARTS])
+def test_without_a_mistake_all_of_these_tests_pass(part, copied, tmp_path):
+    status, said = run_in_copy(copied, tmp_path, sorted({test for _, _, test, _, _ in PLANTED})[part::PARTS])
     assert status == 0, said
 
 
 def test_the_guard_refuses_a_package_that_is_not_the_copy(tmp_path):
-    status, said = run_ordinary_tests(tmp_path, TIMM)  # nothing was copied here
+    (tmp_path / "planted_guard.py").write_text(GUARD)  # and nothing was copied
+    status, said = run_in_copy(tmp_path, tmp_path, [TIMM])
     assert status > 1, said
