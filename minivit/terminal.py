@@ -42,7 +42,8 @@ class Parser(argparse.ArgumentParser):
     def refuse(self, rest: list[str]) -> NoReturn:
         """End with what was not understood."""
         parsers = [self, *(p for a in self._actions if isinstance(a.choices, dict) for p in a.choices.values())]
-        meant = near(rest[0].partition("=")[0], [name for parser in parsers for name in parser._option_string_actions])
+        names = {name.strip("-"): name for parser in parsers for name in parser._option_string_actions}
+        meant = names.get(near(rest[0].partition("=")[0].strip("-"), names))
         self.error(f"unrecognized arguments: {' '.join(rest)}" + (f"; did you mean {meant}?" if meant else ""))
 
     def error(self, message: str) -> NoReturn:

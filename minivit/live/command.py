@@ -25,6 +25,8 @@ def live(args: argparse.Namespace) -> int:
     """Open a page to draw a digit on, and watch a model look at it, answer and learn."""
     if args.export and args.port is not None:
         raise ValueError("--port is of the page that is served, and --export writes one: leave one of them out")
+    if args.export == "-":
+        raise ValueError("--export is -, expected a file's name, such as page.html: a page is not written to a terminal")
     from .export import export_page  # with these come Matplotlib and all models: no other command needs them
     from .server import serve
 

@@ -84,6 +84,8 @@ class Handler(BaseHTTPRequestHandler):
             else:
                 self._refuse(HTTPStatus.NOT_FOUND)
 
+    do_HEAD = do_GET  # the same, without what it holds
+
     def do_POST(self) -> None:
         self.close_connection = True  # until the body has been read: what is left of it is no next request
         if (name := self._allowed()) is None:

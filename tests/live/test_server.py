@@ -133,9 +133,15 @@ def test_what_is_no_json_is_refused(server, content):
     assert post(server, content)[0] == 400
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS", "HEAD", "TRACE"])
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS", "TRACE"])
 def test_other_methods_are_not_known(server, method):
     assert ask(server, method)[0] == 501
+
+
+def test_a_head_is_that_of_the_page_without_the_page(server):
+    status, headers, body = ask(server, "GET")
+    told = ask(server, "HEAD")
+    assert told[0] == status == 200 and told[1]["Content-Length"] == str(len(body)) and told[2] == b""
 
 
 def test_a_mistake_in_a_request_is_an_answer(server):
