@@ -26,7 +26,7 @@ def live(args: argparse.Namespace) -> int:
     if args.export and args.port is not None:
         raise ValueError("--port is of the page that is served, and --export writes one: leave one of them out")
     if args.export == "-":
-        raise ValueError("--export is -, expected a file's name, such as page.html: a page is not written to a terminal")
+        raise ValueError("--export is -, expected a file's name, such as page.html: a terminal cannot show it")
     from .export import export_page  # with these come Matplotlib and all models: no other command needs them
     from .server import serve
 

@@ -139,7 +139,7 @@ def test_other_methods_are_not_known(server, method):
 
 
 def test_a_head_is_that_of_the_page_without_the_page(server):
-    status, headers, body = ask(server, "GET")
+    status, _, body = ask(server, "GET")
     told = ask(server, "HEAD")
     assert told[0] == status == 200 and told[1]["Content-Length"] == str(len(body)) and told[2] == b""
 
