@@ -176,14 +176,19 @@ print(f"{sum(g.size for g in gradients.values()):,} parameters; loss {loss:.3f},
 # | 06 | LayerNorm | the first backward that is not obvious |
 # | 07 | Softmax attention | tokens that look at one another, forward and backward |
 # | 08 | Many heads | the same, several times at once |
+# | 09 | GELU and the MLP | what each token does by itself |
+# | 10 | The block | the chain, there and in reverse |
 # | 11 | The whole ViT | all of it in one piece, with the loss |
+# | 12 | AdamW | every optimiser from its formula |
 # | 13 | Train on MNIST | the training loop, and honest results |
 # | 14 | Looking inside | what the model attends to, and what that proves |
+# | 22b | What a GPU is | a machine with 32 lanes a warp, drawn |
 # | 23 | The first kernel | a program for a GPU, run and checked without one |
 # | 24 | LayerNorm kernels | four versions, and what each saves |
 # | 25 | Fused attention | attention that never stores its largest matrix |
 #
-# Numbers that are missing are kept for chapters to come. You need Python, NumPy, matrices and derivatives. You do not
+# That is the main line. The other chapters are side roads, and [the map](README.md) shows where each begins: convolutions,
+# teachers, pictures without labels, windows, detectors. You need Python, NumPy, matrices and derivatives. You do not
 # need a GPU, another framework, or to take anything on faith.
 
 # %% [markdown] exercise="Count the tokens" kind="predict" stars=1 minutes=4

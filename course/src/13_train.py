@@ -3,7 +3,7 @@
 # question: What happens between an image and a better model?
 # sentence: Take the training loop apart, put its step together by hand, train a ViT, and read its mistakes.
 # minutes: 65
-# needs: [11]
+# needs: [11, 12]
 # gpu: of no use
 # ---
 
@@ -188,7 +188,7 @@ check.close(gradient_by_shard(model, images, labels, 4)[name], grads[name], "sha
 # %% [markdown]
 # ### Station 5: AdamW
 #
-# AdamW deserves a chapter of its own; here is what it does. Where the gradient is longer than 1 it is scaled down to
+# Chapter 12 derives AdamW; here is what it does, in short. Where the gradient is longer than 1 it is scaled down to
 # length 1, so that one odd batch cannot throw the model far (**clipping**). Then each parameter keeps two running averages,
 # of its gradient (m) and of the square (v), and divides one by the root of the other:
 #

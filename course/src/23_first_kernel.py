@@ -3,13 +3,13 @@
 # question: How does a loop over a million numbers become a million threads?
 # sentence: Write GELU in CUDA C++, run it without a GPU, see what a forgotten guard and a race look like, and count what it asks of the memory.
 # minutes: 80
-# needs: [5]
+# needs: [5, 22b]
 # gpu: not needed; with one, the last cell uses it
 # ---
 
 # %% [markdown]
 # Everything up to here was NumPy. From here on we write what a GPU runs: **kernels**, in CUDA C++. You need no GPU, no
-# experience with C++, and of the other chapters only 05, so you may come here from any later one. `minivit.emulator`
+# experience with C++, and of the other chapters only 05 and 22b, so you may come here early. `minivit.emulator`
 # compiles the very text that a GPU would get with the C++ compiler of your machine (g++ or clang) and runs it on the
 # CPU. It shows whether a kernel is right and what it asks of the memory. It never shows how fast a GPU would be, and
 # this chapter states no such number.
