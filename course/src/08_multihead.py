@@ -76,7 +76,8 @@ draw.maps(
 # stands on its right, $v_R$, and what stands on its left, $v_L$. Hold the weights fixed at $p$ and $r$ (say that queries
 # and keys see positions only). Now change the picture, $v_R$ by $+r\,u$ and $v_L$ by $-p\,u$, for any $u$:
 #
-# $$\begin{aligned} p\,(v_R + r\,u) + r\,(v_L - p\,u) &= p\,v_R + r\,v_L + (p\,r - r\,p)\,u \\
+# $$\begin{aligned} & p\,(v_R + r\,u) + r\,(v_L - p\,u) \\
+# &= p\,v_R + r\,v_L + (p\,r - r\,p)\,u \\
 # &= p\,v_R + r\,v_L \end{aligned} \tag{1}$$
 #
 # Whatever the weights, there is a change that the average does not show. The matrix that makes values out of tokens is
@@ -269,7 +270,8 @@ print("parameters:", sum(w.size for w in weights), "=", 4 * 48**2 + 4 * 48)
 #
 # $$dO^h _{ni} = \sum_o dy _{no}\, U _{hd+i,\,o} \tag{6}$$
 #
-# $$dU _{hd+i,\,o} = \sum_n O^h _{ni}\, dy _{no}, \qquad dc _o = \sum_n dy _{no} \tag{7}$$
+# $$\begin{aligned} dU _{hd+i,\,o} &= \sum_n O^h _{ni}\, dy _{no}, \\
+# dc _o &= \sum_n dy _{no} \end{aligned} \tag{7}$$
 #
 # Equation (3) is the attention of chapter 07, head by head: it turns $dO^h$ into $dQ^h$, $dK^h$ and $dV^h$. $\quad$ (8)
 #
@@ -291,7 +293,8 @@ print("parameters:", sum(w.size for w in weights), "=", 4 * 48**2 + 4 * 48)
 # $$dO^h = dy\, U^{h\top}, \qquad dU^h = O^{h\top} dy, \qquad dW = x^\top G \tag{11}$$
 #
 # $$\begin{aligned} dx &= G\,W^\top \\
-# &= \sum_h \left( dQ^h\, W _q^{h\top} + dK^h\, W _k^{h\top} + dV^h\, W _v^{h\top} \right) \end{aligned} \tag{12}$$
+# &= \sum_h \bigl( dQ^h\, W _q^{h\top} + dK^h\, W _k^{h\top} \\
+# &\qquad\quad + dV^h\, W _v^{h\top} \bigr) \end{aligned} \tag{12}$$
 #
 # A token is used in three ways: it asks, it is asked, and it is read. Its gradient is the sum over the three paths, and
 # over the heads.

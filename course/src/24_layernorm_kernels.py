@@ -426,7 +426,8 @@ draw.lines(
 #
 # Chapter 06 derived it; its results are, for one row of D numbers,
 #
-# $$\begin{aligned} dx_j &= r\left(d\hat x_j - \frac1D\sum_i d\hat x_i - \hat x_j\,\frac1D\sum_i d\hat x_i\hat x_i\right), \\
+# $$\begin{aligned} dx_j &= r\Bigl(d\hat x_j - \frac1D\sum_i d\hat x_i \\
+# &\qquad - \hat x_j\,\frac1D\sum_i d\hat x_i\hat x_i\Bigr), \\
 # d\hat x_i &= \gamma_i\,dy_i \end{aligned} \tag{2}$$
 #
 # and, since γ and β serve all rows,

@@ -165,7 +165,7 @@ def test_no_equation_is_wider_than_a_phone(chapter) -> None:
     for text in [*texts, *(exercise.text for exercise in chapter.exercises)]:
         for equation in re.findall(r"\$\$(.+?)\$\$", text, re.DOTALL):
             for row in equation.split(r"\\"):
-                assert width(row) <= 52, row
+                assert width(row) <= 42, row
 
 
 @EACH
