@@ -556,7 +556,8 @@ for name, a, b, tear in zip("qkv", split_colleague(qkv, 3), right, torn, strict=
         "instead of a stretch of each token's numbers.": tear},
     )  # fmt: skip
 check.close(
-    merge_colleague(right[0]), merge_heads(right[0]), "merged", mistakes={"In each token the heads are shuffled like "
+    merge_colleague(right[0]), merge_heads(right[0]), "merged", mistakes={"The transpose is missing: tokens of one head "
+    "stand side by side, instead of the heads of one token.": right[0].reshape(2, 5, 6), "In each token the heads are shuffled like "
     "cards: the axis of the heads must come before that of their numbers.": right[0].transpose(0, 2, 3, 1).reshape(2, 5, 6)},
 )  # fmt: skip
 
@@ -581,6 +582,7 @@ check.close(
         ".reshape(B, N, d, H).transpose(0, 3, 1, 2)",
         "q  max",
     ),
+    "a merge without the transpose": ("return out.transpose(0, 2, 1, 3)", "return out", "tokens of one head"),
 }
 
 # %% [markdown] exercise="The gradient check says ok" kind="break" stars=3 minutes=12

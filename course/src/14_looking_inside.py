@@ -550,6 +550,7 @@ check.close(
     "cls among those that look": ("A[..., 1:, :]", "A", "50 voters"),
     "cls in the map": ("seen[..., 1:]", "seen[..., :49]", "shifted by one patch"),
     "what cls looks at": ("A[..., 1:, :].mean(axis=-2)", "A[..., 0, :]", "the head does not read it"),
+    "a sum": ("mean(axis=-2)", "sum(axis=-2)", "times 49"),
 }
 
 # %% [markdown] exercise="For which class?" kind="further" stars=3 minutes=15

@@ -622,7 +622,8 @@ with np.errstate(invalid="ignore"):
     no_eps = some / np.sqrt(squares / 100) * scale
 check.kernel(
     emulator.Module(rms_source)["rmsnorm"], 2, 128, *empty(some.shape), some, scale, 7, 100, 1e-6,
-    expected={"y": some / np.sqrt(squares / 100 + 1e-6) * scale}, at_most={"sectors": 420},
+    expected={"y": some / np.sqrt(squares / 100 + 1e-6) * scale}, 
+    at_most={"sectors": (420, "Neighbouring lanes should read neighbouring columns, and each number twice at most.")},
     mistakes={
         "y": {
             "The sum is divided by the 32 lanes, not by the width.": some / np.sqrt(squares / 32 + 1e-6) * scale,
@@ -648,7 +649,7 @@ check.kernel(
     "four columns in a row for each lane": (
         "for (int c = lane; c < width; c += 32) squares",
         "for (int c = 4 * lane; c < 4 * lane + 4 && c < width; ++c) squares",
-        "sectors",
+        "should read neighbouring columns",
     ),
     "a shuffle in the loop": (
         "squares += x[row * width + c] * x[row * width + c]",
@@ -712,6 +713,7 @@ check.kernel(emulator.Module(max_source)["row_max"], 5, 128, *empty(5), some, 30
         "if (t < half) {\n            partial[t] = fmaxf(partial[t], partial[t + half]);\n            __syncthreads();\n        }",
         "barrier",
     ),
+    "the first barrier taken away": ("    partial[t] = v;\n    __syncthreads();", "    partial[t] = v;", "race"),
     "a warp's barrier": ("        __syncthreads();", "        __syncwarp();", "Put __syncthreads() between them"),
 }
 
@@ -827,7 +829,8 @@ together = layernorm_backward(dsome, layernorm_forward(some, np.ones(100, np.flo
 check.close(first_stage.sum(0), together, "the G rows, added up, are dgamma", tol=1e-5)
 check.kernel(
     emulator.Module(dgamma_source)["dgamma_partial"], (3, 2), 64, *empty((3, 100)), dsome, some, centre, scale, 29, 100,
-    expected={"partial": first_stage}, at_most={"sectors": 1200},
+    expected={"partial": first_stage}, 
+    at_most={"sectors": (1200, "Neighbouring threads should have neighbouring columns, and read each number once.")},
     mistakes={
         "partial": {
             "This is dβ: x̂ is missing.": np.array([dsome[p::3].sum(0) for p in range(3)]),
@@ -846,6 +849,11 @@ check.kernel(
     "the groups overlap": ("row += gridDim.x", "row += 1", "the groups overlap"),
     "no guard": ("if (c >= width) return;", "", "race"),
     "all blocks write one row": ("partial[blockIdx.x * width + c]", "partial[c]", "race"),
+    "every other column": (
+        "blockIdx.y * blockDim.x + threadIdx.x",
+        "threadIdx.x * gridDim.y + blockIdx.y",
+        "should have neighbouring columns",
+    ),
 }
 
 # %% [markdown]
