@@ -1,4 +1,4 @@
-"""Build the tutorials: from course/src/NN_name.py the executed chapter, the exercises, and its line in the contents.
+"""Build the tutorials: from course/src/NN_name.py the executed chapter, its exercises, the contents and the map.
 
 python course/build.py              all of them
 python course/build.py 01 05        these, and the table of contents
@@ -22,6 +22,7 @@ sys.path.insert(0, str(COURSE))
 import nbformat  # noqa: E402
 from builder.alts import alt_texts  # noqa: E402
 from builder.contents import contents  # noqa: E402
+from builder.course_map import course_map  # noqa: E402
 from builder.execute import NotebookError, execute, largest, pictures  # noqa: E402
 from builder.notebooks import chapter_notebook, exercise_checks, exercise_notebook, write  # noqa: E402
 from builder.source import Chapter, read_chapter  # noqa: E402
@@ -71,11 +72,16 @@ def save(path: str, content: bytes) -> None:
         file.write(content)
 
 
+def built(chapters: list[Chapter]) -> list[Chapter]:
+    """Those whose notebooks are there."""
+    return [chapter for chapter in chapters if (TUTORIALS / f"{chapter.name}.ipynb").exists()]
+
+
 def built_contents(chapters: list[Chapter]) -> str:
     """tutorials/README.md, from the chapters that are built."""
-    built = [chapter for chapter in chapters if (TUTORIALS / f"{chapter.name}.ipynb").exists()]
-    alts = {c.name: pictures(nbformat.read(TUTORIALS / f"{c.name}.ipynb", as_version=4))[0][0] for c in built}
-    return contents(built, alts, repository())
+    there = built(chapters)
+    alts = {c.name: pictures(nbformat.read(TUTORIALS / f"{c.name}.ipynb", as_version=4))[0][0] for c in there}
+    return contents(there, alts, repository())
 
 
 def main() -> None:
@@ -101,6 +107,8 @@ def main() -> None:
             print(f"{chapter.name}: {time.perf_counter() - start:.0f} s", flush=True)
     if not args.fast:
         save("README.md", built_contents(chapters).encode())
+        save("../course/map_light.png", course_map(built(chapters)))
+        save("../course/map_dark.png", course_map(built(chapters), dark=True))
         save("../docs/teaching.md", teaching(chapters).encode())
 
 

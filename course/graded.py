@@ -6,6 +6,7 @@ python course/graded.py --mark A.ipynb …    run each notebook, and count the p
 """
 
 import argparse
+import os
 import re
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ except ModuleNotFoundError as error:
     sys.exit(f'{error.name} is missing, which reads or runs notebooks: pip install -e ".[notebooks]"')
 
 from build import TUTORIALS, read_chapters, repository
+from builder.execute import QUIET
 from builder.notebooks import exercise_notebook, write
 from builder.source import Chapter
 
@@ -34,7 +36,8 @@ def points(notebook: NotebookNode, chapters: list[Chapter]) -> dict[str, tuple[i
         kernel_name="python3",
         allow_errors=True,
         resources={"metadata": {"path": str(TUTORIALS)}},
-    ).execute()
+        extra_arguments=["--log-level=ERROR"],
+    ).execute(env=os.environ | QUIET)
     found = {}
     for cell in notebook.cells:
         match = CHECK.fullmatch(cell.source.strip()) if cell.cell_type == "code" else None

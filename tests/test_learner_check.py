@@ -247,6 +247,10 @@ def test_kernels() -> None:
     known = {"y": {"The square is taken.": x * x, "It is doubled.": np.float32(1 + 1e-6) * 2 * x}}  # to the tolerance
     assert "It is doubled." in said(check.kernel, kernel(1), *arguments, expected={"y": x}, mistakes=known)
     assert "sectors" in said(check.kernel, kernel(8), *arguments, expected={"y": 2 * x}, at_most={"sectors": 26})
+    why = {"sectors": (26, "Do neighbours read neighbours?")}
+    check.kernel(kernel(1), *arguments, expected={"y": 2 * x}, at_most=why)
+    told = said(check.kernel, kernel(8), *arguments, expected={"y": 2 * x}, at_most=why)
+    assert "expected at most 26" in told and told.endswith("\nDo neighbours read neighbours?")
     unguarded = kernel(1, GUARDED.replace("if (i < n) ", "").replace("STRIDE * i % n", "i"))
     assert "out of bounds" in said(check.kernel, unguarded, *arguments, expected={"y": 2 * x})
 

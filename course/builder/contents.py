@@ -1,17 +1,10 @@
-"""tutorials/README.md: the map of the course, made from the chapters' headers and first pictures."""
+"""tutorials/README.md: the map of the course and its chapters, from their headers and first pictures."""
 
 from collections.abc import Sequence
 
+from .course_map import PARTS, by_part, in_words
 from .notebooks import colab_link
 from .source import Chapter
-
-PARTS = {
-    "00": "Pixels to tokens",
-    "05": "The block, both directions",
-    "12": "Training, and looking inside",
-    "16": "The family",
-    "22b": "CUDA, with or without a GPU",
-}
 
 
 def contents(chapters: Sequence[Chapter], alts: dict[str, str], repository: str) -> str:
@@ -19,27 +12,31 @@ def contents(chapters: Sequence[Chapter], alts: dict[str, str], repository: str)
     exercises = sum(len(chapter.exercises) for chapter in chapters)
     hours = round(sum(chapter.minutes for chapter in chapters) / 60)
     more = round(sum(_exercise_minutes(chapter) for chapter in chapters) / 60)
-    lines = [HEAD.format(chapters=len(chapters), exercises=exercises, hours=hours, more=more)]
-    for chapter in chapters:
-        part = next(name for first, name in reversed(PARTS.items()) if chapter.number >= first)
-        if f"## {part}" not in lines:
-            lines += [f"## {part}", ""]
-        needs = ", ".join(chapter.needs) or "nothing"
-        links = (
-            f"[exercises](exercises/{chapter.name}.ipynb) · "
-            f"[Colab]({colab_link(repository, f'tutorials/{chapter.name}.ipynb')})"
-        )
-        lines += [
-            f"### [{chapter.number} · {chapter.title}]({chapter.name}.ipynb)",
-            "",
-            chapter.sentence,
-            "",
-            f'<img src="../course/pictures/{chapter.name}.png" width="720" alt="{_attribute(alts[chapter.name])}">',
-            "",
-            f"{chapter.minutes} minutes, exercises {_exercise_minutes(chapter)} · after {needs} · {links}",
-            "",
-        ]
+    totals = {"chapters": len(chapters), "exercises": exercises, "hours": hours, "more": more}
+    lines = [HEAD.format(**totals, words=_attribute(in_words(chapters)))]
+    for part, there in by_part(chapters).items():
+        lines += [f"## {part}. {PARTS[part]}", ""]
+        for chapter in there:
+            lines += _entry(chapter, alts[chapter.name], repository)
     return "\n".join(lines) + TAIL
+
+
+def _entry(chapter: Chapter, alt: str, repository: str) -> list[str]:
+    links = (
+        f"[exercises](exercises/{chapter.name}.ipynb) · "
+        f"[Colab]({colab_link(repository, f'tutorials/{chapter.name}.ipynb')})"
+    )
+    return [
+        f"### [{chapter.number} · {chapter.title}]({chapter.name}.ipynb)",
+        "",
+        chapter.sentence,
+        "",
+        f'<img src="../course/pictures/{chapter.name}.png" width="720" alt="{_attribute(alt)}">',
+        "",
+        f"{chapter.minutes} minutes, exercises {_exercise_minutes(chapter)} · "
+        f"after {', '.join(chapter.needs) or 'nothing'} · {links}",
+        "",
+    ]
 
 
 def _exercise_minutes(chapter: Chapter) -> int:
@@ -68,7 +65,13 @@ check kernels on your CPU. From the project's folder:
 pip install -e ".[notebooks]" && jupyter lab tutorials
 ```
 
-The chapters form one line; numbers that are missing belong to chapters to come.
+An arrow leads from a chapter to one that needs it. The main line, filled and solid, takes you to a trained ViT that
+you can look into (14), and to a fused attention kernel (25). Side roads, hollow and dashed, can wait.
+
+<picture>
+  <source media="(prefers-color-scheme: dark)" srcset="../course/map_dark.png">
+  <img src="../course/map_light.png" width="420" alt="{words}">
+</picture>
 """
 
 TAIL = """

@@ -9,6 +9,7 @@ from nbformat import NotebookNode
 
 LARGEST, LARGEST_MOVING = 400_000, 600_000  # bytes of a notebook, and of one with animations
 SECONDS = 600
+QUIET = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}  # a kernel's debugger would say that some modules are frozen
 
 
 class NotebookError(RuntimeError):
@@ -30,7 +31,7 @@ def execute(notebook: NotebookNode, folder: Path, fast: bool = False) -> Noteboo
     shown = [cell.source for cell in notebook.cells]
     for cell in notebook.cells:
         cell.source = cell.metadata.pop("executed", cell.source)
-    client.execute(env=environment | {"PYDEVD_DISABLE_FILE_VALIDATION": "1"})
+    client.execute(env=environment | QUIET)
     for cell, source in zip(notebook.cells, shown, strict=True):
         cell.metadata, cell.source = {}, source  # the metadata say when it ran
         for output in cell.get("outputs", []):

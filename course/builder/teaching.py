@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from .source import Chapter
 
 SIX = {
-    "Pixels to tokens": ("00", "01", "02", "04"),
-    "Both directions": ("05", "06"),
-    "Attention": ("07", "08"),
-    "The whole": ("10", "11"),
-    "Training": ("12", "13"),
-    "Looking inside; the project": ("14",),
+    "Pixels to tokens": ("00", "01", "02"),
+    "Positions, and backpropagation": ("04", "05"),
+    "LayerNorm and attention": ("06", "07"),
+    "Many heads, and the MLP": ("08", "09"),
+    "The block, and the whole": ("10", "11"),
+    "Training, and looking inside; the project": ("12", "13", "14"),
 }
 TWELVE = {
     "A trained ViT, and patches": ("00", "01"),
@@ -87,8 +87,8 @@ exercises.
 
 ## Six weeks
 
-The forward and the backward of a ViT, and its training. Choose two or three exercises a chapter: one to build, one to
-mend.
+The forward and the backward of a ViT, and its training: the main line of the [map](../tutorials/README.md) as far as
+chapter 14. Choose two or three exercises a chapter: one to build, one to mend.
 
 | week | | chapters | reading | all exercises |
 |---|---|---|---|---|
@@ -96,8 +96,8 @@ mend.
 
 ## Twelve weeks
 
-All of that with every exercise, and kernels in CUDA, on the emulator. What is not in it are side roads for those who
-are ahead.
+All of that with every exercise, two side roads (03, 15), and the main line's kernels in CUDA, on the emulator. The
+other side roads are for those who are ahead.
 
 | week | | chapters | reading | all exercises |
 |---|---|---|---|---|

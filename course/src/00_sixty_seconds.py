@@ -176,14 +176,19 @@ print(f"{sum(g.size for g in gradients.values()):,} parameters; loss {loss:.3f},
 # | 06 | LayerNorm | the first backward that is not obvious |
 # | 07 | Softmax attention | tokens that look at one another, forward and backward |
 # | 08 | Many heads | the same, several times at once |
+# | 09 | GELU and the MLP | what each token does by itself |
+# | 10 | The block | the chain, there and in reverse |
 # | 11 | The whole ViT | all of it in one piece, with the loss |
+# | 12 | AdamW | every optimiser from its formula |
 # | 13 | Train on MNIST | the training loop, and honest results |
 # | 14 | Looking inside | what the model attends to, and what that proves |
+# | 22b | What a GPU is | a machine with 32 lanes a warp, drawn |
 # | 23 | The first kernel | a program for a GPU, run and checked without one |
 # | 24 | LayerNorm kernels | four versions, and what each saves |
 # | 25 | Fused attention | attention that never stores its largest matrix |
 #
-# Numbers that are missing are kept for chapters to come. You need Python, NumPy, matrices and derivatives. You do not
+# That is the main line. The other chapters are side roads, and [the map](README.md) shows where each begins: convolutions,
+# teachers, pictures without labels, windows, detectors. You need Python, NumPy, matrices and derivatives. You do not
 # need a GPU, another framework, or to take anything on faith.
 
 # %% [markdown] exercise="Count the tokens" kind="predict" stars=1 minutes=4
@@ -207,10 +212,20 @@ def count(patch_size):
 
 
 images = np.zeros((1, 28, 28, 1), np.float32)
-check.answer(tokens_4, count(4).tokens(images).shape[1], "tokens_4", reasons={49: "and the class token?"})
-check.answer(tokens_14, count(14).tokens(images).shape[1], "tokens_14", reasons={4: "and the class token?"})
+check.answer(
+    tokens_4,
+    count(4).tokens(images).shape[1],
+    "tokens_4",
+    reasons={49: "and the class token?", 8: "7 patches lie across, and 7 down"},
+)
+check.answer(
+    tokens_14,
+    count(14).tokens(images).shape[1],
+    "tokens_14",
+    reasons={4: "and the class token?", 3: "2 patches lie across, and 2 down"},
+)
 sizes = [count(14).params[name].size for name in ("head.weight", "head.bias")]
-check.answer(head, sum(sizes), "head", reasons={480: "and the bias?"})
+check.answer(head, sum(sizes), "head", reasons={480: "and the bias?", 528: "a logit has a bias, not a feature"})
 
 # %% [markdown] role="hint"
 # How many patches stand in a row, and how many rows are there? For the head: every logit is a weighted sum of all 48
@@ -220,7 +235,8 @@ check.answer(head, sum(sizes), "head", reasons={480: "and the bias?"})
 {
     "the class token forgotten": ("tokens_4 = 50", "tokens_4 = 49", "and the class token"),
     "the bias forgotten": ("head = 490", "head = 480", "and the bias"),
-    "patches in a row": ("tokens_14 = 5", "tokens_14 = 3", "think again"),
+    "patches in a row": ("tokens_14 = 5", "tokens_14 = 3", "2 patches lie across"),
+    "a bias for each feature": ("head = 490", "head = 528", "a logit has a bias"),
 }
 
 # %% [markdown] exercise="Accuracy" kind="build" stars=1 minutes=6
@@ -290,15 +306,25 @@ def read(model, images):
 # %% role="check"
 right = model.predict(digits.test_images[:400]).argmax(axis=1)
 print("agrees with model.predict on", np.sum(read(model, digits.test_images[:400]) == right), "of 400")
-check.close(read(model, digits.test_images[:400]), right, "digits")
+raw = digits.test_images[:400].astype(np.float32)
+known = {
+    "The pixels go from 0 to 255; model.normalize gives what the model was trained with.": model(raw),
+    "The pixels go from 0 to 1; the model was trained with their mean taken away: model.normalize.": model(raw / 255),
+    "The pixels go from -1 to 1; the model was trained with another mean: model.normalize.": model(raw / 127.5 - 1),
+    "These are the least likely digits.": -model(model.normalize(raw / 255)),
+}
+known = {said: logits.argmax(axis=1) for said, logits in known.items()}
+check.close(read(model, digits.test_images[:400]), right, "digits", mistakes=known)
 
 # %% [markdown] role="hint"
 # What did `images` go through before they were given to the model, in "What happens inside"?
 
 # %% role="wrong"
 {
-    "from 0 to 255": ("model.normalize(images)", "images.astype(np.float32)", "digits"),
-    "from -1 to 1": ("model.normalize(images)", "(images / 127.5 - 1).astype(np.float32)", "digits"),
+    "from 0 to 255": ("model.normalize(images)", "images.astype(np.float32)", "go from 0 to 255"),
+    "from -1 to 1": ("model.normalize(images)", "(images / 127.5 - 1).astype(np.float32)", "go from -1 to 1"),
+    "logits": ("model(pixels).argmax(axis=1)", "model(pixels)", "shape"),
+    "the smallest logit": ("argmax", "argmin", "least likely"),
 }
 
 # %% [markdown] exercise="Shuffled patches" kind="further" stars=3 minutes=12
@@ -342,7 +368,11 @@ inky = order.tolist().index(24)  # where the square from the middle of the pictu
 for place in (inky, 0, 8, 30):
     known = {"Each square stands where it stood.": square(some, place),
              "Square i went to place order[i]; place i should hold square order[i].":
-                 square(some, order.tolist().index(place))}  # fmt: skip
+                 square(some, order.tolist().index(place)),
+             "Squares are counted along the columns; reading order goes along the rows.":
+                 square(some, order[place] % 7 * 7 + order[place] // 7),
+             "Places are counted along the columns; reading order goes along the rows.":
+                 square(some, order[place % 7 * 7 + place // 7])}  # fmt: skip
     check.close(square(shuffled, place), square(some, order[place]), f"place {place}", mistakes=known)
 for name, images in (("as they are", some), ("shuffled", shuffled)):
     print(name, (model.predict(images).argmax(axis=1) == digits.test_labels[:300]).mean())
@@ -357,7 +387,12 @@ for name, images in (("as they are", some), ("shuffled", shuffled)):
     "row and column exchanged": (
         "number // across * P, number % across * P",
         "number % across * P, number // across * P",
-        "place",
+        "Squares are counted along the columns",
+    ),
+    "places along the columns": (
+        "place // across * P, place % across * P",
+        "place % across * P, place // across * P",
+        "Places are counted along the columns",
     ),
     "nothing": ("enumerate(order)", "enumerate(range(len(order)))", "stands where it stood"),
 }

@@ -307,7 +307,9 @@ picture = rng.standard_normal((2, 12, 20, 3))
 expected = patchify_forward(picture, (3, 5))[0]
 check.close(
     patchify_any(picture, (3, 5)), expected, "patches",
-    mistakes={"The transpose is missing: each patch is a piece of the lines.": picture.reshape(2, 16, 45)},
+    mistakes={"The transpose is missing: each patch is a piece of the lines.": picture.reshape(2, 16, 45),
+              "The channels come first in your patches; they must come last: (row, column, channel).":
+                  expected.reshape(2, 16, 15, 3).swapaxes(2, 3).reshape(2, 16, 45)},
 )  # fmt: skip
 
 # %% [markdown] role="hint"
@@ -318,6 +320,8 @@ check.close(
     "reshape without transpose": (".transpose(0, 1, 3, 2, 4, 5)", "", "transpose is missing"),
     "height and width of a patch exchanged": ("ph, pw = patch_size", "pw, ph = patch_size", "cannot reshape"),
     "patch columns before patch rows": ("(0, 1, 3, 2, 4, 5)", "(0, 3, 1, 2, 4, 5)", "another order along axis 1"),
+    "pixels column by column": ("(0, 1, 3, 2, 4, 5)", "(0, 1, 3, 4, 2, 5)", "another order along axis 2"),
+    "channels first": ("(0, 1, 3, 2, 4, 5)", "(0, 1, 3, 5, 2, 4)", "they must come last"),
 }
 
 # %% [markdown] exercise="It still trains" kind="break" stars=2 minutes=8
@@ -345,7 +349,8 @@ def patchify_colleague(images, P):
 colleague = images.reshape(2, 7, 4, 7, 4, 1).transpose(0, 3, 1, 4, 2, 5).reshape(2, 49, 16)
 check.close(
     patchify_colleague(images, 4), patchify_forward(images, (4, 4))[0], "patches",
-    mistakes={"The transpose is there; look at the order of its axes: two pairs are exchanged.": colleague},
+    mistakes={"The transpose is there; look at the order of its axes: two pairs are exchanged.": colleague,
+              "A reshape alone leaves all numbers in the order of the memory.": images.reshape(2, 49, 16)},
 )  # fmt: skip
 in_colour = rng.standard_normal((3, 8, 12, 2))
 check.close(patchify_colleague(in_colour, 4), patchify_forward(in_colour, (4, 4))[0], "patches of two channels")
@@ -359,6 +364,8 @@ check.close(patchify_colleague(in_colour, 4), patchify_forward(in_colour, (4, 4)
     "as it was": ("(0, 1, 3, 2, 4, 5)", "(0, 3, 1, 4, 2, 5)", "two pairs are exchanged"),
     "only the patches in order": ("(0, 1, 3, 2, 4, 5)", "(0, 1, 3, 4, 2, 5)", "another order along axis 2"),
     "only the pixels in order": ("(0, 1, 3, 2, 4, 5)", "(0, 3, 1, 2, 4, 5)", "another order along axis 1"),
+    "channels first": ("(0, 1, 3, 2, 4, 5)", "(0, 1, 3, 5, 2, 4)", "another order along axis 2"),
+    "no transpose": ("    grid = grid.transpose(0, 1, 3, 2, 4, 5)\n", "", "A reshape alone"),
 }
 
 # %% [markdown] exercise="Overlapping patches" kind="further" stars=3 minutes=15
@@ -404,7 +411,22 @@ check.close(
     mistakes={"The channels come first in your patches; they must come last: (row, column, channel).": channels_first},
 )  # fmt: skip
 check.shape(overlapping_forward(picture, 3, 2)[0], (4, 6, 18), "patches")
-check.grad(lambda x: overlapping_forward(x, 3, 2), overlapping_backward, {"images": picture})
+
+
+def put_back(dpatches, step, keep):
+    """The backward as it is not: other steps, or (keep 0) what was there is overwritten."""
+    dimages = np.zeros(picture.shape)
+    for n, dpatch in enumerate(dpatches.swapaxes(0, 1)):
+        there = dimages[:, step * (n // 2) : step * (n // 2) + 3, step * (n % 2) : step * (n % 2) + 3]
+        there[...] = keep * there + dpatch.reshape(4, 3, 3, 2)
+    return dimages
+
+
+known = {
+    "A pixel that lies in several patches hears from all: add, do not overwrite.": lambda dy, _: put_back(dy, 2, 0),
+    "The patches are put back one pixel apart, not `stride`.": lambda dy, _: put_back(dy, 1, 1),
+}
+check.grad(lambda x: overlapping_forward(x, 3, 2), overlapping_backward, {"images": picture}, mistakes=known)
 
 # %% [markdown] role="hint"
 # Forward: take every `stride`-th window, move C to the end. Backward: a loop over the N patches is fine. Add each
@@ -412,7 +434,8 @@ check.grad(lambda x: overlapping_forward(x, 3, 2), overlapping_backward, {"image
 
 # %% role="wrong"
 {
-    "overwritten, not added": ("+= dpatch", "= dpatch", "dimages"),
+    "overwritten, not added": ("+= dpatch", "= dpatch", "do not overwrite"),
+    "a step of one": ("stride * (n // gw), stride * (n % gw)", "n // gw, n % gw", "one pixel apart"),
     "the channel before the pixels": ("(0, 1, 2, 4, 5, 3)", "(0, 1, 2, 3, 4, 5)", "The channels come first"),
     "the channel first, there and back": (
         "",

@@ -266,7 +266,12 @@ parameters_384 = 768 * 768 + 768
 big = np.zeros((1, 224, 224, 3), np.float32)
 cut, _ = patchify_forward(big, (16, 16))
 check.answer(tokens, cut.shape[1], "tokens", reasons={197: "the class token comes later", 256: "224 / 16 is not 16"})
-check.answer(parameters, cut.shape[2] * 768 + 768, "parameters", reasons={768 * 768: "and the bias?"})
+check.answer(
+    parameters,
+    cut.shape[2] * 768 + 768,
+    "parameters",
+    reasons={768 * 768: "and the bias?", 257 * 768: "a pixel has three numbers"},
+)
 check.answer(
     parameters_384, cut.shape[2] * 768 + 768, "parameters_384",
     reasons={24 * 24 * 768: "that is the number of numbers in the tokens; the weight is shared by all patches"},
@@ -279,6 +284,8 @@ check.answer(
 {
     "the bias forgotten": ("parameters = 768 * 768 + 768", "parameters = 768 * 768", "and the bias"),
     "the class token counted": ("tokens = 14 * 14", "tokens = 14 * 14 + 1", "comes later"),
+    "sixteen patches a side": ("tokens = 14 * 14", "tokens = 16 * 16", "224 / 16 is not 16"),
+    "one channel": ("parameters = 768 * 768 + 768", "parameters = 256 * 768 + 768", "a pixel has three"),
     "more patches, more weights": ("parameters_384 = 768 * 768 + 768", "parameters_384 = 24 * 24 * 768", "shared"),
 }
 
@@ -407,6 +414,11 @@ check.catches(
         "cut(image, 2, 3).shape == (1, 4, 12)",
         "lets 4 of 4",
     ),
+    "its numbers in any order": (
+        "np.array_equal(cut(image, 2, 3)[0, 1], second_patch)",
+        "set(cut(image, 2, 3)[0, 1]) == set(second_patch)",
+        "pixels column by column",
+    ),
 }
 
 # %% [markdown] exercise="A model that trains badly" kind="break" stars=1 minutes=5
@@ -433,7 +445,19 @@ def embed_backward(dy, cache):
 
 # %% role="check"
 small = {"x": rng.standard_normal((2, 5, 6)), "weight": rng.standard_normal((6, 3)), "bias": rng.standard_normal(3)}
-check.grad(lambda x, W, b: (x @ W + b, (x, W)), embed_backward, small)
+known = {
+    "The bias is used by every token of every image: this is the sum over the first image alone.": lambda dy, _: (
+        dy @ small["weight"].T,
+        np.einsum("bni,bnd->id", small["x"], dy),
+        dy[0].sum(axis=0),
+    ),
+    "The weight is used by every image: this is the sum over the first image's tokens alone.": lambda dy, _: (
+        dy @ small["weight"].T,
+        small["x"][0].T @ dy[0],
+        dy.sum(axis=(0, 1)),
+    ),
+}
+check.grad(lambda x, W, b: (x @ W + b, (x, W)), embed_backward, small, mistakes=known)
 
 # %% [markdown] role="hint"
 # How many times does b occur in the forward? Equation (4).
@@ -442,7 +466,8 @@ check.grad(lambda x, W, b: (x @ W + b, (x, W)), embed_backward, small)
 {
     "the mean over the tokens": ("dy.sum(axis=(0, 1))", "dy.sum(axis=0).mean(axis=0)", "times 0.2"),
     "not summed over the tokens": ("dy.sum(axis=(0, 1))", "dy.sum(axis=0)", "a sum over axis 0"),
-    "the batch alone": ("dy.sum(axis=(0, 1))", "dy[0].sum(axis=0)", "dbias"),
+    "the first image alone": ("dy.sum(axis=(0, 1))", "dy[0].sum(axis=0)", "over the first image alone"),
+    "the first image's tokens": ('np.einsum("bni,bnd->id", x, dy)', "x[0].T @ dy[0]", "first image's tokens alone"),
 }
 
 # %% [markdown] exercise="What does a filter like?" kind="further" stars=2 minutes=10
@@ -465,9 +490,13 @@ many = model.normalize(digits.train_images[:50])
 responses = np.stack([[patch.ravel() @ weight for patch in cut] for cut in patchify_forward(many, (4, 4))[0]])
 for d in (3, 17, 40):
     image, patch = favourite(many, weight, d)
-    check.close(
-        responses[image, patch, d], responses[:, :, d].max(), f"filter {d}: response {responses[image, patch, d]:.2f}"
-    )
+    of, ink = responses[:, :, d], patchify_forward(many, (4, 4))[0].sum(axis=-1)
+    known = {
+        "This is the patch that gives the smallest number; a large negative one is not liked.": of.min(),
+        "This is the brightest patch, whatever the filter.": of.ravel()[ink.argmax()],
+        "This is the favourite of the filter before this one.": of.ravel()[responses[:, :, d - 1].argmax()],
+    }
+    check.close(of[image, patch], of.max(), f"filter {d}: response {of[image, patch]:.2f}", mistakes=known)
 
 # %% [markdown] role="hint"
 # `argmax` of a two-dimensional array gives one flat index; `np.unravel_index` makes a pair of it. Draw the winner beside
@@ -475,9 +504,14 @@ for d in (3, 17, 40):
 
 # %% role="wrong"
 {
-    "the wrong filter": ("weight[:, d]", "weight[:, d - 1]", "filter"),
-    "the smallest": ("argmax", "argmin", "filter"),
-    "the brightest patch": ("patches @ weight[:, d]", "patches.sum(axis=-1)", "filter"),
+    "the wrong filter": ("weight[:, d]", "weight[:, d - 1]", "the filter before this one"),
+    "the smallest": ("argmax", "argmin", "the smallest number"),
+    "the brightest patch": ("patches @ weight[:, d]", "patches.sum(axis=-1)", "whatever the filter"),
+    "the sign dropped": (
+        "patches @ weight[:, d]",
+        "np.abs(patches @ weight[:, d])",
+        "a large negative one is not liked",
+    ),
 }
 
 # %% [markdown]

@@ -220,7 +220,8 @@ check.grad(ops.position_2d_forward, ops.position_2d_backward, small)
 # for the row $i$, with $D/4$ frequencies $ω_f$ from 1 down to 1/10,000: fast waves tell neighbours apart, slow ones say
 # which side of the picture it is. The range was made for far longer ways: over 7 places most of these waves barely move.
 #
-# $$\text{pos}(i, j) = [\,\sin ω j \mid \cos ω j \mid \sin ω i \mid \cos ω i\,] \tag{7}$$
+# $$\begin{aligned} \text{pos}(i, j) = [\, & \sin ω j \mid \cos ω j \mid \\
+# & \sin ω i \mid \cos ω i \,] \end{aligned} \tag{7}$$
 #
 # Why a sine *and* a cosine? Multiply two positions, and use $\sin a \sin b + \cos a \cos b = \cos(a - b)$:
 #

@@ -597,7 +597,9 @@ def rmsnorm_backward(dy, cache):
 tokens, g = 1 + rng.standard_normal((2, 3, 5)), rng.standard_normal(5)
 check.close(
     rmsnorm_forward(tokens, g)[0], g * tokens / np.sqrt((tokens**2).mean(-1, keepdims=True) + 1e-6), "y",
-    mistakes={"The mean is taken away: that is LayerNorm.": layernorm_forward(tokens, g, np.zeros(5))[0]},
+    mistakes={"The mean is taken away: that is LayerNorm.": layernorm_forward(tokens, g, np.zeros(5))[0],
+              "The squares are summed, not averaged: 1/D is missing.":
+                  g * tokens / np.sqrt((tokens**2).sum(-1, keepdims=True) + 1e-6)},
 )  # fmt: skip
 
 
@@ -608,13 +610,18 @@ def with_the_mean(dy, _):
     return dx, (dy * xhat).sum((0, 1))
 
 
+def without_xhat(dy, _):
+    return rmsnorm_backward(dy, rmsnorm_forward(tokens, g)[1])[0], dy.sum((0, 1))
+
+
 def r_held_fixed(dy, _):
     r = 1 / np.sqrt((tokens**2).mean(-1, keepdims=True) + 1e-6)
     return r * g * dy, (dy * r * tokens).sum((0, 1))
 
 
 known = {"The mean of dx̂ is taken away: no mean was in the forward.": with_the_mean,
-         "Here r is treated as a constant; but it depends on every x of the token.": r_held_fixed}  # fmt: skip
+         "Here r is treated as a constant; but it depends on every x of the token.": r_held_fixed,
+         "γ is multiplied by x̂, so its gradient has x̂ in it.": without_xhat}  # fmt: skip
 check.grad(rmsnorm_forward, rmsnorm_backward, {"x": tokens, "gamma": g}, mistakes=known)
 
 # %% [markdown] role="hint"
@@ -631,6 +638,8 @@ check.grad(rmsnorm_forward, rmsnorm_backward, {"x": tokens, "gamma": g}, mistake
     ),
     "LayerNorm's backward": (
         "(dxhat - xhat *", "(dxhat - dxhat.mean(-1, keepdims=True) - xhat *", "no mean was in the forward"),
+    "a sum of squares": ("(x * x).mean(-1", "(x * x).sum(-1", "summed, not averaged"),
+    "dγ without x̂": ("(dy * xhat).sum((0, 1))", "dy.sum((0, 1))", "has x̂ in it"),
     "r held fixed": ("(dxhat - xhat * (dxhat * xhat).mean(-1, keepdims=True))", "dxhat", "treated as a constant"),
 }  # fmt: skip
 

@@ -163,8 +163,8 @@ draw.animation(
 #
 # Add the same number c to all scores of a row. It cancels:
 #
-# $$\frac{e^{S_m + c}}{\sum_j e^{S_j + c}} = \frac{e^c\, e^{S_m}}{e^c \sum_j e^{S_j}} = \frac{e^{S_m}}{\sum_j e^{S_j}}
-# \tag{5}$$
+# $$\begin{aligned} \frac{e^{S_m + c}}{\sum_j e^{S_j + c}} &= \frac{e^c\, e^{S_m}}{e^c \sum_j e^{S_j}} \\
+# &= \frac{e^{S_m}}{\sum_j e^{S_j}} \end{aligned} \tag{5}$$
 #
 # That is good news, for the exponential overflows: $e^{710}$ is more than float64 can hold, $e^{89}$ more than float32.
 # Take c = −max(S). Then the largest exponent is 0, and the sum is at least 1. *What will the next cell print first?*

@@ -76,7 +76,8 @@ draw.maps(
 # stands on its right, $v_R$, and what stands on its left, $v_L$. Hold the weights fixed at $p$ and $r$ (say that queries
 # and keys see positions only). Now change the picture, $v_R$ by $+r\,u$ and $v_L$ by $-p\,u$, for any $u$:
 #
-# $$\begin{aligned} p\,(v_R + r\,u) + r\,(v_L - p\,u) &= p\,v_R + r\,v_L + (p\,r - r\,p)\,u \\
+# $$\begin{aligned} & p\,(v_R + r\,u) + r\,(v_L - p\,u) \\
+# &= p\,v_R + r\,v_L + (p\,r - r\,p)\,u \\
 # &= p\,v_R + r\,v_L \end{aligned} \tag{1}$$
 #
 # Whatever the weights, there is a change that the average does not show. The matrix that makes values out of tokens is
@@ -269,7 +270,8 @@ print("parameters:", sum(w.size for w in weights), "=", 4 * 48**2 + 4 * 48)
 #
 # $$dO^h _{ni} = \sum_o dy _{no}\, U _{hd+i,\,o} \tag{6}$$
 #
-# $$dU _{hd+i,\,o} = \sum_n O^h _{ni}\, dy _{no}, \qquad dc _o = \sum_n dy _{no} \tag{7}$$
+# $$\begin{aligned} dU _{hd+i,\,o} &= \sum_n O^h _{ni}\, dy _{no}, \\
+# dc _o &= \sum_n dy _{no} \end{aligned} \tag{7}$$
 #
 # Equation (3) is the attention of chapter 07, head by head: it turns $dO^h$ into $dQ^h$, $dK^h$ and $dV^h$. $\quad$ (8)
 #
@@ -291,7 +293,8 @@ print("parameters:", sum(w.size for w in weights), "=", 4 * 48**2 + 4 * 48)
 # $$dO^h = dy\, U^{h\top}, \qquad dU^h = O^{h\top} dy, \qquad dW = x^\top G \tag{11}$$
 #
 # $$\begin{aligned} dx &= G\,W^\top \\
-# &= \sum_h \left( dQ^h\, W _q^{h\top} + dK^h\, W _k^{h\top} + dV^h\, W _v^{h\top} \right) \end{aligned} \tag{12}$$
+# &= \sum_h \bigl( dQ^h\, W _q^{h\top} + dK^h\, W _k^{h\top} \\
+# &\qquad\quad + dV^h\, W _v^{h\top} \bigr) \end{aligned} \tag{12}$$
 #
 # A token is used in three ways: it asks, it is asked, and it is read. Its gradient is the sum over the three paths, and
 # over the heads.
@@ -553,7 +556,8 @@ for name, a, b, tear in zip("qkv", split_colleague(qkv, 3), right, torn, strict=
         "instead of a stretch of each token's numbers.": tear},
     )  # fmt: skip
 check.close(
-    merge_colleague(right[0]), merge_heads(right[0]), "merged", mistakes={"In each token the heads are shuffled like "
+    merge_colleague(right[0]), merge_heads(right[0]), "merged", mistakes={"The transpose is missing: tokens of one head "
+    "stand side by side, instead of the heads of one token.": right[0].reshape(2, 5, 6), "In each token the heads are shuffled like "
     "cards: the axis of the heads must come before that of their numbers.": right[0].transpose(0, 2, 3, 1).reshape(2, 5, 6)},
 )  # fmt: skip
 
@@ -578,6 +582,7 @@ check.close(
         ".reshape(B, N, d, H).transpose(0, 3, 1, 2)",
         "q  max",
     ),
+    "a merge without the transpose": ("return out.transpose(0, 2, 1, 3)", "return out", "tokens of one head"),
 }
 
 # %% [markdown] exercise="The gradient check says ok" kind="break" stars=3 minutes=12

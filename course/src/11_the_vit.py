@@ -167,7 +167,8 @@ check.close(logits, alone, "image by image", tol=1e-12)
 # We want it large. A product of many small numbers underflows, so we take the logarithm, which rises with it; we want
 # something to make small, so we take the negative; and a number that does not grow with the batch, so we divide by B:
 #
-# $$\text{loss} = -\frac 1B \sum_r \log p _{r,\,\text{label}(r)} = -\frac 1B \sum_r \sum_k y _{rk} \log p _{rk} \tag{6}$$
+# $$\begin{aligned} \text{loss} &= -\frac 1B \sum_r \log p _{r,\,\text{label}(r)} \\
+# &= -\frac 1B \sum_r \sum_k y _{rk} \log p _{rk} \end{aligned} \tag{6}$$
 #
 # with $y _{rk}$ = 1 for the label and 0 for the rest. The right-hand side is the **cross-entropy** of $y$ and $p$; it
 # makes sense for any $y$ that is nowhere negative and sums to 1. Put softmax in:

@@ -3,7 +3,7 @@
 # question: What happens between an image and a better model?
 # sentence: Take the training loop apart, put its step together by hand, train a ViT, and read its mistakes.
 # minutes: 65
-# needs: [11]
+# needs: [11, 12]
 # gpu: of no use
 # ---
 
@@ -188,7 +188,7 @@ check.close(gradient_by_shard(model, images, labels, 4)[name], grads[name], "sha
 # %% [markdown]
 # ### Station 5: AdamW
 #
-# AdamW deserves a chapter of its own; here is what it does. Where the gradient is longer than 1 it is scaled down to
+# Chapter 12 derives AdamW; here is what it does, in short. Where the gradient is longer than 1 it is scaled down to
 # length 1, so that one odd batch cannot throw the model far (**clipping**). Then each parameter keeps two running averages,
 # of its gradient (m) and of the square (v), and divides one by the root of the other:
 #
@@ -604,6 +604,7 @@ check.close(
     mistakes={
         "Dropout is on: it is there while there is an rng.": dropping.forward(dropping.normalize(raw), np.random.default_rng(5))[0],
         "The test images are augmented: measure the digits as they are.": dropping(dropping.normalize(moved)),
+        "The digits are not normalised: in training they were.": dropping(raw),
     },
 )  # fmt: skip
 
@@ -613,6 +614,8 @@ check.close(
 # %% role="wrong"
 {
     "dropout left on": ("model.normalize(pixels))", "model.normalize(pixels), rng)", "Dropout is on"),
+    "not normalised": ("model.normalize(pixels))", "pixels)", "The digits are not normalised"),
+    "normalised twice": ("pixels = raw", "pixels = model.normalize(raw)", "expected floats in [0, 1]"),
     "test images augmented": (
         "pixels = raw",
         "pixels = random_affine(raw, rng, shift=2, rotation=10, scale=0.1)",
@@ -648,6 +651,8 @@ check.close(
     mistakes={
         "The correction is missing: the average is pulled towards 0.": (1 - 0.8) * powers @ walk,
         "The new θ is multiplied by `decay` and the average by 1 − `decay`: exchanged.": slow @ walk / slow.sum() * (1 - 0.2**5) / (1 - 0.8**5),
+        "The power in the correction is T, the number of steps: here it is one too small.": expected * (1 - 0.8**5) / (1 - 0.8**4),
+        "This is the plain mean: late steps should count more.": walk.mean(axis=0),
     },
 )  # fmt: skip
 check.close(ema(np.full((4, 2), 3.0), 0.9), np.full(2, 3.0), "of equal numbers")
@@ -659,6 +664,8 @@ check.close(ema(np.full((4, 2), 3.0), 0.9), np.full(2, 3.0), "of equal numbers")
 # %% role="wrong"
 {
     "without the correction": (" / (1 - decay ** len(thetas))", "", "pulled towards 0"),
+    "a power too few": ("decay ** len(thetas)", "decay ** (len(thetas) - 1)", "one too small"),
+    "the plain mean": ("return average / (1 - decay ** len(thetas))", "return thetas.mean(axis=0)", "the plain mean"),
     "the two weights exchanged": (
         "decay * average + (1 - decay) * theta",
         "(1 - decay) * average + decay * theta",

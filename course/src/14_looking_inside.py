@@ -176,7 +176,8 @@ draw.picture(
 # paper's Figure 11). The class token has no place, so its row and column are left out, and the rest is brought back to a
 # sum of 1:
 #
-# $$\text{distance}_{l,h} = \frac{1}{B \cdot 49}\sum_{b}\sum_{q} \frac{\sum_k A_{qk}\,\lVert p_q - p_k\rVert}{\sum_k A_{qk}} \tag{3}$$
+# $$\begin{aligned} & \text{distance}_{l,h} = \\
+# & \frac{1}{B \cdot 49}\sum_{b}\sum_{q} \frac{\sum_k A_{qk}\,\lVert p_q - p_k\rVert}{\sum_k A_{qk}} \end{aligned} \tag{3}$$
 #
 # How large is large? A head that gives all patches the same has the mean of all distances: that is the reference. And a
 # model that has learned nothing has distances, too. (`init="fan_in"` is how the trained one started.) *What do you expect
@@ -549,6 +550,7 @@ check.close(
     "cls among those that look": ("A[..., 1:, :]", "A", "50 voters"),
     "cls in the map": ("seen[..., 1:]", "seen[..., :49]", "shifted by one patch"),
     "what cls looks at": ("A[..., 1:, :].mean(axis=-2)", "A[..., 0, :]", "the head does not read it"),
+    "a sum": ("mean(axis=-2)", "sum(axis=-2)", "times 49"),
 }
 
 # %% [markdown] exercise="For which class?" kind="further" stars=3 minutes=15

@@ -230,7 +230,8 @@ draw.matrices(
 #
 # *The scores.* In image $b$, window $w$ and head $h$, a query $p$ and a key $q$ have
 #
-# $$S _{bwhpq} = \tfrac{1}{\sqrt d}\, Q _p \cdot K _q + T _{e(p,q),\,h} + m _{wpq} \tag{3}$$
+# $$\begin{aligned} S _{bwhpq} &= \tfrac{1}{\sqrt d}\, Q _p \cdot K _q \\
+# &\quad + T _{e(p,q),\,h} + m _{wpq} \end{aligned} \tag{3}$$
 #
 # The mask is constant, and needs no gradient. It stops that of the others: in chapter 07, $dS _{pq}$ is $P _{pq}$ times
 # something, and so 0 where $P _{pq}$ is 0.

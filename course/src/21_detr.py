@@ -98,7 +98,8 @@ draw.shapes(
 #
 # What would it cost to make query q answer for object t, of class $c _t$ with box $b _t$?
 #
-# $$C _{qt} = -p _{q c _t} + 5\, \lVert b _q - b _t \rVert _1 - 2\, G(b _q, b _t) \tag{1}$$
+# $$\begin{aligned} C _{qt} &= -p _{q c _t} + 5\, \lVert b _q - b _t \rVert _1 \\
+# &\quad - 2\, G(b _q, b _t) \end{aligned} \tag{1}$$
 #
 # with the sum of the four absolute differences, and G, the *generalised IoU*, which comes next. A matching $\sigma$ gives
 # each object a query of its own, and the best one is
@@ -206,10 +207,10 @@ draw.lines(
 # corners, by index*: a minimum's slope is 1 for the smaller of the two, and 0 for the other. For $x _1$, and alike for
 # $y _1$:
 #
-# $$\begin{aligned} dx _1 &= dw _I\, [x _1 < x _1'] + dw _A\, [x _1 > x _1'] \\
-# &\quad + dU\, h _a \\
-# dx _0 &= -dw _I\, [x _0 > x _0'] - dw _A\, [x _0 < x _0'] \\
-# &\quad - dU\, h _a \end{aligned} \tag{6}$$
+# $$\begin{aligned} dx _1 &= dw _I\, [x _1 < x _1'] \\
+# &\quad + dw _A\, [x _1 > x _1'] + dU\, h _a \\
+# dx _0 &= -dw _I\, [x _0 > x _0'] \\
+# &\quad - dw _A\, [x _0 < x _0'] - dU\, h _a \end{aligned} \tag{6}$$
 #
 # *In matrix form* there is nothing to say: each pair of boxes is by itself. A box that does not meet b has $dw _I = 0$, and
 # is still moved, by the hull.

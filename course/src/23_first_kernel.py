@@ -3,13 +3,13 @@
 # question: How does a loop over a million numbers become a million threads?
 # sentence: Write GELU in CUDA C++, run it without a GPU, see what a forgotten guard and a race look like, and count what it asks of the memory.
 # minutes: 80
-# needs: [5]
+# needs: [5, 22b]
 # gpu: not needed; with one, the last cell uses it
 # ---
 
 # %% [markdown]
 # Everything up to here was NumPy. From here on we write what a GPU runs: **kernels**, in CUDA C++. You need no GPU, no
-# experience with C++, and of the other chapters only 05, so you may come here from any later one. `minivit.emulator`
+# experience with C++, and of the other chapters only 05 and 22b, so you may come here early. `minivit.emulator`
 # compiles the very text that a GPU would get with the C++ compiler of your machine (g++ or clang) and runs it on the
 # CPU. It shows whether a kernel is right and what it asks of the memory. It never shows how fast a GPU would be, and
 # this chapter states no such number.
@@ -468,6 +468,8 @@ check.answer(thread_number, int(its_thread[13, 22]), "thread_number", reasons={5
     "rounded down": ("blocks = 9", "blocks = 8", "rounded down"),
     "columns first": ("block_number = 4", "block_number = 6", "a row lies together"),
     "counted from one": ("block_number = 4", "block_number = 5", "counted from 0"),
+    "those at work": ("idle = 80", "idle = 16", "that have work"),
+    "columns first, the thread": ("thread_number = 2", "thread_number = 53", "a row lies together"),
 }
 
 # %% [markdown] exercise="A bias, and GELU" kind="build" stars=2 minutes=12
@@ -555,6 +557,7 @@ check.kernel(residual, 4, 256, *arrays, 0.5, n, expected={"y": x + np.float32(0.
     "the guard alone is mended": ("blockDim.x", "256", "never written"),
     "the index alone is mended": ("i < n", "i <= n", "out of bounds"),
     "one element too few": ("i < n", "i < n - 1", "never written"),
+    "the number it was tested with": ("i < n", "i < 1024", "out of bounds"),
 }
 
 # %% [markdown] exercise="Right, and eight times the bytes" kind="break" stars=2 minutes=10
@@ -589,7 +592,8 @@ __global__ void gelu_strip(float* y, const float* x, int n) {
 values = rng.standard_normal(1003).astype(np.float32)
 check.kernel(
     emulator.Module(strip_source)["gelu_strip"], 1, 128, np.full(1003, np.nan, np.float32), values, 1003,
-    expected={"y": gelu_forward(values)[0]}, at_most={"sectors": 2 * 126},
+    expected={"y": gelu_forward(values)[0]}, 
+    at_most={"sectors": (2 * 126, "For each k, 32 neighbouring lanes should take 32 neighbouring elements.")},
 )  # fmt: skip
 
 # %% [markdown] role="hint"
@@ -598,7 +602,11 @@ check.kernel(
 
 # %% role="wrong"
 {
-    "four in a row instead of eight": ("t + k * blockDim.x", "4 * t + k / 4 * 512 + k % 4", "sectors"),
+    "four in a row instead of eight": (
+        "t + k * blockDim.x",
+        "4 * t + k / 4 * 512 + k % 4",
+        "should take 32 neighbouring",
+    ),
     "the step is a warp, not the block": ("k * blockDim.x", "k * 32", "does each thread have an element of its own"),
     "the step is one": ("t + k * blockDim.x", "t + k", "does each thread have an element of its own"),
     "t and k exchanged": ("t + k * blockDim.x", "k * 8 + t", "does each thread have an element of its own"),
@@ -638,7 +646,8 @@ __global__ void gelu_backward4(float* dx, const float* dy, const float* x, int n
 values, dvalues = rng.standard_normal((2, 1027)).astype(np.float32)
 check.kernel(
     emulator.Module(backward_source)["gelu_backward4"], 3, 128, np.full(1027, np.nan, np.float32), dvalues.copy(),
-    values.copy(), 1027, expected={"dx": gelu_backward(dvalues, gelu_forward(values)[1])}, at_most={"requests": 33},
+    values.copy(), 1027, expected={"dx": gelu_backward(dvalues, gelu_forward(values)[1])}, 
+    at_most={"requests": (33, "Four floats in a row are one request of 16 bytes: a float4, to load and to store.")},
 )  # fmt: skip
 
 # %% [markdown] role="hint"
@@ -653,7 +662,7 @@ check.kernel(
     "one number at a time": (
         "start + 4 <= n) {",
         "start + 4 <= n) {\n        for (int i = start; i < start + 4; ++i) dx[i] = gradient(dy[i], x[i]);\n        return;",
-        "requests",
+        "one request of 16 bytes",
     ),
 }
 

@@ -426,7 +426,8 @@ draw.lines(
 #
 # Chapter 06 derived it; its results are, for one row of D numbers,
 #
-# $$\begin{aligned} dx_j &= r\left(d\hat x_j - \frac1D\sum_i d\hat x_i - \hat x_j\,\frac1D\sum_i d\hat x_i\hat x_i\right), \\
+# $$\begin{aligned} dx_j &= r\Bigl(d\hat x_j - \frac1D\sum_i d\hat x_i \\
+# &\qquad - \hat x_j\,\frac1D\sum_i d\hat x_i\hat x_i\Bigr), \\
 # d\hat x_i &= \gamma_i\,dy_i \end{aligned} \tag{2}$$
 #
 # and, since γ and β serve all rows,
@@ -621,7 +622,8 @@ with np.errstate(invalid="ignore"):
     no_eps = some / np.sqrt(squares / 100) * scale
 check.kernel(
     emulator.Module(rms_source)["rmsnorm"], 2, 128, *empty(some.shape), some, scale, 7, 100, 1e-6,
-    expected={"y": some / np.sqrt(squares / 100 + 1e-6) * scale}, at_most={"sectors": 420},
+    expected={"y": some / np.sqrt(squares / 100 + 1e-6) * scale}, 
+    at_most={"sectors": (420, "Neighbouring lanes should read neighbouring columns, and each number twice at most.")},
     mistakes={
         "y": {
             "The sum is divided by the 32 lanes, not by the width.": some / np.sqrt(squares / 32 + 1e-6) * scale,
@@ -647,7 +649,7 @@ check.kernel(
     "four columns in a row for each lane": (
         "for (int c = lane; c < width; c += 32) squares",
         "for (int c = 4 * lane; c < 4 * lane + 4 && c < width; ++c) squares",
-        "sectors",
+        "should read neighbouring columns",
     ),
     "a shuffle in the loop": (
         "squares += x[row * width + c] * x[row * width + c]",
@@ -711,6 +713,7 @@ check.kernel(emulator.Module(max_source)["row_max"], 5, 128, *empty(5), some, 30
         "if (t < half) {\n            partial[t] = fmaxf(partial[t], partial[t + half]);\n            __syncthreads();\n        }",
         "barrier",
     ),
+    "the first barrier taken away": ("    partial[t] = v;\n    __syncthreads();", "    partial[t] = v;", "race"),
     "a warp's barrier": ("        __syncthreads();", "        __syncwarp();", "Put __syncthreads() between them"),
 }
 
@@ -826,7 +829,8 @@ together = layernorm_backward(dsome, layernorm_forward(some, np.ones(100, np.flo
 check.close(first_stage.sum(0), together, "the G rows, added up, are dgamma", tol=1e-5)
 check.kernel(
     emulator.Module(dgamma_source)["dgamma_partial"], (3, 2), 64, *empty((3, 100)), dsome, some, centre, scale, 29, 100,
-    expected={"partial": first_stage}, at_most={"sectors": 1200},
+    expected={"partial": first_stage}, 
+    at_most={"sectors": (1200, "Neighbouring threads should have neighbouring columns, and read each number once.")},
     mistakes={
         "partial": {
             "This is dβ: x̂ is missing.": np.array([dsome[p::3].sum(0) for p in range(3)]),
@@ -845,6 +849,11 @@ check.kernel(
     "the groups overlap": ("row += gridDim.x", "row += 1", "the groups overlap"),
     "no guard": ("if (c >= width) return;", "", "race"),
     "all blocks write one row": ("partial[blockIdx.x * width + c]", "partial[c]", "race"),
+    "every other column": (
+        "blockIdx.y * blockDim.x + threadIdx.x",
+        "threadIdx.x * gridDim.y + blockIdx.y",
+        "should have neighbouring columns",
+    ),
 }
 
 # %% [markdown]

@@ -851,7 +851,11 @@ a, b = rng.standard_normal((2, 45, 32)).astype(np.float32)
 scores = a.astype(np.float64) @ b.T / np.sqrt(32)
 check.kernel(
     emulator.Module(lse_source)["row_lse"], 12, 128, np.full(45, np.nan, np.float32), a, b, 45, 32**-0.5,
-    expected={"lse": np.log(np.exp(scores).sum(-1))}, at_most={"conflicts": 0, "sectors": 6000},
+    expected={"lse": np.log(np.exp(scores).sum(-1))}, 
+    at_most={
+        "conflicts": (0, "Lane j reads row j of the tile: in which bank does each row begin?"),
+        "sectors": (6000, "K should be read from global memory once a block, into the tile, and not by each warp."),
+    },
 )  # fmt: skip
 check.kernel(
     emulator.Module(lse_source)["row_lse"], 3, 128, np.full(10, np.nan, np.float32), a, b, 10, 32**-0.5,
@@ -867,15 +871,15 @@ check.kernel(
 
 # %% role="wrong"
 {
-    "only the race is mended": ("tile[32][d + 1]", "tile[32][d]", "conflicts"),
+    "only the race is mended": ("tile[32][d + 1]", "tile[32][d]", "in which bank does each row begin"),
     "only the banks are mended": (
         "first += 32) {\n        __syncthreads();\n        for", "first += 32) {\n        for", "race",
     ),
     "a warp's barrier": (
         "first += 32) {\n        __syncthreads();\n        for", "first += 32) {\n        __syncwarp();\n        for", "race",
     ),
-    "two words of padding": ("tile[32][d + 1]", "tile[32][d + 2]", "conflicts"),
-    "without the tile": ("tile[lane][c];", "k[(first + lane) * d + c];", "sectors"),
+    "two words of padding": ("tile[32][d + 1]", "tile[32][d + 2]", "in which bank does each row begin"),
+    "without the tile": ("tile[lane][c];", "k[(first + lane) * d + c];", "once a block"),
     "an m of −∞": ("m = -3e38f", "m = -__int_as_float(0x7f800000)", "without a key were merged"),
 }  # fmt: skip
 
@@ -954,7 +958,7 @@ a, b, c = (2 * rng.standard_normal((3, 77, 16))).astype(np.float32)
 check.kernel(
     emulator.Module(two_source)["fused_two"], 2, 32, np.full((77, 16), np.nan, np.float32), a, b, c, 77, 0.25,
     expected={"out": attention(*(x.astype(np.float64) for x in (a, b, c)))},
-    at_most={"bytes_read": 5 * 77 * 16 * 4},  # Q once, K and V twice
+    at_most={"bytes_read": (5 * 77 * 16 * 4, "Q is read once, and K and V twice, once a block: for both queries together.")},
 )  # fmt: skip
 
 # %% [markdown] role="hint"
@@ -967,6 +971,17 @@ check.kernel(
     "one maximum for both": ("float s = 0, m_old = m[r];", "float s = 0, m_old = m[0];", "out"),
     "the queries side by side, 64 for 32": ("blockIdx.x * 64 + threadIdx.x + 32 * r;\n        m[r]", "blockIdx.x * 32 + threadIdx.x + 32 * r;\n        m[r]", "out"),
     "one query a thread": ("r < 2; ++r) {\n        int i = blockIdx.x * 64 + threadIdx.x + 32 * r;\n        for (int c = 0; c < d; ++c) if", "r < 1; ++r) {\n        int i = blockIdx.x * 64 + threadIdx.x + 32 * r;\n        for (int c = 0; c < d; ++c) if", "never written"),
+    "the tiles once for each query": (
+        "    for (int first = 0; first < N; first += 16) {\n        __syncthreads();\n        for (int e = threadIdx.x; e < 16 * d; e += 32) {\n"
+        "            k_tile[e / d][e % d] = first + e / d < N ? k[first * d + e] : 0;\n"
+        "            v_tile[e / d][e % d] = first + e / d < N ? v[first * d + e] : 0;\n        }\n        __syncthreads();\n"
+        "        for (int j = 0; j < 16 && first + j < N; ++j)\n            for (int r = 0; r < 2; ++r) {",
+        "    for (int r = 0; r < 2; ++r) for (int first = 0; first < N; first += 16) {\n        __syncthreads();\n        for (int e = threadIdx.x; e < 16 * d; e += 32) {\n"
+        "            k_tile[e / d][e % d] = first + e / d < N ? k[first * d + e] : 0;\n"
+        "            v_tile[e / d][e % d] = first + e / d < N ? v[first * d + e] : 0;\n        }\n        __syncthreads();\n"
+        "        for (int j = 0; j < 16 && first + j < N; ++j) {",
+        "for both queries together",
+    ),
     "no barrier before the tile is read": ("        }\n        __syncthreads();\n        for (int j", "        }\n        for (int j", "race"),
 }  # fmt: skip
 

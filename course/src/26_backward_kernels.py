@@ -468,7 +468,8 @@ for rows, width in ((7, 100), (5, 32), (9, 17)):
     lanes_own = np.stack([(some * upstream)[:, c % 32 :: 32].sum(-1) for c in range(width)], 1)
     check.kernel(
         emulator.Module(softmax_source)["softmax_backward"], -(-rows // 4), 128, *empty(some.shape), some, upstream, rows, width,
-        expected={"ds": some * (upstream - of_row)}, at_most={"sectors": 5 * rows * (width // 8 + 5)},
+        expected={"ds": some * (upstream - of_row)}, 
+        at_most={"sectors": (5 * rows * (width // 8 + 5), "Neighbouring lanes should have neighbouring columns, and read each number twice at most.")},
         mistakes={"ds": {
             "The factor P is missing: dS = P ∘ (dP − δ).": upstream - of_row,
             "δ is divided by the width: it is a sum, not a mean.": some * (upstream - of_row / width),
@@ -492,6 +493,10 @@ for rows, width in ((7, 100), (5, 32), (9, 17)):
     "each lane its own": ("    delta = warp_sum(delta);\n", "", "its own part of δ"),
     "a shuffle in the loop": ("delta += p[row * width + c] * dp[row * width + c]", "delta += warp_sum(p[row * width + c] * dp[row * width + c])", "has left the loop"),
     "no guard": ("    if (row >= rows) return;\n", "", "out of bounds"),
+    "four columns in a row for each lane": (
+        "for (int c = lane; c < width; c += 32) delta", "for (int c = 4 * lane; c < 4 * lane + 4 && c < width; ++c) delta",
+        "should have neighbouring columns",
+    ),
 }  # fmt: skip
 
 # %% [markdown] exercise="Other bits tomorrow" kind="break" stars=2 minutes=15
@@ -686,7 +691,9 @@ check.kernel(
     emulator.Module(causal_source)["causal_keys"], 3, 32, *empty((n, 16), (n, 16)), *(x.astype(np.float32) for x in (a, b, c, up, lse_c, delta_c)),
     n, 0.25, expected=dict(zip(("dk", "dv"), gradients(j <= i), strict=True)), tol=1e-4,
     mistakes={name: {what: pair[at] for what, pair in said.items()} for at, name in enumerate(("dk", "dv"))},
-    at_most={"bytes_read": 2 * 64 * (n + fetched) + 8 * 32 * fetched},  # K, V; Q, dO; lse and δ for each thread
+    at_most={"bytes_read": (  # K, V; Q, dO; lse and δ for each thread
+        2 * 64 * (n + fetched) + 8 * 32 * fetched, "Tiles are fetched whose queries see no key of the block: with which query may it begin?"
+    )},
 )  # fmt: skip
 
 # %% [markdown] role="hint"
@@ -696,7 +703,7 @@ check.kernel(
 # %% role="wrong"
 {
     "no mask": ("            if (first + i < j) continue;\n", "", "nothing is masked"),
-    "all tiles": ("first = blockIdx.x * blockDim.x; first", "first = 0; first", "bytes_read"),
+    "all tiles": ("first = blockIdx.x * blockDim.x; first", "first = 0; first", "see no key of the block"),
     "its own key is left out": ("first + i < j)", "first + i <= j)", "sees its own key"),
     "the wrong way round": ("first + i < j)", "first + i > j)", "the wrong way round"),
     "from the thread's own key": ("first = blockIdx.x * blockDim.x; first", "first = j; first", "barrier"),

@@ -411,7 +411,9 @@ for tokens, heads in ((3, 32), (5, 8), (2, 31)):
     needed = sum(-(-4 * heads // 32) + 1 for _ in range(32 * tokens)) + 4 * heads * tokens
     check.kernel(
         emulator.Module(heads_source)["heads_first"], tokens, (32, 32), np.full((heads, tokens, 32), np.nan, np.float32), values,
-        tokens, heads, expected={"y": values.transpose(2, 0, 1)}, at_most={"sectors": needed, "conflicts": 0},
+        tokens, heads, expected={"y": values.transpose(2, 0, 1)}, 
+        at_most={"sectors": (needed, "In loads and in stores, neighbouring lanes should differ in the array's last index."),
+                 "conflicts": (0, "In which banks do the numbers of a column of the tile lie?")},
         mistakes={"y": {
             "The tokens stand before the heads: y is (heads, tokens, 32).": values.transpose(0, 2, 1).reshape(heads, tokens, 32),
             "It is copied, not transposed.": values.reshape(heads, tokens, 32),
@@ -425,7 +427,7 @@ for tokens, heads in ((3, 32), (5, 8), (2, 31)):
 
 # %% role="wrong"
 {
-    "no padding": ("tile[32][33]", "tile[32][32]", "conflicts"),
+    "no padding": ("tile[32][33]", "tile[32][32]", "numbers of a column of the tile"),
     "no barrier": ("    __syncthreads();\n", "", "race"),
     "no guard for the load": ("    if (threadIdx.x < heads)\n", "", "out of bounds"),
     "no guard for the store": ("    if (threadIdx.y < heads)\n", "", "out of bounds"),
@@ -436,7 +438,7 @@ for tokens, heads in ((3, 32), (5, 8), (2, 31)):
         'heads_source = """\\\n__global__ void heads_first(float* y, const float* x, int tokens, int heads) {\n'
         "    if (threadIdx.y < heads)\n        y[(threadIdx.y * tokens + blockIdx.x) * 32 + threadIdx.x] =\n"
         '            x[(blockIdx.x * 32 + threadIdx.x) * heads + threadIdx.y];\n}\n"""',
-        "sectors",
+        "the array's last index",
     ),
 }  # fmt: skip
 
@@ -558,7 +560,8 @@ for n in (64, 71):
     values, factor = rng.standard_normal((n, n)).astype(np.float32), rng.standard_normal(n).astype(np.float32)
     check.kernel(
         emulator.Module(scaled_source)["scaled"], (-(-n // 32), -(-n // 8)), (32, 8), np.full((n, n), np.nan, np.float32), values, factor, n,
-        expected={"y": values * factor}, at_most={"sectors": 4 * n * n // 8 + 6 * n},
+        expected={"y": values * factor}, 
+        at_most={"sectors": (4 * n * n // 8 + 6 * n, "Two neighbouring lanes should differ in the column, not in the row.")},
         mistakes={"y": {"The rows are multiplied, not the columns.": values * factor[:, None]}},
     )  # fmt: skip
 
@@ -571,6 +574,11 @@ for n in (64, 71):
         "blockIdx.y * blockDim.y + threadIdx.y",
         "blockIdx.x * blockDim.y + threadIdx.y",
         "never written",
+    ),
+    "the lanes still go down the rows": (
+        "int row = blockIdx.y * blockDim.y + threadIdx.y;\n    int column = blockIdx.x * blockDim.x + threadIdx.x;",
+        "int row = threadIdx.x + blockDim.x * blockIdx.x;\n    int column = threadIdx.y + blockDim.y * blockIdx.y;",
+        "should differ in the column",
     ),
     "the rows are scaled": ("factor[column] *", "factor[row] *", "The rows are multiplied"),
     "no guard for the columns": ("row < n && column < n", "row < n", "out of bounds"),

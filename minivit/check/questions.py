@@ -120,13 +120,14 @@ def kernel(
     expected: Mapping[str, np.ndarray],
     shared: int = 0,
     tol: float = 1e-5,
-    at_most: Mapping[str, int] | None = None,
+    at_most: Mapping[str, int | tuple[int, str]] | None = None,
     mistakes: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """A kernel of the emulator must be free of races, wrong addresses and other mistakes, and compute what is expected.
 
     expected: by the name of the kernel's parameter, what that array must hold afterwards. at_most: limits to what it
-    asks of the memory, by the name of a number in `kernel.profile(…).total`: sectors, requests, conflicts, ….
+    asks of the memory, by the name of a number in `kernel.profile(…).total`: sectors, requests, conflicts, …; with the
+    likely reason why it asks for more, (26, "Do neighbours read neighbours?"), where one is known.
     mistakes: by the parameter's name, those that `close` takes. The arrays given are left as they are.
     """
     report = kernel.check(grid, block, *arguments, shared=shared, seconds=PATIENCE)
@@ -139,10 +140,12 @@ def kernel(
         close(copies[list(kernel.names).index(name)], value, name, tol=tol, mistakes=(mistakes or {}).get(name))
     if at_most:
         total = kernel.profile(grid, block, *arguments, shared=shared).total
-        for name, limit in at_most.items():
+        for name, allowed in at_most.items():
+            limit, reason = allowed if isinstance(allowed, tuple) else (allowed, "")
             counted = getattr(total, name)
             if counted > limit:
-                raise Wrong(f"{name}: {counted:,}, expected at most {limit:,}. kernel.profile(…) counts line by line")
+                said = f"{name}: {counted:,}, expected at most {limit:,}. kernel.profile(…) counts line by line"
+                raise Wrong(f"{said}\n{reason}" if reason else said)
             say(f"{name}  {counted:,} (at most {limit:,}) ok")
 
 

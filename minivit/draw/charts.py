@@ -36,7 +36,8 @@ def lines(
     notes: Sequence[tuple[float, float, str]] = (),
     height: float = 3.2,
 ) -> Picture:
-    """Up to 7 curves {label: (x, y)}, x and y of n numbers each. notes: (x, y, text), written at a point.
+    """Up to 7 curves {label: (x, y)}, x and y of n numbers each. notes: (x, y, text), written beside a point, where no
+    curve runs.
 
     height: in inches.
     """
@@ -59,9 +60,10 @@ def lines(
     _finish(axes, title, ylabel)
     axes.set_xlabel(xlabel, fontsize=NORMAL)
     axes.grid(color="0.92")
+    figure.draw_without_rendering()  # now it is known where things lie
     for x, y, text in notes:
         axes.annotate(
-            text, (x, y), xytext=(8, 12), textcoords="offset points", fontsize=SMALL, color=INK,
+            text, (x, y), xytext=_free(axes, x, y, text), textcoords="offset points", fontsize=SMALL, color=INK,
             path_effects=[HALO], arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.6},
         )  # fmt: skip
     if len(curves) > 1:
@@ -146,6 +148,23 @@ def _number(axes: Axes, heights: np.ndarray, wide: np.ndarray, number: str | Non
     room = 0.12 * ((high - low) or 1)
     limits = (low - room * (low < 0), high + room * (high > 0 or low == 0))
     (axes.set_xlim if lying else axes.set_ylim)(*limits)
+
+
+def _free(axes: Axes, x: float, y: float, text: str) -> tuple[float, float]:
+    """How far from a point a note may begin and cover no curve, in points (1/72 inch)."""
+    size = np.array([72 * text_width(text), SMALL])
+    scale = 72 / axes.figure.dpi
+    runs = []
+    for line in axes.lines:
+        at = scale * axes.transData.transform(np.column_stack(line.get_data()).astype(float))
+        part = np.linspace(0, len(at) - 1, 40 * len(at))
+        runs.append(np.column_stack([np.interp(part, np.arange(len(at)), way) for way in at.T]))
+    places = [(8, 12), (8, -18), (-8 - size[0], 12), (-8 - size[0], -18)]
+    for place in places:
+        corner = scale * axes.transData.transform((x, y)) + place
+        if not any(((run > corner - 3) & (run < corner + size + 3)).all(axis=1).any() for run in runs):
+            return place
+    return places[0]
 
 
 def _paper(height: float) -> Figure:

@@ -9,6 +9,7 @@ import pytest
 from build import read_chapters
 from builder.notebooks import exercise_checks, exercise_notebook
 from builder.source import Exercise
+from trials import attempt
 
 from minivit import check
 from minivit.check import Wrong
@@ -20,6 +21,9 @@ EXERCISES = [
     for c in CHAPTERS
     for exercise in c.exercises
 ]
+BROKEN = [param for param in EXERCISES if param.values[1].broken is not None]
+# What is asked of an exercise is asked together (scope): its chapter's setup is then run once.
+EACH = pytest.mark.parametrize(("chapter", "exercise"), EXERCISES, scope="module")
 
 
 @pytest.fixture(autouse=True)
@@ -28,58 +32,60 @@ def _quick_and_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def run(chapter, exercise: Exercise, answer: str, cells: tuple[str, ...] = ()) -> None:
-    """The cells of the exercise's notebook, with `answer` in the place of the learner's. cells: IPython's `In`."""
-    namespace: dict = {"__name__": "__main__", "In": list(cells)}
-    line = f'check.exercise("{chapter.number}.{chapter.exercises.index(exercise) + 1}")'
-    for cell in (*chapter.setup, *exercise.given, answer, line):
-        exec(compile(cell, f"<{chapter.name}: {exercise.title}>", "exec"), namespace)
-
-
-@pytest.mark.parametrize(("chapter", "exercise"), EXERCISES)
+@EACH
 def test_the_check_fails_before_it_is_solved(chapter, exercise: Exercise) -> None:
-    with pytest.raises((Wrong, NotImplementedError)):
-        run(chapter, exercise, exercise.stub)
+    assert {"Wrong", "NotImplementedError"} & set(attempt(chapter, exercise, exercise.stub).errors)
 
 
-@pytest.mark.parametrize(("chapter", "exercise"), EXERCISES)
-def test_the_solution_passes(chapter, exercise: Exercise, capsys: pytest.CaptureFixture[str]) -> None:
-    run(chapter, exercise, exercise.solved)
-    assert " ok" in capsys.readouterr().out
+@EACH
+def test_the_solution_passes(chapter, exercise: Exercise) -> None:
+    outcome = attempt(chapter, exercise, exercise.solved)
+    assert not outcome.errors, outcome
+    assert " ok" in outcome.printed
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # a mistake may overflow
-@pytest.mark.parametrize(("chapter", "exercise"), EXERCISES)
+@EACH
 def test_wrong_answers_are_refused_and_told_why(chapter, exercise: Exercise) -> None:
-    assert len(exercise.wrong) >= 2
+    assert len(exercise.wrong) >= 4
     for name, (answer, said) in exercise.wrongly_solved().items():
         assert said, f"{name}: what must the check say?"
-        with pytest.raises(Exception) as refused:  # by the check, or by NumPy, whose message must then tell as much
-            run(chapter, exercise, answer)
-            pytest.fail(f"{exercise.title}: the wrong answer {name!r} passes")
-        assert not isinstance(refused.value, (NotImplementedError, NameError, SyntaxError)), refused.value
-        assert said in str(refused.value), f"{name}: {refused.value}"
+        outcome = attempt(chapter, exercise, answer)  # refused by the check, or by NumPy, whose message tells as much
+        assert outcome.errors, f"{exercise.title}: the wrong answer {name!r} passes"
+        assert not {"NotImplementedError", "NameError", "SyntaxError"} & set(outcome.errors), outcome
+        assert said in outcome.said, f"{name}: {outcome.said}"
 
 
-BROKEN = [param for param in EXERCISES if param.values[1].broken is not None]
-
-
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@pytest.mark.parametrize(("chapter", "exercise"), BROKEN)
+@pytest.mark.parametrize(("chapter", "exercise"), BROKEN, scope="module")
 def test_what_is_given_to_be_mended_is_not_diagnosed_before_an_attempt(chapter, exercise: Exercise) -> None:
     line = 'check.exercise("1")'
     for cells in ((exercise.stub,), (exercise.stub, line, "print(1)", line), (exercise.stub + "\n# so what?", line)):
-        with pytest.raises(Wrong) as told:
-            run(chapter, exercise, exercise.stub, cells)
-        symptom, hint = str(told.value).split("\n")
-        assert symptom and hint == AS_GIVEN
+        outcome = attempt(chapter, exercise, exercise.stub, cells)
+        symptom, hint = outcome.said.split("\n")
+        assert "Wrong" in outcome.errors and symptom and hint == AS_GIVEN
     attempts = [
         answer for answer, said in exercise.wrongly_solved().values() if answer.strip() != exercise.stub.strip()
     ]
     for answer in attempts:
-        with pytest.raises(Exception) as told:
-            run(chapter, exercise, answer, (exercise.stub, line, answer, line))
-        assert AS_GIVEN not in str(told.value)
+        outcome = attempt(chapter, exercise, answer, (exercise.stub, line, answer, line))
+        assert outcome.errors and AS_GIVEN not in outcome.said
+
+
+def test_an_answer_that_spoils_something_spoils_it_for_nobody_else() -> None:
+    (chapter,) = [chapter for chapter in CHAPTERS if chapter.number == "07"]
+    exercise = chapter.exercises[1]
+    spoilt = attempt(chapter, exercise, "np.exp = None\nrng = np = check = None\n1 / 0")
+    assert spoilt.errors[0] == "ZeroDivisionError"
+    assert attempt(chapter, exercise, exercise.solved) == attempt(chapter, exercise, exercise.solved)
+    assert not attempt(chapter, exercise, exercise.solved).errors
+
+
+def test_without_forks_the_same_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    (chapter,) = [chapter for chapter in CHAPTERS if chapter.number == "05"]
+    exercise = chapter.exercises[1]
+    answers = [exercise.stub, exercise.solved, *(answer for answer, _ in exercise.wrongly_solved().values())]
+    forked = [attempt(chapter, exercise, answer) for answer in answers]
+    monkeypatch.delattr("os.fork")
+    assert [attempt(chapter, exercise, answer) for answer in answers] == forked
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.name)
@@ -116,7 +122,7 @@ def test_there_are_enough() -> None:
         assert len({exercise.title for exercise in chapter.exercises}) == len(chapter.exercises)
 
 
-@pytest.mark.parametrize(("chapter", "exercise"), EXERCISES)
+@EACH
 def test_nothing_is_given_away(chapter, exercise: Exercise) -> None:
     """What the learner finds is Python, and is not the solution."""
     ast.parse(exercise.stub)

@@ -23,7 +23,7 @@ def test_the_sheets_hold_no_solution(tmp_path, monkeypatch, capsys) -> None:
         assert exercise.solved not in "\n".join(c.source for c in exercise_notebook(CHAPTER, "x", graded=True).cells)
 
 
-def test_what_passes_gives_points() -> None:
+def test_what_passes_gives_points(capfd) -> None:
     notebook = exercise_notebook(CHAPTER, "https://github.com/someone/minivit", graded=True)
     answers = {
         "22b.1": CHAPTER.exercises[0].solved,
@@ -37,6 +37,7 @@ def test_what_passes_gives_points() -> None:
     assert graded.points(notebook, CHAPTERS) == {
         "22b.1": (1, 1), "22b.2": (0, 2), "22b.3": (0, 2), "22b.4": (2, 2), "22b.5": (0, 3)
     }  # fmt: skip
+    assert capfd.readouterr() == ("", ""), "a kernel has said something"
 
 
 def test_a_folder_or_notebooks_are_needed(monkeypatch, capsys) -> None:

@@ -14,6 +14,7 @@ from builder.execute import execute, largest, moves, pictures
 from builder.minutes import measured_minutes
 from builder.notebooks import chapter_notebook, exercise_notebook, sources
 from matplotlib.figure import Figure as figure
+from shells import pictures_of
 
 from minivit import draw
 
@@ -31,7 +32,29 @@ def committed(path: str) -> nbformat.NotebookNode:
 @EACH
 def test_it_executes(chapter) -> None:
     notebook = chapter_notebook(chapter, CHAPTERS, build.repository())
-    assert pictures(execute(notebook, build.TUTORIALS, fast=True))
+    assert pictures_of(notebook, build.TUTORIALS) == len(pictures(committed(f"{chapter.name}.ipynb")))
+
+
+def test_a_kernel_executes_it_too() -> None:
+    chapter = min(CHAPTERS, key=lambda chapter: len(chapter.before))
+    notebook = chapter_notebook(chapter, CHAPTERS, build.repository())
+    assert len(pictures(execute(notebook, build.TUTORIALS, fast=True))) == pictures_of(notebook, build.TUTORIALS)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("1 / 0", "ZeroDivisionError"),
+        ("import warnings; warnings.warn('no')", "writes to stderr"),
+        ("minivit.draw", "name 'minivit' is not defined"),
+        ("import os; os._exit(3)", "in the middle of a cell"),
+    ],
+)
+def test_a_cell_that_fails_is_noticed(code: str, said: str) -> None:
+    import minivit.draw  # noqa: F401  a chapter that does not import it has it not
+
+    with pytest.raises(AssertionError, match=said):
+        pictures_of(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)]), build.TUTORIALS)
 
 
 @EACH
@@ -165,7 +188,7 @@ def test_no_equation_is_wider_than_a_phone(chapter) -> None:
     for text in [*texts, *(exercise.text for exercise in chapter.exercises)]:
         for equation in re.findall(r"\$\$(.+?)\$\$", text, re.DOTALL):
             for row in equation.split(r"\\"):
-                assert width(row) <= 52, row
+                assert width(row) <= 42, row
 
 
 @EACH
