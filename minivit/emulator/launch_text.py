@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from ..messages import brief, short
-from .source import find_functions, find_kernels
+from .source import find_functions, find_kernels, split
 
 LAUNCH_COMMENT = re.compile(r"//\s*launch:\s*(.+)")
 EXAMPLE = "add<float><<<4, 256>>>(y[1000], x[1000], 1000)"
@@ -84,15 +84,7 @@ def parse_call(text: str) -> LaunchText:
 
 
 def _split(text: str) -> list[str]:
-    """At the commas that stand in no bracket."""
-    parts, depth = [""], 0
-    for letter in text:
-        depth += (letter in "([{") - (letter in ")]}")
-        if letter == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    return [part.strip() for part in parts if part.strip()]
+    return [part.strip() for part in split(text, "([{", ")]}") if part.strip()]
 
 
 def _extent(text: str) -> tuple[int, ...]:

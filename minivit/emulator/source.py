@@ -43,7 +43,7 @@ def find_variables(text: str) -> tuple[VariableText, ...]:
     code = re.sub(r"^[ \t]*#[^\n]*", "", without_comments(text), flags=re.MULTILINE)
     found = {}
     for match in _VARIABLES.finditer(code):
-        for part in _split(match[2]):
+        for part in split(match[2]):
             name = re.match(r"[\s*&]*(\w+)\s*(?:\[[^\]]*\]\s*)*(=|\{|$)", part)
             if name:
                 constant = "__constant__" in match[0]
@@ -141,14 +141,14 @@ def find_functions(text: str) -> dict[str, tuple[str, ...]]:
 
 
 def _parameters(text: str) -> list[str]:
-    return [part for part in _split(text) if part.strip() not in ("", "void")]
+    return [part for part in split(text) if part.strip() not in ("", "void")]
 
 
-def _split(parameters: str) -> list[str]:
+def split(text: str, opening: str = "<([", closing: str = ">)]") -> list[str]:
     """Split at the commas that stand in no brackets."""
     parts, depth = [""], 0
-    for character in parameters:
-        depth += (character in "<([") - (character in ">)]")
+    for character in text:
+        depth += (character in opening) - (character in closing)
         if character == "," and depth == 0:
             parts.append("")
         else:

@@ -112,7 +112,9 @@ def test_a_compiler_that_cannot_build(fresh, tmp_path):
 
 
 def test_other_systems_are_refused_in_words():
-    with pytest.raises(emulator.NoCompilerError, match="Linux on x86-64 and aarch64; this is win32 on arm64.*WSL; Colab"):
+    with pytest.raises(
+        emulator.NoCompilerError, match=r"Linux on x86-64 and aarch64; this is win32 on arm64.*WSL; Colab"
+    ):
         compiler.refuse_other_systems("win32", "arm64", chosen=True)
     with pytest.raises(emulator.NoCompilerError, match=r"macOS, but nobody has run it.*MINIVIT_CXX=clang\+\+.*Colab"):
         compiler.refuse_other_systems("darwin", "arm64", chosen=False)

@@ -8,7 +8,6 @@ import pytest
 
 from minivit import emulator
 from minivit.emulator import build, compiler, module
-from minivit.emulator.source import with_one_dynamic_array
 from minivit.emulator.trace.library_file import LibraryFile
 
 SOURCE = """#include <cstdio>

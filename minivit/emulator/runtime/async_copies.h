@@ -27,6 +27,7 @@ EMULATOR_UNTRACED inline void begin_copy(void* to, const void* from, unsigned by
     Copies& mine = copies_here();
     if (mine.count == MOST_COPIES)
         fail("asynchronous copy", here, "more than %u copies of a thread are under way: wait for some", MOST_COPIES);
+    on_copied(from, bytes, false, here);  // reads from now on, and writes until somebody waits
     mine.pending[mine.count++] = {(char*)to, (const char*)from, bytes, zeros, mine.groups, here};
 }
 // Of 4, 8 or 16 bytes, of which so many are read, and the others become zeros.
@@ -37,7 +38,6 @@ inline void copy_later(void* to, const void* from, unsigned bytes, unsigned read
 }
 EMULATOR_UNTRACED inline void commit_copies() { ++copies_here().groups; }
 EMULATOR_UNTRACED inline void carry_out(const Copying& copy) {
-    on_copied(copy.from, copy.bytes, false, copy.place);
     on_copied(copy.to, copy.bytes + copy.zeros, true, copy.place);
     __builtin_memcpy(copy.to, copy.from, copy.bytes);
     __builtin_memset(copy.to + copy.bytes, 0, copy.zeros);

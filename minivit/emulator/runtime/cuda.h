@@ -4,7 +4,12 @@
 #pragma once
 #include "runtime.h"
 
+#if defined(EMULATOR_TRACE) && !defined(__clang__)
+// g++ calls nobody before it reads a struct that is handed over, or stores one that is returned: so no call is left.
+#define __global__ __attribute__((flatten)) inline
+#else
 #define __global__ inline
+#endif
 #define __device__
 #define __host__
 #define __constant__

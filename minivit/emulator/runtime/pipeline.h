@@ -22,22 +22,27 @@ struct aligned_size_t {
     operator size_t() const { return value; }
 };
 
-// How many are still to come, below, and above how often all have. Whoever arrives publishes what it has done, and whoever
-// waits hears of it: to the checker these are a fence and atomics.
+// Rounds of arrivals. Whoever arrives publishes what it has done, and whoever waits for a round hears of those who have
+// arrived in it: to the checker these are a fence, and atomics at one of two addresses, which rounds take in turns.
 template <thread_scope SCOPE>
 class barrier {
     static_assert(SCOPE == thread_scope_block, "of cuda::barrier there is that of a block");
 
 public:
-    typedef unsigned long long arrival_token;
+    typedef unsigned arrival_token;
     barrier() = default;
     arrival_token arrive(unsigned count = 1, EMULATOR_HERE) {
+        emulator::on_copied(&expected_, sizeof expected_, false, here);  // who has made it ready must have met us since
         emulator::wait_for_copies(~0u);
         __threadfence_block();
-        return atomicExch(&state_, after(count), here) & ~LEFT;
+        unsigned round = round_now();
+        atomicAdd(&arrived_[round % 2], count, here);
+        take(count);
+        return round;
     }
     void wait(arrival_token round, EMULATOR_HERE) {
-        while ((atomicOr(&state_, 0ull, here) & ~LEFT) == round) continue;
+        while (emulator::on_atomic(&arrived_[round % 2], sizeof(unsigned), here), round_now() == round)
+            emulator::wait_for_change(&arrived_[round % 2]);
     }
     void arrive_and_wait(EMULATOR_HERE) { wait(arrive(1, here), here); }
     void arrive_and_drop(EMULATOR_HERE) {
@@ -45,19 +50,18 @@ public:
         arrive(1, here);
     }
     friend void init(barrier* one, long long expected) {
-        one->expected_ = unsigned(expected);
-        one->state_ = one->expected_;
+        one->expected_ = one->missing_ = unsigned(expected);
+        one->round_ = one->arrived_[0] = one->arrived_[1] = 0;
     }
 
 private:
-    static constexpr unsigned long long ROUND = 1ull << 32, LEFT = ROUND - 1;
+    EMULATOR_UNTRACED unsigned round_now() const { return round_; }
     EMULATOR_UNTRACED void drop() { --expected_; }
-    EMULATOR_UNTRACED unsigned long long after(unsigned count) const {
-        unsigned long long left = (state_ & LEFT) - count;
-        return left ? state_ - count : (state_ & ~LEFT) + ROUND + expected_;
+    EMULATOR_UNTRACED void take(unsigned count) {
+        missing_ -= count;
+        if (!missing_) missing_ = expected_, ++round_;
     }
-    unsigned long long state_;
-    unsigned expected_;
+    unsigned expected_, missing_, round_, arrived_[2];
 };
 
 enum class pipeline_role { producer, consumer };
@@ -93,10 +97,10 @@ public:
     pipeline(barrier<thread_scope_block>* filled, barrier<thread_scope_block>* empty, unsigned stages)
         : filled_(filled), empty_(empty), stages_(stages) {}
     void producer_acquire(EMULATOR_HERE) {
-        if (produced_ >= stages_) empty_[produced_ % stages_].wait((produced_ / stages_ - 1ull) << 32, here);
+        if (produced_ >= stages_) empty_[produced_ % stages_].wait(produced_ / stages_ - 1, here);
     }
     void producer_commit(EMULATOR_HERE) { filled_[produced_++ % stages_].arrive(1, here); }
-    void consumer_wait(EMULATOR_HERE) { filled_[consumed_ % stages_].wait((unsigned long long)(consumed_ / stages_) << 32, here); }
+    void consumer_wait(EMULATOR_HERE) { filled_[consumed_ % stages_].wait(consumed_ / stages_, here); }
     void consumer_release(EMULATOR_HERE) { empty_[consumed_++ % stages_].arrive(1, here); }
     void quit() {}
 
