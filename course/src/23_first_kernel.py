@@ -14,6 +14,9 @@
 # CPU. It shows whether a kernel is right and what it asks of the memory. It never shows how fast a GPU would be, and
 # this chapter states no such number.
 #
+# **Where it works.** On Linux, x86-64 or ARM, and on Windows in WSL. On a Mac nobody has run the emulator yet: there, and
+# where no compiler is at hand, take Colab (the link above), which is a Linux with g++.
+#
 # The operation is GELU, the bend in the middle of the ViT's MLP, element by element. It has no sums and no neighbours, so
 # all the rest can be seen clearly.
 

@@ -11,6 +11,8 @@
 # GELU treats every number by itself. LayerNorm (chapter 06) does not: each number needs the mean and the variance of its
 # row. So threads must work together. This chapter climbs a ladder of four kernels. The first two we write; the others
 # we read in `kernels/layernorm.cu`. What each costs is counted, never timed: all runs on the emulator.
+#
+# The kernels run where chapter 23 says: on Linux or in WSL; on a Mac, and elsewhere, on Colab (the link above).
 
 # %% role="setup"
 import numpy as np

@@ -13,6 +13,8 @@
 # each step, must write them to memory and read them again. This chapter does it in one kernel, which never holds more of
 # S than a small tile. That is the idea of FlashAttention (Dao et al., [arXiv 2205.14135](https://arxiv.org/abs/2205.14135)).
 # All that stands in its way is the softmax, which seems to need a whole row before it can begin.
+#
+# The kernels run where chapter 23 says: on Linux or in WSL; on a Mac, and elsewhere, on Colab (the link above).
 
 # %% role="setup"
 import numpy as np

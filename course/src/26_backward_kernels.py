@@ -11,6 +11,8 @@
 # Forward, each output gathers what it needs: it *reads* from many and is written once. Backward turns all arrows
 # around. A number that many have read now hears from all of them, and what was a read wants to become a sum with many
 # writers. The formulas are known (chapters 06, 23, 25); this chapter is about who adds.
+#
+# The kernels run where chapter 23 says: on Linux or in WSL; on a Mac, and elsewhere, on Colab (the link above).
 
 # %% role="setup"
 import numpy as np

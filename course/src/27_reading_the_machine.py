@@ -11,6 +11,8 @@
 # The emulator counts. A data sheet says how much of each thing a GPU can do in a cycle. Divide one by the other, and
 # you have a *floor*: cycles that a kernel needs at least. This chapter makes such floors, takes them apart, and ends
 # with attention's five versions. A floor is no time; it tells what stands in the way.
+#
+# The kernels run where chapter 23 says: on Linux or in WSL; on a Mac, and elsewhere, on Colab (the link above).
 
 # %% role="setup"
 import numpy as np

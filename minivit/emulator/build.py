@@ -34,6 +34,7 @@ from .rules import check_lengths
 RUNTIME = Path(__file__).parent / "runtime"
 KEEP_DAYS = 30
 HEADERS_FROM = ("CPATH", "CPLUS_INCLUDE_PATH")  # where compilers look, too
+NOEXEC = getattr(os, "ST_NOEXEC", 0)  # of a disk; macOS does not tell
 FULL = re.compile(os.strerror(errno.ENOSPC))  # what compilers say of a full disk
 
 COMMON_FLAGS = (
@@ -64,7 +65,7 @@ class Mode:
 
 
 UNDEFINED = "bounds,object-size,shift-exponent,signed-integer-overflow,integer-divide-by-zero"
-CORE = ("runtime.cpp", "warp.cpp", "crash.cpp", "launch.cpp", "cooperative.cpp")
+CORE = ("system.cpp", "runtime.cpp", "warp.cpp", "crash.cpp", "launch.cpp", "cooperative.cpp")
 HOST = ("host.cpp", "host_device.cpp", "host_launch.cpp", "host_call.cpp")
 TRACE = (
     "trace.cpp",
@@ -118,7 +119,7 @@ def _usable(folder: Path) -> bool:
     """Whether files can be written there, and code in them be run (a disk may be mounted with the option noexec)."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return os.access(folder, os.W_OK | os.X_OK) and not os.statvfs(folder).f_flag & os.ST_NOEXEC
+        return os.access(folder, os.W_OK | os.X_OK) and not os.statvfs(folder).f_flag & NOEXEC
     except OSError:
         return False
 
@@ -161,7 +162,7 @@ def build_library(code: str, mode: str = "run", source: str = "", hosted: bool =
     if hosted:
         flags = [flag for flag in flags if flag not in NOT_HOSTED] + [*HOSTED[mode], "-Wvla"]
     runtime = _runtime(compiler, mode)
-    target = cache_folder() / f"{_key(code, flags, LINK_FLAGS, runtime.name)}.so"
+    target = cache_folder() / f"{_key(code, flags, LINK_FLAGS[compiler.system], runtime.name)}.so"
     if kept(target) is None:
         with workplace(target) as (folder, result):
             if sys.stderr.isatty():
@@ -174,13 +175,26 @@ def build_library(code: str, mode: str = "run", source: str = "", hosted: bool =
                 str(folder / "kernel.o"), str(runtime), "-o", str(result), plain=mode == "run" and not hosted
             )
             _check_compiled(done, source)
+            if mode == "trace" and compiler.system == "darwin":
+                _gather_lines(result)
     return target
+
+
+def _gather_lines(library: Path) -> None:
+    """Put what Apple's linker leaves in the files that it has linked, which line is where, behind the library."""
+    lines = library.with_suffix(".dSYM")
+    done = subprocess.run(["dsymutil", "--flat", "-o", str(lines), str(library)], capture_output=True, text=True)
+    if done.returncode:
+        raise NoCompilerError(f"dsymutil, which comes with Apple's compiler, says: {done.stderr[:1000]}")
+    with library.open("ab") as file:
+        file.write(lines.read_bytes())
 
 
 @functools.cache
 def _say_once(compiler: Compiler) -> None:
     """What the first launch waits for."""
-    print(f"minivit: compiling with {Path(compiler.command[0]).name}, once; it is kept in {cache_folder()} ...",
+    name = "zig" if compiler.family == "zig" else Path(compiler.command[0]).name
+    print(f"minivit: compiling with {name}, once; it is kept in {cache_folder()} ...",
           file=sys.stderr, flush=True)  # fmt: skip
 
 

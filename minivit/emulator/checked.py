@@ -13,7 +13,7 @@ import numpy as np
 from .errors import EmulatorError, LaunchError
 from .function import Function
 from .includes import check_is_source, read_source
-from .launch_text import EXAMPLE, Array, LaunchText, launches_in, parse_call, parse_launch
+from .launch_text import Array, LaunchText, launches_in, parse_call, parse_launch, which_launch
 from .module import Kernel, Module, load
 from .posted import has_main
 from .program import MEMORY, SECONDS, ProgramReport, run_program
@@ -74,7 +74,7 @@ def check_file(path: str | Path, launch: str | None = None, options: Options | N
         source = read_source(path)
         launches = [(1, launch)] if launch else launches_in(source)
         if not launches and not has_main(source):
-            raise ValueError(f"which launch? Give one, like '{EXAMPLE}', or write it into {path} as // launch: ...")
+            raise ValueError(which_launch(path, source))
         module = load(path, include=options.include, via=options.via)
     except (EmulatorError, OSError, ValueError) as error:
         return [Checked(path, "the file", failure=_words(error), seconds=time.perf_counter() - begun)]

@@ -13,7 +13,7 @@ from .checked import Options, check_file, launch_values, status_of
 from .errors import EmulatorError, LaunchError
 from .function import Function
 from .includes import check_is_source, read_source
-from .launch_text import EXAMPLE, launch_in, parse_call, parse_launch
+from .launch_text import EXAMPLE, launch_in, parse_call, parse_launch, which_launch
 from .module import load
 from .posted import has_main
 from .program import MEMORY, SECONDS, run_program
@@ -79,7 +79,7 @@ def kernel(args: argparse.Namespace) -> int:
     if text is None and has_main(source):
         return _program(file, args)
     if text is None:
-        raise ValueError(f"which launch? Give one, like '{EXAMPLE}', or write it into {file} as // launch: ...")
+        raise ValueError(which_launch(file, source))
     launch = parse_launch(text) if "<<<" in text else parse_call(text)
     try:
         module = load(file, include=args.include, via=args.via)

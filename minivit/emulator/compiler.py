@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from .errors import NoCompilerError
 
 CANDIDATES = ("g++", "clang++", "c++")
-LINK_FLAGS = ("-shared", "-Wl,-Bsymbolic", "-Wl,-z,defs")
+LINK_FLAGS = {
+    "linux": ("-shared", "-Wl,-Bsymbolic", "-Wl,-z,defs"),
+    "darwin": ("-dynamiclib",),
+}
 HOW_TO_GET_ONE = (
     'Install g++ or clang (on Debian and Ubuntu: "apt install g++"), or a compiler from PyPI: '
     'pip install "minivit[compiler]". $MINIVIT_CXX chooses one.'
@@ -22,11 +25,13 @@ HOW_TO_GET_ONE = (
 
 @dataclass(frozen=True)
 class Compiler:
-    """How to call it, which family it is of ("gcc", "clang" or "zig"), and what it says of its version."""
+    """How to call it, its family ("gcc", "clang" or "zig"), what it says of its version, and for which system it
+    compiles, "linux" or "darwin"."""
 
     command: tuple[str, ...]
     family: str
     version: str
+    system: str = "linux"
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess:
         return _run([*self.command, *arguments])
@@ -36,14 +41,14 @@ class Compiler:
         command = list(self.command)
         if plain and self.family == "zig" and command[-1] == "c++":
             command[-1] = "cc"
-        return _run([*command, *LINK_FLAGS, *arguments])
+        return _run([*command, *LINK_FLAGS[self.system], *arguments])
 
 
 @functools.cache
 def find_compiler() -> Compiler:
     """$MINIVIT_CXX, else g++, clang++ or c++, else ziglang. Raises NoCompilerError. Looked for once per process."""
-    refuse_other_systems(sys.platform, platform.machine())
     chosen = os.environ.get("MINIVIT_CXX")
+    refuse_other_systems(sys.platform, platform.machine(), bool(chosen))
     if chosen:
         command = shlex.split(chosen)
         if not command or not shutil.which(command[0]):
@@ -63,11 +68,20 @@ def knows(compiler: Compiler, flag: str) -> bool:
     return compiler.run(flag, "-fsyntax-only", "-x", "c++", os.devnull).returncode == 0
 
 
-def refuse_other_systems(system: str, machine: str) -> None:
-    if system != "linux" or machine not in ("x86_64", "aarch64"):
+def refuse_other_systems(system: str, machine: str, chosen: bool) -> None:
+    """Raise NoCompilerError where kernels were never run; on a Mac not if the reader has chosen a compiler."""
+    if system == "linux" and machine in ("x86_64", "aarch64"):
+        return
+    if system == "darwin" and not chosen:
         raise NoCompilerError(
-            f"The emulator runs on Linux on x86-64 and aarch64; this is {system} on {machine}. On Windows use WSL, on "
-            "a Mac a container or virtual machine with Linux."
+            "The emulator compiles for macOS, but nobody has run it there. MINIVIT_CXX=clang++ in the environment tries"
+            " it, at your own risk. Sure are a container or a virtual machine with Linux, and Colab, to which every "
+            "chapter of the tutorials has a link."
+        )
+    if system != "darwin":
+        raise NoCompilerError(
+            f"The emulator runs on Linux on x86-64 and aarch64; this is {system} on {machine}. On Windows use WSL; "
+            "Colab, to which every chapter of the tutorials has a link, needs nothing."
         )
 
 
@@ -76,7 +90,8 @@ def _describe(command: list[str]) -> Compiler:
     if answer.returncode:
         raise NoCompilerError(f"{shlex.join(command)} --version fails: {answer.stderr.strip()}. {HOW_TO_GET_ONE}")
     family = "zig" if "ziglang" in command or "zig" in command[0] else "clang" if "clang" in answer.stdout else "gcc"
-    return Compiler(tuple(command), family, answer.stdout.strip())
+    for_macs = sys.platform == "darwin" or any("-macos" in word for word in command)
+    return Compiler(tuple(command), family, answer.stdout.strip(), "darwin" if for_macs else "linux")
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess:

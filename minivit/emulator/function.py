@@ -10,7 +10,7 @@ from .errors import LaunchError, UnknownKernelError
 from .library import open_library
 from .module import Module, load
 from .program import MEMORY, SECONDS, ProgramReport, carry_out
-from .source import find_function
+from .source import find_functions
 from .trace.program_worker import Call, Given
 
 HOMES = {"device": 1, "managed": 3}
@@ -22,13 +22,17 @@ class Function:
     def __init__(self, module: Module, name: str, memory: str = "device"):
         if memory not in HOMES:
             raise ValueError(f"memory is {memory!r}, expected {' or '.join(map(repr, HOMES))}")
-        names = find_function(module.source, name)
+        there = find_functions(module.source)
+        names = there.get(name)
         if names is None and name in module.kernels:
             raise UnknownKernelError(f"{name} is a kernel: it is launched, {name}<<<grid, block>>>(...)")
-        if names is None or not module.hosted:
+        if names is None:
             raise UnknownKernelError(
-                f'{module.name} has no function {name!r} of the host that calls kernels: extern "C" void {name}(...) {{'
+                f"{module.name} defines no function of the host void {name}(...); those that return void there: "
+                f"{', '.join(there) or 'none'}"
             )
+        if not module.hosted:
+            raise UnknownKernelError(f"{module.name}: {name} launches no kernel, by kernel<<<grid, block>>>(...)")
         self.module, self.name, self.memory = module, name, memory
         signature = open_library(module.compile_function(name)).signature(0)
         self.parameters = [Parameter(name, code) for name, code in zip(names, signature, strict=True)]

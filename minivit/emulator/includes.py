@@ -62,6 +62,9 @@ KNOWN_HEADERS = frozenset(
 OWN_HEADERS = {  # what is in these the emulator has in headers of its own
     "cooperative_groups.h": "groups.h",
     "cooperative_groups/reduce.h": "groups.h",
+    "cooperative_groups/memcpy_async.h": "pipeline.h",
+    "cuda/barrier": "pipeline.h",
+    "cuda/pipeline": "pipeline.h",
     "cuda_fp16.h": "half.h",
     "cuda_bf16.h": "bfloat16.h",
     "cuda_pipeline.h": "inline_ptx.h",

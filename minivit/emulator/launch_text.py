@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from ..messages import brief, short
+from .source import find_functions, find_kernels, split
 
 LAUNCH_COMMENT = re.compile(r"//\s*launch:\s*(.+)")
 EXAMPLE = "add<float><<<4, 256>>>(y[1000], x[1000], 1000)"
@@ -40,6 +41,24 @@ def launches_in(source: str) -> list[tuple[int, str]]:
     return [(source.count("\n", 0, match.start()) + 1, match[1].strip()) for match in found]
 
 
+def which_launch(path: object, source: str) -> str:
+    """What to say where nobody has told how a file's kernels are launched: how it could be told, by an example."""
+    kernels, functions = find_kernels(source), find_functions(source)
+    if not kernels:
+        return f"{path} has neither a kernel nor a main(): there is nothing to run"
+    kernel = next(iter(kernels.values()))
+    arguments = [
+        f"{name}[1000]" if is_array else "1000"
+        for name, is_array in zip(kernel.parameters, kernel.pointers, strict=True)
+    ]
+    example = f"{kernel.name}{'<float>' * kernel.template}<<<4, 256>>>({', '.join(arguments)})"
+    call = f"; or call a function of the host: '{next(iter(functions))}(...)'" if functions else ""
+    return (
+        f"which launch? {path} has no main(). Give one, like '{example}', or write it into the file, as // launch: ..."
+        f"{call}"
+    )
+
+
 def parse_launch(text: str) -> LaunchText:
     """Raises ValueError, which says what a launch looks like."""
     found = re.fullmatch(r"\s*(.+?)\s*<<<(.+?)>>>\s*\((.*)\)\s*;?\s*", text)
@@ -65,15 +84,7 @@ def parse_call(text: str) -> LaunchText:
 
 
 def _split(text: str) -> list[str]:
-    """At the commas that stand in no bracket."""
-    parts, depth = [""], 0
-    for letter in text:
-        depth += (letter in "([{") - (letter in ")]}")
-        if letter == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    return [part.strip() for part in parts if part.strip()]
+    return [part.strip() for part in split(text, "([{", ")]}") if part.strip()]
 
 
 def _extent(text: str) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from .arguments import Arguments, Parameter
 from .build import build_library
+from .compiler import find_compiler
 from .errors import CompileError, LaunchError, UnknownKernelError
 from .includes import OWN_HEADERS, Text, shown_name, text_in, text_of
 from .inline_ptx import with_inline_ptx
@@ -18,10 +19,10 @@ from .library import Library, open_library
 from .posted import has_host_code, has_main, with_addresses, with_launches
 from .rules import check_rules
 from .sizes import STATIC_SHARED, launch_sizes
-from .source import dynamic_shared_names, find_kernels, find_variables, without_comments
+from .source import dynamic_shared_names, find_kernels, find_variables, with_one_dynamic_array, without_comments
 from .trace.check import CheckReport, check
-from .trace.elf import ElfFile, FileVariable
 from .trace.launch import SECONDS, TracedKernel
+from .trace.library_file import FileVariable, LibraryFile
 from .trace.profile import ProfileReport, profile
 from .trace.worker import Variable
 
@@ -175,9 +176,13 @@ class Module:
         lines += ['#include "cuda.h"', '#include "kernel.h"', *(['#include "host.h"'] if self.hosted else [])]
         source = with_inline_ptx(self.source)
         source = with_addresses(with_launches(source), self.kernels) if self.hosted else source
-        lines += [source, '#line 1 "emulator"']
-        lines += [f'asm(".set {name}, emulator_dynamic_shared");' for name in dynamic_shared_names(self.source)]
-        lines += ["EMULATOR_KERNELS {"]
+        if find_compiler().system == "darwin":
+            lines += [with_one_dynamic_array(source), '#line 1 "emulator"']
+        else:
+            lines += [source, '#line 1 "emulator"']
+            lines += [f'asm(".set {name}, emulator_dynamic_shared");' for name in dynamic_shared_names(self.source)]
+        fences = str("__threadfence" in self.source).lower()
+        lines += [f'extern "C" const bool emulator_fences = {fences};', "EMULATOR_KERNELS {"]
         lines += [f'#line 1 "{name}"\nemulator_entry<{name}>::emulator_named("{name}"),' for name in names]
         lines += ["{0, 0, 0, 0}};", "EMULATOR_MAIN" if self.hosted and has_main(self.source) else "", ""]
         return "\n".join(lines)
@@ -275,9 +280,9 @@ class Kernel:
 @functools.cache
 def library_variables(library: Library, names: frozenset[str]) -> list[FileVariable]:
     """The variables of the reader's file in a loaded library, at their addresses in this process."""
-    elf = ElfFile(library.path)
-    base = ctypes.cast(library.emulator_message, ctypes.c_void_p).value - elf.address_of("emulator_message")
-    return [v._replace(address=base + v.address) for v in elf.variables(names) if v.name in names]
+    file = LibraryFile(library.path)
+    base = ctypes.cast(library.emulator_message, ctypes.c_void_p).value - file.address_of("emulator_message")
+    return [v._replace(address=base + v.address) for v in file.variables(names) if v.name in names]
 
 
 def _plain(name: str) -> str:

@@ -21,7 +21,7 @@ from .module import Module
 from .posted import has_main
 from .source import lines_of_one_call, source_lines
 from .trace.check import CheckReport
-from .trace.findings import Finding
+from .trace.findings import Finding, refuse_without_room
 from .trace.launch import Launched, title_of
 from .trace.profile import ProfileReport, profile_report
 from .trace.program_worker import Call, Launch, Over, ProgramRequest, Returned
@@ -122,6 +122,7 @@ def carry_out(
     for message in messages:
         if isinstance(message, Launch):
             launched = _launched(message, lines)
+            refuse_without_room(message.reply.facts)
             stopped = stopped or (launched.title if message.reply.error is not None else "")
             if mode == "check":
                 launches.append(CheckReport(launched.title, launched.findings()))

@@ -20,11 +20,13 @@ _DECORATION = re.compile(
 
 @dataclass(frozen=True)
 class KernelText:
-    """What a file says of one of its kernels: its name, whether it is a template, and its parameters' names."""
+    """What a file says of one of its kernels: its name, whether it is a template, its parameters' names, and which of
+    them are pointers."""
 
     name: str
     template: bool
     parameters: tuple[str, ...]
+    pointers: tuple[bool, ...]
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def find_variables(text: str) -> tuple[VariableText, ...]:
     code = re.sub(r"^[ \t]*#[^\n]*", "", without_comments(text), flags=re.MULTILINE)
     found = {}
     for match in _VARIABLES.finditer(code):
-        for part in _split(match[2]):
+        for part in split(match[2]):
             name = re.match(r"[\s*&]*(\w+)\s*(?:\[[^\]]*\]\s*)*(=|\{|$)", part)
             if name:
                 constant = "__constant__" in match[0]
@@ -97,6 +99,17 @@ def dynamic_shared_names(text: str) -> list[str]:
     return sorted(set(_DYNAMIC_SHARED.findall(without_comments(text))))
 
 
+def with_one_dynamic_array(source: str) -> str:
+    """The source where every declaration of dynamic shared memory says itself which array it means: for macOS, whose
+    thread-local variables take no second name afterwards."""
+    parts, done = [], 0
+    for match in _DYNAMIC_SHARED.finditer(without_comments(source)):
+        declared = source[match.start() : match.end()].replace("__shared__", "__thread")
+        parts += [source[done : match.start()], declared, ' __asm__(EMULATOR_SYMBOL("emulator_dynamic_shared"))']
+        done = match.end()
+    return "".join([*parts, source[done:]])
+
+
 def find_kernels(text: str) -> dict[str, KernelText]:
     """The kernels that a file defines, as far as can be read off its text."""
     code = re.sub(r"^[ \t]*#[^\n]*", "", without_comments(text), flags=re.MULTILINE)
@@ -109,26 +122,33 @@ def find_kernels(text: str) -> dict[str, KernelText]:
         head = _DECORATION.sub(" ", code[match.end() :][: end.start() if end else None])
         found = re.search(r"(\w+)\s*\((.*)\)", head, re.DOTALL)
         if found:
-            parameters = tuple(_parameter_name(text) for text in _split(found[2]) if text.strip() not in ("", "void"))
+            parts = _parameters(found[2])
             if defined or found[1] not in kernels:  # a declaration may leave the names out
-                kernels[found[1]] = KernelText(found[1], "template" in before, parameters)
+                names = tuple(map(_parameter_name, parts))
+                kernels[found[1]] = KernelText(found[1], "template" in before, names, tuple("*" in p for p in parts))
     return kernels
 
 
-def find_function(text: str, name: str) -> tuple[str, ...] | None:
-    """The parameters' names of a function of the host, `void name(...) {`, if the file defines one."""
+def find_functions(text: str) -> dict[str, tuple[str, ...]]:
+    """The functions of the host that return nothing, `void name(...) {`: the names of each one's parameters."""
     code = re.sub(r"^[ \t]*#[^\n]*", "", without_comments(text), flags=re.MULTILINE)
-    for match in re.finditer(rf"([^;{{}}]*)\bvoid\s+{re.escape(name)}\s*\(([^;{{}}]*)\)\s*\{{", code):
-        if not re.search(r"__global__|__device__|\btemplate\b", match[1]):
-            return tuple(_parameter_name(part) for part in _split(match[2]) if part.strip() not in ("", "void"))
-    return None
+    found = re.finditer(r"([^;{}]*)\bvoid\s+(\w+)\s*\(([^;{}]*)\)\s*\{", code)
+    return {
+        match[2]: tuple(map(_parameter_name, _parameters(match[3])))
+        for match in found
+        if not re.search(r"__global__|__device__|\btemplate\b", match[1])
+    }
 
 
-def _split(parameters: str) -> list[str]:
+def _parameters(text: str) -> list[str]:
+    return [part for part in split(text) if part.strip() not in ("", "void")]
+
+
+def split(text: str, opening: str = "<([", closing: str = ">)]") -> list[str]:
     """Split at the commas that stand in no brackets."""
     parts, depth = [""], 0
-    for character in parameters:
-        depth += (character in "<([") - (character in ">)]")
+    for character in text:
+        depth += (character in opening) - (character in closing)
         if character == "," and depth == 0:
             parts.append("")
         else:

@@ -27,7 +27,7 @@ _NAMES = (
     ),
     (
         r"\b(?:cublas|cudnn|cufft|curand|cusparse|cusolver|nccl|npp)[A-Z]\w*\s*\(|\bthrust\s*::|\bcub\s*::"
-        r"|\bcuda\s*::\s*\w",
+        r"|\bcuda\s*::\s*(?!(?:aligned_size_t|barrier|make_pipeline|memcpy_async|pipeline\w*|thread_scope\w*)\b)\w",
         "the emulator has CUDA C++ itself, and not its libraries",
     ),
 )

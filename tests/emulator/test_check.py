@@ -11,7 +11,7 @@ import pytest
 
 from minivit import emulator
 from minivit.emulator.trace import process
-from minivit.emulator.trace.elf import ElfFile
+from minivit.emulator.trace.library_file import LibraryFile
 
 NAN = np.float32(np.nan)
 
@@ -249,14 +249,14 @@ def test_what_a_kernel_prints_is_shown(capsys):
 @pytest.mark.skipif(which("addr2line") is None, reason="needs binutils' addr2line to compare with")
 def test_lines_are_those_of_addr2line(module):
     library, _ = module.built("own", "trace")
-    elf = ElfFile(library.path)
-    addresses = range(elf.rows[0].address, elf.rows[-1].address, 7)
+    file = LibraryFile(library.path)
+    addresses = range(file.rows[0].address, file.rows[-1].address, 7)
     command = ["addr2line", "-s", "-e", str(library.path), *map(hex, addresses)]
     expected = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\n")
     for address, place in zip(addresses, expected, strict=False):
-        file, line = elf.line_of(address)
-        assert place.endswith("?") or place.split(" ")[0] in (f"{file.split('/')[-1]}:{line}", "??:0"), hex(address)
-    assert {"box", "tile", "word"} <= {array.name for array in elf.shared_arrays}
+        name, line = file.line_of(address)
+        assert place.endswith("?") or place.split(" ")[0] in (f"{name.split('/')[-1]}:{line}", "??:0"), hex(address)
+    assert {"box", "tile", "word"} <= {array.name for array in file.shared_arrays}
 
 
 def test_a_report_is_true_where_nothing_was_found_and_a_null_pointer_is_found():

@@ -145,9 +145,15 @@ def translate(program: Program, kernels: dict[str, str]) -> str:
     parts += [_function(program, f, barriers) for f in functions]
     entries = {f.name: f for f in functions if f.entry}
     parts += [_signature(f) for f in entries.values()]
-    parts += ["}  // namespace ptx", 'extern "C" const emulator::Kernel emulator_kernels[] = {']
+    parts += ["}  // namespace ptx", f'extern "C" const bool emulator_fences = {str(_fences(functions)).lower()};']
+    parts += ['extern "C" const emulator::Kernel emulator_kernels[] = {']
     parts += [_row(asked, entries[name]) for asked, name in kernels.items()]
     return "\n".join([*parts, "{}};", ""])
+
+
+def _fences(functions: list[Function]) -> bool:
+    opcodes = {item.opcode for function in functions for item in function.body if isinstance(item, Instruction)}
+    return bool(FENCES & opcodes)
 
 
 def _signature(entry: Function) -> str:
@@ -185,7 +191,7 @@ def _statement(i: Instruction, scope: Scope) -> str:
     if i.opcode in NOTHING:
         return ";"
     if i.opcode in FENCES:
-        return "emulator::on_fence(false);" if "cta" in i.modifiers else "emulator_device_fence();"
+        return f"emulator::on_fence({str('cta' not in i.modifiers).lower()});"
     try:
         return SPECIAL.get(i.opcode, compute)(i, scope)
     except (KeyError, IndexError, ValueError, StopIteration):  # a type or a number of operands that it cannot have

@@ -116,15 +116,21 @@ void add_finding(const Finding& finding) {
     if (finding.count == 0) findings.back().count = 1;
 }
 
-void check_launch_start() {
+bool check_launch_start() {
     findings.clear();
     guesses.clear();
-    if (mode != Mode::check) return;
-    check_start_again();
+    if (mode != Mode::check) return true;
     again_launch_start();
+    if (check_start_again()) return true;
+    Finding finding{};
+    finding.kind = NO_ROOM;
+    finding.buffer = NOWHERE;
+    finding.block = finding.thread = finding.earlier_block = finding.earlier_thread = NOBODY;
+    add_finding(finding);
+    return false;
 }
 
-void check_start_again() {
+bool check_start_again() {
     order.start_launch();
     rounds = 0;
     races.forget();
@@ -132,6 +138,8 @@ void check_start_again() {
     read_first.assign(buffers.size(), false);
     for (const Buffer& buffer : buffers) shadows.emplace_back(buffer.bytes, buffer.element);
     shared_shadow = Shadow(shared_memory.size, 4);
+    return std::all_of(shadows.begin(), shadows.end(), [](const Shadow& shadow) { return shadow.there(); }) &&
+           shared_shadow.there();
 }
 
 bool check_released() { return order.released(); }

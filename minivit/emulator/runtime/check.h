@@ -5,6 +5,7 @@
 namespace emulator {
 
 constexpr unsigned NOBODY = 0xffffffffu;
+constexpr const char* NO_ROOM = "no room";  // the kind that says: there is no memory to keep the diary in
 constexpr const char* STOPPED = "stopped";  // the kind of error that says: a finding has been entered
 
 struct Finding {  // Python reads this as it lies in memory

@@ -35,7 +35,7 @@ void again_launch_start() {
     most_accesses = ~0ull;
     held_before.clear();
     bool one_block = 1ull * grid_size.x * grid_size.y * grid_size.z == 1;
-    if (mode == Mode::check && emulator_device_fence && !one_block) held_before = kept();
+    if (mode == Mode::check && emulator_fences && !one_block) held_before = kept();
 }
 
 // A thread that waits for a block that comes later would wait for ever: that order is given up. On a GPU both may run at

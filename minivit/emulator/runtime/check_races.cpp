@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include "check.h"
+
 namespace emulator {
 
 void Races::forget() {
@@ -137,6 +139,7 @@ Cell* Shadow::cells(size_t offset, size_t size, size_t* count) {
 // Two threads may own two bytes of the same four: where bytes are touched one by one, each gets a cell of its own.
 void Shadow::refine(size_t granule) {
     Shadow finer(bytes_, granule);
+    if (!finer.there()) fail(NO_ROOM, {"", 0}, "%s", "");
     for (size_t i = 0; i < bytes_ / granule; ++i) finer.cells_[i] = cells_[i * granule / granule_];
     *this = std::move(finer);
 }

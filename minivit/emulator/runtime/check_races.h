@@ -35,6 +35,7 @@ public:
     Shadow(Shadow&& other) noexcept;
     Shadow& operator=(Shadow&& other) noexcept;
     ~Shadow();
+    bool there() const { return cells_; }  // or is there no room?
     void clear(size_t from, size_t to);
     Cell* cells(size_t offset, size_t size, size_t* count);  // those of the bytes from offset
     size_t granule() const { return granule_; }

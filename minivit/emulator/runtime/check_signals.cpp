@@ -3,25 +3,16 @@
 // a process of its own, which is not used again afterwards.
 #include <csignal>
 #include <cstdint>
-#include <ucontext.h>
 #include <unistd.h>
 
 #include "check.h"
+#include "system.h"
 
 namespace emulator {
 namespace {
 
 constexpr int WATCHED[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGALRM};
 char alarm_stack[65536];
-
-const void* where(const void* context) {
-    const auto& machine = static_cast<const ucontext_t*>(context)->uc_mcontext;
-#if defined(__x86_64__)
-    return reinterpret_cast<const void*>(machine.gregs[REG_RIP] + 1);  // sites are return addresses: one behind
-#elif defined(__aarch64__)
-    return reinterpret_cast<const void*>(machine.pc + 1);
-#endif
-}
 
 void on_signal(int signal, siginfo_t* info, void* context) {
     if (!current) _exit(128 + signal);
@@ -30,9 +21,9 @@ void on_signal(int signal, siginfo_t* info, void* context) {
         stop_launch();
     }
     const char* address = static_cast<const char*>(info->si_addr);
-    bool full = signal == SIGSEGV && address < current->stack + 4096 && address >= current->stack - 65536;
+    bool full = (signal == SIGSEGV || signal == SIGBUS) && address < current->stack + 4096 && address >= current->stack - 65536;
     Finding finding = here(signal == SIGALRM ? "endless loop" : full ? "stack overflow" : "crash", {"", 0});
-    finding.site = site_of(where(context));
+    finding.site = site_of(interrupted_at(context) + 1);  // sites are return addresses: one behind
     finding.earlier_site = last_site;
     finding.offset = signal;
     add_finding(finding);

@@ -66,7 +66,8 @@ static void watch_time() {
     action.sa_handler = on_time;
     action.sa_flags = SA_NODEFER | SA_RESTART;
     sigaction(SIGVTALRM, &action, &time_before);
-    long seconds = long(time_limit), micros = long((time_limit - seconds) * 1e6);
+    long seconds = long(time_limit);
+    int micros = int((time_limit - seconds) * 1e6);
     const itimerval timer{{0, 20000}, {seconds, seconds || micros ? micros : 1}};
     setitimer(ITIMER_VIRTUAL, &timer, &timer_before);
 }

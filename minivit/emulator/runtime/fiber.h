@@ -1,15 +1,19 @@
 // Switch from one fiber to another: save the registers that a function must preserve, change the stack, load theirs.
 #pragma once
+#include "system.h"
 
 extern "C" void emulator_switch(void** save_stack_pointer, void* load_stack_pointer);
 
+#define EMULATOR_SWITCH EMULATOR_SYMBOL("emulator_switch")
+#if defined(__APPLE__)
+#define EMULATOR_HIDDEN ".p2align 2\n.private_extern " EMULATOR_SWITCH "\n"
+#else
+#define EMULATOR_HIDDEN ".type " EMULATOR_SWITCH ", %function\n.hidden " EMULATOR_SWITCH "\n"
+#endif
+#define EMULATOR_SWITCH_HEAD ".text\n" EMULATOR_HIDDEN ".globl " EMULATOR_SWITCH "\n" EMULATOR_SWITCH ":"
+
 #if defined(__x86_64__)
-asm(R"(
-.text
-.type emulator_switch, @function
-.globl emulator_switch
-.hidden emulator_switch
-emulator_switch:
+asm(EMULATOR_SWITCH_HEAD R"(
     pushq %rbp
     pushq %rbx
     pushq %r12
@@ -25,7 +29,6 @@ emulator_switch:
     popq %rbx
     popq %rbp
     ret
-.size emulator_switch, . - emulator_switch
 )");
 
 // A stack that emulator_switch can load: it "returns" into `start`.
@@ -38,12 +41,7 @@ inline void* new_stack_pointer(char* top, void (*start)()) {
 }
 
 #elif defined(__aarch64__)
-asm(R"(
-.text
-.type emulator_switch, %function
-.globl emulator_switch
-.hidden emulator_switch
-emulator_switch:
+asm(EMULATOR_SWITCH_HEAD R"(
     sub sp, sp, #160
     stp x19, x20, [sp, #0]
     stp x21, x22, [sp, #16]
@@ -70,7 +68,6 @@ emulator_switch:
     ldp d14, d15, [sp, #144]
     add sp, sp, #160
     ret
-.size emulator_switch, . - emulator_switch
 )");
 
 inline void* new_stack_pointer(char* top, void (*start)()) {

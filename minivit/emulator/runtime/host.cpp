@@ -47,18 +47,14 @@ static size_t told_count, told_room;
 static cudaError_t last_error, sticky;
 static bool error_asked_for = true;  // since the last launch
 static Place last_launch;
-static struct {
-    const void* entry;
-    int bytes;
-} opted[256];
-static int opted_count;
+static unsigned allowed_shared = 48 * 1024;  // which kernel asked for more a launch by <<<>>> does not tell
 static unsigned launch_order;
 static int launch_seconds = 60;
 static void (*on_over)();  // the program has come to its end, whichever way
 static void (*on_launched)(const char* name, const unsigned* sizes, unsigned shared, int ok, const char* message);
 
 constexpr size_t GAP = 1 << 20;  // bytes of nothing behind each piece of memory
-constexpr size_t PAGE = 4096;
+constexpr size_t PAGE = 1 << 16;  // one page or more everywhere
 
 template <typename T>
 static T& grown(T*& array, size_t& count, size_t& room) {
@@ -124,13 +120,14 @@ cudaError_t allocate(void** pointer, size_t bytes, Home home, const char* name, 
     size_t room = (bytes + PAGE - 1) / PAGE * PAGE;
     if (bytes > size_t(16) << 30) return refuse(cudaErrorMemoryAllocation, here, "%zu bytes: the GPU has 16 GiB", bytes);
     void* memory = mmap(nullptr, room + 2 * GAP, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) return refuse(cudaErrorMemoryAllocation, here, "there is no room for %zu bytes", bytes);
+    unsigned char* set = nullptr;
+    if (TRACED && home == Home::device) set = static_cast<unsigned char*>(calloc(bytes / 4 + 2, 1));
+    if (memory == MAP_FAILED || (TRACED && home == Home::device && !set))
+        return refuse(cudaErrorMemoryAllocation, here, "no room for %zu bytes is left by the limit of memory (--memory)", bytes);
     // At the end of its pages, so that what lies behind faults; 256 bytes are what cudaMalloc aligns to.
     char* pages = static_cast<char*>(memory) + GAP;
     mprotect(pages, room, PROT_READ | PROT_WRITE);
     if (bytes && bytes < size_t(1) << 28) memset(pages, 0xff, room);  // NaN, and -1: nothing to count on
-    unsigned char* set = nullptr;
-    if (TRACED && home == Home::device) set = static_cast<unsigned char*>(calloc(bytes / 4 + 2, 1));
     char* start = pages + room - (bytes + 255) / 256 * 256;
     grown(allocations, allocation_count, allocation_room) = {start, pages, bytes, room, home, plain_name(name), here, set, 'u', 1};
     if (home == Home::device) mprotect(pages, room, PROT_NONE);

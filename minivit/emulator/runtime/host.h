@@ -199,7 +199,7 @@ inline cudaError_t cudaEventQuery(cudaEvent_t) { return cudaSuccess; }
 #include "host_seldom.h"
 
 #define EMULATOR_MAIN                                              \
-    extern "C" int emulator_users_main(int, char**) __asm__("main"); \
+    extern "C" int emulator_users_main(int, char**) __asm__(EMULATOR_SYMBOL("main")); \
     extern "C" __attribute__((visibility("default"))) int emulator_main(int count, char** words) { \
         return emulator_users_main(count, words);                  \
     }

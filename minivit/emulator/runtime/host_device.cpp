@@ -136,10 +136,19 @@ extern "C" int emulator_print(const char* format, ...) {
     return n;
 }
 
-extern "C" void __assert_fail(const char* condition, const char* file, unsigned line, const char*) noexcept {
-    if (current) fail("assert", {file, int(line)}, "assert(%s) failed", condition);
+[[noreturn]] static void assert_failed(const char* condition, const char* file, int line) {
+    if (current) fail("assert", {file, line}, "assert(%s) failed", condition);
     fflush(stdout);
-    fprintf(stderr, "%s:%u: assert(%s) failed\n", file, line, condition);
+    fprintf(stderr, "%s:%d: assert(%s) failed\n", file, line, condition);
     if (on_over) on_over();
     _exit(134);
 }
+#if defined(__APPLE__)
+extern "C" void __assert_rtn(const char*, const char* file, int line, const char* condition) {
+    assert_failed(condition, file, line);
+}
+#else
+extern "C" void __assert_fail(const char* condition, const char* file, unsigned line, const char*) noexcept {
+    assert_failed(condition, file, int(line));
+}
+#endif

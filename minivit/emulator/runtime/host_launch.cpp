@@ -7,7 +7,7 @@ namespace emulator {
 static char* stacks;
 static bool in_program;  // and not a kernel that Python has called
 static void watch_host();
-cudaError_t launch(const emulator_grid& how, const Kernel& called, void** call, const void*, Place here);
+cudaError_t launch(const emulator_grid& how, const Kernel& called, void** call, Place here);
 
 // A pointer to the host's own memory, where a kernel wants the device's.
 bool check_pointers(const Kernel& called, void* const* arguments, Place here) {
@@ -36,17 +36,11 @@ bool check_pointers(const Kernel& called, void* const* arguments, Place here) {
     return true;
 }
 
-cudaError_t set_shared(const void* entry, int bytes, Place here) {
+cudaError_t set_shared(int bytes, Place here) {
     if (bytes < 0 || bytes > int(MAX_SHARED))
         return refuse(cudaErrorInvalidValue, here, "%d bytes of dynamic shared memory, at most %u", bytes, MAX_SHARED);
-    if (opted_count < 256) opted[opted_count++] = {entry, bytes};
+    if (unsigned(bytes) > allowed_shared) allowed_shared = unsigned(bytes);
     return cudaSuccess;
-}
-
-static unsigned allowed_shared() {  // which kernel asked for more is not known of a launch by <<<>>>: any that did
-    unsigned most = 48 * 1024;
-    for (int i = 0; i < opted_count; ++i) most = opted[i].bytes > int(most) ? opted[i].bytes : most;
-    return most;
 }
 
 static cudaError_t kind_of_failure(const char* text) {
@@ -109,13 +103,13 @@ static void launch_children() {
         first_child = child->next;
         if (!first_child) last_child = &first_child;
         kept_arguments = {child->call, child->bytes};
-        launch(child->how, child->called, static_cast<void**>(child->call), nullptr, child->here);
+        launch(child->how, child->called, static_cast<void**>(child->call), child->here);
         free(child->call);
         delete child;
     }
 }
 
-cudaError_t launch(const emulator_grid& how, const Kernel& called, void** call, const void*, Place here) {
+cudaError_t launch(const emulator_grid& how, const Kernel& called, void** call, Place here) {
     if (current) return launch_later(how, called, call, here);
     if (sticky) return sticky;
     last_launch = here;
@@ -130,7 +124,7 @@ cudaError_t launch(const emulator_grid& how, const Kernel& called, void** call, 
                       "%s<<<(%u, %u, %u), (%u, %u, %u)>>>: a block has at most 1024 threads, 64 of them along z, and a "
                       "grid at most 65535 blocks along y and z",
                       called.name, g.x, g.y, g.z, b.x, b.y, b.z);
-    if (how.shared > allowed_shared())
+    if (how.shared > allowed_shared)
         return refuse(cudaErrorInvalidValue, here,
                       "%s: %zu bytes of dynamic shared memory: more than 48 KB must be allowed first, by "
                       "cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes)",
@@ -174,8 +168,7 @@ void know(const Known& kernel) {
     if (!known(kernel.address)) grown(knowns, known_count, known_room) = kernel;
 }
 
-cudaError_t launch_at(const Kernel& called, const void* address, const emulator_grid& how, void** arguments,
-                      bool all_at_once, Place here) {
+cudaError_t launch_at(const Kernel& called, const emulator_grid& how, void** arguments, bool all_at_once, Place here) {
     if (sticky) return sticky;
     const dim3 &g = how.grid, &b = how.block;
     unsigned threads = b.x * b.y * b.z;
@@ -185,7 +178,7 @@ cudaError_t launch_at(const Kernel& called, const void* address, const emulator_
                       called.name, count, fit);
     if (!check_pointers(called, arguments, here)) return sticky;
     together = all_at_once;
-    cudaError_t error = launch(how, called, arguments, address, here);
+    cudaError_t error = launch(how, called, arguments, here);
     together = false;
     error_asked_for = true;  // it returns it
     return error;
@@ -244,7 +237,7 @@ EXPORT size_t emulator_told(const void** first) {
                                                 allocations[i].bytes, allocations[i].name);
         if (!error_asked_for)
             tell("error not asked for", true, last_launch,
-                 "nobody asks whether this launch went well: cudaGetLastError() and cudaDeviceSynchronize() tell");
+                 "nobody asks whether this launch could begin: cudaGetLastError() tells; cudaDeviceSynchronize() tells how it ended");
     }
     over = true;
     *first = told;

@@ -8,8 +8,8 @@ struct emulator_grid {
         : grid(grid), block(block), shared(shared) {}
 };
 namespace emulator {
-cudaError_t launch(const emulator_grid& how, const Kernel& kernel, void** arguments, const void* entry, Place here);
-cudaError_t set_shared(const void* entry, int bytes, Place here);
+cudaError_t launch(const emulator_grid& how, const Kernel& kernel, void** arguments, Place here);
+cudaError_t set_shared(int bytes, Place here);
 bool check_pointers(const Kernel& kernel, void* const* arguments, Place here);
 
 template <typename F>
@@ -34,7 +34,7 @@ struct Launcher {  // of kernel<<<how>>>: called with the kernel's arguments
         static constexpr Parameter parameters[] = {Argument<A>::parameter..., Parameter{}};
         const Kernel kernel{name, Call::run, parameters, int(sizeof...(A))};
         void* pointers[] = {(void*)&arguments..., nullptr};
-        if (check_pointers(kernel, pointers, here)) launch(how, kernel, reinterpret_cast<void**>(&call), nullptr, here);
+        if (check_pointers(kernel, pointers, here)) launch(how, kernel, reinterpret_cast<void**>(&call), here);
         kept_arguments = before;
     }
 };
@@ -54,8 +54,6 @@ struct Pointed {  // a kernel that is launched by its address
         function(*static_cast<A*>(arguments[I])...);
     }
 };
-}  // namespace emulator
-namespace emulator {
 struct Known {  // a kernel whose address was taken as a void*: its type is lost, and is found again here
     const void* address;
     Kernel kernel;
@@ -63,8 +61,7 @@ struct Known {  // a kernel whose address was taken as a void*: its type is lost
 };
 void know(const Known& known);
 const Known* known(const void* address);
-cudaError_t launch_at(const Kernel& kernel, const void* address, const emulator_grid& how, void** arguments, bool together,
-                      Place here);
+cudaError_t launch_at(const Kernel& kernel, const emulator_grid& how, void** arguments, bool together, Place here);
 }  // namespace emulator
 template <typename... A>
 inline void* emulator_address(const char* name, void (*function)(A...)) {
@@ -79,7 +76,7 @@ inline cudaError_t emulator_launch_at(const void* function, dim3 grid, dim3 bloc
     const emulator::Known* known = emulator::known(function);
     if (!known) return emulator::refuse(cudaErrorInvalidDeviceFunction, here, "what is launched is the address of no kernel");
     known->choose(function);
-    return emulator::launch_at(known->kernel, function, {grid, block, shared}, arguments, together, here);
+    return emulator::launch_at(known->kernel, {grid, block, shared}, arguments, together, here);
 }
 #define EMULATOR_LAUNCH(NAME, TOGETHER)                                                                            \
     inline cudaError_t NAME(const void* function, dim3 grid, dim3 block, void** arguments, size_t shared = 0,      \
@@ -95,9 +92,9 @@ inline cudaError_t emulator_launch_at(const void* function, dim3 grid, dim3 bloc
 EMULATOR_LAUNCH(cudaLaunchKernel, false)
 EMULATOR_LAUNCH(cudaLaunchCooperativeKernel, true)
 #undef EMULATOR_LAUNCH
-inline cudaError_t cudaFuncSetAttribute(const void* function, cudaFuncAttribute attribute, int value, HERE) {
+inline cudaError_t cudaFuncSetAttribute(const void*, cudaFuncAttribute attribute, int value, HERE) {
     if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaSuccess;
-    return emulator::set_shared(function, value, here);
+    return emulator::set_shared(value, here);
 }
 template <typename... A>
 inline cudaError_t cudaFuncSetAttribute(void (*function)(A...), cudaFuncAttribute attribute, int value, HERE) {

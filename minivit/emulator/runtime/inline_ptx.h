@@ -1,6 +1,7 @@
-// What inline PTX of some fixed forms becomes (inline_ptx.py): mma.sync, ldmatrix, cp.async, cvt.rna.tf32. Fragments lie in
-// the lanes as the PTX manual draws them: lane = 4 group + place.
+// What inline PTX of some fixed forms becomes (inline_ptx.py): mma.sync, ldmatrix, cvt.rna.tf32; cp.async is in
+// async_copies.h. Fragments lie in the lanes as the PTX manual draws them: lane = 4 group + place.
 #pragma once
+#include "async_copies.h"
 #include "tensor_cores.h"
 
 inline unsigned long long __cvta_generic_to_shared(const void* pointer) {
@@ -85,56 +86,4 @@ EMULATOR_INLINE void ldmatrix(unsigned* to, unsigned address, Place here) {
     }
 }
 
-// cp.async: what is copied is there when its group has been waited for, and not before.
-struct Copying {
-    char* to;
-    const char* from;
-    unsigned bytes, zeros, group;
-};
-struct Copies {
-    unsigned long long block;  // of which: what an earlier one has left is forgotten
-    unsigned count, groups;
-    Copying pending[128];
-};
-inline Copies copies[MAX_THREADS];
-EMULATOR_UNTRACED inline Copies& copies_here() {
-    Copies& mine = copies[current->number];
-    if (mine.block != blocks_started) mine.block = blocks_started, mine.count = mine.groups = 0;
-    return mine;
-}
-EMULATOR_UNTRACED inline void copy_later(void* to, const void* from, unsigned bytes, unsigned read, Place here) {
-    Copies& mine = copies_here();
-    if ((unsigned long long)to % bytes || (unsigned long long)from % bytes)
-        fail("misaligned copy", here, "cp.async of %u bytes wants both addresses to be multiples of that", bytes);
-    if (mine.count == 128) fail("cp.async", here, "more than 128 copies of a thread are under way: wait for some");
-    mine.pending[mine.count++] = {(char*)to, (const char*)from, read, bytes - read, mine.groups};
-}
-EMULATOR_UNTRACED inline void commit_copies() { ++copies_here().groups; }
-template <typename Word>
-EMULATOR_INLINE void copy_words(const Copying& copy) {
-    for (unsigned i = 0; i < copy.bytes; i += sizeof(Word)) *(Word*)(copy.to + i) = *(const Word*)(copy.from + i);
-    for (unsigned i = copy.bytes; i < copy.bytes + copy.zeros; i += sizeof(Word)) *(Word*)(copy.to + i) = Word{};
-}
-// Until at most so many of the last groups are under way; ~0: all, also those that no group holds.
-EMULATOR_INLINE void wait_for_copies(unsigned left) {
-    Copies& mine = copies_here();
-    unsigned kept = 0;
-    for (unsigned i = 0; i < mine.count; ++i) {
-        Copying copy = mine.pending[i];
-        if (left != ~0u && copy.group + left >= mine.groups)
-            mine.pending[kept++] = copy;
-        else if (copy.bytes == 16)
-            copy_words<uint4>(copy);
-        else
-            copy_words<unsigned>(copy);
-    }
-    mine.count = kept;
-}
-
 }  // namespace emulator
-
-inline void __pipeline_memcpy_async(void* to, const void* from, size_t bytes, size_t zeros = 0, EMULATOR_HERE) {
-    emulator::copy_later(to, from, unsigned(bytes), unsigned(bytes - zeros), here);
-}
-inline void __pipeline_commit() { emulator::commit_copies(); }
-EMULATOR_INLINE void __pipeline_wait_prior(unsigned left) { emulator::wait_for_copies(left); }

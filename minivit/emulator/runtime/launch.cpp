@@ -1,23 +1,16 @@
 // The launch of a grid: block after block, each with fresh shared memory and fresh threads; and what Python calls.
 // This file and runtime.cpp are compiled as one.
-#include <link.h>
 #include <sys/mman.h>
 
 #include "runtime.h"
+#include "system.h"
 
 namespace emulator {
 
 // All shared variables of the library, as this thread of the operating system sees them: its thread-local memory.
-static int find_shared_memory(dl_phdr_info* library, size_t, void*) {
-    char* dynamic = reinterpret_cast<char*>(emulator_dynamic_shared);
-    for (int i = 0; i < library->dlpi_phnum; ++i) {
-        char* start = static_cast<char*>(library->dlpi_tls_data);
-        unsigned long size = library->dlpi_phdr[i].p_memsz;
-        if (library->dlpi_phdr[i].p_type != PT_TLS || dynamic < start || dynamic >= start + size) continue;
-        shared_memory = {start, size, dynamic, 0};
-        return 1;
-    }
-    return 0;
+static void find_shared_memory() {
+    Span all = thread_memory();
+    shared_memory = {all.start, all.size, reinterpret_cast<char*>(emulator_dynamic_shared), 0};
 }
 
 // Uninitialised shared memory reads as NaN, and as -1: a kernel must not count on what was there before.
@@ -179,21 +172,20 @@ bool run_launch(const Kernel& called, dim3 grid, dim3 block, unsigned dynamic_sh
     block_size = block;
     threads = block.x * block.y * block.z;
     warp_count = (threads + LANES - 1) / LANES;
-    failed = false;
     message[0] = 0;
     printed_size = 0;
     if (printed) printed[0] = 0;
-    dl_iterate_phdr(find_shared_memory, nullptr);
+    find_shared_memory();
     shared_memory.dynamic_size = dynamic_shared;
     prepare_threads(stacks, order);
-    on_launch(dynamic_shared);
     interruptible = interruptible && !TRACED;  // the checker's process is ended by who started it
     interrupted = printing = false;
     if (!TRACED) watch_for_crashes();
     if (interruptible) watch_for_interrupts();
     bool timed = !TRACED && time_limit > 0;
     if (timed) watch_time();
-    run_grid(order);
+    failed = !on_launch();
+    if (!failed) run_grid(order);
     if (TRACED) run_again(stacks, order);
     if (timed) unwatch_time();
     if (interruptible) sigaction(SIGINT, &interrupt_before, nullptr);
@@ -202,24 +194,11 @@ bool run_launch(const Kernel& called, dim3 grid, dim3 block, unsigned dynamic_sh
     return !failed;
 }
 
-// Where this library lies in memory: variables of the file are in it.
-static const char *library_first, *library_last;
-static int find_own_library(dl_phdr_info* info, size_t, void*) {
-    const char *start = reinterpret_cast<const char*>(info->dlpi_addr), *end = start;
-    for (int i = 0; i < info->dlpi_phnum; ++i) {
-        const auto& segment = info->dlpi_phdr[i];
-        const char* last = start + segment.p_vaddr + segment.p_memsz;
-        if (segment.p_type == PT_LOAD && last > end) end = last;
-    }
-    const char* mine = reinterpret_cast<const char*>(&library_first);
-    if (mine < start || mine >= end) return 0;
-    library_first = start;
-    library_last = end;
-    return 1;
-}
+// Whether it is a variable of the file.
 bool in_library(const void* pointer) {
-    if (!library_first) dl_iterate_phdr(find_own_library, nullptr);
-    return pointer >= library_first && pointer < library_last;
+    static Span library;
+    if (!library.size) library = this_library();
+    return library.has(pointer);
 }
 
 }  // namespace emulator
@@ -254,7 +233,7 @@ EXPORT bool emulator_interrupted() { return interrupted; }
 EXPORT const char* emulator_message() { return message; }
 EXPORT const char* emulator_printed() { return printed ? printed : ""; }
 EXPORT unsigned long emulator_static_shared() {
-    dl_iterate_phdr(find_shared_memory, nullptr);
+    find_shared_memory();
     return shared_memory.size - sizeof emulator_dynamic_shared;
 }
 

@@ -75,9 +75,6 @@ template <typename T, typename F> inline T reduce(u32 mask, T value, F combine, 
     return total;
 }
 
-// See cuda.h.
-extern "C" __attribute__((noinline)) inline void emulator_device_fence() { emulator::on_fence(true); }
-
 // ---- atomics: one step, as no other fiber runs meanwhile --------------------------------------------------------
 template <typename T, typename F> EMULATOR_UNTRACED inline T atomic(u8* address, F change, Place place,
                                                                      bool compares = false) {

@@ -4,6 +4,7 @@
 // of its own and runs until it must wait, at a barrier or for the other lanes of its warp; then another one runs.
 // No header of the system is included here: a small kernel compiles in a fraction of a second.
 #pragma once
+#include "system.h"
 
 #define EMULATOR_UNTRACED __attribute__((no_sanitize("thread")))  // its accesses are ours, not the kernel's
 
@@ -105,7 +106,7 @@ void wait_for_change(const void* address);
 // Hooks of the checker and the profiler; in run mode they are nothing.
 #if defined(EMULATOR_TRACE)
 constexpr bool TRACED = true;
-void on_launch(unsigned dynamic_shared);
+bool on_launch();                                       // false where there is no room to watch it
 void on_block();                                        // a block starts
 void on_block_end();                                    // its last thread has returned
 void on_grid_barrier();                                 // all blocks have come to it
@@ -121,11 +122,10 @@ void on_atomic(void* address, unsigned size, Place);    // the current thread re
 void on_atomic_written(void* address);                  // and has written: atomicCAS may not
 void on_compared(void* address);                        // it is atomicCAS, which finds out whether a guess still holds
 void on_compare(void* address, unsigned size, Bits compare, Place);  // both, where what it compares with is known
-// memcpy and memset in a kernel.
-void on_copied(const void* address, unsigned long size, bool written, Place);
+void on_copied(const void* address, unsigned long size, bool written, Place);  // by memcpy and the like
 #else
 constexpr bool TRACED = false;
-inline void on_launch(unsigned) {}
+inline bool on_launch() { return true; }
 inline void on_block() {}
 inline void on_block_end() {}
 inline void on_grid_barrier() {}
@@ -141,6 +141,7 @@ inline void on_atomic(void*, unsigned, Place) {}
 inline void on_atomic_written(void*) {}
 inline void on_compared(void*) {}
 inline void on_compare(void*, unsigned, Bits, Place) {}
+inline void on_copied(const void*, unsigned long, bool, Place) {}
 #endif
 
 // The memory of this library's shared variables, static and dynamic, on the thread that launches.
@@ -180,7 +181,9 @@ struct Kernel {
 // printf in a kernel.
 extern "C" __attribute__((format(printf, 1, 2))) int emulator_print(const char* format, ...);
 
-// Defined by what Python puts behind a .cu file: the kernels, the last one without a name; and the dynamic shared
-// memory. A kernel declares that by a name of its own, which is made another name of this.
+// Defined by what Python puts behind a .cu file: the kernels, the last one without a name; whether any of them may call
+// __threadfence(); and the dynamic shared memory. A kernel declares that by a name of its own, which is made another name
+// of this.
 extern "C" const emulator::Kernel emulator_kernels[];
+extern "C" const bool emulator_fences;
 extern "C" thread_local unsigned char emulator_dynamic_shared[emulator::MAX_SHARED + emulator::SHARED_GUARD];

@@ -259,3 +259,27 @@ inline T of_integer(I x, Rounding rounding) {
     return T::of(x < 0 ? -double(size) : double(size), rounding);
 }
 }  // namespace emulator
+
+// The type itself, the bits alone, and the pair. A whole number of 64 bits is rounded once, too.
+#define EMULATOR_SMALL_TYPE(NAME, RAW, PAIR, FRACTION, EXPONENT)                  \
+    struct RAW##_raw {                                                            \
+        unsigned short x;                                                         \
+    };                                                                            \
+    struct RAW : emulator::Small<RAW, FRACTION, EXPONENT> {                       \
+        RAW() = default;                                                          \
+        RAW(const RAW##_raw& raw) { __x = raw.x; }                                \
+        RAW(float x) { *this = of(x); }                                           \
+        RAW(double x) { *this = of(x); }                                          \
+        RAW(int x) { *this = of(x); }                                             \
+        RAW(unsigned x) { *this = of(x); }                                        \
+        RAW(short x) { *this = of(x); }                                           \
+        RAW(unsigned short x) { *this = of(x); }                                  \
+        RAW(long long x) { *this = emulator::of_integer<RAW>(x, emulator::NEAREST); }          \
+        RAW(unsigned long long x) { *this = emulator::of_integer<RAW>(x, emulator::NEAREST); } \
+        operator RAW##_raw() const { return {__x}; }                              \
+    };                                                                            \
+    EMULATOR_PAIR(PAIR, RAW)                                                      \
+    EMULATOR_SMALL_CONVERSIONS(NAME, RAW, PAIR)                                   \
+    inline PAIR make_##NAME##2(RAW x, RAW y) { return {x, y}; }                   \
+    EMULATOR_ATOMIC(atomicAdd, RAW, old + value)                                  \
+    EMULATOR_ATOMIC(atomicAdd, PAIR, old + value)

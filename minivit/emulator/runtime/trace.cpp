@@ -1,11 +1,11 @@
 // The functions that a traced kernel calls before each access to memory, and the runtime's hooks.
 #include "trace.h"
 
-#include <link.h>
-
 #include <cstring>
 #include <string>
 #include <unordered_map>
+
+#include "system.h"
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 #define RETURN_ADDRESS __builtin_return_address(0)
@@ -20,7 +20,7 @@ namespace {
 
 bool tracing;
 unsigned long long barriers, warp_operations;
-const char *library_start, *library_end;
+Span library;  // its constants and the runtime's own variables are none of the kernel's memory
 std::vector<Place> places;
 std::unordered_map<std::string, unsigned> place_numbers;
 unsigned latest_buffer;
@@ -35,20 +35,6 @@ const void* latest_address;  // of that
 
 bool within(const void* address, const void* start, size_t size) {
     return size_t(static_cast<const char*>(address) - static_cast<const char*>(start)) < size;
-}
-
-// Where this library lies in memory: its constants and the runtime's own variables are none of the kernel's memory.
-int find_library(dl_phdr_info* info, size_t, void*) {
-    const char *start = reinterpret_cast<const char*>(info->dlpi_addr), *end = start;
-    for (int i = 0; i < info->dlpi_phnum; ++i) {
-        const auto& segment = info->dlpi_phdr[i];
-        if (segment.p_type == PT_LOAD && start + segment.p_vaddr + segment.p_memsz > end)
-            end = start + segment.p_vaddr + segment.p_memsz;
-    }
-    if (!within(&mode, start, end - start)) return 0;
-    library_start = start;
-    library_end = end;
-    return 1;
 }
 
 // The buffer that an address belongs to; an address outside all of them is counted from the nearest, if one is near.
@@ -75,7 +61,7 @@ void locate(const char* address, Access* access) {
 // Whether it is a variable of the reader's file: those come last among the buffers. All else in the library is ours.
 bool of_the_file(const char* address) {
     for (size_t b = buffers.size(); b-- > 0;) {
-        if (!within(buffers[b].start, library_start, library_end - library_start)) return false;
+        if (!library.has(buffers[b].start)) return false;
         if (within(address, buffers[b].start, buffers[b].bytes)) return true;
     }
     return false;
@@ -107,7 +93,7 @@ void on_access(const void* pointer, size_t size, Act act, unsigned site, bool al
     const char* address = static_cast<const char*>(pointer);
     if (within(address, current->stack, STACK_SIZE)) return;  // the thread's own variables
     if (within(address, kept_arguments.start, kept_arguments.size)) return;
-    if (within(address, library_start, library_end - library_start) && !of_the_file(address)) return;
+    if (library.has(address) && !of_the_file(address)) return;
     Access access{act, SHARED, address - shared_memory.start, size, site, current->number, false};
     bool shared = within(address, shared_memory.start, shared_memory.size);
     if (shared) {
@@ -135,7 +121,7 @@ void on_access(const void* pointer, size_t size, Act act, unsigned site, bool al
 
 }  // namespace
 
-unsigned site_of(const void* address) { return static_cast<const char*>(address) - library_start; }
+unsigned site_of(const void* address) { return static_cast<const char*>(address) - library.start; }
 
 unsigned site_of(Place place) {
     std::string name = std::string(place.file) + ':' + std::to_string(place.line);
@@ -148,13 +134,13 @@ unsigned block_number() { return block_index.x + grid_size.x * (block_index.y + 
 
 // ---- the runtime's hooks ----
 
-void on_launch(unsigned) {
-    dl_iterate_phdr(find_library, nullptr);
+bool on_launch() {
+    library = this_library();
     last_site = 0;
     barriers = warp_operations = 0;
-    check_launch_start();
+    if (!check_launch_start()) return false;
     if (mode == Mode::profile) profile_launch_start();
-    tracing = true;
+    return tracing = true;
 }
 void on_block() {
     if (mode == Mode::check) check_block_start();

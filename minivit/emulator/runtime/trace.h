@@ -44,7 +44,7 @@ unsigned site_of(const void* address);
 unsigned site_of(Place place);
 unsigned block_number();  // of the running block, x fastest
 
-void check_launch_start();
+bool check_launch_start();  // false where there is no room
 void check_block_start();
 void check_grid_barrier();  // of a cooperative launch
 void* check_block_left();
@@ -56,8 +56,7 @@ void check_fence(bool device);
 void check_atomic_written(const void* address);
 void check_compared(const Access& access);
 bool check_released();     // has a thread made known, by an atomic, what it has done?
-void check_start_again();  // the same launch, from its beginning
-extern "C" __attribute__((weak)) void emulator_device_fence();  // null where no kernel calls __threadfence()
+bool check_start_again();  // the same launch, from its beginning
 void again_launch_start();
 void again_access();
 void again_no_more();

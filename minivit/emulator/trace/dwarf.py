@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from posixpath import join, normpath
 from typing import NamedTuple
 
+from .symbols import text_at
+
 
 class Row(NamedTuple):
     """From this address on the code is that of this line; the line is 0 where the code ends."""
@@ -24,12 +26,6 @@ class Call(NamedTuple):
     end: int
     file: str
     line: int
-
-
-def text_at(data: bytes, start: int) -> tuple[str, int]:
-    """The zero-ended string at `start`, and where the next thing begins."""
-    end = data.index(0, start)
-    return data[start:end].decode(errors="replace"), end + 1
 
 
 def _number(data: bytes, at: int, signed: bool = False) -> tuple[int, int]:

@@ -1,122 +1,26 @@
-"""What a built library says of its source: the line that each machine instruction came from, and its shared arrays.
+"""What an ELF library, the format of Linux, says of itself: its sections and symbols."""
 
-Read straight from the ELF file (the format of Linux libraries) and its DWARF line table, so no binutils are needed.
-"""
-
-import re
 import struct
-from bisect import bisect_right
 from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
 
-from .dwarf import inlined_calls, line_rows, text_at
-
-_OBJECT, _FUNCTION, _THREAD_LOCAL = 1, 2, 6  # ELF: kinds of symbols; the last is our shared memory
+from .symbols import Symbol, text_at
 
 
-# C++'s own library, and the emulator's, which has what nobody else sees in a namespace without a name.
-_NOT_THE_FILES = ("_ZGV", "_ZTV", "_ZSt", "_ZNSt", "_ZZNSt", "_ZZSt", "_ZZNKSt", "_ZZN12_GLOBAL__N_1")
-
-
-class SharedArray(NamedTuple):
-    name: str
-    offset: int  # bytes from the start of the library's shared memory
-    size: int
-
-
-class FileVariable(NamedTuple):
-    """A variable of the reader's file: where it lies in the library."""
-
-    name: str
-    address: int  # bytes from the library's start
-    size: int
-
-
-class ElfFile:
-    """One built library: places_of(address) and shared_arrays."""
-
-    def __init__(self, path: str | Path) -> None:
-        data = Path(path).read_bytes()
-        if data[:6] != b"\x7fELF\x02\x01":
-            raise ValueError(f"{path} is not a 64-bit little-endian ELF library")
-        sections = _sections(data)
-        rows, files = line_rows(sections.get(".debug_line", (None, b""))[1])
-        self.rows = [row for row in rows if row.line or not row.file]  # code of no line belongs to the line before it
-        info, abbreviations, ranges = (
-            sections.get(f".debug_{name}", (None, b""))[1] for name in ("info", "abbrev", "ranges")
-        )
-        self.calls = inlined_calls(info, abbreviations, ranges, files)
-        self.symbols = list(_symbols(data, sections))
-        self.shared_arrays = _shared_arrays(self.symbols)
-        # g++ asks a byte of its own whether an array of structs has been made; in shared memory none ever is.
-        self.guards = [at for name, kind, at, _ in self.symbols if kind == _THREAD_LOCAL and name.startswith("_ZGV")]
-        self._addresses = [row.address for row in self.rows]
-
-    def variables(self, names: frozenset[str]) -> list[FileVariable]:
-        """Those that the file declares by these names, and those that its functions keep (static)."""
-        found = {}
-        for symbol, kind, address, size in self.symbols:
-            if kind != _OBJECT or not size or "emulator" in symbol or symbol.startswith(_NOT_THE_FILES):
-                continue
-            plain = _plain_name(symbol[:-1] if re.match(r"_ZN\w*E$", symbol) else symbol)
-            if plain in names or symbol.startswith("_ZZ"):
-                found[address] = FileVariable(plain, address, size)
-        return [found[address] for address in sorted(found)]
-
-    def address_of(self, function: str) -> int:
-        """Of a function, in bytes from the library's start."""
-        return next(address for symbol, kind, address, _ in self.symbols if symbol == function and kind == _FUNCTION)
-
-    def function_of(self, address: int) -> str:
-        """The function that an instruction belongs to, as the linker calls it; "" if it belongs to none."""
-        there = (n for n, kind, start, size in self.symbols if kind == _FUNCTION and start <= address < start + size)
-        return next(there, "")
-
-    def line_of(self, address: int) -> tuple[str, int]:
-        """(file, line) of the instruction at an address counted from the library's start; ("", 0) if there is none."""
-        place = bisect_right(self._addresses, address) - 1
-        return self.rows[place][1:] if place >= 0 else ("", 0)
-
-    def places_of(self, address: int) -> list[tuple[str, int]]:
-        """The line of an instruction, then the line that called the function it is in, and so on as far as inlined."""
-        around = [call for call in reversed(self.calls) if call.start <= address < call.end]  # inner ones come later
-        around.sort(key=lambda call: call.end - call.start)
-        return [self.line_of(address), *((call.file, call.line) for call in around)]
-
-
-def _sections(data: bytes) -> dict[str, tuple[tuple, bytes]]:
-    """Each section by its name: its header's fields and its bytes."""
+def contents(data: bytes) -> tuple[dict[str, bytes], list[Symbol]]:
+    """Each section by its name, and the symbols. Raises ValueError for what is no 64-bit little-endian ELF file."""
+    if data[:6] != b"\x7fELF\x02\x01":
+        raise ValueError("it is not a 64-bit little-endian ELF library")
     (table,) = struct.unpack_from("<Q", data, 40)
     size, count, names = struct.unpack_from("<HHH", data, 58)
     headers = [struct.unpack_from("<IIQQQQIIQQ", data, table + i * size) for i in range(count)]
     strings = data[headers[names][4] :]
-    return {text_at(strings, header[0])[0]: (header, data[header[4] : header[4] + header[5]]) for header in headers}
+    sections = {text_at(strings, header[0])[0]: data[header[4] : header[4] + header[5]] for header in headers}
+    return sections, list(_symbols(sections))
 
 
-def _symbols(data: bytes, sections: dict) -> Iterator[tuple[str, int, int, int]]:
-    """(name, kind, address, size) of each symbol."""
+def _symbols(sections: dict[str, bytes]) -> Iterator[Symbol]:
     if ".symtab" not in sections:
         return
-    symbols, strings = sections[".symtab"][1], sections[".strtab"][1]
-    for name, info, _, _, address, size in struct.iter_unpack("<IBBHQQ", symbols):
-        yield text_at(strings, name)[0], info & 15, address, size
-
-
-def _shared_arrays(symbols: list[tuple[str, int, int, int]]) -> list[SharedArray]:
-    """`static thread_local` symbols: _ZZ<function>E<length><name>, by offset."""
-    arrays = {
-        SharedArray(_plain_name(name), offset, size) for name, kind, offset, size in symbols
-        if kind == _THREAD_LOCAL and size and not name.startswith("_ZGV")
-    }  # fmt: skip
-    return sorted(arrays, key=lambda array: array.offset)
-
-
-def _plain_name(symbol: str) -> str:
-    """The last name of a mangled symbol: _ZZ3sumPfE4tile is tile."""
-    for match in re.finditer(r"(?=(\d+)([A-Za-z_]\w*?)(_\d+)?$)", symbol):
-        length, name = int(match[1]), symbol[match.start(2) :]
-        if len(name) >= length and (len(name) == length or match[3]):
-            name = name[:length]
-            return _plain_name(name) if "_ZZ" in name else name  # by way of PTX it is a name within a name
-    return symbol
+    strings = sections[".strtab"]
+    for name, info, _, _, address, size in struct.iter_unpack("<IBBHQQ", sections[".symtab"]):
+        yield Symbol(text_at(strings, name)[0], info & 15, address, size)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+from ..errors import EmulatorError
+
 READ, WRITE, ATOMIC = 0, 1, 2
 SHARED, NOWHERE = -1, -2  # instead of a buffer's number
 NOBODY = 0xFFFFFFFF  # instead of a block's or a thread's
@@ -110,6 +112,15 @@ class Facts:
             earlier_block=self.block,
             earlier_thread=self.thread,
             earlier_act=self.act,
+        )
+
+
+def refuse_without_room(facts: list[Facts]) -> None:
+    """Raise EmulatorError where a launch could not be checked for want of memory: that is no mistake of the kernel."""
+    if any(fact.kind == "no room" for fact in facts):
+        raise EmulatorError(
+            "the checker notes who touched what, in some 25 times the memory of the arrays, and for that there is no "
+            "room: give a program more (--memory, or memory=), or check a smaller size"
         )
 
 

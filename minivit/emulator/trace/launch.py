@@ -11,7 +11,7 @@ from ..arguments import Arguments, Parameter
 from ..errors import LaunchError
 from ..sizes import launch_sizes
 from ..source import lines_of_one_call, source_lines
-from .findings import Facts, Finding
+from .findings import Facts, Finding, refuse_without_room
 from .process import carry_out
 from .words import Words
 from .worker import Memory, Reply, Request, Variable
@@ -112,6 +112,7 @@ def launch_traced(
             seconds, order,
         )
     )  # fmt: skip
+    refuse_without_room(reply.facts)
     arrays += [(name, (size // 4,), np.dtype("u4")) for name, size in reply.variables]
     if reply.printed:
         sys.stdout.write(reply.printed)

@@ -113,7 +113,8 @@ def main() -> None:
         request: ProgramRequest = pickle.load(file)
     # The emulator reserves address space that it hardly uses: 256 MB of stacks, and the shadow of what is watched.
     limit = request.memory * (4 if request.mode else 1) + (2 << 30)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    if sys.platform != "darwin":  # which counts otherwise, and does not hold to it
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     status = _Run(request, os.fdopen(int(sys.argv[1]), "wb")).run()
     ctypes.CDLL(None).exit(status)  # which also tells, and writes out what the program has printed
 
@@ -179,7 +180,7 @@ class _Run:
             variables=self.variables,
             barriers=barriers,
             warp_operations=operations,
-            shared_arrays=self.library.elf.shared_arrays,
+            shared_arrays=self.library.file.shared_arrays,
             dynamic_offset=self.library.dynamic_offset(),
             printed="",
             spoiled=False,

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from ..library import open_library
-from .elf import ElfFile, FileVariable
 from .findings import Facts, Place, Rounds
+from .library_file import FileVariable, LibraryFile
 
 CHECK, PROFILE = 1, 2
 NAMED_SITE = 0x80000000
@@ -88,20 +88,20 @@ class TracedLibrary:
         return TracedLibrary(path)
 
     @functools.cached_property
-    def elf(self) -> ElfFile:
-        return ElfFile(self.path)
+    def file(self) -> LibraryFile:
+        return LibraryFile(self.path)
 
     @property
     def base(self) -> int:
         """The address at which the library lies."""
         here = ctypes.cast(self.library.emulator_message, ctypes.c_void_p).value
-        return here - self.elf.address_of("emulator_message")
+        return here - self.file.address_of("emulator_message")
 
     def variables(self, names: frozenset[str]) -> list[tuple[FileVariable, np.ndarray, np.ndarray]]:
         """The variables of the file: each with its memory, and what that held at first."""
         if self._variables is None:
             self._variables = []
-            for variable in self.elf.variables(names):
+            for variable in self.file.variables(names):
                 bytes_there = (ctypes.c_ubyte * variable.size).from_address(self.base + variable.address)
                 memory = np.frombuffer(bytes_there, np.uint8)
                 self._variables.append((variable, memory, memory.copy()))
@@ -111,7 +111,7 @@ class TracedLibrary:
     def _line_numbers(self) -> list[tuple[int, int]]:
         """Where each line's code begins, and a number for the line."""
         numbers: dict[tuple[str, int], int] = {}
-        return [(row.address, numbers.setdefault((row.file, row.line), len(numbers))) for row in self.elf.rows] or [
+        return [(row.address, numbers.setdefault((row.file, row.line), len(numbers))) for row in self.file.rows] or [
             (0, 0)
         ]
 
@@ -143,10 +143,10 @@ class TracedLibrary:
         """Tell the library where each line's code begins, so that it can count by lines, and its shared arrays."""
         self._lines = [np.array(column, np.uint32) for column in zip(*self._line_numbers, strict=True)]
         addresses, lines = self._lines
-        guards = (ctypes.c_longlong * len(self.elf.guards))(*self.elf.guards)
+        guards = (ctypes.c_longlong * len(self.file.guards))(*self.file.guards)
         self.library.emulator_guards(guards, ctypes.c_size_t(len(guards)))
         self.library.emulator_lines(addresses.ctypes, lines.ctypes, ctypes.c_size_t(len(lines)))
-        arrays = np.array([(array.offset, array.size) for array in self.elf.shared_arrays], np.int64)
+        arrays = np.array([(array.offset, array.size) for array in self.file.shared_arrays], np.int64)
         self.library.emulator_shared_arrays(arrays.ctypes, ctypes.c_size_t(len(arrays)))
 
     def findings(self) -> list[Facts]:
@@ -181,7 +181,7 @@ class TracedLibrary:
     def _rounds(self, f: _Finding) -> Rounds | None:
         """Then a thread, between two barriers, goes from a later place of a function to an earlier one."""
         last, first = f.earlier_site, f.site
-        if (last | first) & NAMED_SITE or self.elf.function_of(last - 1) != self.elf.function_of(first - 1):
+        if (last | first) & NAMED_SITE or self.file.function_of(last - 1) != self.file.function_of(first - 1):
             return None
         (inner_last, outer_last), (inner_first, outer_first) = self.place(last), self.place(first)
         if outer_last != outer_first:  # in functions that were inlined: the lines that call them
@@ -202,7 +202,7 @@ class TracedLibrary:
             file = self.library.emulator_place(ctypes.c_uint(site), ctypes.byref(line))
             return ((file or b"").decode(), line.value), NO_PLACE
         places = (
-            [place for place in self.elf.places_of(site - 1) if place[0] in self.files and place[1]] if site else []
+            [place for place in self.file.places_of(site - 1) if place[0] in self.files and place[1]] if site else []
         )
         if len(places) > 1 and places[-1] in self.one_call:
             places.pop()

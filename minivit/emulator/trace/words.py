@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .elf import SharedArray
 from .findings import ATOMIC, NOBODY, READ, SHARED, WRITE, Facts, Finding, Three, index_of
+from .library_file import SharedArray
 
 DYNAMIC_ROOM = 228 * 1024  # bytes that the dynamic shared memory may take, with the guard behind it (runtime.h)
 DOES = ("reads", "writes", "does an atomic on")

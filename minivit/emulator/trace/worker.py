@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .elf import SharedArray
 from .findings import Facts, Place
+from .library_file import SharedArray
 from .traced import PROFILE, SPOILED, SiteCount, TracedLibrary
 
 GAP = 16 << 20  # bytes of nothing between two arrays: an index that is far too large still hits none of the others
@@ -125,7 +125,7 @@ def carry_out(request: Request) -> Reply:
         variables=variables,
         barriers=barriers,
         warp_operations=warp_operations,
-        shared_arrays=library.elf.shared_arrays,
+        shared_arrays=library.file.shared_arrays,
         dynamic_offset=library.dynamic_offset(),
         printed=printed.getvalue(),
         spoiled=any(fact.kind in SPOILED for fact in facts),
