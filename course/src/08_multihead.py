@@ -130,7 +130,8 @@ draw.matrices(
 # K^h &= x\,W _{k}^h + b _k^h, \\
 # V^h &= x\,W _{v}^h + b _v^h \end{aligned} \tag{2}$$
 #
-# $$O^h = \mathrm{softmax}\left(Q^h K^{h\top} / \sqrt d\right) V^h \tag{3}$$
+# $$\begin{aligned} P^h &= \mathrm{softmax}\left(Q^h K^{h\top} / \sqrt d\right) \\
+# O^h &= P^h\, V^h \end{aligned} \tag{3}$$
 #
 # $$y = [\,O^0 \;\; O^1 \cdots O^{H-1}\,]\,U + c \tag{4}$$
 #
