@@ -202,7 +202,8 @@ draw.digits(
 # *By index.* Equation (1) puts every pixel in exactly one place. If $p = \text{place}(i)$ is where pixel $i$ goes, then
 # $\text{patches} _ p = \text{images} _ i$, so
 #
-# $$\begin{aligned} \frac{\partial \mathcal L}{\partial\, \text{images} _ i} &= \sum_p \frac{\partial \mathcal L}{\partial\,\text{patches} _ p} \frac{\partial\,\text{patches} _ p}{\partial\,\text{images} _ i} \\
+# $$\begin{aligned} & \frac{\partial \mathcal L}{\partial\, \text{images} _ i} \\
+# &= \sum_p \frac{\partial \mathcal L}{\partial\,\text{patches} _ p} \frac{\partial\,\text{patches} _ p}{\partial\,\text{images} _ i} \\
 # &= \frac{\partial \mathcal L}{\partial\, \text{patches} _ {\text{place}(i)}} \end{aligned} \tag{2}$$
 #
 # Of the sum one term is left: the derivative is 1 at that place, and 0 everywhere else.

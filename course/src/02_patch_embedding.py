@@ -91,7 +91,8 @@ check.shape(tokens, (2, 49, 48), "tokens")
 # rows of a single tall matrix, $X$ with $R = B \cdot N$ rows:
 #
 # $$\begin{aligned} Y &= X W + \mathbf 1\, b^\top \\
-# (R, D) &= (R, P \cdot P \cdot C)\,(P \cdot P \cdot C, D) \\
+# (R, D) &= (R, P \cdot P \cdot C) \\
+# &\quad (P \cdot P \cdot C, D) \\
 # &\quad + (R, 1)\,(1, D) \end{aligned} \tag{2}$$
 
 # %%
@@ -191,7 +192,9 @@ print("patches with ink:", (patches > patches.min()).any(-1).sum(-1))
 # *In matrix form.* In (3) the sum runs over the first index of both: a product with the transpose on the left. In (5) it
 # runs over the second index of both: a transpose on the right.
 #
-# $$dW = X^\top dY, \qquad db = dY^\top \mathbf 1, \qquad dX = dY\, W^\top \tag{6}$$
+# $$\begin{aligned} dW &= X^\top dY \\
+# db &= dY^\top \mathbf 1 \\
+# dX &= dY\, W^\top \end{aligned} \tag{6}$$
 #
 # You need not remember where the transposes go: the shapes leave only one way. $dW$ must be (16, 48), and from $X$ (98, 16)
 # and $dY$ (98, 48) there is one product of that shape.

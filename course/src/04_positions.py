@@ -105,7 +105,8 @@ for position in ("none", "1d", "2d", "sincos2d", "relative"):
 # The remedy of the ViT paper (section 3.1): learn a vector for each place, and add it to the token that stands there. The
 # class token has a row, too, the first. A patch's row is therefore its number *plus one*:
 #
-# $$z_{b,0} = \text{cls} + \text{pos} _ 0 \qquad z_{b,n+1} = x_{bn} + \text{pos} _ {n+1} \tag{2}$$
+# $$\begin{aligned} z_{b,0} &= \text{cls} + \text{pos} _ 0 \\
+# z_{b,n+1} &= x_{bn} + \text{pos} _ {n+1} \end{aligned} \tag{2}$$
 
 
 # %%
@@ -139,7 +140,8 @@ check.close(z, embed(x, cls, pos), "library against array")
 # A number of pos goes to B places: the same row serves every image. Each of them reports how it would change the loss,
 # and the reports add up:
 #
-# $$dx_{bnd} = dz_{bnd} \qquad d\text{pos} _ {nd} = \sum_b dz_{bnd} \tag{3}$$
+# $$\begin{aligned} dx_{bnd} &= dz_{bnd} \\
+# d\text{pos} _ {nd} &= \sum_b dz_{bnd} \end{aligned} \tag{3}$$
 #
 # *In matrix form.* Write each image as one long row: X and Z are (B, (1+N)·D), and pos is one row, (1, (1+N)·D). To add it
 # to all rows is to multiply it by a column of ones, $\mathbf 1$ of shape (B, 1); and the backward of a product with a
@@ -226,7 +228,8 @@ check.grad(ops.position_2d_forward, ops.position_2d_backward, small)
 # Why a sine *and* a cosine? Multiply two positions, and use $\sin a \sin b + \cos a \cos b = \cos(a - b)$:
 #
 # $$\begin{aligned} & \text{pos}(i, j) \cdot \text{pos}(i', j') \\
-# & = \sum_f \left[\cos ω_f (j - j') + \cos ω_f (i - i')\right] \end{aligned} \tag{8}$$
+# & = \sum_f \bigl[\cos ω_f (j - j') \\
+# & \qquad + \cos ω_f (i - i')\bigr] \end{aligned} \tag{8}$$
 #
 # It depends on the *offset* of two patches alone, wherever they lie. Attention compares tokens by products (through
 # learned matrices), so a head *can* compare by offset.

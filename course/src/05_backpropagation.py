@@ -182,7 +182,7 @@ print(f"Jacobian: {B * outputs * B * inputs:,} numbers, W: {inputs * outputs:,}"
 # Between two dense layers we put $a = \max(h, 0)$, **ReLU**. Each $a_j$ depends on its own $h_j$ alone, with slope 1
 # where $h_j > 0$ and slope 0 elsewhere. The loss comes last, and its derivative is that of a square:
 #
-# $$\begin{aligned} dh_j &= da_j \cdot (1 \text{ where } h_j > 0, \text{ else } 0) \\
+# $$\begin{aligned} dh_j &= \begin{cases} da_j & h_j > 0 \\ 0 & \text{else} \end{cases} \\
 # dy &= (y - t) / B \end{aligned} \tag{7, 8}$$
 #
 # The backward is the list of the forward's lines, read from the bottom up. It begins with dloss, the gradient of the
@@ -297,7 +297,8 @@ print(three_seeds(forgetful))
 # A derivative is a limit: move a number by $h$, and see how far the result moves. Expand $f(x \pm h)$ in powers of $h$;
 # in the difference of both the even terms cancel:
 #
-# $$\frac{f(x+h) - f(x-h)}{2h} = f' + \frac{h^2}{6} f''' + \dots \tag{9}$$
+# $$\begin{aligned} & \frac{f(x+h) - f(x-h)}{2h} \\
+# & = f' + \frac{h^2}{6} f''' + \dots \end{aligned} \tag{9}$$
 #
 # The term that is left over came from $\frac{h^3}{3} f'''$ in the difference. With $2h$ in place of $h$ it is 8 times
 # as large. So 8 times the first difference minus the second is free of it. That is the **four-point** rule, which the

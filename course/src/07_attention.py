@@ -260,8 +260,8 @@ check.close(shuffled, out[:, :, order], "shuffled before against shuffled after"
 #
 # In (2), take one row, and write p and s for it. By the quotient rule, with $Z = \sum_j e^{s_j}$,
 #
-# $$\frac{\partial p_i}{\partial s_j} = \frac{\delta_{ij}\, e^{s_i} Z - e^{s_i} e^{s_j}}{Z^2} = p_i (\delta_{ij} - p_j)
-# \tag{9}$$
+# $$\begin{aligned} \frac{\partial p_i}{\partial s_j} &= \frac{\delta_{ij}\, e^{s_i} Z - e^{s_i} e^{s_j}}{Z^2} \\
+# &= p_i (\delta_{ij} - p_j) \end{aligned} \tag{9}$$
 #
 # $$\begin{aligned} ds_j &= \sum_i dp_i\, p_i (\delta_{ij} - p_j) \\
 # &= p_j \Big( dp_j - \sum_i dp_i\, p_i \Big) \end{aligned} \tag{10}$$
@@ -274,8 +274,9 @@ check.close(shuffled, out[:, :, order], "shuffled before against shuffled after"
 #
 # ## In matrix form
 #
-# $$\begin{aligned} dV &= P^\top dO & dP &= dO\, V^\top \\ dS &= P \circ \big(dP - \text{rowsum}(dP \circ P)\big) & & \\
-# dQ &= dS\, K / \sqrt d & dK &= dS^\top Q / \sqrt d \end{aligned} \tag{12}$$
+# $$\begin{aligned} dV &= P^\top dO \\ dP &= dO\, V^\top \\
+# dS &= P \circ \big(dP - \text{rowsum}(dP \circ P)\big) \\
+# dQ &= dS\, K / \sqrt d \\ dK &= dS^\top Q / \sqrt d \end{aligned} \tag{12}$$
 #
 # Here $\circ$ is the product element by element. Two things to remember: where the forward has a product of matrices,
 # the backward has two, each with a transpose; and nothing but q, k, v and P is needed.
@@ -325,7 +326,8 @@ check.grad(attention_forward, lambda dout, cache: attention_backward(dout, cache
 #
 # Now x goes into three places, so its gradient has three terms, and each matrix has that of a dense layer (chapter 05):
 #
-# $$\begin{aligned} dx &= dQ\,W_q^\top + dK\,W_k^\top + dV\,W_v^\top \\ dW_q &= x^\top dQ \quad \text{and so on} \end{aligned} \tag{14}$$
+# $$\begin{aligned} dx &= dQ\,W_q^\top + dK\,W_k^\top \\
+# &\quad + dV\,W_v^\top \\ dW_q &= x^\top dQ \quad \text{and so on} \end{aligned} \tag{14}$$
 
 
 # %%

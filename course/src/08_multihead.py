@@ -130,7 +130,8 @@ draw.matrices(
 # K^h &= x\,W _{k}^h + b _k^h, \\
 # V^h &= x\,W _{v}^h + b _v^h \end{aligned} \tag{2}$$
 #
-# $$O^h = \mathrm{softmax}\left(Q^h K^{h\top} / \sqrt d\right) V^h \tag{3}$$
+# $$\begin{aligned} P^h &= \mathrm{softmax}\left(Q^h K^{h\top} / \sqrt d\right) \\
+# O^h &= P^h\, V^h \end{aligned} \tag{3}$$
 #
 # $$y = [\,O^0 \;\; O^1 \cdots O^{H-1}\,]\,U + c \tag{4}$$
 #
@@ -245,7 +246,7 @@ check.close(y, their_y, "the library's chain")
 # Write equation (4) by index. The column of head $h$'s number $i$ is $hd + i$, so the sum over D columns is a sum over
 # heads, and within each over its $d$ numbers. With $U^h$, rows $hd$ to $hd + d - 1$ of U:
 #
-# $$\begin{aligned} y _{no} &= \sum_h \sum_i O^h _{ni}\, U _{hd+i,\,o} + c _o \quad \text{that is} \\
+# $$\begin{aligned} y _{no} &= \sum_h \sum_i O^h _{ni}\, U _{hd+i,\,o} + c _o \\
 # y &= \sum_h O^h\, U^h + c \end{aligned} \tag{5}$$
 #
 # Each head adds its own vector to the token, through its own rows of U. Concatenation is bookkeeping.
@@ -290,11 +291,12 @@ print("parameters:", sum(w.size for w in weights), "=", 4 * 48**2 + 4 * 48)
 #
 # *In matrix form*, the same four steps:
 #
-# $$dO^h = dy\, U^{h\top}, \qquad dU^h = O^{h\top} dy, \qquad dW = x^\top G \tag{11}$$
+# $$\begin{aligned} dO^h &= dy\, U^{h\top} \\ dU^h &= O^{h\top} dy \\
+# dW &= x^\top G \end{aligned} \tag{11}$$
 #
 # $$\begin{aligned} dx &= G\,W^\top \\
-# &= \sum_h \bigl( dQ^h\, W _q^{h\top} + dK^h\, W _k^{h\top} \\
-# &\qquad\quad + dV^h\, W _v^{h\top} \bigr) \end{aligned} \tag{12}$$
+# &= \sum_h \bigl( dQ^h\, W _q^{h\top} \\
+# &\qquad + dK^h\, W _k^{h\top} + dV^h\, W _v^{h\top} \bigr) \end{aligned} \tag{12}$$
 #
 # A token is used in three ways: it asks, it is asked, and it is read. Its gradient is the sum over the three paths, and
 # over the heads.
@@ -353,7 +355,8 @@ check.close(multihead(x, *moved, 4)[0], y, "y with other keys")
 # The bias of the keys. Write $K _m$ for a key without its bias, for now. The score of query $n$ and key $m$ is
 #
 # $$\begin{aligned} S _{nm} &= Q _n \cdot (K _m + b _k)/\sqrt d \\
-# &= Q _n \cdot K _m/\sqrt d + Q _n \cdot b _k/\sqrt d \end{aligned} \tag{13}$$
+# &= Q _n \cdot K _m/\sqrt d \\
+# &\quad + Q _n \cdot b _k/\sqrt d \end{aligned} \tag{13}$$
 #
 # The last term does not depend on $m$: it is added to the whole row, and softmax does not see what is added to a whole
 # row (chapter 07). So $y$ does not depend on $b_k$, and the gradient is zero, but for rounding. Some models, BEiT for

@@ -148,7 +148,7 @@ draw.lines(
 # [arXiv 1606.08415](https://arxiv.org/abs/1606.08415)): let h pass with the probability Φ(h) that a normal random
 # number is below it, and take the mean over the coin:
 #
-# $$\begin{aligned} \mathrm{GELU}(h) &= h\,\Phi(h) + 0 \cdot (1 - \Phi(h)) \\
+# $$\begin{aligned} & \mathrm{GELU}(h) \\ &= h\,\Phi(h) + 0 \cdot (1 - \Phi(h)) \\
 # &= h\,\Phi(h) \end{aligned} \tag{2}$$
 #
 # $$\begin{aligned} \Phi(h) &= \int_{-\infty}^{h} \varphi(t)\, dt \\

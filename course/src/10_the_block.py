@@ -305,7 +305,8 @@ draw.lines(
 # **Dropout** sets each number to 0 with probability r, and divides what is kept by 1 − r, so that the mean stays
 # (Srivastava et al., JMLR 15, 2014). With a mask m of ones and zeros,
 #
-# $$\begin{aligned} y &= \frac{m \odot x}{1 - r}, & \mathbb E[y] &= \frac{(1 - r)\, x}{1 - r} = x, \\
+# $$\begin{aligned} y &= \frac{m \odot x}{1 - r} \\
+# \mathbb E[y] &= \frac{(1 - r)\, x}{1 - r} = x \\
 # dx &= \frac{m \odot dy}{1 - r} \end{aligned} \tag{3}$$
 #
 # The backward needs the *same* mask: it must be in the cache. **Drop path** (Huang et al., [arXiv

@@ -225,8 +225,9 @@ print(f"trained    {cross_entropy(model(some), digits.test_labels[:100])[0]:.4f}
 # *By index.* For one image, by (6) and (7), the loss is $-\sum_k y _k a _k + \log \sum_j e^{a _j}$, since
 # $\sum_k y _k = 1$. The derivative of the logarithm is softmax again:
 #
-# $$\begin{aligned} \frac{\partial\, \text{loss}}{\partial a _k} &= -y _k + \frac{e^{a _k}}{\sum_j e^{a _j}} = p _k - y _k \\
-# d\text{logits} _{rk} &= \frac{p _{rk} - y _{rk}}{B} \quad \text{for a batch} \end{aligned} \tag{8}$$
+# $$\begin{aligned} \frac{\partial\, \text{loss}}{\partial a _k} &= -y _k + \frac{e^{a _k}}{\sum_j e^{a _j}} \\
+# &= p _k - y _k, \quad \text{for a batch} \\
+# d\text{logits} _{rk} &= \frac{p _{rk} - y _{rk}}{B} \end{aligned} \tag{8}$$
 #
 # *In matrix form*, $d\text{logits} = (P - Y)/B$. What the model says, minus what is right. *In code*:
 
@@ -278,7 +279,8 @@ draw.matrix(
 # $\varphi(h) = e^{-h^2/2}/\sqrt{2\pi}$, the normal density, for the derivative of $\Phi$:
 #
 # $$\begin{aligned} \mathrm{GELU}'(h) &= \Phi(h) + h\,\varphi(h), \\
-# dh _{nk} &= \Big(\sum_o dy _{no}\, W _{2,ko}\Big)\, \mathrm{GELU}'(h _{nk}) \end{aligned} \tag{10}$$
+# dh _{nk} &= \Big(\sum_o dy _{no}\, W _{2,ko}\Big) \\
+# & \qquad \cdot \mathrm{GELU}'(h _{nk}) \end{aligned} \tag{10}$$
 #
 # In matrix form, with $\odot$ for the product number by number; the biases' gradients are sums over the tokens:
 #

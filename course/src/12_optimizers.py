@@ -251,8 +251,8 @@ check.close(flat.buffer, flat.flatten(params), "AdamW, five steps, library again
 # does, slowly at first, slowly at the end (Loshchilov & Hutter, [arXiv
 # 1608.03983](https://arxiv.org/abs/1608.03983)):
 #
-# $$\eta_t = \begin{cases} \eta\, t / w & t \le w \\
-# \frac{\eta}{2} \big(1 + \cos \pi \frac{t - w}{T + 1 - w}\big) & t > w \end{cases} \tag{8}$$
+# $$\begin{aligned} \eta_t &= \eta\, t / w \quad (t \le w), \text{ else} \\
+# \eta_t &= \frac{\eta}{2} \Bigl(1 + \cos \pi \frac{t - w}{T + 1 - w}\Bigr) \end{aligned} \tag{8}$$
 
 
 # %%

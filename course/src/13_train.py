@@ -192,9 +192,11 @@ check.close(gradient_by_shard(model, images, labels, 4)[name], grads[name], "sha
 # length 1, so that one odd batch cannot throw the model far (**clipping**). Then each parameter keeps two running averages,
 # of its gradient (m) and of the square (v), and divides one by the root of the other:
 #
-# $$m \leftarrow \beta_1 m + (1-\beta_1)\,g \qquad v \leftarrow \beta_2 v + (1-\beta_2)\,g^2 \tag{3}$$
+# $$\begin{aligned} m &\leftarrow \beta_1 m + (1-\beta_1)\,g \\
+# v &\leftarrow \beta_2 v + (1-\beta_2)\,g^2 \end{aligned} \tag{3}$$
 #
-# $$\theta \leftarrow \theta - \eta\,\lambda\,\theta - \eta\,\frac{m / (1-\beta_1^t)}{\sqrt{v / (1-\beta_2^t)} + \varepsilon} \tag{4}$$
+# $$\begin{aligned} \theta &\leftarrow \theta - \eta\,\lambda\,\theta \\
+# &\quad - \eta\,\frac{m / (1-\beta_1^t)}{\sqrt{v / (1-\beta_2^t)} + \varepsilon} \end{aligned} \tag{4}$$
 #
 # The divisors $1-\beta^t$ undo that m and v start at zero. At t = 1 they leave g / |g| = ±1: every parameter goes a step of
 # η, whatever the size of its gradient. The term with λ is **weight decay**, and λ is 0 for all but the dense weights. These
@@ -208,8 +210,9 @@ check.close(gradient_by_shard(model, images, labels, 4)[name], grads[name], "sha
 # cosine to almost 0: large steps to find a valley, small ones to reach its floor. At the steps t = 1 … T, with the peak
 # $\eta_\text{max}$:
 #
-# $$\begin{aligned} \eta_t &= \eta_\text{max}\, \frac{t}{T_w} \;\; (t \le T_w) \\
-# \eta_t &= \frac{\eta_\text{max}}{2} \left(1 + \cos \pi\, \frac{t - T_w}{T + 1 - T_w}\right) \;\; (t > T_w) \end{aligned} \tag{5}$$
+# $$\begin{aligned} \eta_t &= \eta_\text{max}\, \frac{t}{T_w} \quad (t \le T_w), \text{ else} \\
+# \eta_t &= \frac{\eta_\text{max}}{2} \\
+# & \cdot \left(1 + \cos \pi\, \frac{t - T_w}{T + 1 - T_w}\right) \end{aligned} \tag{5}$$
 #
 # The 1 in the divisor keeps the last step from being none: 0 would be reached at step T + 1. The library's
 # rates, with (5) checked at one step; an exercise at the end has you write it for all.

@@ -81,8 +81,8 @@ draw.matrices(
 # become $n'$. Where among the old places does new place $i$ lie? There are two opinions. *Corners aligned*: the first and the
 # last stay the first and the last. *Pixels*: each place is a square with a width, and the picture's edges stay:
 #
-# $$\begin{aligned} s_i &= i\,\frac{n-1}{n'-1} && \text{corners aligned} \\
-# s_i &= \left(i + \tfrac12\right) \frac{n}{n'} - \tfrac12 && \text{pixels} \end{aligned} \tag{1, 2}$$
+# $$\begin{aligned} s_i &= i\,\frac{n-1}{n'-1} \quad \text{(corners)} \\
+# s_i &= \left(i + \tfrac12\right) \frac{n}{n'} - \tfrac12 \end{aligned} \tag{1, 2}$$
 #
 # *Linear* interpolation mixes the two neighbours of $s$: with $f = s - \lfloor s \rfloor$, the left one counts $1 - f$ and
 # the right one $f$. Neighbours that do not exist are replaced by the edge. First as a loop; then as a matrix, because what
@@ -122,7 +122,8 @@ for align, name in ((True, "bilinear_align_corners"), (False, "bilinear")):
 # $k(0) = 1$, $k(1) = k(2) = 0$. No kinks: slope 0 at 0 and at 2, and one slope, $a$, from both sides at 1. Eight
 # conditions for eight numbers, but for the free $a$ (Keys, 1981):
 #
-# $$\begin{aligned} s \le 1: \; k &= (a+2) s^3 - (a+3) s^2 + 1 \\ 1 < s < 2: \; k &= a\,(s^3 - 5 s^2 + 8 s - 4) \end{aligned} \tag{3}$$
+# $$\begin{aligned} & s \le 1: \\ & k = (a+2) s^3 - (a+3) s^2 + 1 \\
+# & 1 < s < 2: \\ & k = a\,(s^3 - 5 s^2 + 8 s - 4) \end{aligned} \tag{3}$$
 #
 # PyTorch has $a = -\tfrac34$, and so have the published DeiT, MAE and DINOv2. *One of the weights in a row will be
 # negative: why must it?*

@@ -141,7 +141,8 @@ draw.matrices(
 # *Hard, by index.* Each head meets its own term only. Chapter 11 derived for the cross-entropy $\partial \text{CE} / \partial z_{bk} = (p_{bk} - [k = y_b])/B$, so
 #
 # $$\begin{aligned} dz_{bk} &= \tfrac{1 - α}{B}\, (p_{bk} - [k = y_b]) \\
-# dz'_{bk} &= \tfrac{α}{B}\, (p'_{bk} - [k = \text{guess}_b]) \end{aligned} \tag{3, 4}$$
+# dz'_{bk} &= \tfrac{α}{B}\, (p'_{bk} \\
+# &\qquad - [k = \text{guess}_b]) \end{aligned} \tag{3, 4}$$
 #
 # *Soft, by index*, for one picture. In (2) only $-\sum_k q_k \log p_k$ depends on z′. With $\log p_k = z'_k/T - \log \sum_j e^{z'_j/T}$,
 #

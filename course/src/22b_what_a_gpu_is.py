@@ -422,8 +422,8 @@ for name, case in cases.items():
 # %% [markdown] exercise="More warps, and no faster" kind="break" stars=2 minutes=12
 # A colleague's clock counts the cycles until every warp has made `loads` rounds of the chapter: a load, and `work`
 # instructions that need it. By this clock, twice the warps take twice the time, as if nothing were hidden. There are
-# two mistakes: mend them. Who has been able for longest has the turn, and of equals the first; the last instruction's
-# own cycle counts.
+# two mistakes: mend them. Who has been able for longest has the turn, so a warp keeps it until its next load; of equals,
+# the first has it. The last instruction's own cycle counts.
 
 
 # %% role="broken"
@@ -456,9 +456,9 @@ def total_cycles(warps, latency, work, loads):
 
 
 # %% role="check"
-def clocked(warps, latency, work, loads, stops=False, follows=0, always=False, late=0):
+def clocked(warps, latency, work, loads, stops=False, follows=0, always=False, late=0, turns=False):
     """The right one; with stops, a load stops the clock; with follows, the wait begins so many cycles later; with always,
-    everything is waited for; with late, whoever is ready goes on so many cycles later."""
+    everything is waited for; with late, whoever is ready goes on so many cycles later; with turns, the others come first."""
     cycle, ready, done, total = 0, np.zeros(warps, int), np.zeros(warps, int), loads * (1 + work)
     while done.min() < total:
         able = np.flatnonzero((ready <= cycle - late) & (done < total))
@@ -468,6 +468,8 @@ def clocked(warps, latency, work, loads, stops=False, follows=0, always=False, l
             if always or done[w] % (1 + work) == 0:
                 ready[w] = cycle - 1 + latency + follows
                 cycle += (latency - 1) * stops
+            elif turns:
+                ready[w] = cycle
             done[w] += 1
     return cycle
 
@@ -487,6 +489,9 @@ for case in (
         "While one warp waits for its load, the clock stands still for all of them.": clocked(*case, stops=True),
         "A load that is made in cycle c is there in cycle c + L, not one later.": clocked(*case, follows=1),
         "Only a load is waited for: arithmetic can go on in the next cycle.": clocked(*case, always=True),
+        "A warp that has had a turn is put behind the others; it has been able since its load came, and goes on.": clocked(
+            *case, turns=True
+        ),
         "A warp that is ready in cycle c is made to wait for c + 1: it can go on in it.": clocked(*case, late=1),
         "The last instruction's own cycle counts.": clocked(*case) - 1,
         "Nobody waits at all: an instruction is given to a warp whose number is not there yet.": case[0]
@@ -507,6 +512,11 @@ for case in (
     "nobody waits": (" and ready[w] <= cycle]", "]", "Nobody waits at all"),
     "one cycle later": ("ready[w] = cycle + latency", "ready[w] = cycle + 1 + latency", "not one later"),
     "one cycle too late": ("ready[w] <= cycle]", "ready[w] < cycle]", "it can go on in it"),
+    "turns": (
+        "                ready[w] = cycle + latency\n",
+        "                ready[w] = cycle + latency\n            else:\n                ready[w] = cycle + 1\n",
+        "put behind the others",
+    ),
     "every instruction is a load": ("if done[w] % (1 + work) == 0:", "if True:", "Only a load is waited for"),
     "the last cycle is not counted": ("    return cycle", "    return cycle - 1", "own cycle counts"),
 }
@@ -565,7 +575,8 @@ for name, case in {
 # %% [markdown] exercise="Several loads before the first wait" kind="further" stars=3 minutes=20
 # Now a round is `loads` loads, one a cycle, and only then `loads` · `work` instructions of arithmetic, the first of
 # which needs *all* of the loads. Change the chapter's `schedule` to this, and return the part of the cycles in which
-# the scheduler has something to give. `loads` = 1 is the chapter's case.
+# the scheduler has something to give. `loads` = 1 is the chapter's case, and turns are given as there: a warp keeps its
+# turn until it has to wait.
 
 
 # %% role="solution"
@@ -586,8 +597,8 @@ def busy_with(warps, latency, work, loads, cycles):
 
 
 # %% role="check"
-def part_busy(warps, latency, work, loads, cycles, waits=None, rounds=None):
-    """waits: after which instruction of a round a warp waits; rounds: how long a round is."""
+def part_busy(warps, latency, work, loads, cycles, waits=None, rounds=None, turns=False):
+    """waits: after which instruction of a round a warp waits; rounds: how long a round is; turns: the others come first."""
     ready, done, given = np.zeros(warps, int), np.zeros(warps, int), 0
     length, waits = rounds or loads * (1 + work), waits or {loads - 1}
     for cycle in range(cycles):
@@ -596,6 +607,8 @@ def part_busy(warps, latency, work, loads, cycles, waits=None, rounds=None):
             w = able[np.argmin(ready[able])]
             if done[w] % length in waits:
                 ready[w] = cycle + latency
+            elif turns:
+                ready[w] = cycle + 1
             done[w] += 1
             given += 1
     return given / cycles
@@ -623,6 +636,9 @@ for case in (
             *case, rounds=loads + work
         ),
         "Nobody waits.": 1.0,
+        "A warp that has had a turn is put behind the others; it has been able since its loads came, and goes on.": part_busy(
+            *case, turns=True
+        ),
         "The loads are all under way together: one latency after the last of them, not one for each.": part_busy(
             warps, loads * latency, *case[2:]
         ),
@@ -642,6 +658,11 @@ for case in (
     "a wait after each load": ("== loads:", "in range(1, loads + 1):", "waits for each load"),
     "work once": ("(loads * (1 + work)) == loads", "(loads + work) == loads", "not `loads` times"),
     "nobody waits": ("ready[w] = cycle + latency", "pass", "Nobody waits"),
+    "turns": (
+        "                ready[w] = cycle + latency\n",
+        "                ready[w] = cycle + latency\n            else:\n                ready[w] = cycle + 1\n",
+        "put behind the others",
+    ),
     "when the first is there": ("cycle + latency", "cycle + latency - loads + 1", "it needs all of them"),
     "the loads one after the other": ("cycle + latency", "cycle + loads * latency", "all under way together"),
     "instructions, not a part": ("given / cycles", "given", "divided by the cycles"),

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,15 @@ check.answer(add(2, 3), 5)
 '''
 
 
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory):
+    """The chapter's notebook, executed by a kernel for all tests that look at the result: copy what is changed."""
+    folder = tmp_path_factory.mktemp("once")
+    (folder / "03_sums.py").write_text(SOURCE, encoding="utf-8")
+    chapter = read_chapter(folder / "03_sums.py")
+    return execute(chapter_notebook(chapter, [chapter], REPOSITORY), folder)
+
+
 @pytest.fixture
 def chapter(tmp_path: Path):
     path = tmp_path / "03_sums.py"
@@ -157,11 +167,10 @@ def test_the_same_source_gives_the_same_text_and_ids(chapter, tmp_path: Path) ->
     assert len(ids) == len(set(ids))
 
 
-def test_executing_keeps_the_pictures_and_drops_the_times(chapter, tmp_path: Path) -> None:
-    notebook = execute(chapter_notebook(chapter, [chapter], REPOSITORY), tmp_path)
-    ((alt, png),) = pictures(notebook)
+def test_executing_keeps_the_pictures_and_drops_the_times(chapter, once) -> None:
+    ((alt, png),) = pictures(once)
     assert alt == "A line that rises from nought to one." and base64.b64decode(png).startswith(b"\x89PNG")
-    assert all(not cell.metadata for cell in notebook.cells)
+    assert all(not cell.metadata for cell in once.cells)
     quoted = contents([chapter], {"03_sums": 'Of "a" | b.'}, REPOSITORY)
     assert 'alt="Of &quot;a&quot; | b."' in quoted
     page = contents([chapter], {"03_sums": alt}, REPOSITORY)
@@ -213,24 +222,24 @@ def test_a_wrong_answer_must_differ_from_the_solution_in_one_place(tmp_path: Pat
         read_chapter(path).exercises[1].wrongly_solved()
 
 
-def test_an_alternative_text_is_a_number_in_the_cell_and_is_executed_in_full(chapter, tmp_path: Path) -> None:
+def test_an_alternative_text_is_a_number_in_the_cell_and_is_executed_in_full(chapter, once) -> None:
     text = "A line that rises from nought to one."
     made = chapter_notebook(chapter, [chapter], REPOSITORY)
     (cell,) = [cell for cell in made.cells if "draw.lines" in cell.source]
     assert text not in cell.source and 'alt="03.1"' in cell.source and text in cell.metadata["executed"]
     assert json.loads(alt_texts(chapter)) == {"03.1": text}
-    ((alt, _),) = pictures(execute(made, tmp_path))
-    assert alt == text and all(text not in cell.source for cell in made.cells)
+    ((alt, _),) = pictures(once)
+    assert alt == text and all(text not in cell.source for cell in once.cells)
 
 
-def test_a_notebook_has_the_metadata_that_the_kernel_tells(chapter, tmp_path: Path) -> None:
+def test_a_notebook_has_the_metadata_that_the_kernel_tells(chapter, once) -> None:
     """What differs, JupyterLab writes into a notebook when it is opened, which is then "modified"."""
     made = chapter_notebook(chapter, [chapter], REPOSITORY)
-    assert execute(chapter_notebook(chapter, [chapter], REPOSITORY), tmp_path).metadata == made.metadata
+    assert once.metadata == made.metadata
     assert made.metadata.kernelspec.display_name == "Python 3 (ipykernel)"
 
 
-def test_new_words_keep_the_outputs_and_new_code_does_not(chapter, tmp_path: Path) -> None:
+def test_new_words_keep_the_outputs_and_new_code_does_not(chapter, once, tmp_path: Path) -> None:
     def read(source: str):
         path = tmp_path / "03_sums.py"
         path.write_text(source, encoding="utf-8")
@@ -239,7 +248,7 @@ def test_new_words_keep_the_outputs_and_new_code_does_not(chapter, tmp_path: Pat
     def make(chapter):
         return chapter_notebook(chapter, [chapter], REPOSITORY)
 
-    before, alts_before = execute(make(chapter), tmp_path), json.loads(alt_texts(chapter))
+    before, alts_before = deepcopy(once), json.loads(alt_texts(chapter))
     other = read(SOURCE.replace("The end.", "The very end.").replace("A line that rises", "A line & a climb"))
     made = with_outputs(make(other), before, json.loads(alt_texts(other)), alts_before)
     assert any("The very end." in cell.source for cell in made.cells)
