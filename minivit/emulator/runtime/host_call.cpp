@@ -6,7 +6,7 @@
 // Memory with this content; an output starts as something, and counts as never written.
 EXPORT void* emulator_give(const void* content, size_t bytes, const char* name, int home, int output) {
     void* memory = nullptr;
-    if (allocate(&memory, bytes, Home(home), name, {"", 0})) return nullptr;
+    if (allocate(&memory, bytes, Home(home), strdup(name), {"", 0})) return nullptr;  // Python does not keep it
     open_memory(true);
     memcpy(memory, content, bytes);
     open_memory(false);
