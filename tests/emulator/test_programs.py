@@ -178,6 +178,19 @@ def test_time_and_memory_have_limits(cache):
     assert report(greedy, "run", memory=1 << 30).status == 4
 
 
+def test_memory_that_leaves_no_room_to_check_is_no_mistake(cache):
+    wide = """#include <cstdio>
+    __global__ void k(float* x) { *x = 1; }
+    int main() {
+        float* x;
+        if (cudaMalloc(&x, 1u << 28)) return 5;
+        k<<<1, 1>>>(x);
+        return cudaGetLastError();
+    }"""
+    with pytest.raises(emulator.EmulatorError, match=r"who touched what.*no room: give a program more \(--memory"):
+        report(wide, memory=1 << 30)
+
+
 def test_launches_are_found_in_any_clothes():
     text = with_launches("if (a) ns::add<float, 4><<<dim3(g(1), 2),\n  b>>>(x, y);")
     assert text.count("\n") == 1 and "emulator_launch(emulator_grid(dim3(g(1), 2),\n  b)," in text

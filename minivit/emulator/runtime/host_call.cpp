@@ -19,7 +19,8 @@ EXPORT bool emulator_take(void* memory, void* content, size_t bytes) {
     if (!a) return false;
     size_t unset = 0;
     for (size_t i = 0; a->set && i * 4 < bytes; ++i) unset += !a->set[i];
-    if (unset && !sticky) tell("unwritten", false, {"", 0}, "%zu of the %zu bytes of %s are never written", unset * 4, bytes, a->name);
+    if (unset && !sticky)
+        tell("unwritten", false, {"", 0}, "%zu of the %zu bytes of %s are never written", unset * 4, bytes, a->name);
     open_memory(true);
     memcpy(content, memory, bytes);
     open_memory(false);

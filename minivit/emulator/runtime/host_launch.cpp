@@ -74,7 +74,8 @@ void begin_traced_launch() {
 void end_traced_launch(bool ok) { emulator_trace_end(ok); }
 #endif
 
-// What kernels have launched: it runs when the launch that they are of is over, in the order in which they asked for it.
+// What kernels have launched: it runs when the launch that they are of is over, in the order in which they asked for
+// it.
 struct Child {
     emulator_grid how;
     Kernel called;
@@ -87,7 +88,8 @@ static Child *first_child, **last_child = &first_child;
 
 static cudaError_t launch_later(const emulator_grid& how, const Kernel& called, void** call, Place here) {
     if (!in_program)
-        fail("launch in a kernel", here, "%s is launched by a kernel: that needs a program, with a main()", called.name);
+        fail("launch in a kernel", here, "%s is launched by a kernel: that needs a program, with a main()",
+             called.name);
 #if defined(EMULATOR_TRACE)
     if (running_again()) return cudaSuccess;  // it has been asked for already
 #endif
@@ -174,8 +176,8 @@ cudaError_t launch_at(const Kernel& called, const emulator_grid& how, void** arg
     unsigned threads = b.x * b.y * b.z;
     unsigned long long count = 1ull * g.x * g.y * g.z, fit = threads ? blocks_at_once(threads, how.shared) : 0;
     if (all_at_once && threads && count > fit)
-        return refuse(cudaErrorCooperativeLaunchTooLarge, here, "%s: %llu blocks, and %llu of them fit on the device at once",
-                      called.name, count, fit);
+        return refuse(cudaErrorCooperativeLaunchTooLarge, here,
+                      "%s: %llu blocks, and %llu of them fit on the device at once", called.name, count, fit);
     if (!check_pointers(called, arguments, here)) return sticky;
     together = all_at_once;
     cudaError_t error = launch(how, called, arguments, here);
@@ -233,11 +235,12 @@ EXPORT size_t emulator_told(const void** first) {
     static bool over;
     if (!over && !sticky) {
         for (size_t i = 0; i < allocation_count; ++i)
-            if (*allocations[i].here.file) tell("never freed", true, allocations[i].here, "%zu bytes (%s) are never freed",
-                                                allocations[i].bytes, allocations[i].name);
+            if (const Allocation& a = allocations[i]; *a.here.file)
+                tell("never freed", true, a.here, "%zu bytes (%s) are never freed", a.bytes, a.name);
         if (!error_asked_for)
             tell("error not asked for", true, last_launch,
-                 "nobody asks whether this launch could begin: cudaGetLastError() tells; cudaDeviceSynchronize() tells how it ended");
+                 "nobody asks whether this launch could begin: cudaGetLastError() tells; cudaDeviceSynchronize() tells how "
+                 "it ended");
     }
     over = true;
     *first = told;
