@@ -95,8 +95,10 @@ static cudaError_t launch_later(const emulator_grid& how, const Kernel& called, 
 #endif
     void* copy = malloc(kept_arguments.size);
     memcpy(copy, call, kept_arguments.size);
-    *last_child = new Child{how, called, copy, kept_arguments.size, here, nullptr};
-    last_child = &(*last_child)->next;
+    Child* child = static_cast<Child*>(malloc(sizeof(Child)));  // no operator new: a kernel's library lacks C++'s own
+    *child = {how, called, copy, kept_arguments.size, here, nullptr};
+    *last_child = child;
+    last_child = &child->next;
     return cudaSuccess;
 }
 
@@ -107,7 +109,7 @@ static void launch_children() {
         kept_arguments = {child->call, child->bytes};
         launch(child->how, child->called, static_cast<void**>(child->call), child->here);
         free(child->call);
-        delete child;
+        free(child);
     }
 }
 
