@@ -174,7 +174,7 @@ def test_time_and_memory_have_limits():
     endless = "#include <cstdio>\nint main() { for (volatile int i = 0;; ++i) {} }\n"
     with pytest.raises(emulator.LaunchError, match="still running after 2 seconds"):
         report(endless, "run", seconds=2)
-    greedy = "#include <cstdlib>\nint main() { return malloc(1ull << 33) ? 0 : 4; }\n"
+    greedy = "#include <cstdlib>\nint main() { void* volatile p = malloc(1ull << 33); return p ? 0 : 4; }\n"
     assert report(greedy, "run", memory=1 << 30).status == 4
 
 
