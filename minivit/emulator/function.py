@@ -27,9 +27,9 @@ class Function:
         if names is None and name in module.kernels:
             raise UnknownKernelError(f"{name} is a kernel: it is launched, {name}<<<grid, block>>>(...)")
         if names is None:
+            known = ", ".join(there) or "none"
             raise UnknownKernelError(
-                f"{module.name} defines no function of the host void {name}(...); those that return void there: "
-                f"{', '.join(there) or 'none'}"
+                f"{module.name} has no function {name!r} of the host that returns void; it has {known}"
             )
         if not module.hosted:
             raise UnknownKernelError(f"{module.name}: {name} launches no kernel, by kernel<<<grid, block>>>(...)")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from .errors import CompileError
 from .source import without_comments
 
-_MAIN = re.compile(r"\bmain\s*\([^;{}]*\)\s*\{")
+_MAIN = re.compile(r"\bmain\s*\([^;{}]*\)\s*(?:->\s*int\s*)?(?:try\s*)?\{")
 _OPEN = re.compile(r"(?<!<)<<\s*<(?!<)")  # some editors put a space between
 _CLOSE = re.compile(r">>\s*>(?!>)")
 _NAME = re.compile(r"(?:(?:::)?\s*[A-Za-z_]\w*\s*)(?:::\s*[A-Za-z_]\w*\s*)*$")

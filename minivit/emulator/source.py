@@ -124,8 +124,9 @@ def find_kernels(text: str) -> dict[str, KernelText]:
         if found:
             parts = _parameters(found[2])
             if defined or found[1] not in kernels:  # a declaration may leave the names out
+                pointers = tuple("*" in part or "[" in part for part in parts)
                 names = tuple(map(_parameter_name, parts))
-                kernels[found[1]] = KernelText(found[1], "template" in before, names, tuple("*" in p for p in parts))
+                kernels[found[1]] = KernelText(found[1], "template" in before, names, pointers)
     return kernels
 
 

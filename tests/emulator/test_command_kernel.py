@@ -113,7 +113,13 @@ def test_a_users_mistake_is_an_error_with_words(right, tmp_path):
     with pytest.raises(ValueError, match="n is a number"):
         run(right, "scale<<<1, 32>>>(y[3], x[3], n[3], 2)")
     (tmp_path / "none.cu").write_text("__global__ void k() {}")
-    with pytest.raises(ValueError, match="which launch"):
+    with pytest.raises(ValueError, match=r"which launch\? .*none.cu has no main\(\).*like 'k<<<4, 256>>>\(\)'"):
+        run(tmp_path / "none.cu")
+    (tmp_path / "none.cu").write_text("template <typename T> __global__ void add(T* y, const T x[], int n) {}")
+    with pytest.raises(ValueError, match=r"like 'add<float><<<4, 256>>>\(y\[1000\], x\[1000\], 1000\)'"):
+        run(tmp_path / "none.cu")
+    (tmp_path / "none.cu").write_text("int two() { return 2; }")
+    with pytest.raises(ValueError, match="neither a kernel nor a main"):
         run(tmp_path / "none.cu")
 
 

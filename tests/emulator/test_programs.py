@@ -59,20 +59,20 @@ def report(source, mode="check", **options):
     return run_program(emulator.Module(source, "p.cu"), mode=mode, **options)
 
 
-def test_a_program_runs(cache, capfd):
+def test_a_program_runs(capfd):
     assert report(PROGRAM, "run").status == 0
     assert capfd.readouterr().out == "y[10] = 30, counted 1000, 1\n"
     assert report(PROGRAM, "run", arguments=["five"]).status == 0
     assert capfd.readouterr().out == "y[10] = 50, counted 1000, 1\n"
 
 
-def test_a_right_program_is_found_right(cache):
+def test_a_right_program_is_found_right():
     checked = report(PROGRAM)
     assert checked.ok and not checked.remarks and checked.status == 0
     assert str(checked) == "1 launch: nothing wrong was found"
 
 
-def test_each_launch_is_profiled(cache):
+def test_each_launch_is_profiled():
     (launch,) = report(PROGRAM, "profile").launches
     assert launch.arrays == {"d_x": (125, 0), "d_y": (0, 125), "counter": (1, 1), "factor": (1, 0)}
 
@@ -100,26 +100,26 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("before", "after", "kind", "line"), WRONG.values(), ids=WRONG)
-def test_what_is_wrong_is_named(cache, capfd, before, after, kind, line):
+def test_what_is_wrong_is_named(capfd, before, after, kind, line):
     assert before in PROGRAM
     checked = report(PROGRAM.replace(before, after))
     assert not checked.ok
     assert (kind, line) in {(f.kind, f.line) for f in checked.findings}, checked
 
 
-def test_remarks_are_no_mistakes(cache):
+def test_remarks_are_no_mistakes():
     source = PROGRAM.replace("    CHECK(cudaFree(d_y));\n", "").replace("    CHECK(cudaGetLastError());\n", "")
     source = source.replace("    CHECK(cudaDeviceSynchronize());\n", "")
     checked = report(source)
     assert checked.ok and {r.kind for r in checked.remarks} == {"never freed", "error not asked for"}
 
 
-def test_an_error_stays_until_the_program_ends(cache, capfd):
+def test_an_error_stays_until_the_program_ends(capfd):
     assert report(PROGRAM.replace("y[i] =", "y[i << 28] ="), "run").status == 3
     assert "an illegal memory access was encountered" in capfd.readouterr().err
 
 
-def test_managed_and_pinned_memory_streams_and_rows(cache, capfd):
+def test_managed_and_pinned_memory_streams_and_rows(capfd):
     source = """#include <cstdio>
     #include <cuda_runtime.h>
     __global__ void add(float* a, int n) { int i = threadIdx.x; if (i < n) a[i] += i; }
@@ -150,7 +150,7 @@ def test_managed_and_pinned_memory_streams_and_rows(cache, capfd):
     assert capfd.readouterr().out == "4 3 1 6 0\ncudaSuccess 3\n"
 
 
-def test_asserts_and_printf_on_both_sides(cache, capfd):
+def test_asserts_and_printf_on_both_sides(capfd):
     source = """#include <cassert>
     #include <cstdio>
     #include <cuda_runtime.h>
@@ -170,12 +170,25 @@ def test_asserts_and_printf_on_both_sides(cache, capfd):
     )
 
 
-def test_time_and_memory_have_limits(cache):
+def test_time_and_memory_have_limits():
     endless = "#include <cstdio>\nint main() { for (volatile int i = 0;; ++i) {} }\n"
     with pytest.raises(emulator.LaunchError, match="still running after 2 seconds"):
         report(endless, "run", seconds=2)
-    greedy = "#include <cstdlib>\nint main() { return malloc(1ull << 33) ? 0 : 4; }\n"
+    greedy = "#include <cstdlib>\nint main() { void* volatile p = malloc(1ull << 33); return p ? 0 : 4; }\n"
     assert report(greedy, "run", memory=1 << 30).status == 4
+
+
+def test_memory_that_leaves_no_room_to_check_is_no_mistake():
+    wide = """#include <cstdio>
+    __global__ void k(float* x) { *x = 1; }
+    int main() {
+        float* x;
+        if (cudaMalloc(&x, 1u << 28)) return 5;
+        k<<<1, 1>>>(x);
+        return cudaGetLastError();
+    }"""
+    with pytest.raises(emulator.EmulatorError, match=r"who touched what.*no room: give a program more \(--memory"):
+        report(wide, memory=1 << 30)
 
 
 def test_launches_are_found_in_any_clothes():
@@ -190,7 +203,7 @@ def test_launches_are_found_in_any_clothes():
     assert has_main("int main(void) {") and not has_main("int domain(int x) { return x; }")
 
 
-def test_a_kernel_of_a_program_is_run_alone(cache):
+def test_a_kernel_of_a_program_is_run_alone():
     import numpy as np
 
     module, y = emulator.Module(PROGRAM), np.zeros(4, np.float32)
@@ -199,7 +212,7 @@ def test_a_kernel_of_a_program_is_run_alone(cache):
     assert y.tolist() == [0, 2, 4, 6] and module.symbol("counter", np.int32)[0] == 4
 
 
-def test_the_command_line(cache, tmp_path, capfd):
+def test_the_command_line(tmp_path, capfd):
     path = tmp_path / "p.cu"
     path.write_text(PROGRAM)
     assert main(["kernel", str(path)]) == 0
@@ -215,7 +228,7 @@ def test_the_command_line(cache, tmp_path, capfd):
     assert "p.cu:11:" in capfd.readouterr().err
 
 
-def test_output_goes_where_it_is_sent(cache, tmp_path):
+def test_output_goes_where_it_is_sent(tmp_path):
     path = tmp_path / "p.cu"
     path.write_text(PROGRAM)
     done = subprocess.run(

@@ -24,7 +24,7 @@ def test_variables_are_found_by_their_text():
 SCALE = "__constant__ float w[3];\n__global__ void k(float* y) { y[threadIdx.x] = w[threadIdx.x % 3]; }"
 
 
-def test_a_constant_is_set(cache):
+def test_a_constant_is_set():
     module, y = emulator.Module(SCALE), np.zeros(4, np.float32)
     unset = module["k"].check(1, 4, np.full(4, np.nan, np.float32))
     assert [f.kind for f in unset.findings] == ["uninitialised"] and 'set_symbol("w"' in str(unset)
@@ -40,7 +40,7 @@ def test_a_constant_is_set(cache):
         module["k"](1, 4, y)
 
 
-def test_a_kernel_writes_no_constant(cache):
+def test_a_kernel_writes_no_constant():
     module = emulator.Module("__constant__ int w = 1;\n__global__ void k() { w = 2; }")
     (finding,) = module["k"].check(1, 1).findings
     assert (finding.kind, finding.array, finding.line) == ("read-only", "w", 2)
@@ -51,7 +51,7 @@ __global__ void add() { atomicAdd(&counter, 1); }
 __global__ void twice(int* y) { *y = 2 * counter; }"""
 
 
-def test_a_variable_lives_from_launch_to_launch_and_kernel_to_kernel(cache):
+def test_a_variable_lives_from_launch_to_launch_and_kernel_to_kernel():
     module, y = emulator.Module(COUNT), np.zeros(1, np.int32)
     module["add"](2, 32)
     module["add"](1, 32)
@@ -71,18 +71,18 @@ RACES = {
 
 
 @pytest.mark.parametrize(("source", "arguments"), RACES.values(), ids=RACES)
-def test_a_race_on_a_variable_of_the_file(cache, source, arguments):
+def test_a_race_on_a_variable_of_the_file(source, arguments):
     report = emulator.Module(source)["k"].check(2, 64, *arguments)
     assert {f.kind for f in report.findings} == {"race"} and {f.array for f in report.findings} == {"n"}
 
 
-def test_bounds_of_a_variable(cache):
+def test_bounds_of_a_variable():
     source = "__device__ int a[4];\n__device__ int* p = a;\n__global__ void k(int i) { p[i] = 1; }"
     assert emulator.Module(source)["k"].check(1, 1, 3).ok
     assert not emulator.Module(source.replace("a[4]", "a[400]"))["k"].check(1, 1, 1 << 20).ok
 
 
-def test_the_last_block_adds_up(cache):
+def test_the_last_block_adds_up():
     source = """__device__ unsigned count = 0;
     __global__ void sum(const float* x, volatile float* part, float* out, int n) {
         __shared__ bool last;

@@ -88,7 +88,9 @@ bool is_guess(const Finding& f) {
 
 // Whether an earlier launch or the host has written there.
 bool was_set(const Access& access, size_t more) {
-    return access.buffer != SHARED && buffers[access.buffer].set && buffers[access.buffer].set[(access.offset + more) / 4];
+    if (access.buffer == SHARED) return false;
+    const unsigned char* set = buffers[access.buffer].set;
+    return set && set[(access.offset + more) / 4];
 }
 
 }  // namespace

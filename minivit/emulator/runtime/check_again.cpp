@@ -1,5 +1,6 @@
-// A kernel whose blocks tell one another what they have done is run again with its blocks in other orders: what one block finds done by
-// another must not depend on which of them came first. The reader sees the memory and the messages of the first run.
+// A kernel whose blocks tell one another what they have done is run again with its blocks in other orders: what one
+// block finds done by another must not depend on which of them came first. The reader sees the memory and the messages of
+// the first run.
 #include <cstring>
 
 #include "check.h"
@@ -38,8 +39,8 @@ void again_launch_start() {
     if (mode == Mode::check && emulator_fences && !one_block) held_before = kept();
 }
 
-// A thread that waits for a block that comes later would wait for ever: that order is given up. On a GPU both may run at
-// once.
+// A thread that waits for a block that comes later would wait for ever: that order is given up. On a GPU both may run
+// at once.
 void again_access() {
     if (++accesses > most_accesses) stop_launch();
 }

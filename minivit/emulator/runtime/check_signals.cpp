@@ -21,7 +21,8 @@ void on_signal(int signal, siginfo_t* info, void* context) {
         stop_launch();
     }
     const char* address = static_cast<const char*>(info->si_addr);
-    bool full = (signal == SIGSEGV || signal == SIGBUS) && address < current->stack + 4096 && address >= current->stack - 65536;
+    bool at_stack = address < current->stack + 4096 && address >= current->stack - 65536;
+    bool full = at_stack && (signal == SIGSEGV || signal == SIGBUS);  // macOS says the latter
     Finding finding = here(signal == SIGALRM ? "endless loop" : full ? "stack overflow" : "crash", {"", 0});
     finding.site = site_of(interrupted_at(context) + 1);  // sites are return addresses: one behind
     finding.earlier_site = last_site;

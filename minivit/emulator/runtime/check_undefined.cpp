@@ -13,7 +13,7 @@ struct Source {
     unsigned line, column;
 };
 struct TypeName {
-    unsigned short kind, bits;  // kind 0: integer; bits: 1 if signed, plus twice the logarithm of its width
+    unsigned short kind, bits;  // kind 0: integer; bits: 1 if signed, plus twice its width's logarithm; else the width
     char name[1];
     bool is_signed() const { return bits & 1; }
     unsigned width() const { return 1u << (bits >> 1); }
@@ -47,6 +47,15 @@ long long number(const TypeName& type, unsigned long long value) {  // narrow nu
     snprintf(kept, sizeof kept, "%s", text);
     emulator::Finding finding = emulator::here(kind, {source.file, int(source.line)});
     finding.text = kept;
+    emulator::add_finding(finding);
+    emulator::stop_launch();
+}
+
+[[noreturn]] void null_pointer(const ObjectData& data, unsigned long long pointer) {
+    emulator::Finding finding = emulator::here("wild pointer", {data.source.file, int(data.source.line)});
+    finding.offset = (long long)pointer;
+    finding.size = (data.type->kind ? data.type->bits : data.type->width()) / 8;
+    finding.act = data.kind == 1;
     emulator::add_finding(finding);
     emulator::stop_launch();
 }
@@ -88,7 +97,8 @@ void __ubsan_handle_shift_out_of_bounds_abort(ShiftData* data, unsigned long lon
              number(*data->right, b), data->left->name, data->left->width());
     report("shift", data->source, text);
 }
-void __ubsan_handle_type_mismatch_v1_abort(ObjectData* data, unsigned long long) {
+void __ubsan_handle_type_mismatch_v1_abort(ObjectData* data, unsigned long long pointer) {
+    if (pointer < 65536) null_pointer(*data, pointer);  // which has no array that it would point into
     char text[256];
     snprintf(text, sizeof text, "%s %s beyond the end of the array that its pointer points into",
              data->kind == 1 ? "writes" : "reads", data->type->name);

@@ -7,8 +7,10 @@
 #if defined(EMULATOR_TRACE) && !defined(__clang__)
 // g++ calls nobody before it reads a struct that is handed over, or stores one that is returned: so no call is left.
 #define __global__ __attribute__((flatten)) inline
+#define __noinline__
 #else
 #define __global__ inline
+#define __noinline__ __attribute__((noinline))
 #endif
 #define __device__
 #define __host__
@@ -16,7 +18,6 @@
 #define __managed__
 #define __grid_constant__
 #define __forceinline__ inline __attribute__((always_inline))
-#define __noinline__ __attribute__((noinline))
 #define __launch_bounds__(...)
 #define __maxnreg__(...)
 #define __align__(bytes) __attribute__((aligned(bytes)))  // alignas may not follow `extern __shared__`

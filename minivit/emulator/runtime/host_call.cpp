@@ -6,7 +6,7 @@
 // Memory with this content; an output starts as something, and counts as never written.
 EXPORT void* emulator_give(const void* content, size_t bytes, const char* name, int home, int output) {
     void* memory = nullptr;
-    if (allocate(&memory, bytes, Home(home), name, {"", 0})) return nullptr;
+    if (allocate(&memory, bytes, Home(home), strdup(name), {"", 0})) return nullptr;  // Python does not keep it
     open_memory(true);
     memcpy(memory, content, bytes);
     open_memory(false);
@@ -19,7 +19,8 @@ EXPORT bool emulator_take(void* memory, void* content, size_t bytes) {
     if (!a) return false;
     size_t unset = 0;
     for (size_t i = 0; a->set && i * 4 < bytes; ++i) unset += !a->set[i];
-    if (unset && !sticky) tell("unwritten", false, {"", 0}, "%zu of the %zu bytes of %s are never written", unset * 4, bytes, a->name);
+    if (unset && !sticky)
+        tell("unwritten", false, {"", 0}, "%zu of the %zu bytes of %s are never written", unset * 4, bytes, a->name);
     open_memory(true);
     memcpy(content, memory, bytes);
     open_memory(false);

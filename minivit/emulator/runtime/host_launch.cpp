@@ -74,7 +74,8 @@ void begin_traced_launch() {
 void end_traced_launch(bool ok) { emulator_trace_end(ok); }
 #endif
 
-// What kernels have launched: it runs when the launch that they are of is over, in the order in which they asked for it.
+// What kernels have launched: it runs when the launch that they are of is over, in the order in which they asked for
+// it.
 struct Child {
     emulator_grid how;
     Kernel called;
@@ -87,14 +88,17 @@ static Child *first_child, **last_child = &first_child;
 
 static cudaError_t launch_later(const emulator_grid& how, const Kernel& called, void** call, Place here) {
     if (!in_program)
-        fail("launch in a kernel", here, "%s is launched by a kernel: that needs a program, with a main()", called.name);
+        fail("launch in a kernel", here, "%s is launched by a kernel: that needs a program, with a main()",
+             called.name);
 #if defined(EMULATOR_TRACE)
     if (running_again()) return cudaSuccess;  // it has been asked for already
 #endif
     void* copy = malloc(kept_arguments.size);
     memcpy(copy, call, kept_arguments.size);
-    *last_child = new Child{how, called, copy, kept_arguments.size, here, nullptr};
-    last_child = &(*last_child)->next;
+    Child* child = static_cast<Child*>(malloc(sizeof(Child)));  // no operator new: a kernel's library lacks C++'s own
+    *child = {how, called, copy, kept_arguments.size, here, nullptr};
+    *last_child = child;
+    last_child = &child->next;
     return cudaSuccess;
 }
 
@@ -105,7 +109,7 @@ static void launch_children() {
         kept_arguments = {child->call, child->bytes};
         launch(child->how, child->called, static_cast<void**>(child->call), child->here);
         free(child->call);
-        delete child;
+        free(child);
     }
 }
 
@@ -174,8 +178,8 @@ cudaError_t launch_at(const Kernel& called, const emulator_grid& how, void** arg
     unsigned threads = b.x * b.y * b.z;
     unsigned long long count = 1ull * g.x * g.y * g.z, fit = threads ? blocks_at_once(threads, how.shared) : 0;
     if (all_at_once && threads && count > fit)
-        return refuse(cudaErrorCooperativeLaunchTooLarge, here, "%s: %llu blocks, and %llu of them fit on the device at once",
-                      called.name, count, fit);
+        return refuse(cudaErrorCooperativeLaunchTooLarge, here,
+                      "%s: %llu blocks, and %llu of them fit on the device at once", called.name, count, fit);
     if (!check_pointers(called, arguments, here)) return sticky;
     together = all_at_once;
     cudaError_t error = launch(how, called, arguments, here);
@@ -233,11 +237,12 @@ EXPORT size_t emulator_told(const void** first) {
     static bool over;
     if (!over && !sticky) {
         for (size_t i = 0; i < allocation_count; ++i)
-            if (*allocations[i].here.file) tell("never freed", true, allocations[i].here, "%zu bytes (%s) are never freed",
-                                                allocations[i].bytes, allocations[i].name);
+            if (const Allocation& a = allocations[i]; *a.here.file)
+                tell("never freed", true, a.here, "%zu bytes (%s) are never freed", a.bytes, a.name);
         if (!error_asked_for)
             tell("error not asked for", true, last_launch,
-                 "nobody asks whether this launch could begin: cudaGetLastError() tells; cudaDeviceSynchronize() tells how it ended");
+                 "nobody asks whether this launch could begin: cudaGetLastError() tells; cudaDeviceSynchronize() tells how "
+                 "it ended");
     }
     over = true;
     *first = told;

@@ -74,7 +74,8 @@ inline void* emulator_address(const char* name, void (*function)(A...)) {
 inline cudaError_t emulator_launch_at(const void* function, dim3 grid, dim3 block, void** arguments, size_t shared,
                                       bool together, emulator::Place here) {
     const emulator::Known* known = emulator::known(function);
-    if (!known) return emulator::refuse(cudaErrorInvalidDeviceFunction, here, "what is launched is the address of no kernel");
+    if (!known)
+        return emulator::refuse(cudaErrorInvalidDeviceFunction, here, "what is launched is the address of no kernel");
     known->choose(function);
     return emulator::launch_at(known->kernel, {grid, block, shared}, arguments, together, here);
 }

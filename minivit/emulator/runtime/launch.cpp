@@ -111,7 +111,8 @@ static void run_on() {
 
 // As cudaOccupancyMaxActiveBlocksPerMultiprocessor tells it, times an A100's 108 multiprocessors.
 unsigned long long blocks_at_once(unsigned threads, unsigned long long shared) {
-    unsigned long long by_threads = 2048 / ((threads + LANES - 1) / LANES * LANES), by_shared = 164 * 1024 / (shared + 1024);
+    unsigned long long by_threads = 2048 / ((threads + LANES - 1) / LANES * LANES);
+    unsigned long long by_shared = 164 * 1024 / (shared + 1024);
     unsigned long long least = by_threads < by_shared ? by_threads : by_shared;
     return 108 * (least < 32 ? least : 32);
 }

@@ -1,5 +1,5 @@
-// <cuda/barrier>, <cuda/pipeline> and cooperative_groups/memcpy_async.h, in their usual forms: barriers of a block that are
-// told of arrivals, and copies that go on in the background until somebody waits for them.
+// <cuda/barrier>, <cuda/pipeline> and cooperative_groups/memcpy_async.h, in their usual forms: barriers of a block that
+// are told of arrivals, and copies that go on in the background until somebody waits for them.
 #pragma once
 #include "async_copies.h"
 #include "groups.h"
@@ -110,8 +110,10 @@ private:
 };
 
 inline pipeline<thread_scope_thread> make_pipeline() { return {}; }
+template <unsigned char STAGES>
+using emulator_state = pipeline_shared_state<thread_scope_block, STAGES>;
 template <typename Group, unsigned char STAGES>
-inline pipeline<thread_scope_block> emulator_pipeline(const Group& group, pipeline_shared_state<thread_scope_block, STAGES>* state,
+inline pipeline<thread_scope_block> emulator_pipeline(const Group& group, emulator_state<STAGES>* state,
                                                       unsigned producers, unsigned consumers, emulator::Place here) {
     if (group.thread_rank() == 0)
         for (unsigned i = 0; i < STAGES; ++i) init(&state->filled[i], producers), init(&state->empty[i], consumers);
@@ -119,18 +121,17 @@ inline pipeline<thread_scope_block> emulator_pipeline(const Group& group, pipeli
     return {state->filled, state->empty, STAGES};
 }
 template <typename Group, unsigned char STAGES>
-inline pipeline<thread_scope_block> make_pipeline(const Group& group, pipeline_shared_state<thread_scope_block, STAGES>* state,
-                                                  EMULATOR_HERE) {
+inline pipeline<thread_scope_block> make_pipeline(const Group& group, emulator_state<STAGES>* state, EMULATOR_HERE) {
     return emulator_pipeline(group, state, group.size(), group.size(), here);
 }
 template <typename Group, unsigned char STAGES>
-inline pipeline<thread_scope_block> make_pipeline(const Group& group, pipeline_shared_state<thread_scope_block, STAGES>* state,
-                                                  size_t producers, EMULATOR_HERE) {
+inline pipeline<thread_scope_block> make_pipeline(const Group& group, emulator_state<STAGES>* state, size_t producers,
+                                                  EMULATOR_HERE) {
     return emulator_pipeline(group, state, unsigned(producers), group.size() - unsigned(producers), here);
 }
 template <typename Group, unsigned char STAGES>
-inline pipeline<thread_scope_block> make_pipeline(const Group& group, pipeline_shared_state<thread_scope_block, STAGES>* state,
-                                                  pipeline_role role, EMULATOR_HERE) {
+inline pipeline<thread_scope_block> make_pipeline(const Group& group, emulator_state<STAGES>* state, pipeline_role role,
+                                                  EMULATOR_HERE) {
     unsigned producers = emulator::syncthreads_votes(role == pipeline_role::producer, here, here.line).count;
     return emulator_pipeline(group, state, producers, group.size() - producers, here);
 }
@@ -139,7 +140,8 @@ inline void pipeline_consumer_wait_prior(pipeline<thread_scope_thread>& pipe) {
     pipe.emulator_wait_prior(LEFT);
 }
 
-// What a barrier or a pipeline is told to wait for: a thread's own copy, or one that a group shares out among its threads.
+// What a barrier or a pipeline is told to wait for: a thread's own copy, or one that a group shares out among its
+// threads.
 template <typename Waiter>
 inline void memcpy_async(void* to, const void* from, size_t bytes, Waiter&, EMULATOR_HERE) {
     emulator::begin_copy(to, from, unsigned(bytes), 0, here);

@@ -1,5 +1,5 @@
-// What one system has otherwise than another: where a library and its thread-local memory lie, where a signal came from,
-// and what the linker calls things. Linux is tried; for macOS all of it is compiled, and nothing was ever run.
+// What one system has otherwise than another: where a library and its thread-local memory lie, where a signal came
+// from, and what the linker calls things. Linux is tried; for macOS all of it is compiled, and nothing was ever run.
 #pragma once
 
 // A function's name in assembly: macOS puts an underscore before it.

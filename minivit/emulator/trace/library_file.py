@@ -13,7 +13,8 @@ from .dwarf import inlined_calls, line_rows
 from .symbols import FUNCTION, OBJECT, THREAD_LOCAL, Symbol
 
 # C++'s own library, and the emulator's, which has what nobody else sees in a namespace without a name.
-_NOT_THE_FILES = ("_ZGV", "_ZTV", "_ZSt", "_ZNSt", "_ZZNSt", "_ZZSt", "_ZZNKSt", "_ZZN12_GLOBAL__N_1")
+_NOT_THE_FILES = ("_ZGV", "_ZTV", "_ZSt", "_ZNSt", "_ZZNSt", "_ZZSt", "_ZZNKSt", "_ZZN12_GLOBAL__N_1",
+                  "_ZN10__cxxabiv1", "_ZZN10__cxxabiv1")  # fmt: skip
 
 
 class SharedArray(NamedTuple):
