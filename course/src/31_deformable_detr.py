@@ -390,29 +390,29 @@ def around_backward(dy, cache):
 
 # %% role="check"
 draws = np.random.default_rng(3)
-offsets, boxes = draws.standard_normal((5, 3, 4, 2)), draws.uniform(0.2, 0.8, (5, 4))
-centre, size = boxes[:, None, None, :2], boxes[:, None, None, 2:]
-found = check.pair(around_forward, offsets=offsets, boxes=boxes)[0]
+moves, some = draws.standard_normal((5, 3, 4, 2)), draws.uniform(0.2, 0.8, (5, 4))
+middle, sides = some[:, None, None, :2], some[:, None, None, 2:]
+found = check.pair(around_forward, offsets=moves, boxes=some)[0]
 check.close(
-    found, centre + offsets * size / 8, "places",
+    found, middle + moves * sides / 8, "places",
     mistakes={
-        "Δ is not divided by P: the looks of a head share the way to the edge.": centre + offsets * size / 2,
-        "Half is missing: from the middle to the edge it is half a side.": centre + offsets * size / 4,
-        "It is divided by the number of heads, and not by that of points.": centre + offsets * size / 6,
-        "Width and height are exchanged: x goes with the width.": centre + offsets * size[..., ::-1] / 8,
-        "The box's size is the unit of Δ, and here it is not.": centre + offsets / 4,
-        "The box's first two numbers are its middle, and no corner.": centre - size / 2 + offsets * size / 8,
+        "Δ is not divided by P: the looks of a head share the way to the edge.": middle + moves * sides / 2,
+        "Half is missing: from the middle to the edge it is half a side.": middle + moves * sides / 4,
+        "It is divided by the number of heads, and not by that of points.": middle + moves * sides / 6,
+        "Width and height are exchanged: x goes with the width.": middle + moves * sides[..., ::-1] / 8,
+        "The box's size is the unit of Δ, and here it is not.": middle + moves / 4,
+        "The box's first two numbers are its middle, and no corner.": middle - sides / 2 + moves * sides / 8,
     },
 )  # fmt: skip
 
 
-def back(dy, way=1 / 8, grow=1 / 8, add=np.sum, far=offsets):
+def back(dy, way=1 / 8, grow=1 / 8, add=np.sum, far=moves):
     dsize = add(dy * far, axis=(1, 2)) * grow
-    return dy * size * way, np.concatenate((add(dy, axis=(1, 2)), dsize), axis=1)
+    return dy * sides * way, np.concatenate((add(dy, axis=(1, 2)), dsize), axis=1)
 
 
 check.grad(
-    around_forward, around_backward, {"offsets": offsets, "boxes": boxes},
+    around_forward, around_backward, {"offsets": moves, "boxes": some},
     mistakes={
         "The offsets' gradient is not divided by 2P, as the offsets are.": lambda dy, _: back(dy, way=1),
         "The offsets' gradient is dy itself: but they were scaled by the box.": lambda dy, _: (dy, back(dy)[1]),
@@ -492,23 +492,23 @@ def read(F, places, size=lambda h, w: (w, h), half=0.5, whole=np.floor, goes_on=
 
 
 draws = np.random.default_rng(4)
-for h, w, low, high, name in (
+for tall, wide, low, high, name in (
     (4, 9, 0.2, 0.8, "a wide map, well inside"), (6, 6, 0.2, 0.8, "a square map, well inside"),
     (6, 6, -0.1, 0.08, "its upper left edge"), (5, 8, 0.92, 1.1, "a lower right edge"), (3, 7, -0.3, 1.3, "all over"),
 ):  # fmt: skip
-    F, places = draws.standard_normal((h, w, 2)), draws.uniform(low, high, (9, 2))
-    u, v = (places * [w, h] - 0.5).T
-    down, across = (np.maximum(0, 1 - np.abs(t[:, None] - np.arange(n))) for t, n in ((v, h), (u, w)))
+    given, spots = draws.standard_normal((tall, wide, 2)), draws.uniform(low, high, (9, 2))
+    both = zip((spots * [wide, tall] - 0.5).T, (wide, tall), strict=True)
+    across, down = (np.maximum(0, 1 - np.abs(t[:, None] - np.arange(n))) for t, n in both)
     check.close(
-        check.call(look, F=F, places=places), np.einsum("ni,nj,ijd->nd", down, across, F), name,
+        check.call(look, F=given, places=spots), np.einsum("ni,nj,ijd->nd", down, across, given), name,
         mistakes={
-            "x counts columns, and there are w of them: x first, so the width first.": read(F, places, lambda h, w: (h, w)),
+            "x counts columns, and there are w of them: x first, so the width first.": read(given, spots, lambda h, w: (h, w)),
             "astype(int) cuts off what follows the point, and makes 0 of −0.3: the cell on the left is −1.":
-                read(F, places, whole=np.trunc),
-            "The nearest cell is not always the left one: the place may lie on its other side.": read(F, places, whole=np.round),
-            "That is the cell on the right, and the one after it.": read(F, places, whole=np.ceil),
-            "The half is gone: cell 0 has its centre half a cell from the edge.": read(F, places, half=0),
-            "Here the edge goes on for ever: beyond the map there should be 0.": read(F, places, goes_on=True),
+                read(given, spots, whole=np.trunc),
+            "The nearest cell is not always the left one: the place may lie on its other side.": read(given, spots, whole=np.round),
+            "That is the cell on the right, and the one after it.": read(given, spots, whole=np.ceil),
+            "The half is gone: cell 0 has its centre half a cell from the edge.": read(given, spots, half=0),
+            "Here the edge goes on for ever: beyond the map there should be 0.": read(given, spots, goes_on=True),
         },
     )  # fmt: skip
 
