@@ -77,7 +77,7 @@ draw.picture(
 # %%
 cells = [100 * 167, 50 * 84, 25 * 42, 13 * 21]  # the four maps of a photograph of 800 x 1,333 pixels
 N = sum(cells)
-print(f"{N:,} cells look at each other: {N**2:,} pairs a head; at 4 points on each map: {N * 16:,}")
+print(f"{N:,} cells: {N**2:,} pairs a head; with 4 points on each map, {N * 16:,} looks")
 
 # %% [markdown]
 # ## Between the cells
@@ -108,7 +108,7 @@ def look_loop(F, x, y):
 
 # %%
 def between(t, size):
-    """Places t (n,), in centres -> (n, 2) each: the two cells around, their shares, and how fast these grow with t."""
+    """Places t (n,), in centres -> (n, 2) each: the two cells around, their shares, the shares' slopes."""
     low = np.floor(t)
     cells = np.stack((low, low + 1), axis=1)
     inside = (cells >= 0) & (cells < size)
@@ -128,8 +128,8 @@ def look_forward(F, places, a):
 
 # %%
 F, a = rng.standard_normal((5, 7, 3)), rng.uniform(0, 1, (4, 6))
-centres = rng.integers(-1, (7, 5), (4, 6, 2)) + rng.uniform(0.1, 0.9, (4, 6, 2))  # some outside, none on a centre: (5)
-places = (centres + 0.5) / (7, 5)
+places = rng.integers(-1, (7, 5), (4, 6, 2)) + rng.uniform(0.1, 0.9, (4, 6, 2))  # none on a centre
+places = (places + 0.5) / (7, 5)  # some are outside
 y = [sum(a[q, p] * look_loop(F, *places[q, p]) for p in range(6)) for q in range(4)]
 check.close(look_forward(F, places, a)[0], y, "arrays against the loop")
 
@@ -153,7 +153,8 @@ check.close(look_forward(F, places, a)[0], y, "arrays against the loop")
 #
 # *In matrix form*, $y = WF$, where F is $(hw, d)$, and W has a row for each query, with at most 4P numbers that are not 0: an
 # attention matrix (chapter 07) that nobody writes out. Then (4) is $dF = W ^\top dy$; (3) and (5) are
-# $dW = dy\, F ^\top$, at those entries alone, led on to what they were made of.
+# $dW = dy\, F ^\top$, at those entries alone, led on to what they were made of. From Δ and a it goes on as ever, through a
+# dense layer and a softmax, to the query: so it learns where to look.
 
 
 # %%
@@ -173,12 +174,17 @@ def look_backward(dy, cache):
 
 # %%
 check.grad(look_forward, look_backward, {"F": F, "places": places, "a": a})
-value, sizes = rng.standard_normal((1, 35 + 6, 8)), [(5, 7), (2, 3)]  # two maps, one after the other; two heads of 4
+value, sizes = rng.standard_normal((1, 35 + 6, 8)), [(5, 7), (2, 3)]  # of two maps, and two heads of 4
 spots, weights = rng.uniform(-0.1, 1.1, (1, 4, 2, 2, 6, 2)), rng.uniform(0, 1, (1, 4, 2, 2, 6))
 y, _ = ops.deformable_attention_forward(value, spots, weights, sizes)
 maps = value[0, :35].reshape(5, 7, 2, 4), value[0, 35:].reshape(2, 3, 2, 4)
-ours = [sum(look_forward(maps[l][:, :, h], spots[0, :, h, l], weights[0, :, h, l])[0] for l in (0, 1)) for h in (0, 1)]
-check.close(np.concatenate(ours, axis=1), y[0], "the library's, all heads and maps")
+
+
+def head(h):
+    return sum(look_forward(maps[l][:, :, h], spots[0, :, h, l], weights[0, :, h, l])[0] for l in (0, 1))
+
+
+check.close(np.concatenate((head(0), head(1)), axis=1), y[0], "the library's, all heads and maps")
 one = value[:, :35, :4], spots[:, :, :1, :1], weights[:, :, :1, :1], sizes[:1]
 theirs = ops.deformable_attention_backward(y[:, :, :4], ops.deformable_attention_forward(*one)[1])
 mine = look_backward(y[0, :, :4], look_forward(maps[0][:, :, 0], one[1][0, :, 0, 0], one[2][0, :, 0, 0])[1])
@@ -208,14 +214,14 @@ draw.lines(
 # alone. (3) Who has left the map finds 0, with a slope of 0, and does not come back by itself.
 #
 # So much depends on where the looks start, on having several, and on **several maps**: a cell of the coarse one is twice as
-# wide, and so is what a look on it feels. Offsets count in cells of their own map. At the start $\Delta = b$, the same for
-# every query: head h looks into the direction $2\pi h/H$, and its points lie at 1, 2, … P cells. All weights are
-# equal. So on its first step the model takes averages of a neighbourhood, and not of all places.
+# wide, and so is what a look on it feels. Offsets count in cells of their own map. The layer that says Δ begins
+# with its weights at 0, so all is in its bias: head h looks into the direction $2\pi h/H$, and its points lie at 1, 2, … P cells.
+# All looks count alike. So the first step takes averages of a neighbourhood, and not of all places.
 #
 # ## From a point to a box
 #
 # The first layer's reference is a point, made of the query. Each layer says a box, as an offset from the reference, and this
-# box is the next one's reference, with its size for a unit:
+# box is the next one's reference (no gradient goes back through it), with its size for a unit:
 #
 # $$\mathrm{place} = (c _x, c _y) + \frac{\Delta}{P} \cdot \frac{(w, h)}{2} \tag{6}$$
 #
@@ -225,7 +231,7 @@ draw.lines(
 last = model.sampling(model.normalize(images))[2]  # of the third layer
 all_logits, all_boxes = model.forward(model.normalize(images))[0]
 sure = ops.sigmoid_forward(all_logits[2])[0].max(axis=-1) > 0.3  # (n, Q): queries that have found something
-box, spots, a = all_boxes[1][sure], last["locations"][sure], last["weights"][sure]  # the box said before is the unit
+box, spots, a = all_boxes[1][sure], last["locations"][sure], last["weights"][sure]  # the second's boxes
 where = (spots - box[:, None, None, None, :2]) / (box[:, None, None, None, 2:] / 2)  # ±1 is the box's edge
 edges = [{5: "−1", 24: "1"}.get(i, "") for i in range(30)]
 panels = []
@@ -255,8 +261,8 @@ def ap50(change):
     changed = load(TRAINED_DETECTORS["deformable"])
     for i in range(3):
         name = f"transformer.decoder.layers.{i}.cross_attn"
-        its = (f"{part}.{kind}" for part in ("sampling_offsets", "attention_weights") for kind in ("weight", "bias"))
-        change(*(changed.params[f"{name}.{part}"] for part in its))
+        parts = (f"{name}.{part}" for part in ("sampling_offsets", "attention_weights"))
+        change(*(changed.params[f"{part}.{kind}"] for part in parts for kind in ("weight", "bias")))
     return evaluate_detector(changed, images, targets).ap50
 
 
