@@ -396,23 +396,25 @@ def around_backward(dy, cache):
 
 # %% role="check"
 draws = np.random.default_rng(3)
-moves, some = draws.standard_normal((5, 3, 4, 2)), draws.uniform(0.2, 0.8, (5, 4))
+moves, some = draws.standard_normal((6, 3, 5, 2)), draws.uniform(0.2, 0.8, (6, 4))
 middle, sides = some[:, None, None, :2], some[:, None, None, 2:]
 found = check.pair(around_forward, offsets=moves, boxes=some)[0]
 check.close(
-    found, middle + moves * sides / 8, "places",
+    found, middle + moves * sides / 10, "places",
     mistakes={
         "Δ is not divided by P: the looks of a head share the way to the edge.": middle + moves * sides / 2,
-        "Half is missing: from the middle to the edge it is half a side.": middle + moves * sides / 4,
+        "Half is missing: from the middle to the edge it is half a side.": middle + moves * sides / 5,
         "It is divided by the number of heads, and not by that of points.": middle + moves * sides / 6,
-        "Width and height are exchanged: x goes with the width.": middle + moves * sides[..., ::-1] / 8,
-        "The box's size is the unit of Δ, and here it is not.": middle + moves / 4,
-        "The box's first two numbers are its middle, and no corner.": middle - sides / 2 + moves * sides / 8,
+        "It is divided by 2 · 2: P is the last axis but one.": middle + moves * sides / 4,
+        "It is divided by 2Q: P is the last axis but one.": middle + moves * sides / 12,
+        "Width and height are exchanged: x goes with the width.": middle + moves * sides[..., ::-1] / 10,
+        "The box's size is the unit of Δ, and here it is not.": middle + moves / 5,
+        "The box's first two numbers are its middle, and no corner.": middle - sides / 2 + moves * sides / 10,
     },
 )  # fmt: skip
 
 
-def back(dy, way=1 / 8, grow=1 / 8, add=np.sum, far=moves):
+def back(dy, way=1 / 10, grow=1 / 10, add=np.sum, far=moves):
     dsize = add(dy * far, axis=(1, 2)) * grow
     return dy * sides * way, np.concatenate((add(dy, axis=(1, 2)), dsize), axis=1)
 
@@ -421,11 +423,15 @@ check.grad(
     around_forward, around_backward, {"offsets": moves, "boxes": some},
     mistakes={
         "The offsets' gradient is not divided by 2P, as the offsets are.": lambda dy, _: back(dy, way=1),
+        "The offsets' gradient lacks the half of the forward.": lambda dy, _: back(dy, way=1 / 5),
+        "The offsets' gradient lacks the P of the forward.": lambda dy, _: back(dy, way=1 / 2),
         "The offsets' gradient is dy itself: but they were scaled by the box.": lambda dy, _: (dy, back(dy)[1]),
         "A box moves each of its looks, and is moved by all: a sum, and no mean.": lambda dy, _: back(dy, add=np.mean),
         "The further out a look is, the further it moves when the box grows: dy times the offset.":
             lambda dy, _: back(dy, far=np.ones_like(dy)),
         "The sides' gradient is not divided by 2P, as the offsets are.": lambda dy, _: back(dy, grow=1),
+        "The sides' gradient lacks the half of the forward.": lambda dy, _: back(dy, grow=1 / 5),
+        "The sides' gradient lacks the P of the forward.": lambda dy, _: back(dy, grow=1 / 2),
         "The middle's gradient and the sides' are exchanged.": lambda dy, _: (back(dy)[0], np.roll(back(dy)[1], 2, axis=1)),
     },
 )  # fmt: skip
@@ -500,20 +506,25 @@ def read(F, places, size=lambda h, w: (w, h), half=0.5, whole=np.floor, goes_on=
 draws = np.random.default_rng(4)
 for tall, wide, low, high, name in (
     (4, 9, 0.2, 0.8, "a wide map, well inside"), (6, 6, 0.2, 0.8, "a square map, well inside"),
-    (6, 6, -0.1, 0.08, "its upper left edge"), (5, 8, 0.92, 1.1, "a lower right edge"), (3, 7, -0.3, 1.3, "all over"),
+    (6, 6, -0.08, 0.08, "its upper left edge"), (5, 8, 0.92, 1.1, "a lower right edge"), (3, 7, -0.3, 1.3, "all over"),
 ):  # fmt: skip
     given, spots = draws.standard_normal((tall, wide, 2)), draws.uniform(low, high, (9, 2))
-    both = zip((spots * [wide, tall] - 0.5).T, (wide, tall), strict=True)
+    right_of = spots * [wide, tall] - 0.5  # of the first centres
+    both = zip(right_of.T, (wide, tall), strict=True)
     across, down = (np.maximum(0, 1 - np.abs(t[:, None] - np.arange(n))) for t, n in both)
     check.close(
         check.call(look, F=given, places=spots), np.einsum("ni,nj,ijd->nd", down, across, given), name,
         mistakes={
             "x counts columns, and there are w of them: x first, so the width first.": read(given, spots, lambda h, w: (h, w)),
+            "x goes down here, and y across: x counts columns.": read(given, spots[:, ::-1]),
             "astype(int) cuts off what follows the point, and makes 0 of −0.3: the cell on the left is −1.":
                 read(given, spots, whole=np.trunc),
             "The nearest cell is not always the left one: the place may lie on its other side.": read(given, spots, whole=np.round),
             "That is the cell on the right, and the one after it.": read(given, spots, whole=np.ceil),
             "The half is gone: cell 0 has its centre half a cell from the edge.": read(given, spots, half=0),
+            "Where a place is not between two cells, the one that is there still has its share.": read(given, spots)
+            * ((right_of >= 0) & (right_of <= [wide - 1, tall - 1])).all(axis=1, keepdims=True),
+            "The share is mirrored at the edge: −0.3 is not as good as 0.3.": read(given, (np.abs(right_of) + 0.5) / [wide, tall]),
             "Here the edge goes on for ever: beyond the map there should be 0.": read(given, spots, goes_on=True),
         },
     )  # fmt: skip
@@ -578,8 +589,8 @@ def wide_backward(dy, cache):
 
 # %% role="check"
 draws = np.random.default_rng(5)
-F, u, s = draws.standard_normal((8, 3)), np.array([0.3, 2.6, 4.1, 6.8, 7.3]), np.array(1.85)
-apart = u[:, None] - np.arange(8)
+row, at, width = draws.standard_normal((8, 3)), np.array([0.3, 2.6, 4.1, 6.8, 7.3]), np.array(1.85)
+away = at[:, None] - np.arange(8)
 
 
 def shares(t):
@@ -588,31 +599,38 @@ def shares(t):
 
 
 check.close(
-    check.pair(wide_forward, F=F, u=u, s=s)[0], shares(apart / s) @ F, "y",
+    check.pair(wide_forward, F=row, u=at, s=width)[0], shares(away / width) @ row, "y",
     mistakes={
-        "The shares are not divided by their sum.": np.maximum(0, 1 - np.abs(apart / s)) @ F,
-        "The distance is multiplied by s, and so a large s makes it narrow.": shares(apart * s) @ F,
-        "s is not used.": shares(apart) @ F,
+        "The shares are not divided by their sum.": np.maximum(0, 1 - np.abs(away / width)) @ row,
+        "The distance is multiplied by s, and so a large s makes it narrow.": shares(away * width) @ row,
+        "s is not used.": shares(away) @ row,
         "Shares below 0 are kept: beyond its reach a look takes nothing.":
-            (1 - np.abs(apart / s)) / (1 - np.abs(apart / s)).sum(axis=1, keepdims=True) @ F,
+            (1 - np.abs(away / width)) / (1 - np.abs(away / width)).sum(axis=1, keepdims=True) @ row,
         "They are divided by their sum over the looks: it should be that over the cells.":
-            np.maximum(0, 1 - np.abs(apart / s)) / np.maximum(0, 1 - np.abs(apart / s)).sum(axis=0) @ F,
+            np.maximum(0, 1 - np.abs(away / width)) / np.maximum(0, 1 - np.abs(away / width)).sum(axis=0) @ row,
     },
 )  # fmt: skip
 
 
-def back(dy, mean=1, slope=1, reach=1, scale=s, far=apart / s):
-    t, total = apart / s, np.maximum(0, 1 - np.abs(apart / s)).sum(axis=1, keepdims=True)
-    p, dp = shares(t), dy @ F.T
-    dk = (dp - mean * (dp * p).sum(axis=1, keepdims=True)) / total
+def back(dy, mean=1, slope=1, reach=1, scale=width, far=away / width, by=None):
+    t, total = away / width, np.maximum(0, 1 - np.abs(away / width)).sum(axis=1, keepdims=True)
+    p, dp = shares(t), dy @ row.T
+    dk = (dp - mean * (dp * p).sum(axis=1, keepdims=True)) * (1 / total if by is None else by)
     dt = -slope * dk * np.sign(t) * ((np.abs(t) < 1) | (reach == 0))
     return p.T @ dy, dt.sum(axis=1) / scale, -(dt * far).sum() / scale
 
 
 check.grad(
-    wide_forward, wide_backward, {"F": F, "u": u, "s": s},
+    wide_forward, wide_backward, {"F": row, "u": at, "s": width},
     mistakes={
         "The sum is taken for constant: if one share grows, the others shrink (chapter 07's softmax).": lambda dy, _: back(dy, mean=0),
+        "That is softmax's backward: here k is no exponential, and dk is divided by its sum.":
+            lambda dy, _: back(dy, by=shares(away / width)),
+        "dk is divided by the sum of k, as k was.": lambda dy, _: back(dy, by=1),
+        "Over the cells there is a sum to take, and no mean.": lambda dy, _: back(dy, mean=1 / 8),
+        "Only ds has the wrong sign: if the look is wider, each t is nearer to 0.":
+            lambda dy, _: (*back(dy)[:2], -back(dy)[2]),
+        "ds is divided by s twice: there is one s in t already.": lambda dy, _: (*back(dy)[:2], back(dy)[2] / width),
         "The tent's slope has the wrong sign: it falls with the distance.": lambda dy, _: back(dy, slope=-1),
         "Cells beyond its reach have a slope, too: there the tent is flat.": lambda dy, _: back(dy, reach=0),
         "t = (u − j)/s: what goes on to u and s is divided by s.": lambda dy, _: back(dy, scale=1),

@@ -146,7 +146,7 @@ result = {"title": "R", "array": digit[0, ..., 0], "values": False}
 draw.matrices(
     [("Aʸ", Ay[0]), ("F", pixels), ("(Aˣ)ᵀ", Ax[0].T), result],
     between=["@", "@", "="], share=False,
-    alt="A product of three matrices. Aʸ, 5 by 16, has two or three bright numbers in each row, from the seventh column to the last, further right "
+    alt="A product of three matrices. Aʸ, 5 by 16, has two or three bright numbers in each row, from the middle column to the last, further right "
     "from row to row. F, 16 by 16, is a canvas with a 7, a large and a small 6. Aˣ transposed, 16 by 5, has two or three bright numbers in each "
     "column, further down from column to column. Their product R, 5 by 5, is the large 6.",
 )  # fmt: skip
@@ -341,7 +341,7 @@ check.answer(
     reasons={(20, 20, 60, 60): "δ moves the middle by half of the size", (30, 40, 40, 40): "that is its middle and its size: corners are asked for",
              (20, 20, 40, 60): "the middle moves right, and then the box grows to both sides", (0, 20, 40, 60): "it has grown, and has not moved",
              (10, 20, 37.7, 60): "e to the ln 2 is 2", (20, 20, 60, 100): "only the width grows: δ is 0 for the height, and e⁰ is 1",
-             (10.5, 20, 50.5, 60): "δ counts in sizes, and not in pixels", (0.5, 20, 40.5, 60): "δ counts in sizes, and not in pixels",
+             (1, 20, 41, 60): "δ counts in sizes, and not in pixels", (0.5, 20, 40.5, 60): "δ counts in sizes, and not in pixels",
              (30, 40): "that is the new middle"},
 )  # fmt: skip
 check.answer(
@@ -408,46 +408,54 @@ def move_backward(dy, cache):
 
 # %% role="check"
 draws = np.random.default_rng(6)
-deltas, boxes = draws.standard_normal((5, 4)), draws.uniform(0, 20, (5, 4)) + [0, 0, 25, 30]
-low, size = boxes[:, :2], boxes[:, 2:] - boxes[:, :2]
+says, some = draws.standard_normal((5, 4)), draws.uniform(0, 20, (5, 4)) + [0, 0, 25, 30]
+low, sides = some[:, :2], some[:, 2:] - some[:, :2]
 
 
-def put(shift, new, middle=low + size / 2):
+def put(shift, new, middle=low + sides / 2):
     return np.concatenate((middle + shift - new / 2, middle + shift + new / 2), axis=1)
 
 
-shift, new = deltas[:, :2] / 2 * size, size * np.exp(deltas[:, 2:])
+shift, new = says[:, :2] / 2 * sides, sides * np.exp(says[:, 2:])
 check.close(
-    check.pair(move_forward, deltas=deltas, boxes=boxes)[0], put(shift, new), "boxes",
+    check.pair(move_forward, deltas=says, boxes=some)[0], put(shift, new), "boxes",
     mistakes={
         "The middle moves by half of δ times the size.": put(2 * shift, new),
-        "The middle moves in parts of the size: here δ counts in pixels.": put(deltas[:, :2] / 2, new),
-        "The middle moves in parts of the old size, and not of the new one.": put(deltas[:, :2] / 2 * new, new),
-        "The size is multiplied by e to the power of δ, and not by δ.": put(shift, size * deltas[:, 2:]),
-        "The size is multiplied by e to the power of δ, and not by 1 + δ.": put(shift, size * (1 + deltas[:, 2:])),
+        "The middle moves in parts of the size: here δ counts in pixels.": put(says[:, :2] / 2, new),
+        "The middle moves in parts of the old size, and not of the new one.": put(says[:, :2] / 2 * new, new),
+        "The size is multiplied by e to the power of δ, and not by δ.": put(shift, sides * says[:, 2:]),
+        "The size is multiplied by e to the power of δ, and not by 1 + δ.": put(shift, sides * (1 + says[:, 2:])),
         "A box grows to both sides of its middle: here its upper left corner stays.": np.concatenate((low + shift, low + shift + new), axis=1),
-        "That is middle and size: corners are asked for.": np.concatenate((low + size / 2 + shift, new), axis=1),
+        "From the middle it is half of the new size to both sides.": np.concatenate(
+            (low + sides / 2 + shift, low + sides / 2 + shift + new), axis=1),
+        "Two corners are given: the size is their difference.":
+            put(says[:, :2] / 2 * some[:, 2:], some[:, 2:] * np.exp(says[:, 2:]), low),
+        "That is middle and size: corners are asked for.": np.concatenate((low + sides / 2 + shift, new), axis=1),
         "It moves from its upper left corner: it should from its middle.": put(shift, new, low),
     },
 )  # fmt: skip
 
 
-def back(dy, half=0.5, grown=new, ends=0.5, moves=1, grows=1):
+def back(dy, shifted=sides / 2, grown=new, ends=0.5, own=0.5, moves=1, grows=1, sign=1):
     dcentre, dnew = dy[:, :2] + dy[:, 2:], (dy[:, 2:] - dy[:, :2]) * ends
-    dsize = dcentre * (1 + moves * deltas[:, :2]) / 2 + grows * dnew * new / size
-    return np.concatenate((dcentre * size * half, dnew * grown), axis=1), np.concatenate(
-        (dcentre - dsize, dsize), axis=1
-    )
+    dsize = sign * (dcentre * moves * says[:, :2] / 2 + grows * dnew * new / sides)
+    dboxes = np.concatenate((own * dcentre - dsize, own * dcentre + dsize), axis=1)
+    return np.concatenate((dcentre * shifted, dnew * grown), axis=1), dboxes
 
 
 check.grad(
-    move_forward, move_backward, {"deltas": deltas, "boxes": boxes},
+    move_forward, move_backward, {"deltas": says, "boxes": some},
     mistakes={
-        "δ moved the middle by half of it times the size: so its gradient has this half.": lambda dy, _: back(dy, half=1),
-        "e to the power of δ is its own slope: the new size, and not the old one.": lambda dy, _: back(dy, grown=size),
+        "δ moved the middle by half of it times the size: so its gradient has this half.": lambda dy, _: back(dy, shifted=sides),
+        "δ was multiplied by the size: so its gradient is, too.": lambda dy, _: back(dy, shifted=0.5),
+        "e to the power of δ is its own slope: the new size, and not the old one.": lambda dy, _: back(dy, grown=sides),
+        "The new size is the old one times e to the power of δ, and so is its slope.": lambda dy, _: back(dy, grown=new / sides),
         "Each corner is half a size away from the middle: half of their difference goes to the size.": lambda dy, _: back(dy, ends=1),
         "A larger box is moved further by the same δ: this part of the box's gradient is missing.": lambda dy, _: back(dy, moves=0),
         "A larger box becomes a larger one: this part of the box's gradient is missing.": lambda dy, _: back(dy, grows=0),
+        "If the box moves, so does the new one, whatever δ is: this part of the gradient is missing.": lambda dy, _: back(dy, own=0),
+        "A corner moves the middle by half of what it moves.": lambda dy, _: back(dy, own=1),
+        "The first corner makes the box smaller, and the second larger.": lambda dy, _: back(dy, sign=-1),
     },
 )  # fmt: skip
 
@@ -524,13 +532,14 @@ right, forgets = rounds_with(), rounds_with(new_x=first)
 one = "All rounds have the last one's boxes: the list holds one array, three times, and boxes[:] = … writes into it."
 old = "Every round begins with the first x, and what the round before has found is lost."
 check.close(
-    run_rounds(boxes.copy(), x.copy(), steps), right, "boxes after each round",
+    check.call(lambda: run_rounds(boxes.copy(), x.copy(), steps)), right, "boxes after each round",
     mistakes={
         one: np.broadcast_to(right[-1], right.shape), old: forgets, f"{one} {old}": np.broadcast_to(forgets[-1], right.shape),
         "Each round moves the first boxes: it should move the last ones.": rounds_with(move=first),
         "Each round looks into the first boxes: it should look into the last ones.": rounds_with(see=first),
         "Each round looks into the first boxes, and moves these.": rounds_with(see=first, move=first),
         "These are the boxes before each round: those after it are asked for.": np.concatenate((boxes[None], right[:-1])),
+        "The boxes that all begins with are among them.": np.concatenate((boxes[None], right)),
         "The boxes are right, and come in the opposite order.": right[::-1],
     },
 )  # fmt: skip
@@ -590,11 +599,11 @@ def strip_backward(dy, cache):
 
 # %% role="check"
 draws = np.random.default_rng(8)
-F, low, high = draws.standard_normal((10, 2)), np.array([0.4, 2.7, 1.3, 4.6]), np.array([5.3, 8.6, 3.9, 8.2])
+row, begin, end = draws.standard_normal((10, 2)), np.array([0.4, 2.7, 1.3, 4.6]), np.array([5.3, 8.6, 3.9, 8.2])
 six = (np.arange(6) + 0.5) / 6
 
 
-def shares(part=six, low=low, high=high):
+def shares(part=six, low=begin, high=end):
     return np.maximum(0, 1 - np.abs((low[:, None] + (high - low)[:, None] * part)[..., None] - np.arange(10)))
 
 
@@ -603,30 +612,34 @@ def in_bins(k, how=np.mean):
 
 
 check.close(
-    check.pair(strip_forward, F=F, low=low, high=high)[0], in_bins(shares()) @ F, "y",
+    check.pair(strip_forward, F=row, low=begin, high=end)[0], in_bins(shares()) @ row, "y",
     mistakes={
-        "A bin is the mean of its points, and no sum.": in_bins(shares(), np.sum) @ F,
+        "A bin is the mean of its points, and no sum.": in_bins(shares(), np.sum) @ row,
         "The first and the last point lie on the box's edges: they should be at ¼ and ¾ of their bins.":
-            in_bins(shares(np.linspace(0, 1, 6))) @ F,
-        "The points are at the beginning and the middle of their bins: they should be at ¼ and ¾.": in_bins(shares(np.arange(6) / 6)) @ F,
-        "A bin has one point, in its middle: it should be two.": shares((np.arange(3) + 0.5) / 3) @ F,
-        "A bin's two points are neighbours: here they are three apart.": shares().reshape(4, 2, 3, 10).mean(axis=1) @ F,
-        "The places are in centres already: no half is to be taken off.": in_bins(shares(six, low - 0.5, high - 0.5)) @ F,
+            in_bins(shares(np.linspace(0, 1, 6))) @ row,
+        "The points are at the beginning and the middle of their bins: they should be at ¼ and ¾.": in_bins(shares(np.arange(6) / 6)) @ row,
+        "A bin has one point, in its middle: it should be two.": shares((np.arange(3) + 0.5) / 3) @ row,
+        "A bin's two points are neighbours: here they are three apart.": shares().reshape(4, 2, 3, 10).mean(axis=1) @ row,
+        "The places are in centres already: no half is to be taken off.": in_bins(shares(six, begin - 0.5, end - 0.5)) @ row,
     },
 )  # fmt: skip
 
 
-def back(dy, mean=0.5, slope=1, of_low=1 - six, of_high=six):
-    apart = (low[:, None] + (high - low)[:, None] * six)[..., None] - np.arange(10)
-    du = (np.repeat(dy @ F.T, 2, axis=1) * mean * -slope * np.sign(apart) * (np.abs(apart) < 1)).sum(axis=2)
+def back(dy, mean=0.5, slope=1, reach=1, points=(0, 0, 1, 1, 2, 2), of_low=1 - six, of_high=six):
+    away = (begin[:, None] + (end - begin)[:, None] * six)[..., None] - np.arange(10)
+    dA = (dy @ row.T)[:, points] * mean
+    du = (dA * -slope * np.sign(away) * (np.abs(away) < reach)).sum(axis=2)
     return np.einsum("nsw,nsd->wd", in_bins(shares()), dy), (du * of_low).sum(axis=1), (du * of_high).sum(axis=1)
 
 
 check.grad(
-    strip_forward, strip_backward, {"F": F, "low": low, "high": high},
+    strip_forward, strip_backward, {"F": row, "low": begin, "high": end},
     mistakes={
         "A bin is the mean of two points, and each gets half of its gradient.": lambda dy, _: back(dy, mean=1),
         "The tent's slope has the wrong sign: it falls with the distance.": lambda dy, _: back(dy, slope=-1),
+        "A cell that is further than 1 from a point has no share, and no slope.": lambda dy, _: back(dy, reach=99),
+        "Points 0 and 1 are the first bin's, and not 0 and 3: np.repeat, not np.tile.": lambda dy, _: back(dy, points=(0, 1, 2, 0, 1, 2)),
+        "Both ends move a point the same way: u = (1 − part) · low + part · high.": lambda dy, _: back(dy, of_low=-six),
         "low and high are exchanged: near the beginning, it is low that moves the points.": lambda dy, _: back(dy, of_low=six, of_high=1 - six),
         "A point is moved by both ends, and by each in part: u = (1 − part) · low + part · high.":
             lambda dy, _: back(dy, of_low=1, of_high=1),
