@@ -3,7 +3,7 @@
     python benchmarks/detection.py                      # what is missing of three detectors and three seeds, one by one
     python benchmarks/detection.py detr --seeds 0       # one run; after Ctrl-C the same command goes on
     python benchmarks/detection.py --choose             # on the split on which recipes are chosen: tune, validation
-    python benchmarks/detection.py --report             # the table and the curves of what is there
+    python benchmarks/detection.py --report             # the table and the curves of what is there; a small copy ships
     python benchmarks/detection.py --models             # the models of seed 0, in half precision, into the package
 
 A run is one process with one thread of BLAS. Its time is the CPU seconds, user and system, of its training steps, the
@@ -25,7 +25,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 
 from minivit import load
-from minivit.data import TRAINED_DETECTORS, Canvases, load_canvas
+from minivit.data import DETECTION, TRAINED_DETECTORS, Canvases, load_canvas
 from minivit.devices.workers import worker_pool
 from minivit.files import read_npz, write_npz
 from minivit.train import resume, save_checkpoint
@@ -112,6 +112,19 @@ def report() -> None:
         cells += [f"{statistics.mean(row[key] for row in found):.3f}" for key in ("ap75", "ap")]
         print("|", " | ".join(map(str, [*cells, *(first_reached(found, level) for level in LEVELS)])), "|")
     plot(its_runs)
+    DETECTION.write_text(small_copy(rows()), "utf-8")
+
+
+def small_copy(found: list[dict]) -> str:
+    """What ships with minivit: of each reported run what a reader may draw."""
+    names = ("detector", "seed", "steps", "parameters", "cpu", "ap50", "ap75", "ap")
+    runs = [
+        {name: row[name] for name in names}
+        | {"looks": [[steps, round(cpu, 1), round(ap50, 4)] for steps, cpu, ap50, _ in row["curve"]]}
+        for row in found
+        if row["split"] == "test"
+    ]
+    return json.dumps(runs).replace("}, {", "},\n {") + "\n"
 
 
 def first_reached(found: list[dict], level: float) -> str:

@@ -15,6 +15,7 @@ from .imagenet import class_names, imagenet_classes, top_classes
 from .mnist import MNIST_MEAN, MNIST_STD, Dataset, load_mnist
 from .preprocess import preprocess, read_digit
 from .shipped import (
+    DETECTION,
     DISTILLATION,
     DISTILLED,
     INDUCTIVE_BIAS,
@@ -29,6 +30,7 @@ from .shipped import (
 from .words import Words
 
 __all__ = [
+    "DETECTION",
     "DISTILLATION",
     "DISTILLED",
     "INDUCTIVE_BIAS",

@@ -30,6 +30,10 @@ TRAINED_DETECTORS = {name: _FOLDER / f"canvas_{name}.npz" for name in ("deformab
 """Detectors of digits on canvases, of seed 0, in half precision: `minivit.load(TRAINED_DETECTORS["detr"])` reads one.
 benchmarks/detection.py trained them, and says how well they do."""
 
+DETECTION = _FOLDER / "detection.json"
+"""How three detectors of canvases learned, a dict for each training: `detector`, `seed`, `ap50`, …, and `looks`: steps
+so far, CPU seconds, AP50. benchmarks/detection.py trained them; chapter 31 draws it."""
+
 DISTILLATION = _FOLDER / "distillation.json"
 """What came of three seeds of a CNN that had 300 labels, and of the ViTs that it taught: accuracies by name."""
 

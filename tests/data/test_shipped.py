@@ -1,12 +1,13 @@
 """The trained model that ships is the one that its results describe."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from minivit import ViT, load, load_canvas, load_mnist
-from minivit.data import TRAINED_DETECTORS, TRAINED_DIGITS, TRAINED_RESULTS
+from minivit.data import DETECTION, TRAINED_DETECTORS, TRAINED_DIGITS, TRAINED_RESULTS
 from minivit.model import ViTConfig, count_parameters
 from minivit.train import TrainConfig, evaluate
 from minivit.train.detection import evaluate_detector
@@ -54,3 +55,16 @@ def test_a_detector_finds_digits_that_it_has_not_seen(name: str) -> None:
     assert type(model).__name__ == recipe.model and model.dtype == np.float32
     assert model.config == type(model).Config.from_name(recipe.config)
     assert evaluate_detector(model, *load_canvas("test", 200, start=1000)).ap50 >= LEAST[name]
+
+
+def test_the_detectors_runs_that_ship_are_those_of_the_benchmark(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    import detection
+
+    expected = detection.small_copy(detection.rows())
+    assert DETECTION.read_text("utf-8") == expected, "python benchmarks/detection.py --report"
+    runs = json.loads(expected)
+    assert sorted((run["detector"], run["seed"]) for run in runs) == [
+        (n, s) for n in sorted(DETECTORS) for s in range(3)
+    ]
+    assert all(run["looks"][-1][0] == run["steps"] for run in runs) and DETECTION.stat().st_size <= 12_000
