@@ -4,8 +4,8 @@
 
 Two ViTs of 49 patches and 53,000 parameters: four blocks of full attention, or three of axial attention, which have two
 attentions each. Trained as inductive_bias.py trains, on 1,000 digits, each at the better of two rates, which is chosen
-on held-out digits. A row a run goes to results/family/axial.jsonl, and what is there is not run again. On so small a map
-axial attention saves nothing (chapter 33 counts from where on it does): the question is what is lost.
+on held-out digits. A row a run goes to results/family/axial.jsonl, and what is there is not run again. On so small a
+map lines save little (chapter 33 counts from where on they do): the question is what is lost.
 """
 
 import argparse
