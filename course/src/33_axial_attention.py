@@ -273,7 +273,7 @@ draw.digits(
 )  # fmt: skip
 
 # %% [markdown]
-# Windows of 7 × 7 reach 49 tokens in one layer, and need more for a map than two. Lines reach all in two, of whatever size.
+# Windows reach a square, and need the more layers the larger the map is (chapter 20). Lines reach all of it in two, whatever its size.
 #
 # ## What it costs
 #
@@ -315,7 +315,7 @@ draw.lines(
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) On the 7 × 7 map of most chapters lines are no faster: the dense layers are there twice. (2) From 28 × 28
+# **What to notice.** (1) On the 7 × 7 map of most chapters lines are slower: the dense layers are there twice. (2) From 28 × 28
 # on they are, and by more than (1) says: full attention writes and reads N² numbers a head, and (1) counts multiplications
 # alone. (3) What a pair costs in time depends on the machine, and on what else it has to do; which of the two
 # wins on a large map does not.

@@ -2,7 +2,7 @@
 # title: A transformer of words
 # question: What changes when the tokens are words, and nobody has labelled the sentences?
 # sentence: BERT, a table of words with its scatter-add, padding that nobody looks at, the norm after the sum, words that are hidden and guessed; a tiny one learns to count, and a published one tells which sentences mean the same.
-# minutes: 75
+# minutes: 80
 # needs: [4, 6, 7, 10, 11, 12, 18]
 # gpu: of no use
 # ---
@@ -21,7 +21,8 @@ from threadpoolctl import threadpool_limits
 
 from minivit import BERT, BERTConfig, check, draw, load_pretrained, ops
 from minivit.data import Words
-from minivit.layers.parts import attention
+from minivit.layers import Chain, Residual
+from minivit.layers.parts import attention, norm
 from minivit.train.optimizer import AdamW, FlatParameters
 from minivit.train.schedule import warmup_cosine
 
@@ -96,11 +97,12 @@ draw.matrix(
 #
 # Patches are numbers, and a dense layer makes tokens of them. Words are names. So each has a row of its own to learn:
 #
-# $$E _{bnd} = W _{id(b,n),\,d} + T _{seg(b,n),\,d} + P _{nd} \tag{1}$$
+# $$\begin{aligned} E _{bnd} &= W _{id(b,n),\,d} \\
+# &\quad + T _{seg(b,n),\,d} + P _{nd} \end{aligned} \tag{1}$$
 #
 # To look up a row is a dense layer in disguise: with O, whose rows are 0 but for a 1 at the word,
 #
-# $$O _{bn,\,v} = [\,id(b, n) = v\,], \qquad OW = W[id] \tag{2}$$
+# $$\begin{aligned} O _{bn,\,v} &= [\,id(b, n) = v\,] \\ OW &= W[id] \end{aligned} \tag{2}$$
 
 
 # %%
@@ -123,8 +125,8 @@ draw.matrices(
     [{"array": O[:11], "title": "O", "row_labels": [VOCABULARY[i] for i in ids[0]], "columns": "V words", "values": False},
      {"array": W, "title": "W", "values": False}, {"array": O[:11] @ W, "title": "W[id]", "values": False}],
     between=["@", "="], share=False, colormap="attention", colorbar=False,
-    alt="A product of matrices. O is 11 by 24, with one dark place in each row; [SEP] and [PAD] have theirs in the same "
-    "column as another [SEP] or [PAD]. W is 24 by 6, and the result 11 by 6.",
+    alt="A product of matrices. O is 11 by 24, with one dark place in each row; the two [SEP] have theirs in the same column, and so have "
+    "six and six, eight and eight. W is 24 by 6, and the result 11 by 6.",
 )  # fmt: skip
 
 # %% [markdown]
@@ -171,7 +173,8 @@ print("[PAD] learns", theirs[PAD])
 # In a batch all rows are as long as the longest. To the scores of keys that are padding, a large negative number is added, as with
 # Swin's mask (chapter 20):
 #
-# $$S _{bhpq} = \tfrac{1}{\sqrt d} Q _{bhp} \cdot K _{bhq} + m _{bq}, \qquad m = -10^9 \text{ or } 0 \tag{4}$$
+# $$\begin{aligned} S _{bhpq} &= \tfrac{1}{\sqrt d} Q _{bhp} \cdot K _{bhq} + m _{bq} \\
+# m _{bq} &= -10^9 \text{ or } 0 \end{aligned} \tag{4}$$
 #
 # Then $P _{pq} = 0$ there, and with it $dS _{pq}$ (chapter 07): padding neither says nor learns anything. *Which part of the
 # picture will be empty: rows, columns, or both?*
@@ -183,8 +186,8 @@ words = [VOCABULARY[i] for i in ids[0]]
 draw.matrices(
     [{"array": weights[0], "title": "no mask", "values": False, "row_labels": words},
      {"array": weights[1], "title": "padding masked", "values": False}], colormap="attention",
-    alt="Two squares of 11 by 11, queries by keys. Without a mask all columns hold something. With it, the columns of the "
-    "padding on the right are empty, and its rows below are not.",
+    alt="Two squares of 11 by 11, queries by keys. Without a mask all columns hold something. With it, the last column, that of the "
+    "padding, is empty, and its row at the bottom is not.",
 )  # fmt: skip
 
 # %%
@@ -206,7 +209,7 @@ for name, bias in (("no mask", None), ("mask", ops.key_mask(mask, float))):
 #
 # Backward, each line first goes through its norm; what comes out is shared by shortcut and branch. With $u = x + f(x)$:
 #
-# $$du = \mathrm{LN}'(dy), \qquad dx = du + f'(du) \tag{6}$$
+# $$\begin{aligned} du &= \mathrm{LN}'(dy) \\ dx &= du + f'(du) \end{aligned} \tag{6}$$
 
 
 # %%
@@ -230,6 +233,9 @@ check.grad(
     lambda x, gamma, beta: post_norm(x, {**p, "weight": gamma, "bias": beta}, msa), post_norm_backward,
     {"x": rng.standard_normal((1, 3, 8)), "gamma": rng.standard_normal(8), "beta": rng.standard_normal(8)},
 )  # fmt: skip
+p |= {"weight": np.ones(8), "bias": np.zeros(8), "norm.weight": np.ones(8), "norm.bias": np.zeros(8)}
+theirs, x = Chain(Residual(msa), norm("norm", 8, 1e-12)), rng.standard_normal((2, 3, 8))
+check.close(post_norm(x, p, msa)[0], theirs(ops, p, x), "the library's residual, then norm")
 
 # %% [markdown]
 # ## What is asked
@@ -241,7 +247,9 @@ check.grad(
 # The loss is cross-entropy (chapter 11) over the set A of places that are asked, and divided by *their* number:
 #
 # $$\begin{aligned} L &= -\frac{1}{|A|} \sum _{(b,n) \in A} \log p _{bn,\,w(b,n)} \\
-# dl _{bnv} &= \frac{p _{bnv} - [\,v = w(b, n)\,]}{|A|}, \quad 0 \text{ outside } A \end{aligned} \tag{7}$$
+# dl _{bnv} &= \frac{p _{bnv} - [\,v = w(b, n)\,]}{|A|} \end{aligned} \tag{7}$$
+#
+# and dl = 0 outside A.
 #
 # |A| is the whole batch's. Cut a batch into shards, and each has a number of its own: then each must divide by the sum of
 # these, or words in shards that ask little count for more.
@@ -287,9 +295,10 @@ check.close(sum(shards), loss, "two shards, each divided by the |A| of both")
 # ## A tiny one learns to count
 #
 # The library's BERT, 32 wide, two blocks, with both heads. Our sentences are short, so 30 % of their words are asked. There are
-# not many sentences in this language, and it may know them by heart. So we keep something back: no training example has "seven" and
-# "nine" side by side. *What is the loss of a model that knows nothing, for 24 words and two answers? And will it fill in "five
-# ? nine eleven", of which it has seen no such sentence?* Three models, each from a start of its own.
+# not many sentences in this language, and it may know them by heart. So we keep something back: no sentence to train on has "seven" and
+# "nine" side by side. (One may end with the one, and the next begin with the other.) *What is the loss of a model that knows nothing,
+# for 24 words and two answers? And will it fill in "five ? nine eleven", of which it has seen no such sentence?* Three models,
+# each from a start of its own.
 
 
 # %%
@@ -341,10 +350,10 @@ with threadpool_limits(1):  # products as small as these are faster on one core
         models.append(model)
 
 # %% [markdown]
-# **What to notice.** (1) A hidden word in sentences as it knows them is nearly always found. (2) Of "seven" beside "nine", which it
-# has never seen, six in ten are found, and one in twenty would be by chance: it has learned something of how counting goes. (3) And
-# three or four in ten are not: much of the rest is memory. Fresh sentences alone would not have told; one must keep something back
-# that is *different*.
+# **What to notice.** (1) The first loss is that of guessing, log 24 + log 2 = 3.87; and in the end a hidden word is nearly always found.
+# (2) Of "seven" beside "nine", which it has not seen, six in ten are found, where one in twenty would be by chance: it has learned
+# something of how counting goes. (3) And four in ten are not: part of what it does so well elsewhere is memory. Fresh sentences of
+# the same kind would not have told; something must be kept back that is *different*.
 #
 # *Predict: in "? five ?", what will it say at the two places?*
 
@@ -375,7 +384,7 @@ draw.matrix(
 # **What to notice.** (1) Where the sentence says it all, one word has nearly everything; the second row is one of those that were
 # kept back. (2) "? five ?" may go up or down, by one or by two, and all four answers share the weight at either place. Each place is
 # guessed *by itself*: take the best of each, and you may get "six five six". That is the price of asking several words at once.
-# (3) A second sentence that goes on from there settles it: BERT reads both.
+# (3) Before a second sentence that goes on from there it is mostly four, mostly six: BERT reads both.
 #
 # *And what has become of W? Which rows will be alike?*
 
