@@ -173,6 +173,17 @@ def attention(folder: Path = RESULTS) -> str:
     )
 
 
+def axial(folder: Path = RESULTS) -> str:
+    """Full attention and axial attention, at as many parameters."""
+    rows, lines = Rows(folder / "axial.jsonl"), []
+    for kind, called in (("full", "full, 4 blocks"), ("axial", "rows, then columns, 3 blocks")):
+        runs = rows.select(kind="run", attention=kind)
+        size = [f"{runs[0]['parameters']:,}", f"{runs[0]['flops'] / 1e6:.1f}", f"{runs[0]['learning_rate']:g}"]
+        loss = f"{statistics.mean(accuracies(runs, 'train_loss')):.2f}"
+        lines.append([called, *size, loss, percent(accuracies(runs))])
+    return table(["attention", "parameters", "million FLOPs", "rate", "training loss", "1,000 digits"], lines)
+
+
 def sentences(folder: Path = RESULTS) -> str:
     """Each sentence's nearest other one."""
     rows = Rows(folder / "sentences.jsonl").rows
@@ -182,5 +193,6 @@ def sentences(folder: Path = RESULTS) -> str:
 
 TABLES: dict[str, Callable[[Path], str]] = {
     "bias": bias, "shift": shift, "all": all_of_them, "bars": bars, "masked": masked, "ratios": ratios,
-    "depth": depth, "variants": variants, "attention": attention, "sentences": sentences,
+    "depth": depth, "variants": variants, "attention": attention, "axial": axial,
+    "sentences": sentences,
 }  # fmt: skip

@@ -403,7 +403,7 @@ draw.matrix(
 # P has N² numbers a head, and N grows with the area of the picture. *Axial attention* (arXiv 1912.12180) lets a token
 # look along its row of the grid, then along its column: on 14 × 14, at 28 tokens instead of 196. After both it has heard
 # of every other, by way of the token in its own column and the other's row. The code is this chapter's: rows, and then
-# columns, become images of their own (`minivit/ops/axial.py`).
+# columns, become images of their own (`minivit/ops/axial.py`; chapter 33 is about it).
 
 # %% [markdown] exercise="Columns and rows" kind="predict" stars=1 minutes=5
 # A model has D = 96 and H = 6 heads; heads, columns, rows and the numbers in a key are counted from 0. In which of the

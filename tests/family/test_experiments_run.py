@@ -176,6 +176,19 @@ def test_variants(few, rows, monkeypatch, tmp_path):
     assert row["parameters"] == 59_932 and row["steps"] == 2 and row["learning_rate"] == bias.rate(rates, "swin")
 
 
+def test_axial(few, rows, monkeypatch):
+    import axial
+
+    monkeypatch.setattr(axial, "IMAGES", 100)
+    for _ in range(2):
+        axial.run(rows, "axial", seed=1, steps=2, rates_steps=2)
+    *rates, row = written(rows)
+    assert [one["learning_rate"] for one in rates] == list(axial.RATES) and row["learning_rate"] in axial.RATES
+    assert row["steps"] == 2 and 0 <= row["accuracy"] <= 1
+    sizes = [minivit.count_parameters(axial.config(kind)) for kind in axial.DEPTHS]
+    assert row["parameters"] == sizes[1] and abs(sizes[0] - sizes[1]) < 0.01 * sizes[0]
+
+
 def test_costs(few, rows):
     import costs
 
