@@ -11,6 +11,7 @@ PARTS = {
     "12": "Training, and looking inside",
     "16": "The family",
     "22b": "CUDA, with or without a GPU",
+    "30": "Side roads",
 }
 
 

@@ -17,6 +17,7 @@ from .preprocess import preprocess, read_digit
 from .shipped import (
     DISTILLATION,
     DISTILLED,
+    FAMILY_VARIANTS,
     INDUCTIVE_BIAS,
     PHOTOGRAPHS,
     PHOTOGRAPHS_SEEN,
@@ -31,6 +32,7 @@ from .words import Words
 __all__ = [
     "DISTILLATION",
     "DISTILLED",
+    "FAMILY_VARIANTS",
     "INDUCTIVE_BIAS",
     "MNIST_MEAN",
     "MNIST_STD",
