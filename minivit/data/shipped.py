@@ -28,8 +28,8 @@ digits it learned from), `seed`, `accuracy`, … benchmarks/family/inductive_bia
 30 draw it."""
 
 FAMILY_VARIANTS = _FOLDER / "variants.json"
-"""What parts of Swin and MobileViT are worth, a dict for each training from 1,000 digits: `architecture`, `variant` (what
-was changed), `seed`, `accuracy`, … benchmarks/family/variants.py trained them; chapter 30 draws it."""
+"""What parts of Swin and MobileViT are worth, a dict for each training from 1,000 digits: `architecture`, `variant`
+(what was changed), `seed`, `accuracy`, … benchmarks/family/variants.py trained them; chapter 30 draws it."""
 
 TRAINED_DETECTORS = {name: _FOLDER / f"canvas_{name}.npz" for name in ("deformable", "sparse", "detr")}
 """Detectors of digits on canvases, of seed 0, in half precision: `minivit.load(TRAINED_DETECTORS["detr"])` reads one.
