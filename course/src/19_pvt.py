@@ -360,16 +360,14 @@ for R in (1, 2, 7):
 # With one key there is nothing to weigh: its weight is 1 for every token, whatever that asks. Yet this model is not behind.
 # Its $W _s$ reads the whole map at once and tells all tokens the same; and the second stage, of 4 × 4 tokens and R = 1, looks at
 # everything in any case. (Nine keys are the worst of the three, on a map that 2 does not divide. From 120 steps and three
-# seeds I would not conclude much.) Who looks where need not be what a model lives on: take it away and measure.
+# seeds not much follows.) Who looks where need not be what a model lives on: take it away and measure.
 #
 # So what is a PVT worth? In chapter 15's race of models with about 60,000 parameters, with 1,000 digits and 600 steps:
 
 # %%
 races = json.loads(INDUCTIVE_BIAS.read_text(encoding="utf-8"))  # a dict for each training
-found, NAMES = (
-    {},
-    {"CNN": "resnet", "PVT": "pvt", "Swin": "swin", "ViT, 16\npatches": "vit", "ViT, 49\npatches": "vit49"},
-)
+NAMES = {"CNN": "resnet", "PVT": "pvt", "Swin": "swin", "ViT, 16\npatches": "vit", "ViT, 49\npatches": "vit49"}
+found = {}
 for name, architecture in NAMES.items():
     runs = [run for run in races if run["architecture"] == architecture and run["images"] == 1000]
     found[name] = [100 * run["accuracy"] for run in runs if run["data"] == "digits" and not run["augmented"]]

@@ -154,7 +154,7 @@ draw.matrices(
 # map and what the tokens say of it stand side by side, 2C channels, and F mixes them. So its backward is a fork: what (5)
 # sends back is cut in two, and $x$ gets the sum of both ways:
 #
-# $$\begin{aligned} [\,dx' \mid du\,] &= F^\top dy \\
+# $$\begin{aligned} {}[\,dx' \mid du\,] &= F^\top dy \\
 # dx &= dx' + G^\top (dt\, W _1^\top) \end{aligned} \tag{6, 7}$$
 
 
