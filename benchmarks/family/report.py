@@ -1,4 +1,4 @@
-"""Draws what the experiments have found, writes their tables into docs/experiments.md, and a small copy for chapter 15.
+"""Draws what the experiments have found, writes their tables into docs/experiments.md, and small copies for chapters.
 
     python benchmarks/family/report.py
 
@@ -18,7 +18,7 @@ from matplotlib.ticker import NullLocator
 from rows import RESULTS, Row, Rows
 from tables import AMOUNTS, TABLES
 
-from minivit.data import INDUCTIVE_BIAS
+from minivit.data import FAMILY_VARIANTS, INDUCTIVE_BIAS
 from minivit.inspect import save_figure
 from minivit.inspect.canvas import new_figure
 
@@ -118,14 +118,24 @@ def with_tables(page: str, folder: Path = RESULTS) -> str:
 def small_copy(rows: Rows) -> str:
     """What ships with minivit: of each run what a reader may draw, without the choice of rates and the costs."""
     names = ("architecture", "data", "images", "augmented", "seed", "steps", "parameters", "flops", "accuracy")
-    runs = [{name: row[name] for name in (*names, "shifted_accuracy")} for row in rows.select(kind="run")]
-    return json.dumps(runs).replace("}, {", "},\n {") + "\n"
+    return _as_json(rows.select(kind="run"), (*names, "shifted_accuracy"))
+
+
+def copy_of_variants(rows: Rows) -> str:
+    """Likewise what the parts of Swin and MobileViT are worth."""
+    names = ("architecture", "variant", "images", "seed", "steps", "parameters", "flops", "accuracy")
+    return _as_json(rows.select(), (*names, "shifted_accuracy"))
+
+
+def _as_json(rows: list[Row], names: tuple[str, ...]) -> str:
+    return json.dumps([{name: row[name] for name in names} for row in rows]).replace("}, {", "},\n {") + "\n"
 
 
 if __name__ == "__main__":
     bias = Rows(RESULTS / "inductive_bias.jsonl")
     draw_bias(bias)
     INDUCTIVE_BIAS.write_text(small_copy(bias), "utf-8")
+    FAMILY_VARIANTS.write_text(copy_of_variants(Rows(RESULTS / "variants.jsonl")), "utf-8")
     draw_bars(Rows(RESULTS / "bars.jsonl"))
     draw_attention(Rows(RESULTS / "costs.jsonl").select(kind="attention"))
     PAGE.write_text(with_tables(PAGE.read_text("utf-8")), "utf-8")

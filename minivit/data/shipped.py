@@ -24,7 +24,12 @@ seeds (in [0, 1], on the 2,000 test digits)."""
 
 INDUCTIVE_BIAS = _FOLDER / "inductive_bias.json"
 """What came of CNNs, ViTs and what stands between them, a dict for each training: `architecture`, `images` (as many
-digits it learned from), `seed`, `accuracy`, … benchmarks/family/inductive_bias.py trained them; chapter 15 draws it."""
+digits it learned from), `seed`, `accuracy`, … benchmarks/family/inductive_bias.py trained them; chapters 15, 19 and
+30 draw it."""
+
+FAMILY_VARIANTS = _FOLDER / "variants.json"
+"""What parts of Swin and MobileViT are worth, a dict for each training from 1,000 digits: `architecture`, `variant`
+(what was changed), `seed`, `accuracy`, … benchmarks/family/variants.py trained them; chapter 30 draws it."""
 
 TRAINED_DETECTORS = {name: _FOLDER / f"canvas_{name}.npz" for name in ("deformable", "sparse", "detr")}
 """Detectors of digits on canvases, of seed 0, in half precision: `minivit.load(TRAINED_DETECTORS["detr"])` reads one.

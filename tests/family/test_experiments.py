@@ -118,11 +118,12 @@ def test_the_page_says_what_the_rows_say():
     assert report.with_tables(page) == page, "python benchmarks/family/report.py"
 
 
-def test_the_small_copy_says_what_the_rows_say():
+def test_the_small_copies_say_what_the_rows_say():
     import report
 
-    rows = report.Rows(report.RESULTS / "inductive_bias.jsonl")
-    assert report.INDUCTIVE_BIAS.read_text("utf-8") == report.small_copy(rows), "python benchmarks/family/report.py"
+    bias, variants = (report.Rows(report.RESULTS / f"{name}.jsonl") for name in ("inductive_bias", "variants"))
+    assert report.INDUCTIVE_BIAS.read_text("utf-8") == report.small_copy(bias), "python benchmarks/family/report.py"
+    assert report.FAMILY_VARIANTS.read_text("utf-8") == report.copy_of_variants(variants)
 
 
 def test_a_number_says_of_how_many_seeds_it_is():

@@ -189,6 +189,7 @@ def test_no_equation_is_wider_than_a_phone(chapter) -> None:
         for equation in re.findall(r"\$\$(.+?)\$\$", text, re.DOTALL):
             for row in equation.split(r"\\"):
                 assert width(row) <= 42, row
+            assert not re.search(r"begin\{aligned\}\s*\[", equation), f"TeX takes [ ] for an option: {equation}"
 
 
 @EACH
