@@ -322,7 +322,10 @@ draw.lines(
 #
 # ## What it is worth
 #
-# TABLE
+# That is a question for digits, and `benchmarks/family/axial.py` asks it, with as many parameters for both (four full blocks, or three
+# axial ones, with two attentions each). What it has found so far is in `docs/experiments.md`, under *Rows, then columns*. *What would you
+# expect on 7 × 7 patches: is it worse to look along lines only?* Full attention has to learn from its positions who stands in a
+# token's row; lines are told. Chapter 15 is about what it is worth to be told.
 
 # %% [markdown] exercise="What lines save" kind="predict" stars=1 minutes=6
 # A photograph of 224 × 224 pixels in patches of 4 × 4 is a map of 56 × 56 tokens. How many pairs of query and key does a head
