@@ -304,9 +304,9 @@ def read(model, images):
 
 
 # %% role="check"
-right = model.predict(digits.test_images[:400]).argmax(axis=1)
-print("agrees with model.predict on", np.sum(read(model, digits.test_images[:400]) == right), "of 400")
-raw = digits.test_images[:400].astype(np.float32)
+right = model.predict(digits.test_images[:120]).argmax(axis=1)
+print("agrees with model.predict on", np.sum(read(model, digits.test_images[:120]) == right), "of 120")
+raw = digits.test_images[:120].astype(np.float32)
 known = {
     "The pixels go from 0 to 255; model.normalize gives what the model was trained with.": model(raw),
     "The pixels go from 0 to 1; the model was trained with their mean taken away: model.normalize.": model(raw / 255),
@@ -314,7 +314,7 @@ known = {
     "These are the least likely digits.": -model(model.normalize(raw / 255)),
 }
 known = {said: logits.argmax(axis=1) for said, logits in known.items()}
-check.close(read(model, digits.test_images[:400]), right, "digits", mistakes=known)
+check.close(read(model, digits.test_images[:120]), right, "digits", mistakes=known)
 
 # %% [markdown] role="hint"
 # What did `images` go through before they were given to the model, in "What happens inside"?

@@ -417,26 +417,26 @@ def masking_colleague(x, token, noise, K):
 
 # %% role="check"
 x, t, noise = rng.standard_normal((3, 8, 2)), rng.standard_normal(2), rng.random((3, 8))
-order, restore = ops.shuffle(noise)
+by_noise, place_of = ops.shuffle(noise)
 z, full, mask = masking_colleague(x, t, noise, 3)
-right, _ = ops.keep_tokens_forward(x, order, restore, count=3)
+right, _ = ops.keep_tokens_forward(x, by_noise, place_of, count=3)
 check.close(
     z, right, "kept",
-    mistakes={"Those of the largest numbers are kept, not those of the smallest.": take(x, order[:, ::-1][:, :3]),
-              "restore says at which place a patch stands, not which patch stands at a place.": take(x, restore[:, :3])},
+    mistakes={"Those of the largest numbers are kept, not those of the smallest.": take(x, by_noise[:, ::-1][:, :3]),
+              "restore says at which place a patch stands, not which patch stands at a place.": take(x, place_of[:, :3])},
 )  # fmt: skip
 shuffled = np.concatenate((right, np.broadcast_to(t, (3, 5, 2))), axis=1)
 check.close(
-    full, ops.restore_tokens_forward(right, t[None, None], order, restore)[0], "filled",
-    mistakes={"The tokens are shuffled once more, not back: that needs the inverse permutation.": take(shuffled, order),
+    full, ops.restore_tokens_forward(right, t[None, None], by_noise, place_of)[0], "filled",
+    mistakes={"The tokens are shuffled once more, not back: that needs the inverse permutation.": take(shuffled, by_noise),
               "Nothing is put back: the kept tokens stand in front.": shuffled},
 )  # fmt: skip
 check.close(
-    mask, restore >= 3, "mask",
+    mask, place_of >= 3, "mask",
     mistakes={"The mask is in the order of the noise: who are the hidden patches?": np.arange(8) >= np.full((3, 1), 3),
-              "The mask is inverted: it is 1 where a patch was hidden.": restore < 3,
-              "order says which patch stands at a place; the mask asks at which place a patch stands.": order >= 3,
-              "One patch too few is hidden.": restore > 3},
+              "The mask is inverted: it is 1 where a patch was hidden.": place_of < 3,
+              "order says which patch stands at a place; the mask asks at which place a patch stands.": by_noise >= 3,
+              "One patch too few is hidden.": place_of > 3},
 )  # fmt: skip
 
 # %% [markdown] role="hint"

@@ -160,7 +160,8 @@ draw.matrix(
 # al., [arXiv 1902.09630](https://arxiv.org/abs/1902.09630)) looks at the *hull*, the smallest box around both, and takes off
 # the share of it that neither covers. With I the common area, U the union's, A the hull's:
 #
-# $$G = \frac IU - \frac{A - U}{A} = \frac IU + \frac UA - 1 \tag{3}$$
+# $$\begin{aligned} G &= \frac IU - \frac{A - U}{A} \\
+# &= \frac IU + \frac UA - 1 \end{aligned} \tag{3}$$
 #
 # With corners $(x _0, y _0)$, $(x _1, y _1)$ and primes for b, the sides of I and A are differences of minima and maxima:
 #
@@ -200,8 +201,10 @@ draw.lines(
 # The box b is data, so only a needs a gradient. *First the areas*, from (3), with dG from above. U is made of I, so I gets
 # what comes through U, too:
 #
-# $$\begin{aligned} dU &= dG \left( \tfrac1A - \tfrac{I}{U^2} \right), \quad dA = -dG\, \tfrac{U}{A^2} \\
-# dI &= dG\, \tfrac1U - dU, \quad d\,\mathrm{area}(a) = dU \end{aligned} \tag{5}$$
+# $$\begin{aligned} dU &= dG \left( \tfrac1A - \tfrac{I}{U^2} \right) \\
+# dA &= -dG\, \tfrac{U}{A^2} \\
+# dI &= dG\, \tfrac1U - dU \\
+# d\,\mathrm{area}(a) &= dU \end{aligned} \tag{5}$$
 #
 # *Then the sides*: an area's slope along its width is its height, so $dw _I = dI\, h _I$, and 0 where $w _I$ is 0. *Then the
 # corners, by index*: a minimum's slope is 1 for the smaller of the two, and 0 for the other. For $x _1$, and alike for
@@ -353,7 +356,8 @@ report(shift=0)
 # The answers are good, and many come twice. Here is the reason. Say that in a share $\pi$ of all such cases a query is
 # matched. The best probability p of "there is something" minimises $-\pi \log p - w\,(1 - \pi) \log (1 - p)$:
 #
-# $$\frac{\pi}{p} = \frac{w\,(1 - \pi)}{1 - p} \quad \Rightarrow \quad \frac{p}{1 - p} = \frac1w \cdot \frac{\pi}{1 - \pi} \tag{8}$$
+# $$\begin{aligned} \frac{\pi}{p} &= \frac{w\,(1 - \pi)}{1 - p}, \quad \text{and so} \\
+# \frac{p}{1 - p} &= \frac1w \cdot \frac{\pi}{1 - \pi} \end{aligned} \tag{8}$$
 #
 # With w = 0.1 the odds are *ten times too high*: who says "50 %" is right once in 11 times. The weight helps training, where
 # "no object" would drown all else, and distorts what comes out. But (8) also says how to undo it: add $\log 10$ to the logit

@@ -211,7 +211,7 @@ draw.lines(
 # many loads must be waiting at a time? As many as begin during one latency, counted in bytes. This is *Little's law*,
 # true of every queue:
 #
-# $$\text{under way} = \text{bandwidth} \times \text{latency} \tag{3}$$
+# $$\begin{aligned} & \text{under way} \\ & = \text{bandwidth} \times \text{latency} \end{aligned} \tag{3}$$
 
 # %%
 bandwidth, latency = 3.35e12, 690 / CLOCK  # bytes a second; seconds

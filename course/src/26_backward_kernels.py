@@ -118,7 +118,8 @@ draw.lines(
 #
 # From chapter 06, with $g_i = \gamma_i\,dy_i$ and D the width,
 #
-# $$\begin{aligned} dx_j &= r\Big(g_j - \tfrac1D\sum_i g_i - \hat x_j\,\tfrac1D\sum_i g_i\hat x_i\Big), \\
+# $$\begin{aligned} dx_j &= r\Bigl(g_j - \tfrac1D\sum_i g_i \\
+# &\qquad - \hat x_j\,\tfrac1D\sum_i g_i\hat x_i\Bigr), \\
 # d\gamma_j &= \sum _ {\text{rows}} dy_j\,\hat x_j \end{aligned} \tag{1}$$
 #
 # In matrix form, with X̂ and dY of all rows, $d\gamma = (dY \circ \hat X)^\top \mathbf 1$: a product with a

@@ -156,7 +156,7 @@ def test_a_chapter_may_come_between_two_numbers(chapter, tmp_path: Path) -> None
     assert any(cell.source == 'check.exercise("22b.1")' for cell in exercise_notebook(between, REPOSITORY).cells)
     assert list(json.loads(alt_texts(between))) == ["22b.1"]
     page = contents([chapter, between], {"03_sums": "a", "22b_sums": "b"}, REPOSITORY)
-    assert "after 03, 22b" in page and "## CUDA" in page
+    assert "after 03, 22b" in page and "## E. CUDA" in page
 
 
 def test_the_same_source_gives_the_same_text_and_ids(chapter, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_it_executes(chapter) -> None:
 
 
 def test_a_kernel_executes_it_too() -> None:
-    chapter = min(CHAPTERS, key=lambda chapter: len(chapter.before))
+    (chapter,) = [chapter for chapter in CHAPTERS if chapter.number == "02"]  # a quick one
     notebook = chapter_notebook(chapter, CHAPTERS, build.repository())
     assert len(pictures(execute(notebook, build.TUTORIALS, fast=True))) == pictures_of(notebook, build.TUTORIALS)
 

@@ -5,6 +5,7 @@ stopped. Where processes cannot be forked, everything is run anew for each.
 """
 
 import contextlib
+import gc
 import io
 import os
 import pickle
@@ -34,6 +35,7 @@ def attempt(chapter: Chapter, exercise: Exercise, answer: str, cells: Sequence[s
         return _run(_after.__wrapped__(tuple(chapter.setup)), texts, cells)
     namespace = _after(tuple(chapter.setup))
     reading, writing = os.pipe()
+    gc.freeze()  # what is there already is not looked through by the child, which would copy the memory that it lies in
     if not (child := os.fork()):
         try:
             signal.alarm(SECONDS)
@@ -41,6 +43,7 @@ def attempt(chapter: Chapter, exercise: Exercise, answer: str, cells: Sequence[s
                 pickle.dump(_run(namespace, texts, cells), file)
         finally:
             os._exit(0)
+    gc.unfreeze()
     os.close(writing)
     with open(reading, "rb") as file:
         told = file.read()
