@@ -181,7 +181,7 @@ class Module:
         else:
             lines += [source, '#line 1 "emulator"']
             lines += [f'asm(".set {name}, emulator_dynamic_shared");' for name in dynamic_shared_names(self.source)]
-        fences = str("__threadfence" in self.source).lower()
+        fences = str(bool(re.search(r"\b__threadfence(?:_system)?\b", self.source))).lower()
         lines += [f'extern "C" const bool emulator_fences = {fences};', "EMULATOR_KERNELS {"]
         lines += [f'#line 1 "{name}"\nemulator_entry<{name}>::emulator_named("{name}"),' for name in names]
         lines += ["{0, 0, 0, 0}};", "EMULATOR_MAIN" if self.hosted and has_main(self.source) else "", ""]

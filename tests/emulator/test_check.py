@@ -267,3 +267,17 @@ def test_a_report_is_true_where_nothing_was_found_and_a_null_pointer_is_found():
     assert module["right"].check(1, 1, y)
     report = module["wrong"].check(1, 1, y)
     assert not report and report.findings[0].kind == "wild pointer"
+
+
+def test_structs_that_functions_take_and_give_back_are_watched():
+    """g++'s own instrumentation leaves them out where the function is called."""
+    source = """struct Two { float m, d; };
+    __device__ __noinline__ Two join(Two a, Two b) { return {fmaxf(a.m, b.m), a.d + b.d}; }
+    __global__ void k(float* y) {
+        __shared__ Two part[64];
+        part[threadIdx.x] = {float(threadIdx.x), 1};
+        if (threadIdx.x == 0) part[0] = join(part[0], part[40]);
+        y[threadIdx.x] = 1;
+    }"""
+    (found,) = emulator.Module(source)["k"].check(1, 64, np.full(64, np.nan, np.float32)).findings
+    assert (found.kind, {found.line, found.other_line}) == ("race", {5, 6})

@@ -152,8 +152,9 @@ def translate(program: Program, kernels: dict[str, str]) -> str:
 
 
 def _fences(functions: list[Function]) -> bool:
-    opcodes = {item.opcode for function in functions for item in function.body if isinstance(item, Instruction)}
-    return bool(FENCES & opcodes)
+    """Whether one of them orders what a thread does for other blocks, too."""
+    instructions = (item for function in functions for item in function.body if isinstance(item, Instruction))
+    return any(item.opcode in FENCES and "cta" not in item.modifiers for item in instructions)
 
 
 def _signature(entry: Function) -> str:

@@ -13,8 +13,7 @@ from .dwarf import inlined_calls, line_rows
 from .symbols import FUNCTION, OBJECT, THREAD_LOCAL, Symbol
 
 # C++'s own library, and the emulator's, which has what nobody else sees in a namespace without a name.
-_NOT_THE_FILES = ("_ZGV", "_ZTV", "_ZSt", "_ZNSt", "_ZZNSt", "_ZZSt", "_ZZNKSt", "_ZZN12_GLOBAL__N_1",
-                  "_ZN10__cxxabiv1", "_ZZN10__cxxabiv1")  # fmt: skip
+_NOT_THE_FILES = re.compile(r"_ZGV|_ZTV|_ZZ?St|_ZZ?NK?(?:St|10__cxxabiv1|9libunwind)|_ZZN12_GLOBAL__N_1")
 
 
 class SharedArray(NamedTuple):
@@ -54,7 +53,7 @@ class LibraryFile:
         """Those that the file declares by these names, and those that its functions keep (static)."""
         found = {}
         for symbol, kind, address, size in self.symbols:
-            if kind != OBJECT or not size or "emulator" in symbol or symbol.startswith(_NOT_THE_FILES):
+            if kind != OBJECT or not size or "emulator" in symbol or _NOT_THE_FILES.match(symbol):
                 continue
             plain = _plain_name(symbol[:-1] if re.match(r"_ZN\w*E$", symbol) else symbol)
             if plain in names or symbol.startswith("_ZZ"):
