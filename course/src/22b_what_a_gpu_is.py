@@ -423,7 +423,7 @@ for name, case in cases.items():
 # A colleague's clock counts the cycles until every warp has made `loads` rounds of the chapter: a load, and `work`
 # instructions that need it. By this clock, twice the warps take twice the time, as if nothing were hidden. There are
 # two mistakes: mend them. Who has been able for longest has the turn, so a warp keeps it until its next load; of equals,
-# the first has it. The last instruction's own cycle counts.
+# the first has it. Count the last instruction's own cycle, too.
 
 
 # %% role="broken"
