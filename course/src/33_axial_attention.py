@@ -327,9 +327,9 @@ draw.lines(
 # better of two rates. Of 2,000 test digits three seeds read 76.2, 76.3 and 76.1 % with full attention, and 85.5, 83.9 and 84.5 % with
 # lines.
 #
-# They are eight points *better*. That is not what lines were made for, and one experiment on small pictures; but it can be understood:
-# full attention has to learn from its positions who stands in a token's row. Lines are told, and with few digits it is worth much to be
-# told (chapter 15). With more digits, and on larger pictures, the difference may vanish or turn round: that has not been run.
+# They are eight points *better*. That is not what lines were made for, and it is one experiment on small pictures. A likely reason,
+# which was not tested: full attention has to learn from its positions who stands in a token's row. Lines are told, and with few digits
+# it is worth much to be told (chapter 15). With more digits, or on larger pictures, it may be otherwise: that has not been run.
 
 # %% [markdown] exercise="What lines save" kind="predict" stars=1 minutes=6
 # A photograph of 224 × 224 pixels in patches of 4 × 4 is a map of 56 × 56 tokens. How many pairs of query and key does a head
