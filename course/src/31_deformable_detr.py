@@ -69,7 +69,10 @@ draw.picture(
 # Three dense layers do it. One makes the values F, as in any attention. The other two are asked of the query alone, and no key
 # is: offsets Δ, and logits, whose softmax over all points is a. With (x, y) from 0 to 1 across a map,
 #
-# $$y _h = \sum _{l,p} a _{hlp}\, F ^l _h \left( r + \Delta _{hlp} / (w _l, h _l) \right) \tag{1}$$
+# $$\begin{aligned}
+# y _h &= \sum _{l,p} a _{hlp}\, F ^l _h ( z _{hlp} ) \\
+# z _{hlp} &= r + \Delta _{hlp} / (w _l, h _l)
+# \end{aligned} \tag{1}$$
 #
 # The weights cannot tell what is at a place before it is read: there is no key. Places lie between cells, and this is no
 # accident. If they were rounded, a small change of Δ would change nothing, and Δ could not learn. What does all of it save?
