@@ -118,6 +118,6 @@ __global__ void attention_forward_v4(T* __restrict__ out, T* __restrict__ lse, c
 template <typename T, int d, int WARPS, int ROWS, int KEYS>
 __global__ void attention_forward_v5(T* __restrict__ out, T* __restrict__ lse, const T* __restrict__ qkv,
                                      const T* __restrict__ bias, int N, T scale) {
-    attend<T, d, WARPS, ROWS, KEYS>(head_of_out<d>(out, N), lse + head_start(N),
-                                    attention_of_qkv<d>(qkv, bias, N, scale));
+    using Block = Tiles<T, d, WARPS, ROWS, KEYS>;
+    attend<Block>(head_of_out<d>(out, N), lse + head_start(N), attention_of_qkv<d>(qkv, bias, N, scale));
 }
