@@ -1,7 +1,7 @@
 // Copies that go on while the threads compute: cp.async, from Ampere on (sm_80).
 //
-// A load brings numbers into registers, and whoever stores them must wait for them, 500 cycles or so. Here a thread says
-// where from and where to, and goes on. Two things it must not forget: to wait before it reads what came, and a
+// A load brings numbers into registers, and whoever stores them must wait for them, 500 cycles or so. Here a thread
+// says where from and where to, and goes on. Two things it must not forget: to wait before it reads what came, and a
 // barrier after that, for the others have copied too, and nobody sees what another's copies have brought until both
 // have come to a barrier since.
 #pragma once

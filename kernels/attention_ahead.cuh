@@ -16,8 +16,8 @@ __device__ __forceinline__ void start_tile(T* tile, Head<const T> head, int firs
 }
 
 // As `attend`, whose block stands still while a tile is copied. But scores want only K, and the mix only V: so V comes
-// while the scores are made, and the next K while the mix is. Both have their place in shared memory already; no more is
-// needed than before, and no more barriers: the one that says that K is there says, too, that all have done with V.
+// while the scores are made, and the next K while the mix is. Both have their place in shared memory already; no more
+// is needed than before, and no more barriers: the one that says that K is there says, too, that all have done with V.
 template <typename Block, typename T = typename Block::Number>
 __device__ __forceinline__ void attend_ahead(Head<T> out, T* lse, const Attention<T>& attention) {
     auto [q, k, v, bias, Nq, Nk, scale] = attention;

@@ -1,7 +1,7 @@
 // Attention, backward, in tiles: what attention_backward_v3.cu and cross_attention.cu share. They differ in where Q, K
-// and V lie, and in whether there are as many queries as keys. attention_backward.cu has the formulas and says why there
-// are so many kernels. Block says how the products are made, and which thread has which rows and columns of the scores:
-// attention_tiles.cuh.
+// and V lie, and in whether there are as many queries as keys. attention_backward.cu has the formulas and says why
+// there are so many kernels. Block says how the products are made, and which thread has which rows and columns of the
+// scores: attention_tiles.cuh.
 #pragma once
 #include "attention_tiles.cuh"
 

@@ -1,13 +1,13 @@
 // Attention, forward, in tiles: what attention_forward_v5 of attention.cu and cross_attention.cu share. They differ in
-// where Q, K and V lie, and in whether there are as many queries as keys. Block says how the products are made, and which
-// thread has which rows and columns of the scores: attention_tiles.cuh.
+// where Q, K and V lie, and in whether there are as many queries as keys. Block says how the products are made, and
+// which thread has which rows and columns of the scores: attention_tiles.cuh.
 #pragma once
 #include "attention_tiles.cuh"
 
 // The softmax that is carried along, of a thread's rows: attention.cu tells how.
 //
-// A GPU has an instruction for 2ˣ, none for eˣ, which costs it eight. The difference is a factor log₂e, and scores have a
-// factor anyway: so they come as powers of two, and lse alone, which others read, is one of e.
+// A GPU has an instruction for 2ˣ, none for eˣ, which costs it eight. The difference is a factor log₂e, and scores have
+// a factor anyway: so they come as powers of two, and lse alone, which others read, is one of e.
 template <typename Block>
 struct Softmax {
     using T = typename Block::Number;

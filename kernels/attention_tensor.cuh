@@ -1,5 +1,5 @@
-// The tiles of attention_tiles.cuh, whose products are made by tensor cores. The memory is laid out alike, and so are the
-// blocks, of 16 rows a warp; other lanes have other rows and columns of the scores.
+// The tiles of attention_tiles.cuh, whose products are made by tensor cores. The memory is laid out alike, and so are
+// the blocks, of 16 rows a warp; other lanes have other rows and columns of the scores.
 #pragma once
 #include "attention_tiles.cuh"
 #include "tensor_cores.cuh"
@@ -19,8 +19,8 @@ struct TensorTiles : Tiles<float, d, WARPS, 4, COLUMNS> {
     static __device__ __forceinline__ int row(int r) { return threadIdx.x / WARP * 16 + group() + 8 * r; }
     static __device__ __forceinline__ int column(int c) { return 8 * (c / 2) + 2 * place() + c % 2; }
 
-    // scores = the warp's 16 rows of `rows` · all rows of `columns`. A row's stride is an odd number of 16 bytes: 8 groups
-    // of 4 neighbouring floats lie in 32 banks.
+    // scores = the warp's 16 rows of `rows` · all rows of `columns`. A row's stride is an odd number of 16 bytes: 8
+    // groups of 4 neighbouring floats lie in 32 banks.
     static __device__ __forceinline__ void products(Scores& scores, const float* rows, const float* columns) {
         rows += row(0) * STRIDE + place();
         columns += group() * STRIDE + place();
@@ -42,8 +42,8 @@ struct TensorTiles : Tiles<float, d, WARPS, 4, COLUMNS> {
     }
 
     // sums += scores · the tile. A lane has columns 2 place and 2 place + 1 of the scores, and should have place and
-    // place + 4. But a sum over columns may take them in any order: so these are called so, and the rows of the tile, too.
-    // Nothing is handed from lane to lane, and `weights` is not needed.
+    // place + 4. But a sum over columns may take them in any order: so these are called so, and the rows of the tile,
+    // too. Nothing is handed from lane to lane, and `weights` is not needed.
     static __device__ __forceinline__ void add_mix(Sums& sums, const Scores& scores, const float* tile, float*) {
         tile += 2 * place() * STRIDE + group();
 #pragma unroll

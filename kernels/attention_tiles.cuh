@@ -101,9 +101,9 @@ struct Tiles {
         __syncwarp();  // all is written
     }
 
-    // sums[r] += Σ_j scores[r][j] · row j of the tile, for this lane's share of the width; the row's scores, of all lanes,
-    // go through `weights`. Where 8 lanes have fewer than 8 vectors left, the last lanes all take the last one: they stay
-    // with the others, and store() leaves them out.
+    // sums[r] += Σ_j scores[r][j] · row j of the tile, for this lane's share of the width; the row's scores, of all
+    // lanes, go through `weights`. Where 8 lanes have fewer than 8 vectors left, the last lanes all take the last one:
+    // they stay with the others, and store() leaves them out.
     static __device__ __forceinline__ void add_mix(Sums& sums, const Scores& scores, const T* tile, T* weights) {
         share(weights, scores);
         weights += first_row() * WEIGHTS_STRIDE;

@@ -15,8 +15,8 @@ __device__ T sum_of_strips(T (&partial)[STRIPS][COLUMNS], T v) {
 }
 
 // A block takes 8 columns and 32 rows at a time: as few columns as still are whole sectors, so that there are as many
-// blocks as can be, of which each thread has as few rows as can be. With 32 columns a matrix of 768 would keep 24 of 132
-// multiprocessors busy.
+// blocks as can be, of which each thread has as few rows as can be. With 32 columns a matrix of 768 would keep 24 of
+// 132 multiprocessors busy.
 constexpr int NARROW = 8, TALL = 32;
 
 // to[c] = Σ_row from[row, c], by blocks of (NARROW, TALL) threads, one for each NARROW columns.

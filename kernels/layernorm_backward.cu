@@ -7,10 +7,10 @@
 // P rows. No atomics: an atomic sum comes in another order, and with other last bits, on every run.
 //
 //         idea                                                      launches     bytes     different bytes     requests
-//   v1    dx, then the partial sums: dy and x are read twice              3         3.1          1.64           69,400
+//   v1    dx, then the partial sums: dy and x are read twice              3         3.1          1.64           69,472
 //   v2    both at once: a warp that has a row at hand adds it to
-//         column sums of its own, in shared memory                        2         2.3          1.00           44,824
-//   v3    16-byte loads; the row and the column sums in registers         2         1.3          1.00            7,960
+//         column sums of its own, in shared memory                        2         2.3          1.00           44,896
+//   v3    16-byte loads; the row and the column sums in registers         2         1.3          1.00            8,032
 //
 // Counted at 512 rows of 384 floats, P = 16. Bytes: in sectors, all that loads and stores fetch, over the floor
 // 3 rows·width + 2 rows + 3 width + 4 P·width numbers; different bytes: each sector once a launch, as with a perfect
@@ -72,8 +72,8 @@ __global__ void layernorm_backward_partial_v1(T* __restrict__ dgamma_partial, T*
     }
 }
 
-// The last launch of every version: the sum of the partial rows, of one matrix where blockIdx.y is 0, of the other where
-// it is 1. Little is to be read, but nothing goes on until it is done: so there are many small blocks.
+// The last launch of every version: the sum of the partial rows, of one matrix where blockIdx.y is 0, of the other
+// where it is 1. Little is to be read, but nothing goes on until it is done: so there are many small blocks.
 template <typename T>
 __global__ void layernorm_backward_sum(T* __restrict__ dgamma, T* __restrict__ dbeta,
                                        const T* __restrict__ dgamma_partial, const T* __restrict__ dbeta_partial,

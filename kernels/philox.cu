@@ -1,8 +1,8 @@
 // Random numbers that need no state: Philox4x32-10 (Salmon et al., SC 2011, "Parallel random numbers: as easy as 1, 2,
 // 3"). A usual generator makes each number from the one before, so that a thousand threads need a thousand generators,
 // which are set up and lie in memory. Here number i is a function of i alone: it is encrypted, by ten rounds of
-// multiplying and mixing under a key, and what comes out is as good as random. Nothing is set up, any thread can make any
-// number, and every GPU makes the same.
+// multiplying and mixing under a key, and what comes out is as good as random. Nothing is set up, any thread can make
+// any number, and every GPU makes the same.
 //
 // A thread makes 16 bytes of numbers of one counter: (i, 0, draw, 0), where `draw` counts the arrays of this key. What
 // moves is what is written.

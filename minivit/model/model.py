@@ -36,8 +36,9 @@ class Model:
         return self.layers.forward(self.device.ops, self.arrays(self.layers), x, rng)
 
     def backward(self, dy: np.ndarray, cache: Any, with_dx: bool = True) -> tuple[Arrays, np.ndarray | None]:
-        """`forward` in reverse: the gradients, a dict like `params`, and dx. The cache is used up. with_dx=False: layers
-        that are a chain leave out what only dx would need, and dx is None.
+        """`forward` in reverse: the gradients, a dict like `params`, and dx. The cache is used up.
+
+        with_dx=False: layers that are a chain leave out what only dx would need, and dx is None.
 
         Where the forward was one of training, the buffers' new values come along under their names; nothing is changed.
         """

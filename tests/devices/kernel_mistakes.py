@@ -271,7 +271,7 @@ SLOW = [
     ("attention_forward_v5", "no padding of the tiles", "(VECTORS | 1) * SIZE", "VECTORS * SIZE",
      "Block::products(scores, q_tile, k_tile);", "2-way bank conflict"),
     ("attention_forward_v5", "no padding of the weights", "BLOCK_COLUMNS % 16 == 0 ? BLOCK_COLUMNS + 8 : BLOCK_COLUMNS",
-     "BLOCK_COLUMNS", "weights[r * ROW_GROUPS * WEIGHTS_STRIDE + k * ROW_LANES] = scores[r][k];", "4-way bank conflict"),
+     "BLOCK_COLUMNS", "k * ROW_LANES] = scores[r][k];", "4-way bank conflict"),
     ("attention_backward_keys_v2", "no padding of the tiles", "STRIDE = d | 1", "STRIDE = d",
      "dp += dout[i * STRIDE + c] * v[j * STRIDE + c];", "4-way bank conflict"),
     ("attention_backward_queries_v2", "no padding of dS", "SIDE = TILE + 1", "SIDE = TILE",

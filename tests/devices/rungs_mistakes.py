@@ -1,7 +1,7 @@
 """Mistakes to be planted in the last rungs of attention, in sums of columns and in random numbers: kernel_mistakes.py
 says how."""
 
-from kernel_mistakes import LOAD_VEC, NOTHING, OUT_OF_BOUNDS, RACE, UNINITIALISED
+from kernel_mistakes import NOTHING, OUT_OF_BOUNDS, RACE, UNINITIALISED
 
 AHEAD, TENSOR, KEYS = "attention_forward_v6", "attention_forward_v7", "attention_backward_keys_v5"
 WAIT_FOR_K = "wait_for_copies();\n        __syncthreads();  // K"
@@ -34,8 +34,8 @@ LAUNCHED_WRONGLY = [
 ]
 
 SLOW = [
-    (TENSOR, "no padding after a row", "(VECTORS | 1) * SIZE", "VECTORS * SIZE", "Block::products(scores, q_tile, k_tile);",
-     "2-way bank conflict"),
+    (TENSOR, "no padding after a row", "(VECTORS | 1) * SIZE", "VECTORS * SIZE",
+     "Block::products(scores, q_tile, k_tile);", "2-way bank conflict"),
 ]  # fmt: skip
 
 # Every access is right, and the numbers are not.

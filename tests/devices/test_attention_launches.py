@@ -7,8 +7,8 @@ import pytest
 from attention_support import BACKWARD, FORWARD, both, ladder, values
 from kernel_support import FLOAT_AND_DOUBLE, profile, run_by_name
 
-from minivit.devices.launches import attention_backward, attention_forward
 from minivit.devices.launch import ROOM, SHARED
+from minivit.devices.launches import attention_backward, attention_forward
 from minivit.devices.launches.attention import BEST, VERSIONS, every_launch, rung
 
 # What the headers of the kernels' files tell of a head of ViT-B: N = 197, d = 64, float.

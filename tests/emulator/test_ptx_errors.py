@@ -35,7 +35,8 @@ def kernel(body: str, parameters: str = "int* y", name: str = "k") -> emulator.K
             r"mine.cu:3: this copy is not in the emulator: cp.async.mbarrier",
         ),
         (
-            'double x = 1; asm volatile("mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%0, %0}, {%0}, {%0}, {%0, %0};" : "+d"(x));',
+            'double x = 1; asm("mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%0, %0}, {%0}, {%0}, {%0, %0};"'
+            ': "+d"(x)); *y = x;',
             r"mine.cu:3: of the warp's matrix products only mma.sync.m16n8k8 of TF32 is in the emulator: mma.sync",
         ),
         ('asm volatile("mov.u32 %0, %%smid;" : "=r"(*y));', r"mine.cu:3: the operand %smid is not understood"),

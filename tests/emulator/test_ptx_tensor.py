@@ -14,15 +14,18 @@ __device__ unsigned tf32(float x) {
     return bits;
 }
 __global__ void rounded(unsigned* bits, const float* x) { bits[threadIdx.x] = tf32(x[threadIdx.x]); }
-__global__ void product(float* d, const float* a, const float* b) {  // (16, 8) of (16, 8) and (8, 8), which is not rounded
+// D += A B, of (16, 8) and (8, 8); B is not rounded.
+__global__ void product(float* d, const float* a, const float* b) {
     float s[4];
     unsigned ra[4], rb[2];
     for (int i = 0; i < 4; ++i) s[i] = d[(GROUP + 8 * (i / 2)) * 8 + 2 * PLACE + i % 2];
     for (int i = 0; i < 4; ++i) ra[i] = tf32(a[(GROUP + 8 * (i % 2)) * 8 + PLACE + 4 * (i / 2)]);
     for (int i = 0; i < 2; ++i) rb[i] = __float_as_uint(b[(PLACE + 4 * i) * 8 + GROUP]);
-    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-                 : "+f"(s[0]), "+f"(s[1]), "+f"(s[2]), "+f"(s[3])
-                 : "r"(ra[0]), "r"(ra[1]), "r"(ra[2]), "r"(ra[3]), "r"(rb[0]), "r"(rb[1]));
+    asm volatile(
+        "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
+        "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+        : "+f"(s[0]), "+f"(s[1]), "+f"(s[2]), "+f"(s[3])
+        : "r"(ra[0]), "r"(ra[1]), "r"(ra[2]), "r"(ra[3]), "r"(rb[0]), "r"(rb[1]));
     for (int i = 0; i < 4; ++i) d[(GROUP + 8 * (i / 2)) * 8 + 2 * PLACE + i % 2] = s[i];
 }
 __global__ void copied(float* y, const float* x, int count) {
