@@ -1,21 +1,21 @@
 """Mistakes to be planted in the last rungs of attention, in sums of columns and in random numbers: kernel_mistakes.py
 says how."""
 
-from kernel_mistakes import NOTHING, OUT_OF_BOUNDS, RACE, UNINITIALISED
+from kernel_mistakes import NOTHING, OUT_OF_BOUNDS, RACE
 
 AHEAD, TENSOR, KEYS = "attention_forward_v6", "attention_forward_v7", "attention_backward_keys_v5"
 WAIT_FOR_K = "wait_for_copies();\n        __syncthreads();  // K"
 NEXT_K = "if (next_key < Nk) start_tile<Block>(k_tile, k, next_key, Nk);"
 
 MISTAKES = [
-    (AHEAD, "K is not waited for", WAIT_FOR_K, "__syncthreads();  // K", UNINITIALISED, ""),
+    (AHEAD, "K is not waited for", WAIT_FOR_K, "__syncthreads();  // K", RACE, ""),
     (AHEAD, "others' copies of K are read too soon", "__syncthreads();  // K is there", "//", RACE, ""),
     (AHEAD, "others' copies of V are read too soon", "__syncthreads();  // V is there", "//", RACE, ""),
     (AHEAD, "the next K overwrites this one", "        wait_for_copies();\n        __syncthreads();  // V",
      "start_tile<Block>(k_tile, k, 0, Nk);\n        wait_for_copies();\n        __syncthreads();  // V", RACE, ""),
     (AHEAD, "no guard of the keys", "there ? first + r : 0);", "first + r);\n        there = true;", OUT_OF_BOUNDS, ""),
     (TENSOR, "V is not waited for", "wait_for_copies();\n        __syncthreads();  // V", "__syncthreads();  // V",
-     UNINITIALISED, "b.set(i, tile[(8 * n + i) * STRIDE + 8 * m]);"),
+     RACE, "b.set(i, tile[(8 * n + i) * STRIDE + 8 * m]);"),
     (TENSOR, "no guard of the queries", "if (query >= Nq) continue;", NOTHING, OUT_OF_BOUNDS, ""),
     (TENSOR, "every lane stores", "if (Block::lane_in_row() == 0) lse", "lse", RACE,
      "lse[query] = (maximum[r] + log2(total)) * T(LN_2);"),
@@ -24,7 +24,7 @@ MISTAKES = [
      "sum += from[size_t(row) * width + c];"),
     ("column_sums", "no barrier", "= v;\n    __syncthreads();", "= v;", RACE, "v += partial[strip][threadIdx.x];"),
     ("philox_uniform", "no guard of the last numbers", "if (first + e < size_t(n)) out", "out", OUT_OF_BOUNDS, ""),
-    ("philox_normal", "whole vectors everywhere", "if (first + Vec<T>::SIZE <= size_t(n)) {", "{", OUT_OF_BOUNDS, ""),
+    ("philox_normal", "whole vectors everywhere", "if (first + Vec<T>::SIZE <= size_t(n)) {", "if (true) {", OUT_OF_BOUNDS, ""),
 ]  # fmt: skip
 
 LAUNCHED_WRONGLY = [
@@ -35,7 +35,7 @@ LAUNCHED_WRONGLY = [
 
 SLOW = [
     (TENSOR, "no padding after a row", "(VECTORS | 1) * SIZE", "VECTORS * SIZE",
-     "Block::products(scores, q_tile, k_tile);", "2-way bank conflict"),
+     "b.set(i, columns[8 * n * STRIDE", "2-way bank conflict"),
 ]  # fmt: skip
 
 # Every access is right, and the numbers are not.
