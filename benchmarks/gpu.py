@@ -5,10 +5,11 @@
 
 Every version of every kernel is compared with NumPy's float64 numbers, and only then timed, by the GPU's clock, with
 arrays that take turns, so that none is found in the cache: gpu_clock.py. Matrix products are float32 on both sides, not
-TF32, but in the versions of attention that are that. "of limit" is the time that the task would take at the limit, by the
-time that it took: that of a copy which moves the bytes that must move, each input read once and each output written once
-(of RoIAlign's maps, the places that a box looks at); for attention, that of its FLOP at the rate of a large product.
-"PyTorch" is PyTorch's time by this one's: above 1, this one is faster. Last, an epoch of training, by the wall clock.
+TF32, but in the versions of attention that are that. "of limit" is the time that the task would take at the limit, by
+the time that it took: that of a copy which moves the bytes that must move, each input read once and each output written
+once (of RoIAlign's maps, the places that a box looks at); for attention, that of its FLOP at the rate of a large
+product. "PyTorch" is PyTorch's time by this one's: above 1, this one is faster. Last, an epoch of training, by the wall
+clock.
 """
 
 import dataclasses

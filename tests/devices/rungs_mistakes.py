@@ -24,7 +24,8 @@ MISTAKES = [
      "sum += from[size_t(row) * width + c];"),
     ("column_sums", "no barrier", "= v;\n    __syncthreads();", "= v;", RACE, "v += partial[strip][threadIdx.x];"),
     ("philox_uniform", "no guard of the last numbers", "if (first + e < size_t(n)) out", "out", OUT_OF_BOUNDS, ""),
-    ("philox_normal", "whole vectors everywhere", "if (first + Vec<T>::SIZE <= size_t(n)) {", "if (true) {", OUT_OF_BOUNDS, ""),
+    ("philox_normal", "whole vectors everywhere", "if (first + Vec<T>::SIZE <= size_t(n)) {", "if (true) {",
+     OUT_OF_BOUNDS, ""),
 ]  # fmt: skip
 
 LAUNCHED_WRONGLY = [
