@@ -35,9 +35,6 @@ class Parameter:
     buffer: bool = False  # in files, but no gradient changes it: where one would come back stands its new value, if any
 
 
-LEAVES_DX_OUT = {"linear"}  # the operations whose backward can do without dx
-
-
 class Op:
     """An operation: y = op(x, *reads, **options). A read is a Parameter of its own, another's name, or None.
 
@@ -63,10 +60,9 @@ class Op:
             error.add_note(f"in {self!r}, whose input is {_shape(x)}")
             raise
 
-    def backward(self, ops: Any, dy: np.ndarray, cache: Any, with_dx: bool = True) -> tuple[np.ndarray, Arrays]:
-        told = {} if with_dx or self.op not in LEAVES_DX_OUT else {"with_dx": False}
+    def backward(self, ops: Any, dy: np.ndarray, cache: Any) -> tuple[np.ndarray, Arrays]:
         try:
-            gradients = getattr(ops, self._backward)(dy, cache, **told)
+            gradients = getattr(ops, self._backward)(dy, cache)
         except Exception as error:
             error.add_note(f"in the backward of {self!r}, whose dy is {_shape(dy)}")
             raise
@@ -90,8 +86,6 @@ class Chain(Shown):
     def __init__(self, *layers: "Layer") -> None:
         self.parts = layers
         self.parameters = tuple(parameter for layer in layers for parameter in layer.parameters)
-        reading = (place for place, layer in enumerate(layers) if not isinstance(layer, Op) or layer.reads)
-        self._first = next(reading, len(layers))  # the backward of those before it gives nothing but dx
 
     def forward(self, ops: Any, p: Arrays, x: np.ndarray, rng: Rng = None) -> tuple:
         caches = []
@@ -100,22 +94,14 @@ class Chain(Shown):
             caches.append(cache)
         return x, caches
 
-    def backward(
-        self, ops: Any, dy: np.ndarray, caches: list, with_dx: bool = True
-    ) -> tuple[np.ndarray | None, Arrays]:
-        """with_dx=False, where x are the data: the first layers compute nothing that only dx would need."""
+    def backward(self, ops: Any, dy: np.ndarray, caches: list) -> tuple[np.ndarray, Arrays]:
         if len(caches) != len(self.parts):
             raise ValueError("the cache was used up: it serves one backward, so run the forward again")
         grads: Arrays = {}
-        for place, layer in reversed(list(enumerate(self.parts))):
-            cache = caches.pop()  # let go at once: memory falls on the way back
-            if with_dx or place > self._first:
-                dy, more = layer.backward(ops, dy, cache)
-                add(grads, more)
-            elif place == self._first:
-                told = {"with_dx": False} if isinstance(layer, Op | Chain) else {}
-                add(grads, layer.backward(ops, dy, cache, **told)[1])
-        return (dy if with_dx else None), grads
+        for layer in reversed(self.parts):
+            dy, more = layer.backward(ops, dy, caches.pop())  # let go at once: memory falls on the way back
+            add(grads, more)
+        return dy, grads
 
     def __call__(self, ops: Any, p: Arrays, x: np.ndarray) -> np.ndarray:
         """The forward alone: each cache is let go at once, so a deep model needs no more memory than one layer."""

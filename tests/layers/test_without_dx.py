@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minivit import ViT, ViTConfig, ops
-from minivit.layers import Chain, Op, Residual
+from minivit.layers import Chain, Op, Residual, backward
 from minivit.layers.parts import dense
 
 
@@ -33,11 +33,20 @@ def both(chain, x):
     dy = rng.standard_normal(y.shape)
     dx, expected = chain.backward(ops, dy, chain.forward(ops, p, x)[1])
     watched = Watched()
-    nothing, grads = chain.backward(watched, dy, chain.forward(ops, p, x)[1], with_dx=False)
+    nothing, grads = backward(chain, watched, dy, chain.forward(ops, p, x)[1], with_dx=False)
     assert nothing is None and dx.shape == x.shape and grads.keys() == expected.keys() == p.keys()
     for name in p:
         np.testing.assert_array_equal(grads[name], expected[name])
     return watched.done
+
+
+def test_a_cache_serves_one_backward_here_too():
+    chain, x = Chain(dense("a", 3, 3), dense("b", 3, 3)), np.ones((2, 3))
+    p = {parameter.name: np.ones(parameter.shape) for parameter in chain.parameters}
+    y, cache = chain.forward(ops, p, x)
+    backward(chain, ops, y, cache, with_dx=False)
+    with pytest.raises(ValueError, match="the cache was used up"):
+        backward(chain, ops, y, cache, with_dx=False)
 
 
 def test_the_first_layers_of_a_chain_leave_it_out():
