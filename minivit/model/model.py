@@ -36,7 +36,7 @@ class Model:
         return self.layers.forward(self.device.ops, self.arrays(self.layers), x, rng)
 
     def backward(self, dy: np.ndarray, cache: Any, with_dx: bool = True) -> tuple[Arrays, np.ndarray | None]:
-        """`forward` in reverse: the gradients, a dict like `params`, and dx (None if not with_dx). The cache is used up.
+        """`forward` in reverse: gradients, a dict like `params`, and dx (None if not with_dx). The cache is used up.
 
         Where the forward was one of training, the buffers' new values come along under their names; nothing is changed.
         """
