@@ -4,8 +4,9 @@
 //   forward v7, backward v5    TF32: a product is off by up to 2 · 2⁻¹¹ of its terms. Never chosen unasked
 //   forward v8, backward v6    three TF32 terms: as exact as floats, for three times as many products
 //
-// Where the others' lanes read 16 bytes for 16 multiplications, these read 8 for a share of a product of 1,024. What moves
-// in shared memory is a fifth (attention.cu and attention_backward.cu have the counts): no weights go through it, either.
+// What moves in shared memory is a fifth of version 5's, forward, and a seventh of version 3's, backward (attention.cu
+// and attention_backward.cu have the counts): a product of 1,024 multiplications takes a lane three loads at most, and no
+// weights go through memory.
 //
 // python -m minivit kernel kernels/attention_tensor.cu --profile    counts what this launch asks of memory:
 // launch: attention_forward_v7<8, 4, 4, 1><<<1, 128, 9216>>>(out[33, 8], lse[33], qkv[33, 3, 8], null, 33, 0.2)
