@@ -186,7 +186,7 @@ def both() -> tuple[object, object]:
 def epoch(name: str) -> None:
     """Seconds for an epoch of this preset's model without augmentation: minivit, and PyTorch eager with its weights."""
     model_config, recipe = PRESETS[name]
-    recipe = dataclasses.replace(recipe, shift=0, rotation=0, scale=0)
+    recipe = dataclasses.replace(recipe, shift=0, rotation=0, scale=0, elastic=0)
     images = np.random.default_rng(0).random((EPOCH_IMAGES, *model_config.image_shape), dtype=np.float32)
     labels = np.random.default_rng(1).integers(0, model_config.classes, EPOCH_IMAGES)
     model = ViT(model_config, init="fan_in", device="cuda")
