@@ -5,10 +5,11 @@
 
 Every version of every kernel is compared with NumPy's float64 numbers, and only then timed, by the GPU's clock, with
 arrays that take turns, so that none is found in the cache: gpu_clock.py. Matrix products are float32 on both sides, not
-TF32. "of limit" is the time that the task would take at the limit, by the time that it took: that of a copy which moves
-the bytes that must move, each input read once and each output written once (of RoIAlign's maps, the places that a box
-looks at); for attention, that of its FLOP at the rate of a large product. "PyTorch" is PyTorch's time by this one's:
-above 1, this one is faster. Last, an epoch of training, by the wall clock.
+TF32, but in the versions of attention that are that. "of limit" is the time that the task would take at the limit, by
+the time that it took: that of a copy which moves the bytes that must move, each input read once and each output written
+once (of RoIAlign's maps, the places that a box looks at); for attention, that of its FLOP at the rate of a large
+product. "PyTorch" is PyTorch's time by this one's: above 1, this one is faster. Last, an epoch of training, by the wall
+clock.
 """
 
 import dataclasses
@@ -185,7 +186,7 @@ def both() -> tuple[object, object]:
 def epoch(name: str) -> None:
     """Seconds for an epoch of this preset's model without augmentation: minivit, and PyTorch eager with its weights."""
     model_config, recipe = PRESETS[name]
-    recipe = dataclasses.replace(recipe, shift=0, rotation=0, scale=0)
+    recipe = dataclasses.replace(recipe, shift=0, rotation=0, scale=0, elastic=0)
     images = np.random.default_rng(0).random((EPOCH_IMAGES, *model_config.image_shape), dtype=np.float32)
     labels = np.random.default_rng(1).integers(0, model_config.classes, EPOCH_IMAGES)
     model = ViT(model_config, init="fan_in", device="cuda")

@@ -3,7 +3,10 @@
 //
 //   v3  tiles of keys and values pass by in shared memory, and the softmax is carried along
 //   v4  one number of padding after a row in shared memory: 32 lanes that read 32 rows meet 32 banks, not one
-//   v5  16 bytes at a time, several queries and keys a thread; weights go through shared memory, not by 32 shuffles
+//   v5  16 bytes at a time, several queries and keys a thread; weights go through shared memory, not by 32 shuffles;
+//       scores as powers of two (attention_forward.cuh)
+//   v6  (attention_ahead.cu) half a tile ahead: K and V are copied while the block computes
+//   v7  (attention_tensor.cu) products by tensor cores, in TF32; v8, in three terms of it
 //
 // Saved for the backward: lse, the logarithm of each row's Σ exp(score). P is exp(score − lse).
 //
@@ -13,10 +16,13 @@
 //   v3     11,229          44,325        2,672,352    2,395,520                      57,918
 //   v4     11,229          44,325          276,832            0                      57,918
 //   v5      1,050          15,810           87,088            0                       1,430
+//   v7      1,125          15,785           18,656            0
 //
-// Different bytes are 202,528 in all three: the floor, 4 N d + N numbers. What moves is more, since every block reads
-// all keys and values: (2 + 2 ⌈N/R⌉) N d + N numbers with R queries a block, 16 in v3 and v4, 64 in v5.
-// (Turns are those of the loads as written. NVRTC joins four of v3's along a row into one of 16 bytes: 800,064.)
+// v6 asks for what v5 does, v8 for what v7 does. (The emulator counts 1,296 turns more in all three, since it stores the
+// zeros of missing keys word by word.) Different bytes are 202,528 in all: the floor, 4 N d + N numbers. What moves is
+// more, since every block reads all keys and values: (2 + 2 ⌈N/R⌉) N d + N numbers with R queries a block, 16 in v3 and
+// v4, 64 from v5 on. (Turns are those of the loads as written. NVRTC joins four of v3's along a row into one of 16 bytes:
+// 800,064.) Powers of two leave v5 2,104 instructions on sm_80, of 2,480.
 //
 // python -m minivit kernel kernels/attention.cu --profile    counts what this launch asks of memory:
 // launch: attention_forward_v5<float, 8, 4, 4, 4><<<1, 128, 16384>>>(out[33, 8], lse[33], qkv[33, 3, 8], null, 33, 0.2)
@@ -118,6 +124,6 @@ __global__ void attention_forward_v4(T* __restrict__ out, T* __restrict__ lse, c
 template <typename T, int d, int WARPS, int ROWS, int KEYS>
 __global__ void attention_forward_v5(T* __restrict__ out, T* __restrict__ lse, const T* __restrict__ qkv,
                                      const T* __restrict__ bias, int N, T scale) {
-    attend<T, d, WARPS, ROWS, KEYS>(head_of_out<d>(out, N), lse + head_start(N),
-                                    attention_of_qkv<d>(qkv, bias, N, scale));
+    using Block = Tiles<T, d, WARPS, ROWS, KEYS>;
+    attend<Block>(head_of_out<d>(out, N), lse + head_start(N), attention_of_qkv<d>(qkv, bias, N, scale));
 }

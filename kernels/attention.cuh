@@ -19,6 +19,7 @@
 
 constexpr int QUERY = 0, KEY = 1, VALUE = 2;  // the three parts of qkv; kv has the last two
 constexpr double LOWEST = -3e38;  // below every finite score; a float holds it. −∞ would do worse: −∞ − (−∞) is NaN
+constexpr double LOG2_E = 1.4426950408889634, LN_2 = 0.6931471805599453;  // exp(x) is exp2(x log₂e)
 
 // One head of one image: N rows of d numbers, each `stride` after the last.
 template <typename T>

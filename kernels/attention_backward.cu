@@ -12,7 +12,9 @@
 // images: another kernel, started only where there is a bias, owns a tile of S and lets the images pass by.
 //
 //   v2  scalar tiles, with a padding against bank conflicts
-//   v3  (attention_backward_v3.cu) 16 bytes at a time; several rows and columns a thread
+//   v3  (attention_backward_v3.cu) 16 bytes at a time; several rows and columns a thread; scores as powers of two
+//   v4  v3, with as large tiles as there is room for, if a block may have more than 48 KB: 64 rows, not 32, four a thread
+//   v5  (attention_tensor.cu) products by tensor cores, in TF32; v6, in three terms of it
 //
 // lse is rounded as the scores are: at scores of 1e4 a float P that is made from it is good to 1e-3.
 //
@@ -21,9 +23,11 @@
 //        requests   sectors moved   turns of shared memory, for conflicts   shuffles and __syncwarp (warps)
 //   v2     20,291          64,025        1,328,768            0                         985
 //   v3      5,100          59,712          455,336            0                       1,206
+//   v4      3,300          40,200          304,784            0
+//   v5      4,200          40,800           61,632            0
 //
-// Different bytes are 659,616 in both: 13 N d numbers and a few N. One kernel that did it all could do with 8 N d, but
-// would need atomics. With blocks of R rows (32 here) what moves is (9 + 4 ⌈N/R⌉) N d numbers and a few N.
+// v6 asks for what v5 does. Different bytes are 659,616 in all: 13 N d numbers and a few N. One kernel that did it all could do with 8 N d, but
+// would need atomics. With blocks of R rows (32 in v2 and v3, 64 from v4 on) what moves is (9 + 4 ⌈N/R⌉) N d numbers and a few N.
 //
 // python -m minivit kernel kernels/attention_backward.cu --profile    counts what this launch asks of memory:
 // launch: attention_backward_delta_v2<float, 12><<<5, 256>>>(delta[33], out[33, 12], dout[33, 12], 33)

@@ -30,17 +30,18 @@ template <typename T, int d, int WARPS, int ROWS, int QUERIES>
 __global__ void attention_backward_keys_v3(T* __restrict__ dqkv, const T* __restrict__ qkv, const T* __restrict__ bias,
                                            const T* __restrict__ dout, const T* __restrict__ lse,
                                            const T* __restrict__ delta, int N, T scale) {
-    keys_backward<T, d, WARPS, ROWS, QUERIES>(head_of_qkv<d>(dqkv, KEY, N), head_of_qkv<d>(dqkv, VALUE, N),
-                                              attention_of_qkv<d>(qkv, bias, N, scale),
-                                              upstream_of<d>(dout, lse, delta, N));
+    using Block = Tiles<T, d, WARPS, ROWS, QUERIES>;
+    keys_backward<Block>(head_of_qkv<d>(dqkv, KEY, N), head_of_qkv<d>(dqkv, VALUE, N),
+                         attention_of_qkv<d>(qkv, bias, N, scale), upstream_of<d>(dout, lse, delta, N));
 }
 
 template <typename T, int d, int WARPS, int ROWS, int KEYS>
 __global__ void attention_backward_queries_v3(T* __restrict__ dqkv, const T* __restrict__ qkv,
                                               const T* __restrict__ bias, const T* __restrict__ dout,
                                               const T* __restrict__ lse, const T* __restrict__ delta, int N, T scale) {
-    queries_backward<T, d, WARPS, ROWS, KEYS>(head_of_qkv<d>(dqkv, QUERY, N), attention_of_qkv<d>(qkv, bias, N, scale),
-                                              upstream_of<d>(dout, lse, delta, N));
+    using Block = Tiles<T, d, WARPS, ROWS, KEYS>;
+    queries_backward<Block>(head_of_qkv<d>(dqkv, QUERY, N), attention_of_qkv<d>(qkv, bias, N, scale),
+                            upstream_of<d>(dout, lse, delta, N));
 }
 
 // Launched where there is a bias, and for all images at once.
@@ -48,6 +49,6 @@ template <typename T, int d, int WARPS, int ROWS, int KEYS>
 __global__ void attention_backward_bias_v3(T* __restrict__ dbias, const T* __restrict__ qkv, const T* __restrict__ bias,
                                            const T* __restrict__ dout, const T* __restrict__ lse,
                                            const T* __restrict__ delta, int B, int N, T scale) {
-    bias_backward<T, d, WARPS, ROWS, KEYS>(dbias, B, attention_of_qkv<d>(qkv, bias, N, scale),
-                                           upstream_of<d>(dout, lse, delta, N));
+    using Block = Tiles<T, d, WARPS, ROWS, KEYS>;
+    bias_backward<Block>(dbias, B, attention_of_qkv<d>(qkv, bias, N, scale), upstream_of<d>(dout, lse, delta, N));
 }

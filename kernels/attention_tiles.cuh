@@ -1,4 +1,6 @@
-// The products of attention, made of tiles in shared memory: what forward v5 and backward v3 are built from.
+// The products of attention, made of tiles in shared memory: what forward v5 and backward v3 are built from. All that
+// attention_forward.cuh and attention_backward.cuh know of them is what a thread has of the scores and of a result, and
+// how the products are made: attention_tensor.cuh has the same names for tensor cores.
 //
 // A block owns WARPS · 4 · ROWS rows of a head (queries, or keys) and lets the columns of the score matrix (keys, or
 // queries) pass by in tiles of 8 · COLUMNS. Whatever a warp does, it does as 4 groups of 8 lanes:
@@ -16,6 +18,8 @@ constexpr int ROW_LANES = 8, ROW_GROUPS = WARP / ROW_LANES;
 
 template <typename T, int d, int WARPS, int ROWS, int COLUMNS>
 struct Tiles {
+    using Number = T;
+    static constexpr int WIDTH = d, THREAD_ROWS = ROWS, THREAD_COLUMNS = COLUMNS;
     static constexpr int SIZE = Vec<T>::SIZE;                          // numbers in 16 bytes
     static constexpr int VECTORS = d / SIZE;                           // 16 bytes in a row
     static constexpr int PER_LANE = (VECTORS + ROW_LANES - 1) / ROW_LANES;
@@ -33,11 +37,13 @@ struct Tiles {
 
     static __device__ __forceinline__ int lane_in_row() { return threadIdx.x % ROW_LANES; }
 
-    // A thread's first row in its block. Row r of a thread is 4 r further on.
+    // A thread's first row in its block; and where its rows and columns lie in the block and in the tile.
     static __device__ __forceinline__ int first_row() {
         int warp = threadIdx.x / WARP, group = threadIdx.x % WARP / ROW_LANES;
         return warp * ROW_GROUPS * ROWS + group;
     }
+    static __device__ __forceinline__ int row(int r) { return first_row() + r * ROW_GROUPS; }
+    static __device__ __forceinline__ int column(int c) { return lane_in_row() + c * ROW_LANES; }
 
     // False for a warp whose rows all lie past the end: it helps to copy, but has nothing to compute.
     static __device__ __forceinline__ bool warp_has_rows(int block_row, int N) {
@@ -95,9 +101,11 @@ struct Tiles {
         __syncwarp();  // all is written
     }
 
-    // sums[r] += Σ_j weights[r][j] · row j of the tile, for this lane's share of the width. Where 8 lanes have fewer than
-    // 8 vectors left, the last lanes all take the last one: they stay with the others, and store() leaves them out.
-    static __device__ __forceinline__ void add_mix(Sums& sums, const T* weights, const T* tile) {
+    // sums[r] += Σ_j scores[r][j] · row j of the tile, for this lane's share of the width; the row's scores, of all
+    // lanes, go through `weights`. Where 8 lanes have fewer than 8 vectors left, the last lanes all take the last one:
+    // they stay with the others, and store() leaves them out.
+    static __device__ __forceinline__ void add_mix(Sums& sums, const Scores& scores, const T* tile, T* weights) {
+        share(weights, scores);
         weights += first_row() * WEIGHTS_STRIDE;
         for (int j = 0; j < BLOCK_COLUMNS; j += SIZE) {
             Vec<T> weight[ROWS];
@@ -118,6 +126,18 @@ struct Tiles {
         }
     }
 
+    // The sum, and the largest, of the 8 lanes that share a row.
+    static __device__ __forceinline__ T row_sum(T v) {
+#pragma unroll
+        for (int bit = ROW_LANES / 2; bit > 0; bit /= 2) v += __shfl_xor_sync(ALL_LANES, v, bit);
+        return v;
+    }
+    static __device__ __forceinline__ T row_max(T v) {
+#pragma unroll
+        for (int bit = ROW_LANES / 2; bit > 0; bit /= 2) v = largest(v, __shfl_xor_sync(ALL_LANES, v, bit));
+        return v;
+    }
+
     static __device__ __forceinline__ void multiply(Sums& sums, int r, T factor) {
 #pragma unroll
         for (int k = 0; k < PER_LANE; ++k)
@@ -134,18 +154,3 @@ struct Tiles {
         }
     }
 };
-
-// The sum, and the largest, of the 8 lanes that share a row.
-template <typename T>
-__device__ __forceinline__ T row_sum(T v) {
-#pragma unroll
-    for (int bit = ROW_LANES / 2; bit > 0; bit /= 2) v += __shfl_xor_sync(ALL_LANES, v, bit);
-    return v;
-}
-
-template <typename T>
-__device__ __forceinline__ T row_max(T v) {
-#pragma unroll
-    for (int bit = ROW_LANES / 2; bit > 0; bit /= 2) v = largest(v, __shfl_xor_sync(ALL_LANES, v, bit));
-    return v;
-}

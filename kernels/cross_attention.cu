@@ -36,8 +36,8 @@ __device__ __forceinline__ Attention<T> attention_of(const T* q, const T* kv, co
 template <typename T, int d, int WARPS, int ROWS, int KEYS>
 __global__ void cross_attention_forward(T* __restrict__ out, T* __restrict__ lse, const T* __restrict__ q,
                                         const T* __restrict__ kv, const T* __restrict__ bias, int Nq, int Nk, T scale) {
-    attend<T, d, WARPS, ROWS, KEYS>(head_of_out<d>(out, Nq), lse + head_start(Nq),
-                                    attention_of<d>(q, kv, bias, Nq, Nk, scale));
+    using Block = Tiles<T, d, WARPS, ROWS, KEYS>;
+    attend<Block>(head_of_out<d>(out, Nq), lse + head_start(Nq), attention_of<d>(q, kv, bias, Nq, Nk, scale));
 }
 
 template <typename T, int d, int WARPS, int ROWS, int QUERIES>
@@ -45,9 +45,9 @@ __global__ void cross_attention_backward_keys(T* __restrict__ dkv, const T* __re
                                               const T* __restrict__ bias, const T* __restrict__ dout,
                                               const T* __restrict__ lse, const T* __restrict__ delta, int Nq, int Nk,
                                               T scale) {
-    keys_backward<T, d, WARPS, ROWS, QUERIES>(head_of_kv<d>(dkv, KEY, Nk), head_of_kv<d>(dkv, VALUE, Nk),
-                                              attention_of<d>(q, kv, bias, Nq, Nk, scale),
-                                              upstream_of<d>(dout, lse, delta, Nq));
+    using Block = Tiles<T, d, WARPS, ROWS, QUERIES>;
+    keys_backward<Block>(head_of_kv<d>(dkv, KEY, Nk), head_of_kv<d>(dkv, VALUE, Nk),
+                         attention_of<d>(q, kv, bias, Nq, Nk, scale), upstream_of<d>(dout, lse, delta, Nq));
 }
 
 template <typename T, int d, int WARPS, int ROWS, int KEYS>
@@ -55,8 +55,9 @@ __global__ void cross_attention_backward_queries(T* __restrict__ dq, const T* __
                                                  const T* __restrict__ bias, const T* __restrict__ dout,
                                                  const T* __restrict__ lse, const T* __restrict__ delta, int Nq, int Nk,
                                                  T scale) {
-    queries_backward<T, d, WARPS, ROWS, KEYS>(head_of_out<d>(dq, Nq), attention_of<d>(q, kv, bias, Nq, Nk, scale),
-                                              upstream_of<d>(dout, lse, delta, Nq));
+    using Block = Tiles<T, d, WARPS, ROWS, KEYS>;
+    queries_backward<Block>(head_of_out<d>(dq, Nq), attention_of<d>(q, kv, bias, Nq, Nk, scale),
+                            upstream_of<d>(dout, lse, delta, Nq));
 }
 
 // Launched where there is a bias, and for all images at once.
@@ -65,6 +66,6 @@ __global__ void cross_attention_backward_bias(T* __restrict__ dbias, const T* __
                                               const T* __restrict__ bias, const T* __restrict__ dout,
                                               const T* __restrict__ lse, const T* __restrict__ delta, int B, int Nq,
                                               int Nk, T scale) {
-    bias_backward<T, d, WARPS, ROWS, KEYS>(dbias, B, attention_of<d>(q, kv, bias, Nq, Nk, scale),
-                                           upstream_of<d>(dout, lse, delta, Nq));
+    using Block = Tiles<T, d, WARPS, ROWS, KEYS>;
+    bias_backward<Block>(dbias, B, attention_of<d>(q, kv, bias, Nq, Nk, scale), upstream_of<d>(dout, lse, delta, Nq));
 }

@@ -7,10 +7,10 @@
 // P rows. No atomics: an atomic sum comes in another order, and with other last bits, on every run.
 //
 //         idea                                                      launches     bytes     different bytes     requests
-//   v1    dx, then the partial sums: dy and x are read twice              3         3.1          1.64           69,400
+//   v1    dx, then the partial sums: dy and x are read twice              3         3.1          1.64           69,472
 //   v2    both at once: a warp that has a row at hand adds it to
-//         column sums of its own, in shared memory                        2         2.3          1.00           44,824
-//   v3    16-byte loads; the row and the column sums in registers         2         1.3          1.00            7,960
+//         column sums of its own, in shared memory                        2         2.3          1.00           44,896
+//   v3    16-byte loads; the row and the column sums in registers         2         1.3          1.00            8,032
 //
 // Counted at 512 rows of 384 floats, P = 16. Bytes: in sectors, all that loads and stores fetch, over the floor
 // 3 rows·width + 2 rows + 3 width + 4 P·width numbers; different bytes: each sector once a launch, as with a perfect
@@ -18,7 +18,7 @@
 //
 // python -m minivit kernel kernels/layernorm_backward.cu --profile    counts what this launch asks of memory:
 // launch: layernorm_backward_dx_v1<float><<<2, 128>>>(dx[5, 36], dy[5, 36], x[5, 36], g[36], mean[5], rstd[5], 5, 36)
-#include "common.cuh"
+#include "column_sums.cuh"
 
 // ---- v1: dx, then the partial sums --------------------------------------------------------------------------------
 
@@ -47,18 +47,6 @@ __global__ void layernorm_backward_dx_v1(T* __restrict__ dx, const T* __restrict
 
 constexpr int STRIPS = 8;  // warps of a block that share its 32 columns
 
-// Adds up what the STRIPS warps of a block, (32, STRIPS) threads, have each summed of the same 32 columns. The result
-// is known to the first warp, threadIdx.y == 0.
-template <typename T>
-__device__ T sum_of_strips(T (&partial)[STRIPS][WARP], T v) {
-    partial[threadIdx.y][threadIdx.x] = v;
-    __syncthreads();
-    if (threadIdx.y == 0) {
-        for (int strip = 1; strip < STRIPS; ++strip) v += partial[strip][threadIdx.x];
-    }
-    return v;
-}
-
 // The grid is (P, tiles of 32 columns). Block p sums the rows p, p + P, p + 2P, …, dealt out to its warps.
 template <typename T>
 __global__ void layernorm_backward_partial_v1(T* __restrict__ dgamma_partial, T* __restrict__ dbeta_partial,
@@ -84,26 +72,16 @@ __global__ void layernorm_backward_partial_v1(T* __restrict__ dgamma_partial, T*
     }
 }
 
-// The last launch of every version: the sum of the partial rows. Blocks as above, one for each 32 columns.
+// The last launch of every version: the sum of the partial rows, of one matrix where blockIdx.y is 0, of the other
+// where it is 1. Little is to be read, but nothing goes on until it is done: so there are many small blocks.
 template <typename T>
 __global__ void layernorm_backward_sum(T* __restrict__ dgamma, T* __restrict__ dbeta,
                                        const T* __restrict__ dgamma_partial, const T* __restrict__ dbeta_partial,
                                        int partials, int width) {
-    __shared__ T partial_gamma[STRIPS][WARP], partial_beta[STRIPS][WARP];
-    int c = blockIdx.x * WARP + threadIdx.x;
-    T sum_gamma = 0, sum_beta = 0;
-    if (c < width) {
-        for (int p = threadIdx.y; p < partials; p += STRIPS) {
-            sum_gamma += dgamma_partial[size_t(p) * width + c];
-            sum_beta += dbeta_partial[size_t(p) * width + c];
-        }
-    }
-    sum_gamma = sum_of_strips(partial_gamma, sum_gamma);
-    sum_beta = sum_of_strips(partial_beta, sum_beta);
-    if (threadIdx.y == 0 && c < width) {
-        dgamma[c] = sum_gamma;
-        dbeta[c] = sum_beta;
-    }
+    if (blockIdx.y == 0)
+        sum_columns(dgamma, dgamma_partial, partials, width);
+    else
+        sum_columns(dbeta, dbeta_partial, partials, width);
 }
 
 // ---- v2: dx and the partial sums in one launch --------------------------------------------------------------------

@@ -31,7 +31,7 @@ class Model:
 
     def __post_init__(self) -> None:
         self.digits = load_mnist()
-        self.still = dataclasses.replace(self.recipe, shift=0, rotation=0, scale=0)
+        self.still = dataclasses.replace(self.recipe, shift=0, rotation=0, scale=0, elastic=0)
         count = 8 if self.short else 64
         self.images, self.labels = self.digits.train_images[:count], self.digits.train_labels[:count]
 

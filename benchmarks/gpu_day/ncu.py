@@ -29,7 +29,7 @@ MORE = (
     "l1tex__data_bank_conflicts_pipe_lsu_mem_shared_op_st.sum",
     "gpu__time_duration.sum",
 )
-KERNELS = "regex:attention|layernorm|gelu|patchify|cross_entropy|adamw|relative"
+KERNELS = "regex:attention|layernorm|gelu|patchify|cross_entropy|adamw|relative|column_sums|philox"
 UNKNOWN = r"Failed to find metric (\S+)"
 
 

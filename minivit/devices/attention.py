@@ -4,7 +4,7 @@ import numpy as np
 
 from .. import ops
 from . import launches as table
-from .base import Array, contiguous, expect_shape
+from .base import Array, contiguous, expect_shape, row
 from .cross_attention import CrossAttentionOps
 
 
@@ -100,8 +100,9 @@ class AttentionOps(CrossAttentionOps):
         if bias is not None:
             expect_shape((H, N, N), bias=bias)
             bias = contiguous(bias)
-        launches = table.attention_forward(B, H, N, d, qkv.dtype, bias is not None, self.version("attention_forward"))
-        shapes = table.attention_shapes(B, H, N, d)
+        asked = self.version("attention_forward"), self._back_end.room
+        launches = row(table.attention_forward, B, H, N, d, qkv.dtype, bias is not None, *asked)
+        shapes = row(table.attention_shapes, B, H, N, d)
         arrays = self.arrays_by_name(launches, shapes, qkv.dtype, {"qkv": qkv, "bias": bias})
         self.run(launches, **arrays, N=N, scale=d**-0.5)
         return arrays["out"], (qkv, bias, arrays["out"], arrays["lse"])
@@ -110,10 +111,11 @@ class AttentionOps(CrossAttentionOps):
         """dout like out, (B, N, H, d) or (B, N, D) -> dqkv like qkv, and dbias (H, N, N) or None."""
         qkv, bias, out, lse = cache
         B, N, _, H, d = qkv.shape
-        launches = table.attention_backward(B, H, N, d, qkv.dtype, bias is not None, self.version("attention_backward"))
+        asked = self.version("attention_backward"), self._back_end.room
+        launches = row(table.attention_backward, B, H, N, d, qkv.dtype, bias is not None, *asked)
         expect_shape((B, N, *((H, d) if dout.ndim == 4 else (H * d,))), dout=dout)
         known = {"qkv": qkv, "bias": bias, "out": out, "lse": lse, "dout": contiguous(dout)}
-        arrays = self.arrays_by_name(launches, table.attention_shapes(B, H, N, d), qkv.dtype, known)
+        arrays = self.arrays_by_name(launches, row(table.attention_shapes, B, H, N, d), qkv.dtype, known)
         self.run(launches, **arrays, B=B, N=N, scale=d**-0.5)
         return arrays["dqkv"], arrays.get("dbias")
 

@@ -2,6 +2,8 @@
 kernel cannot make itself.
 """
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,9 +18,17 @@ Array = Any  # NumPy's on the emulator, CuPy's on a GPU
 class BackEnd(Protocol):
     """What launches kernels: cuda.py and emulator.py."""
 
+    room: int  # bytes of shared memory that a block may have, if it asks
+
     def empty(self, shape: int | tuple[int, ...], dtype: np.dtype) -> Array: ...
 
     def launch(self, launch: Launch, *arguments: object) -> None: ...
+
+
+@lru_cache(maxsize=1000)
+def row(function: Callable[..., Any], *sizes: Any, **options: Any) -> Any:
+    """A row of the launch table, which is a function of sizes. It is asked for in every step, and made once."""
+    return function(*sizes, **options)
 
 
 class KernelLauncher:
@@ -36,7 +46,7 @@ class KernelLauncher:
 
     def version(self, ladder: str) -> int | None:
         """The version that was chosen for a ladder. Raises ValueError where another choice has a name that is none."""
-        if unknown := self.versions.keys() - LADDERS:
+        if self.versions and (unknown := self.versions.keys() - LADDERS):
             raise ValueError(f"versions has {sorted(unknown)[0]!r}, expected some of {', '.join(LADDERS)}")
         return self.versions.get(ladder)
 

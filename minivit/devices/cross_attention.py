@@ -4,7 +4,7 @@ import numpy as np
 
 from .. import ops
 from . import launches as table
-from .base import Array, KernelLauncher, contiguous, expect_shape, widened
+from .base import Array, KernelLauncher, contiguous, expect_shape, row, widened
 from .launches.tiles import check_heads
 
 
@@ -52,8 +52,8 @@ class CrossAttentionOps(KernelLauncher):
             bias = contiguous(bias)
         check_heads(B, H, d)  # here, so that the error tells the width that was given
         q, kv = widened(q), widened(kv)
-        shapes = table.cross_attention_shapes(B, H, Nq, Nk, q.shape[-1])
-        launches = table.cross_attention_forward(B, H, Nq, Nk, q.shape[-1], q.dtype, bias is not None)
+        shapes = row(table.cross_attention_shapes, B, H, Nq, Nk, q.shape[-1])
+        launches = row(table.cross_attention_forward, B, H, Nq, Nk, q.shape[-1], q.dtype, bias is not None)
         arrays = self.arrays_by_name(launches, shapes, q.dtype, {"q": q, "kv": kv, "bias": bias})
         self.run(launches, **arrays, Nq=Nq, Nk=Nk, scale=d**-0.5)
         return arrays["out"][..., :d], (q, kv, bias, arrays["out"], arrays["lse"], d)
@@ -65,8 +65,8 @@ class CrossAttentionOps(KernelLauncher):
         Nk = kv.shape[1]
         expect_shape((B, Nq, *((H, d) if dout.ndim == 4 else (H * d,))), dout=dout)
         known = {"q": q, "kv": kv, "bias": bias, "out": out, "lse": lse, "dout": widened(dout.reshape(B, Nq, H, d))}
-        launches = table.cross_attention_backward(B, H, Nq, Nk, wide, q.dtype, bias is not None)
-        shapes = table.cross_attention_shapes(B, H, Nq, Nk, wide)
+        launches = row(table.cross_attention_backward, B, H, Nq, Nk, wide, q.dtype, bias is not None)
+        shapes = row(table.cross_attention_shapes, B, H, Nq, Nk, wide)
         arrays = self.arrays_by_name(launches, shapes, q.dtype, known)
         self.run(launches, **arrays, B=B, Nq=Nq, Nk=Nk, scale=d**-0.5)
         return arrays["dq"][..., :d], arrays["dkv"][..., :d], arrays.get("dbias")

@@ -10,6 +10,7 @@ from ..emulator.source import in_ascii
 from .device import DeviceError
 from .kernel_ops import KernelOps
 from .launch import KERNELS, SHARED, Launch
+from .random import Philox
 
 OPTIONS = ("--std=c++17",)  # and CuPy adds -ftz=true: floats below 1.2e-38 count as zero
 NULL = np.intp(0)  # older releases of CuPy make something else of None
@@ -25,6 +26,9 @@ class Cuda:
     def __init__(self) -> None:
         self._cupy = _import_cupy()
         self._kernels: dict[str, Any] = {}
+        gpu = self._cupy.cuda.Device()
+        self.capability = int(gpu.compute_capability)  # 90 is 9.0
+        self.room = gpu.attributes["MaxSharedMemoryPerBlockOptin"]
         self.ops = KernelOps(self)
         self.adamw_update = self.ops.adamw_update
 
@@ -35,8 +39,8 @@ class Cuda:
         return self._cupy.asnumpy(array)
 
     def generator(self, seed: np.random.SeedSequence) -> Any:
-        # Its states are cheap to set up, those of CuPy's default are not, and there is a new generator for every step.
-        return self._cupy.random.Generator(self._cupy.random.Philox4x3210(seed))
+        # CuPy's own would set up a state for each of the GPU's threads, in every step.
+        return Philox(self, seed)
 
     def empty(self, shape: int | tuple[int, ...], dtype: np.dtype) -> Any:
         return self._cupy.empty(shape, dtype)
@@ -49,12 +53,15 @@ class Cuda:
     def _kernel(self, launch: Launch) -> Any:
         """Compiled when it is first launched; CuPy keeps the result on disk, by the text that `flatten` makes."""
         if launch.kernel not in self._kernels:
+            if launch.least > self.capability:
+                needs, has = (f"{number // 10}.{number % 10}" for number in (launch.least, self.capability))
+                raise DeviceError(f"{launch.kernel} needs compute capability {needs}, and this GPU has {has}")
             module = self._cupy.RawModule(
                 code=in_ascii(flatten(KERNELS / launch.file)), options=OPTIONS, name_expressions=(launch.kernel,)
             )
             self._kernels[launch.kernel] = module.get_function(launch.kernel)
         kernel = self._kernels[launch.kernel]
-        if launch.shared > SHARED:  # none of ours, but one of yours may: more than 48 KB must be asked for
+        if launch.shared > SHARED:  # more than 48 KB must be asked for
             kernel.max_dynamic_shared_size_bytes = launch.shared
         return kernel
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from . import launches as table
-from .base import Array, KernelLauncher, contiguous, expect_shape, widened
+from .base import Array, KernelLauncher, contiguous, expect_shape, row, widened
 from .launch import INT_MAX
 
 Shapes = tuple[tuple[int, int], ...]
@@ -27,8 +27,14 @@ class DeformableOps(KernelLauncher):
         value = widened(value.reshape(B, S, H, d))
         locations, weights = contiguous(locations), contiguous(weights)
         (y,) = self.new_arrays(value, (B, Q, H, value.shape[-1]))
-        launch = table.deformable_attention_forward(
-            B, Q, H, value.shape[-1], value.dtype, self.version("deformable_attention_forward")
+        launch = row(
+            table.deformable_attention_forward,
+            B,
+            Q,
+            H,
+            value.shape[-1],
+            value.dtype,
+            self.version("deformable_attention_forward"),
         )
         sizes = {"B": B, "S": S, "Q": Q, "H": H, "L": L, "P": P, "d": value.shape[-1]}
         given = {"value": value, "locations": locations, "weights": weights, "levels": _levels(shapes, value)}
@@ -41,8 +47,17 @@ class DeformableOps(KernelLauncher):
         B, S, Q, H, L, P, wide = (sizes[name] for name in ("B", "S", "Q", "H", "L", "P", "d"))
         expect_shape((B, Q, H * d), dy=dy)
         value, locations = given["value"], given["locations"]
-        launches = table.deformable_attention_backward(
-            B, S, Q, H, L, P, wide, value.dtype, self.version("deformable_attention_backward")
+        launches = row(
+            table.deformable_attention_backward,
+            B,
+            S,
+            Q,
+            H,
+            L,
+            P,
+            wide,
+            value.dtype,
+            self.version("deformable_attention_backward"),
         )
         dvalue, dlocations, dweights = self.new_arrays(value, value.shape, locations.shape, locations.shape[:-1])
         order = self._sorted(launches, given, sizes, shapes)

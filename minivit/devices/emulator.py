@@ -8,7 +8,7 @@ from .. import emulator
 from ..emulator.compiler import find_compiler
 from .device import Cpu
 from .kernel_ops import KernelOps
-from .launch import KERNELS, Launch
+from .launch import KERNELS, ROOM, Launch
 
 
 class Emulator(Cpu):
@@ -17,6 +17,7 @@ class Emulator(Cpu):
 
     name = "emulator"
     threads = 1
+    room = ROOM
 
     def __init__(self) -> None:
         find_compiler()  # where there is none, say so now and not in the middle of a step

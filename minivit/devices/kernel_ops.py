@@ -7,9 +7,10 @@ holds what the kernels want. Every version of a kernel can be had: `ops.versions
 
 import numpy as np
 
+from .. import ops
 from . import launches as table
 from .attention import AttentionOps
-from .base import Array, contiguous, expect_shape
+from .base import Array, contiguous, expect_shape, row
 from .deformable import DeformableOps
 from .regions import RegionOps
 
@@ -27,7 +28,7 @@ class KernelOps(AttentionOps, DeformableOps, RegionOps):
         rows = x.size // width
         expect_shape((width,), gamma=gamma, beta=beta)
         y, mean, rstd = self.new_arrays(x, x.shape, (rows,), (rows,))
-        launch = table.layernorm_forward(rows, width, x.dtype, self.version("layernorm_forward"))
+        launch = row(table.layernorm_forward, rows, width, x.dtype, self.version("layernorm_forward"))
         self.run(launch, y=y, mean=mean, rstd=rstd, x=x, gamma=gamma, beta=beta, rows=rows, width=width, eps=eps)
         return y, (x, mean, rstd, gamma)
 
@@ -39,11 +40,27 @@ class KernelOps(AttentionOps, DeformableOps, RegionOps):
         shapes = x.shape, (width,), (width,), (partials, width), (partials, width)
         dx, dgamma, dbeta, dgamma_partial, dbeta_partial = self.new_arrays(x, *shapes)
         self.run(
-            table.layernorm_backward(rows, width, x.dtype, self.version("layernorm_backward")),
+            row(table.layernorm_backward, rows, width, x.dtype, self.version("layernorm_backward")),
             dx=dx, dgamma=dgamma, dbeta=dbeta, dgamma_partial=dgamma_partial, dbeta_partial=dbeta_partial,
             dy=contiguous(dy), x=x, gamma=gamma, mean=mean, rstd=rstd, rows=rows, width=width, partials=partials,
         )  # fmt: skip
         return dx, dgamma, dbeta
+
+    # ---- the dense layer ----
+
+    def linear_backward(
+        self, dy: Array, cache: tuple, with_dx: bool = True
+    ) -> tuple[Array | None, Array, Array | None]:
+        """The products are minivit.ops's; the bias's gradient is a sum by one kernel."""
+        x, weight, has_bias = cache
+        dx, dweight, _ = ops.linear_backward(dy, (x, weight, False), with_dx)
+        if not has_bias:
+            return dx, dweight, None
+        dy, width = contiguous(dy), dy.shape[-1]
+        (dbias,) = self.new_arrays(dy, (width,))
+        rows = dy.size // width
+        self.run(row(table.column_sums, rows, width, dy.dtype), sums=dbias, x=dy, rows=rows, width=width)
+        return dx, dweight, dbias
 
     # ---- GELU ----
 
@@ -51,14 +68,14 @@ class KernelOps(AttentionOps, DeformableOps, RegionOps):
         """Cached: x alone. Φ(x) is computed again in the backward, which costs less than a trip to memory and back."""
         x = contiguous(x)
         (y,) = self.new_arrays(x, x.shape)
-        self.run(table.gelu_forward(x.size, x.dtype, kind, self.version("gelu_forward")), y=y, x=x, n=x.size)
+        self.run(row(table.gelu_forward, x.size, x.dtype, kind, self.version("gelu_forward")), y=y, x=x, n=x.size)
         return y, (x, kind)
 
     def gelu_backward(self, dy: Array, cache: tuple) -> Array:
         x, kind = cache
         expect_shape(x.shape, dy=dy)
         (dx,) = self.new_arrays(x, x.shape)
-        launch = table.gelu_backward(x.size, x.dtype, kind, self.version("gelu_backward"))
+        launch = row(table.gelu_backward, x.size, x.dtype, kind, self.version("gelu_backward"))
         self.run(launch, dx=dx, dy=contiguous(dy), x=x, n=x.size)
         return dx
 
@@ -69,7 +86,7 @@ class KernelOps(AttentionOps, DeformableOps, RegionOps):
         B, height, width, C = images.shape
         ph, pw = patch_size
         (patches,) = self.new_arrays(images, (B, (height // ph) * (width // pw), ph * pw * C))
-        launch = table.patchify_forward(images.shape, patch_size, images.dtype)
+        launch = row(table.patchify_forward, images.shape, patch_size, images.dtype)
         self.run(launch, patches=patches, images=images, **_patch_sizes(images.shape, patch_size))
         return patches, (images.shape, patch_size)
 
@@ -78,7 +95,7 @@ class KernelOps(AttentionOps, DeformableOps, RegionOps):
         ph, pw = patch_size
         expect_shape((shape[0], (shape[1] // ph) * (shape[2] // pw), ph * pw * shape[3]), dpatches=dpatches)
         (dimages,) = self.new_arrays(dpatches, shape)
-        launch = table.patchify_backward(shape, patch_size, dpatches.dtype)
+        launch = row(table.patchify_backward, shape, patch_size, dpatches.dtype)
         self.run(launch, dimages=dimages, dpatches=contiguous(dpatches), **_patch_sizes(shape, patch_size))
         return dimages
 
@@ -88,7 +105,7 @@ class KernelOps(AttentionOps, DeformableOps, RegionOps):
         expect_shape((heads, *index.shape), dbias=dbias)
         (dtable,) = self.new_arrays(dbias, shape)
         self.run(
-            table.relative_bias_backward(entries, heads, dbias.dtype), dtable=dtable, dbias=contiguous(dbias),
+            row(table.relative_bias_backward, entries, heads, dbias.dtype), dtable=dtable, dbias=contiguous(dbias),
             index=index.astype(np.int32, copy=False), pairs=index.size, entries=entries, heads=heads,
         )  # fmt: skip
         return dtable
@@ -110,7 +127,7 @@ class KernelOps(AttentionOps, DeformableOps, RegionOps):
             labels = np.clip(wide, -1, classes).astype(np.int32)  # what is no class stays none in 32 bits
         losses, dlogits = self.new_arrays(logits, (rows,), logits.shape)
         self.run(
-            table.cross_entropy(rows, classes, logits.dtype, targets=not by_class),
+            row(table.cross_entropy, rows, classes, logits.dtype, targets=not by_class),
             losses=losses, dlogits=dlogits, logits=logits, labels=labels if by_class else None,
             targets=None if by_class else contiguous(labels.astype(logits.dtype)),
             rows=rows, classes=classes, smoothing=label_smoothing,
@@ -138,7 +155,7 @@ class KernelOps(AttentionOps, DeformableOps, RegionOps):
         n = theta.size
         expect_shape(theta.shape, mean=mean, square=square, grads=grads, decays=decays)
         numbers = table.adamw_numbers(learning_rate, betas, eps, decay, step)
-        self._back_end.launch(table.adamw(n, theta.dtype), theta, mean, square, grads, decays, n, *numbers)
+        self._back_end.launch(row(table.adamw, n, theta.dtype), theta, mean, square, grads, decays, n, *numbers)
 
 
 def _patch_sizes(image_shape: tuple[int, ...], patch_size: tuple[int, int]) -> dict[str, int]:

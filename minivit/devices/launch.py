@@ -1,8 +1,11 @@
 """A kernel launch as data. Both back ends, CuPy and the emulator, read it, so the launch arithmetic is tested too."""
 
 import operator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +16,7 @@ CTYPES = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
 INT_MAX = 2**31 - 1
 ALIGNMENT = 16  # bytes
 SHARED = 48 * 1024  # bytes of shared memory that a block has on every GPU without asking for more
+ROOM = 64 * 1024  # and that it has if it asks, from Turing on
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Launch:
     grid, block  blocks, and threads in each: up to (x, y, z)
     shared     bytes of dynamic shared memory a block
     vectors    does it load 16 bytes at a time? Then its arrays must begin at a multiple of 16 bytes
+    least      the compute capability that it needs, 80 for 8.0
     """
 
     file: str
@@ -37,8 +42,9 @@ class Launch:
     block: tuple[int, ...]
     shared: int = 0
     vectors: bool = False
+    least: int = 0
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """The arguments' names alone: ["y", "x", "rows"] for ("out y", "in x", "int rows")."""
         return [argument.split()[1].partition(":")[0].rstrip("?") for argument in self.arguments]
@@ -51,24 +57,36 @@ class Launch:
         """
         if len(arguments) != len(self.arguments):
             raise TypeError(f"{self.kernel} takes {len(self.arguments)} arguments, got {len(arguments)}")
-        return [self._typed(spec, value) for spec, value in zip(self.arguments, arguments, strict=True)]
+        return [checked(value) for checked, value in zip(self._checks, arguments, strict=True)]
 
-    def _typed(self, spec: str, value: object) -> object:
-        kind, name = spec.split()
-        if kind == "int":
-            value = operator.index(value)
-            if not 0 <= value <= INT_MAX:
-                raise ValueError(f"{self.kernel}: {name} is {value}, expected 0 … {INT_MAX}, which 32 bits hold")
-            return np.int32(value)
-        if kind == "real":
-            return self.dtype.type(value)
-        if value is None and name.endswith("?"):
+    @cached_property
+    def _checks(self) -> list[Callable[[object], object]]:
+        """One for each argument, made once: a step of training launches the same row again and again."""
+        checks = []
+        for argument, name in zip(self.arguments, self.names, strict=True):
+            if argument.startswith("int "):
+                checks.append(partial(self._whole, name))
+            elif argument.startswith("real "):
+                checks.append(self.dtype.type)
+            else:
+                dtype = np.dtype(np.int32) if ":int" in argument else self.dtype
+                checks.append(partial(self._array, name, dtype, argument.endswith("?")))
+        return checks
+
+    def _whole(self, name: str, value: object) -> np.int32:
+        value = operator.index(value)
+        if not 0 <= value <= INT_MAX:
+            raise ValueError(f"{self.kernel}: {name} is {value}, expected 0 … {INT_MAX}, which 32 bits hold")
+        return np.int32(value)
+
+    def _array(self, name: str, dtype: np.dtype, may_be_none: bool, value: Any) -> Any:
+        if value is None and may_be_none:
             return None
-        dtype = np.dtype(np.int32) if name.endswith(":int") else self.dtype
-        if not hasattr(value, "flags") or value.dtype != dtype:
+        flags = getattr(value, "flags", None)
+        if flags is None or value.dtype != dtype:
             given = getattr(value, "dtype", type(value).__name__)
             raise TypeError(f"{self.kernel}: {name} is {given}, expected an array of {dtype}")
-        if not value.flags.c_contiguous:
+        if not flags.c_contiguous:
             raise ValueError(f"{self.kernel}: {name} is not contiguous in memory: pass {name}.copy()")
         if self.vectors and not is_aligned(value):
             raise ValueError(

@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import ops
 from . import launches as table
-from .base import Array, KernelLauncher, contiguous, expect_shape
+from .base import Array, KernelLauncher, contiguous, expect_shape, row
 
 
 class RegionOps(KernelLauncher):
@@ -30,7 +30,7 @@ class RegionOps(KernelLauncher):
         looks = _looks(ops.box_levels(boxes, strides, *canonical), shapes, strides)
         (y,) = self.new_arrays(maps, (B, N, size * size, C))
         sizes = dict(images=B, queries=N, places=places, channels=C, size=size, samples=samples)
-        launch = table.roi_align_forward(B, N, C, size, maps.dtype, self.version("roi_align_forward"))
+        launch = row(table.roi_align_forward, B, N, C, size, maps.dtype, self.version("roi_align_forward"))
         self.run(launch, y=y, maps=maps, boxes=boxes, looks=looks, **sizes)
         return y, (boxes, looks, sizes)
 
@@ -39,7 +39,7 @@ class RegionOps(KernelLauncher):
         B, N, places, C, size, _ = sizes.values()
         expect_shape((B, N, size * size, C), dy=dy)
         (dmaps,) = self.new_arrays(dy, (B, places, C))
-        launch = table.roi_align_backward(B, places, C, size, dy.dtype, self.version("roi_align_backward"))
+        launch = row(table.roi_align_backward, B, places, C, size, dy.dtype, self.version("roi_align_backward"))
         self.run(launch, dmaps=dmaps, dy=contiguous(dy), boxes=boxes, looks=looks, **sizes)
         return dmaps
 

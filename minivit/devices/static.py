@@ -57,14 +57,16 @@ def capabilities() -> list[int]:
 
 
 def examine(rows: Iterable[Launch], capabilities: Iterable[int], workers: int = 2) -> list[Facts]:
-    """Compile the kernels of these launches for each compute capability. Raises CompileError, NoCompilerError."""
+    """Compile the kernels of these launches for each compute capability that they can run on. Raises CompileError,
+    NoCompilerError."""
     by_file = defaultdict(list)
     for launch in rows:
         by_file[launch.file].append(launch)
     jobs = [
         (file, found[start : start + TOGETHER], capability)
         for capability in capabilities
-        for file, found in by_file.items()
+        for file, every in by_file.items()
+        if (found := [launch for launch in every if launch.least <= capability])
         for start in range(0, len(found), TOGETHER)
     ]
     with ThreadPoolExecutor(workers) as pool:  # threads: NVRTC and nvdisasm do the work

@@ -1,7 +1,8 @@
 """Models as values: layer.py (operation, chain, residual), parts.py (what models are made of), maps.py (and those
-of convolutions), let.py (several inputs), steps.py (several
-values), peek.py (a look in the middle)."""
+of convolutions), let.py (several inputs), steps.py (several values), peek.py (a look in the middle), data.py (the
+backward without the data's gradient)."""
 
+from .data import backward
 from .layer import STILL, Arrays, Chain, Layer, Op, Parameter, Residual
 from .let import Fork, Let, Together, Value
 from .peek import Peek
@@ -22,4 +23,5 @@ __all__ = [
     "Steps",
     "Together",
     "Value",
+    "backward",
 ]

@@ -86,7 +86,7 @@ class Classifier(Described[C]):
         labels = self.device.asarray(check_labels(labels, len(logits), self.config))
         ops = self.device.ops
         loss, loss_cache = ops.cross_entropy_forward(logits, labels, label_smoothing)
-        grads, _ = self.backward(ops.cross_entropy_backward(1.0, loss_cache), cache)
+        grads, _ = self.backward(ops.cross_entropy_backward(1.0, loss_cache), cache, with_dx=False)
         return float(loss), grads
 
     def divisor(self, labels: np.ndarray) -> None:
@@ -170,12 +170,14 @@ class ViT(Classifier[ViTConfig]):
 
     forward.__doc__ = Classifier.forward.__doc__
 
-    def backward(self, dlogits: np.ndarray, cache: Any) -> tuple[Arrays, np.ndarray]:
+    def backward(self, dlogits: np.ndarray, cache: Any, with_dx: bool = True) -> tuple[Arrays, np.ndarray | None]:
         """`forward` in reverse: dlogits (B, K) -> the gradients (a dict like `params`) and dimages (like images).
 
-        The cache is used up: it serves one backward.
+        The cache is used up: it serves one backward. with_dx=False: without dimages, which then are None.
         """
-        return super().backward(np.stack((dlogits / 2,) * 2, axis=1) if self.config.distilled else dlogits, cache)
+        if self.config.distilled:
+            dlogits = np.stack((dlogits / 2,) * 2, axis=1)
+        return super().backward(dlogits, cache, with_dx)
 
     def both_logits(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """A distilled model's two opinions, from the class token and the distillation token: (B, K) each."""
@@ -190,9 +192,11 @@ class ViT(Classifier[ViTConfig]):
         logits, cache = super().forward(images, rng)
         return tuple(logits.swapaxes(0, 1)), cache
 
-    def backward_both(self, dlogits: tuple[np.ndarray, np.ndarray], cache: Any) -> tuple[Arrays, np.ndarray]:
+    def backward_both(
+        self, dlogits: tuple[np.ndarray, np.ndarray], cache: Any, with_dx: bool = True
+    ) -> tuple[Arrays, np.ndarray | None]:
         """`forward_both` in reverse: the gradients of both heads' logits -> the gradients and dimages."""
-        return super().backward(np.stack(dlogits, axis=1), cache)
+        return super().backward(np.stack(dlogits, axis=1), cache, with_dx)
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """What the head sees: images (B, height, width, C), normalised -> (B, F). Of two heads, the mean of both."""

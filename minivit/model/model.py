@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..devices import get_device
-from ..layers import STILL, Arrays, Layer
+from ..layers import STILL, Arrays, Layer, backward
 
 
 class Model:
@@ -35,12 +35,12 @@ class Model:
         rng = STILL if training and rng is None else rng
         return self.layers.forward(self.device.ops, self.arrays(self.layers), x, rng)
 
-    def backward(self, dy: np.ndarray, cache: Any) -> tuple[Arrays, np.ndarray]:
-        """`forward` in reverse: the gradients, a dict like `params`, and dx. The cache is used up.
+    def backward(self, dy: np.ndarray, cache: Any, with_dx: bool = True) -> tuple[Arrays, np.ndarray | None]:
+        """`forward` in reverse: gradients, a dict like `params`, and dx (None if not with_dx). The cache is used up.
 
         Where the forward was one of training, the buffers' new values come along under their names; nothing is changed.
         """
-        dx, grads = self.layers.backward(self.device.ops, dy, cache)
+        dx, grads = backward(self.layers, self.device.ops, dy, cache, with_dx)
         if missing := [name for name in self.params if name not in grads]:
             raise ValueError(
                 f"no gradient came back for {', '.join(missing[:3])}: nothing on the way to y reads it, or the "

@@ -20,16 +20,16 @@ def linear_forward(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -
     return y.reshape(*x.shape[:-1], -1), (x, weight, bias is not None)
 
 
-def linear_backward(dy: np.ndarray, cache: tuple) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+def linear_backward(dy: np.ndarray, cache: tuple, with_dx: bool = True) -> tuple[np.ndarray | None, ...]:
     """The backward of `y = x W + b`.  By index, y_ro = Σ_i x_ri W_io + b_o, therefore
 
     dx_ri = Σ_o dy_ro W_io,    dW_io = Σ_r x_ri dy_ro,    db_o = Σ_r dy_ro.
 
-    dy (..., out). Returns dx like x, dweight like weight, dbias (out,) or None.
+    dy (..., out). Returns dx like x (None if not with_dx: x are data), dweight like weight, dbias (out,) or None.
     """
     x, weight, has_bias = cache
     rows = dy.reshape(-1, dy.shape[-1])
-    dx = (rows @ weight.T).reshape(x.shape)
+    dx = (rows @ weight.T).reshape(x.shape) if with_dx else None
     dweight = x.reshape(-1, x.shape[-1]).T @ rows
     dbias = sum_tokens(rows) if has_bias else None
     return dx, dweight, dbias

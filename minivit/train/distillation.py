@@ -60,7 +60,7 @@ def distillation_loss_and_grads(
     else:
         loss, loss_cache = ops.soft_distillation_forward(*arguments, config.temperature, config.label_smoothing)
         dlogits = ops.soft_distillation_backward(1.0, loss_cache)
-    return float(loss), model.backward_both(dlogits, cache)[0]
+    return float(loss), model.backward_both(dlogits, cache, with_dx=False)[0]
 
 
 def _answer(teacher: Classifier, pixels: np.ndarray) -> np.ndarray:

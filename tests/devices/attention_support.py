@@ -7,22 +7,26 @@ from kernel_support import nans
 
 from minivit import ops
 from minivit.devices.launches import attention_backward, attention_forward, attention_shapes
-from minivit.devices.launches.attention import VERSIONS
+from minivit.devices.launches.attention import VERSIONS, rung
 
 FORWARD, BACKWARD = VERSIONS["attention_forward"], VERSIONS["attention_backward"]
 SMALL = 8  # the width of a head in the tests that are about something else
 
 
-def takes(d, dtype, version, versions):
-    """Does a version take heads of this width? The last wants a multiple of 16 bytes."""
-    return version != versions[-1] or d * np.dtype(dtype).itemsize % 16 == 0
+TF32 = (7, 5)  # whose products are those of ten bits
+# Each of the products in a row, at most three, may be off by 2 · 2⁻¹¹ of its terms, which are 8192 eps.
+TERMS = {TF32: 3 * 8192 + 8}
 
 
-def ladder(d, dtype):
-    """Every version of both, in pairs (forward, backward); the shorter ladder begins again."""
-    forward = [version for version in FORWARD if takes(d, dtype, version, FORWARD)]
-    backward = [version for version in BACKWARD if takes(d, dtype, version, BACKWARD)]
-    return list(zip(reversed(forward), itertools.cycle(reversed(backward)), strict=False))
+def ladder(d, dtype, tf32=False):
+    """Every version of both that takes heads of this width, in pairs (forward, backward) from the last on; the shorter
+    ladder stays at its first. tf32: with those that are not as exact as floats."""
+    forward, backward = (
+        [version for version in reversed(versions) if rung(name, version).takes(d, np.dtype(dtype))]
+        for name, versions in VERSIONS.items()
+    )
+    pairs = itertools.zip_longest(forward, backward, fillvalue=1)
+    return [pair for pair in pairs if tf32 or pair != TF32]
 
 
 def both(versions, B, H, N, d, dtype, bias):

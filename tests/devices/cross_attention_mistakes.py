@@ -21,7 +21,8 @@ MISTAKES = [
     ("cross_attention_forward", "the bias of more queries", "if (bias && query < Nq && key < Nk)",
      "if (bias && query < Nk && key < Nk)", OUT_OF_BOUNDS, "return bias[(blockIdx.y * size_t(Nq) + i) * Nk + j];"),
     ("cross_attention_forward", "a number for each key", "head_of_out<d>(out, Nq), lse + head_start(Nq)",
-     "head_of_out<d>(out, Nq), lse + head_start(Nk)", OUT_OF_BOUNDS, "lse[query] = maximum[r] + log(total);"),
+     "head_of_out<d>(out, Nq), lse + head_start(Nk)", OUT_OF_BOUNDS,
+     "lse[query] = (maximum[r] + log2(total)) * T(LN_2);"),
     ("cross_attention_backward_keys", "as many queries as keys", "query < Nq ? lse[query]", "query < Nk ? lse[query]",
      OUT_OF_BOUNDS, "T query_lse = query < Nk ? lse[query]"),
     ("cross_attention_backward_keys", "as many keys as queries", "if (key >= Nk) continue;", "if (key >= Nq) continue;",
@@ -44,10 +45,10 @@ MISTAKES = [
 
 LAUNCHED_WRONGLY = [
     ("cross_attention_forward", "the counts change places", {"Nq": 70, "Nk": 33}, OUT_OF_BOUNDS,
-     "lse[query] = maximum[r] + log(total);"),
+     "lse[query] = (maximum[r] + log2(total)) * T(LN_2);"),
     ("cross_attention_backward_keys", "blocks for the queries", {"grid": (1, 2, 2)}, UNWRITTEN, ""),
     ("cross_attention_backward_keys", "too little shared memory", {"shared": 4096}, OUT_OF_BOUNDS,
-     "Block::share(weights, p);"),
+     "weights[r * ROW_GROUPS * WEIGHTS_STRIDE + k * ROW_LANES] = scores[r][k];"),
 ]  # fmt: skip
 
 SLOW = [
@@ -59,5 +60,5 @@ WRONG_NUMBERS = [
     ("cross_attention_forward", "as many keys as queries", "first_key < Nk;", "first_key < Nq;"),
     ("cross_attention_forward", "rows of the bias as long as its columns", "+ i) * Nk + j]", "+ i) * Nq + j]"),
     ("cross_attention_backward_bias", "images as far apart as those of q", "k.image(b, Nk)", "k.image(b, Nq)"),
-    ("cross_attention_backward_queries", "values for keys", "add_mix(sum, weights, k_", "add_mix(sum, weights, v_"),
+    ("cross_attention_backward_queries", "values for keys", "add_mix(sum, ds, k_", "add_mix(sum, ds, v_"),
 ]  # fmt: skip

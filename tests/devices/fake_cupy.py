@@ -158,23 +158,6 @@ def zeros(shape, dtype):
     return ndarray(np.zeros(shape, dtype))
 
 
-class Generator:
-    def __init__(self, bit_generator):
-        self._rng = np.random.default_rng(bit_generator)
-
-    def random(self, size, dtype=np.float64):
-        return _device(self._rng.random(size, dtype=dtype))
-
-    def uniform(self, low, high, size):
-        return _device(self._rng.uniform(low, high, size))
-
-    def standard_normal(self, size, dtype=np.float64):
-        return _device(self._rng.standard_normal(size, dtype=dtype))
-
-
-random = SimpleNamespace(Generator=Generator, Philox4x3210=lambda seed: seed)
-
-
 class RawModule:
     """The text is compiled for the emulator; each launch is held to CuPy's and CUDA's rules first."""
 
@@ -226,6 +209,7 @@ class Event:
 
 
 cuda = SimpleNamespace(
+    Device=lambda: SimpleNamespace(compute_capability="90", attributes={"MaxSharedMemoryPerBlockOptin": 227 * 1024}),
     runtime=SimpleNamespace(getDeviceProperties=lambda device: {"name": b"no GPU", "l2CacheSize": 2**12}),
     Event=Event,
     get_elapsed_time=lambda start, end: 1.0,  # milliseconds

@@ -98,10 +98,12 @@ def layernorm_narrow_cases(dtype):
 def attention_cases(dtype):
     """Heads of 24: of 8 lanes with 16 bytes each, two have none; of 8, few have any. 72 doubles take smaller tiles."""
     for ladder in (table.attention_forward, table.attention_backward):
-        *others, best = attention.VERSIONS[ladder.__name__]
+        best = attention.BEST[ladder.__name__]
+        others = range(1, best)
         sizes = [(version, 33, 12) for version in others] + [(best, 33, 24), (best, 5, 24), (best, 33, 8)]
         if dtype == F32:
             sizes += [*((version, 5, 7) for version in others), (best, 65, 40)]
+            sizes += [(version, N, 24) for version in attention.VERSIONS[ladder.__name__][best:] for N in (33, 5)]
         else:
             sizes += [(version, 17, 72) for version in (*others[1:], best)]
         for (version, N, d), bias in itertools.product(sizes, (True, False)):
@@ -133,6 +135,18 @@ def deformable_cases(dtype):
                 yield from cases([launch], shapes_of(values), **values | keys)
     values = inputs(1, 3, 2, 1, 7, ((2, 3),), dtype)
     yield from cases(every_launch_for(values, 1), shapes_of(values), **values)
+
+
+def column_sums_cases(dtype):
+    for rows, width in ((70, 20), (1, 1)):
+        shapes = {"sums": width, "x": (rows, width)}
+        yield from cases([table.column_sums(rows, width, dtype)], shapes, rows=rows, width=width)
+
+
+def philox_cases(dtype):
+    for n in (1027, 3):
+        given = {"n": n, "key0": 1, "key1": 2, "draw": 3, "low": -1, "high": 1}
+        yield from cases([table.philox_uniform(n, dtype), table.philox_normal(n, dtype)], {"out": n}, **given)
 
 
 def relative_bias_cases(dtype):
@@ -172,7 +186,7 @@ def every_case():
     found = defaultdict(list)
     for dtype in (F32, F64):
         rows = patchify_cases, cross_entropy_cases, layernorm_cases, layernorm_narrow_cases, relative_bias_cases
-        more = deformable_cases, roi_align_cases
+        more = deformable_cases, roi_align_cases, column_sums_cases, philox_cases
         for some in (elementwise_cases, *rows, attention_cases, cross_attention_cases, *more):
             for case in some(dtype):
                 found[case.launch.kernel.split("<")[0]].append(case)

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from attention_support import SMALL, both, heads, ladder, magnitudes, reference, values
+from attention_support import SMALL, TERMS, both, heads, ladder, magnitudes, reference, values
 from kernel_support import (
     FLOAT_AND_DOUBLE,
     SOURCE_AND_GPU,
@@ -23,11 +23,11 @@ WIDTHS = (7, 12, 20, 80, 128)  # 7 is no multiple of 16 bytes; of 12, 20 and 80 
 
 
 # Through PTX: every version once, rows that are no multiple of 128 bytes, and the best versions in double.
-VIA_PTX = [(versions, SMALL, np.float32) for versions in ladder(SMALL, np.float32)]
+VIA_PTX = [(versions, SMALL, np.float32) for versions in ladder(SMALL, np.float32, tf32=True)]
 VIA_PTX += [((5, 3), 80, np.float32), ((5, 3), SMALL, np.float64)]
 
 for d, dtype in itertools.product((SMALL, *WIDTHS), (np.float32, np.float64)):
-    for versions in ladder(d, dtype):
+    for versions in ladder(d, dtype, tf32=True):
         compile_together(both(versions, 1, 1, 1, d, dtype, True), paths=["source"])
 for versions, d, dtype in VIA_PTX:
     compile_together(both(versions, 1, 1, 1, d, dtype, True), paths=["ptx"])
@@ -38,18 +38,19 @@ def check(versions, B, H, N, d, dtype, bias=True, via="source"):
     run_by_name(both(versions, B, H, N, d, dtype, bias), given, via)
     expected64, expected32, magnitude = reference(given, np.float64), reference(given, np.float32), magnitudes(given)
     for name in expected64:
-        assert_close_to_reference(given[name], expected64[name], expected32[name], magnitude[name])
+        terms = TERMS.get(versions, 8)
+        assert_close_to_reference(given[name], expected64[name], expected32[name], magnitude[name], terms=terms)
 
 
 @pytest.mark.parametrize("N", LENGTHS)
 @FLOAT_AND_DOUBLE
 @SOURCE_AND_GPU
 def test_every_length(dtype, N, via):
-    for versions in ladder(SMALL, dtype):
+    for versions in ladder(SMALL, dtype, tf32=True):
         check(versions, 2, 3, N, SMALL, dtype, N % 2 == 1, via)
 
 
-@pytest.mark.parametrize("versions", [(5, 3), (4, 2), (2, 1)])
+@pytest.mark.parametrize("versions", [(8, 6), (7, 5), (6, 4), (5, 3), (4, 2), (2, 1)])
 @SOURCE_AND_GPU
 def test_vit_length(versions, via):
     check(versions, 1, 2, 197, SMALL, np.float32, via=via)
@@ -59,7 +60,7 @@ def test_vit_length(versions, via):
 @FLOAT_AND_DOUBLE
 @SOURCE_AND_GPU
 def test_every_width(dtype, d, via):
-    for versions in ladder(d, dtype):
+    for versions in ladder(d, dtype, tf32=True):
         check(versions, 1, 2, 33, d, dtype, versions[0] % 2 == 1, via)
 
 
@@ -67,7 +68,7 @@ def test_every_width(dtype, d, via):
 @FLOAT_AND_DOUBLE
 @SOURCE_AND_GPU
 def test_with_and_without_bias(dtype, bias, via):
-    for versions in ladder(SMALL, dtype):
+    for versions in ladder(SMALL, dtype, tf32=True):
         check(versions, 2, 3, 33, SMALL, dtype, bias, via)
 
 
@@ -100,8 +101,9 @@ def test_no_head_or_image_sees_another(versions):
         np.testing.assert_array_equal(alone["dqkv"][0, :, :, 0], given["dqkv"][b, :, :, h])
 
 
-@pytest.mark.parametrize("versions", ladder(SMALL, np.float32))
-@FLOAT_AND_DOUBLE
+@pytest.mark.parametrize(
+    ("dtype", "versions"), [(dtype, pair) for dtype in (np.float32, np.float64) for pair in ladder(SMALL, dtype)]
+)
 def test_huge_scores_stay_finite_and_pick_one_value(dtype, versions):
     """Scores of ±1e4, whose exp overflows: the weight is 1 at the key that matches, 0 elsewhere. 33 keys are two tiles:
     the largest score comes in the second for query 0, in the first for others; the last queries see all alike."""

@@ -24,7 +24,7 @@ def benchmark(fake_cuda, monkeypatch):
     module.GELU, module.LAYERNORM, module.ATTENTION, module.CROSS = (
         [1000],
         [(34, 48)],
-        [(2, 2, 17, 12)],
+        [(2, 2, 17, 8)],
         [(2, 2, 3, 9, 12)],
     )
     module.DEFORMABLE, module.ROI_ALIGN = [(1, 2, 4, 2, ((3, 5), (2, 2)))], [(2, 3, 4, 3, (20, 30))]

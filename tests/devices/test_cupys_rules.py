@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from minivit import ops
-from minivit.devices import get_device
+from minivit.devices import DeviceError, get_device, launches
 from minivit.devices.static import every_launch
 
 INTEGERS = [np.dtype(kind + str(size)) for kind in "iu" for size in (1, 2, 4, 8)]
@@ -53,6 +53,17 @@ def test_a_label_of_64_bits_without_a_sign_does_not_become_a_class(fake_cuda):
         assert np.isnan(float(loss)), label
 
 
+def test_a_rung_that_the_gpu_is_too_old_for_is_refused_and_shared_memory_is_what_it_has(fake_cuda, monkeypatch):
+    old = SimpleNamespace(compute_capability="75", attributes={"MaxSharedMemoryPerBlockOptin": 48 * 1024})
+    monkeypatch.setattr(fake_cuda.cuda, "Device", lambda: old)
+    cuda = get_device("cuda")
+    with pytest.raises(
+        DeviceError, match=r"attention_forward_v6<.* needs compute capability 8.0, and this GPU has 7.5"
+    ):
+        cuda._kernel(launches.attention_forward(1, 1, 5, 8, np.float32, False, 6)[0])
+    assert cuda.room == 48 * 1024
+
+
 def test_a_source_that_is_not_ascii_is_refused(fake_cuda):
     """CuPy writes it to a file, in the encoding of the machine's locale: under LC_ALL=C that is ASCII."""
     with pytest.raises(UnicodeEncodeError):
@@ -64,7 +75,7 @@ def test_every_source_that_cupy_gets_is_ascii(fake_cuda, monkeypatch):
 
     def module(*, code, options, name_expressions):
         sources.append(code)
-        return SimpleNamespace(get_function=lambda name: None)
+        return SimpleNamespace(get_function=lambda name: SimpleNamespace())
 
     monkeypatch.setattr(fake_cuda, "RawModule", module)
     launches = every_launch()

@@ -11,6 +11,7 @@ import layernorm_narrow_mistakes as narrow
 import numpy as np
 import pytest
 import roi_align_mistakes as regions
+import rungs_mistakes as rungs
 from kernel_cases import CASES, Case
 from kernel_support import KERNELS
 
@@ -25,7 +26,11 @@ from minivit.emulator.source import find_kernels
 SHARED = re.compile(r"^extern __shared__.*$", re.MULTILINE)
 LINE = re.compile(r'^#line (\d+) "', re.MULTILINE)
 MISTAKES, LAUNCHED_WRONGLY, SLOW, WRONG_NUMBERS = (
-    [mistake for file in (kernel_mistakes, cross, deformable, narrow, regions) for mistake in getattr(file, name)]
+    [
+        mistake
+        for file in (kernel_mistakes, cross, deformable, narrow, regions, rungs)
+        for mistake in getattr(file, name)
+    ]
     for name in ("MISTAKES", "LAUNCHED_WRONGLY", "SLOW", "WRONG_NUMBERS")
 )
 FILES = {name: path.name for path in sorted(KERNELS.glob("*.cu")) for name in find_kernels(path.read_text("utf-8"))}

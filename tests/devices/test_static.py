@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from kernel_support import need
 
-from minivit.devices import command, launches
+from minivit.devices import command, launches, static
 from minivit.devices.launch import Launch
 from minivit.devices.static import Facts, disassembler, every_launch, examine
 from minivit.emulator.ptx import nvrtc
@@ -130,6 +130,16 @@ def test_local_memory_would_be_seen():
     accesses = _global_accesses(compiled.code)
     assert accesses["wide"] == {128: 2}
     assert 128 not in accesses["local"]
+
+
+def test_a_kernel_is_compiled_for_what_it_can_run_on(monkeypatch):
+    """cp.async is Ampere's: no compiler would make it for sm_75."""
+    compiled = []
+    monkeypatch.setattr(static, "_examine_file", lambda file, rows, sm: compiled.append((rows[0].kernel, sm)) or [])
+    rows = [launches.attention_forward(1, 1, 197, 64, np.float32, False, version)[0] for version in (5, 6)]
+    assert [row.least for row in rows] == [0, 80]
+    examine(rows, [75, 80])
+    assert sorted(compiled) == sorted([(rows[0].kernel, 75), (rows[0].kernel, 80), (rows[1].kernel, 80)])
 
 
 def test_the_command(capsys):

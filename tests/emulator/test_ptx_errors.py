@@ -31,8 +31,13 @@ def kernel(body: str, parameters: str = "int* y", name: str = "k") -> emulator.K
         ('asm("{.reg .b16 h; cvt.rn.f16.s32 h, %0;}" :: "r"(*y));', r"mine.cu:3: half-precision .* cvt.rn.f16.s32"),
         ('asm volatile("bar.sync 1, 64;");', r"mine.cu:3: only the barrier of a whole block, .*: bar.sync 1, 64"),
         (
-            'asm volatile("cp.async.wait_all;");',
-            r"mine.cu:3: this instruction is not in the emulator: cp.async.wait_all",
+            'asm volatile("cp.async.mbarrier.arrive.shared.b64 [%0];" :: "r"(*y));',
+            r"mine.cu:3: this copy is not in the emulator: cp.async.mbarrier",
+        ),
+        (
+            'double x = 1; asm("mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%0, %0}, {%0}, {%0}, {%0, %0};"'
+            ': "+d"(x)); *y = x;',
+            r"mine.cu:3: of the warp's matrix products only mma.sync.m16n8k8 of TF32 is in the emulator: mma.sync",
         ),
         ('asm volatile("mov.u32 %0, %%smid;" : "=r"(*y));', r"mine.cu:3: the operand %smid is not understood"),
         ('asm volatile("exit;");', None),

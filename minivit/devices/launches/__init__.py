@@ -7,6 +7,7 @@ from . import (
     elementwise,
     layernorm,
     layernorm_narrow,
+    philox,
     relative_bias,
     roi_align,
 )
@@ -16,6 +17,7 @@ from .deformable import deformable_attention_backward, deformable_attention_forw
 from .elementwise import (
     adamw,
     adamw_numbers,
+    column_sums,
     cross_entropy,
     gelu_backward,
     gelu_forward,
@@ -23,6 +25,7 @@ from .elementwise import (
     patchify_forward,
 )
 from .layernorm import layernorm_backward, layernorm_forward, partial_rows
+from .philox import philox_normal, philox_uniform
 from .relative_bias import relative_bias_backward
 from .roi_align import roi_align_backward, roi_align_forward
 
@@ -33,6 +36,7 @@ FILES = (
     elementwise,
     layernorm,
     layernorm_narrow,
+    philox,
     relative_bias,
     roi_align,
 )  # each has an every_launch()
@@ -46,6 +50,7 @@ __all__ = [
     "attention_backward",
     "attention_forward",
     "attention_shapes",
+    "column_sums",
     "cross_attention_backward",
     "cross_attention_forward",
     "cross_attention_shapes",
@@ -60,6 +65,8 @@ __all__ = [
     "partial_rows",
     "patchify_backward",
     "patchify_forward",
+    "philox_normal",
+    "philox_uniform",
     "relative_bias_backward",
     "roi_align_backward",
     "roi_align_forward",

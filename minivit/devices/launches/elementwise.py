@@ -1,4 +1,4 @@
-"""Launches of GELU, patchify, cross-entropy and AdamW: each element or each row for itself."""
+"""Launches of GELU, patchify, cross-entropy and AdamW, each element or each row for itself; and of sums of columns."""
 
 import numpy as np
 
@@ -10,6 +10,7 @@ VERSIONS = {"gelu_forward": (1, 2), "gelu_backward": (1, 2)}
 THREADS = 256  # a block, where every thread is for itself
 ROW_WARPS = 4  # warps a block, where each warp has a row
 GRID_Y = 65535  # blocks that a grid may have in y
+NARROW, TALL = 8, 32  # columns and rows of a block that sums columns: as in column_sums.cuh
 
 
 def gelu_forward(n: int, dtype: type, kind: str = "erf", version: int | None = None) -> Launch:
@@ -69,6 +70,14 @@ def cross_entropy(rows: int, classes: int, dtype: type, targets: bool = False) -
     return Launch("cross_entropy.cu", kernel, dtype, arguments, (blocks(rows, ROW_WARPS),), (32 * ROW_WARPS,))
 
 
+def column_sums(rows: int, width: int, dtype: type) -> Launch:
+    """sums (width,) of x (rows, width)."""
+    dtype = np.dtype(dtype)
+    at_least_one("rows", rows)
+    arguments, grid = ("out sums", "in x", "int rows", "int width"), (blocks(width, NARROW),)
+    return Launch("column_sums.cu", f"column_sums<{ctype(dtype)}>", dtype, arguments, grid, (NARROW, TALL))
+
+
 def adamw(n: int, dtype: type) -> Launch:
     """One update of n parameters, in place. `adamw_numbers` makes the numbers, from one_minus_beta1 on."""
     dtype = np.dtype(dtype)
@@ -96,5 +105,5 @@ def every_launch() -> list[Launch]:
             launches += [gelu_backward(1000, dtype, kind, version) for version in VERSIONS["gelu_backward"]]
         images = ((2, 28, 28, 1), (7, 7), dtype)
         launches += [patchify_forward(*images), patchify_backward(*images)]
-        launches += [cross_entropy(8, 10, dtype), adamw(1000, dtype)]
+        launches += [cross_entropy(8, 10, dtype), column_sums(8, 10, dtype), adamw(1000, dtype)]
     return launches

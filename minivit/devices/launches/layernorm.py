@@ -4,6 +4,7 @@ import numpy as np
 
 from ..launch import CTYPES, SHARED, Launch, at_least_one, blocks, ctype
 from . import layernorm_narrow as narrow
+from .elementwise import NARROW, TALL
 from .versions import check_version
 
 VERSIONS = {"layernorm_forward": (1, 2, 3, 4), "layernorm_backward": (1, 2, 3)}
@@ -109,7 +110,7 @@ def _partial(P: int, width: int, dtype: np.dtype) -> Launch:
 def _sum(width: int, dtype: np.dtype) -> Launch:
     kernel = f"layernorm_backward_sum<{ctype(dtype)}>"
     arguments = ("out dgamma", "out dbeta", "in dgamma_partial", "in dbeta_partial", "int partials", "int width")
-    return Launch("layernorm_backward.cu", kernel, dtype, arguments, (blocks(width, WARP),), (WARP, STRIPS))
+    return Launch("layernorm_backward.cu", kernel, dtype, arguments, (blocks(width, NARROW), 2), (NARROW, TALL))
 
 
 def _vectors(width: int, dtype: np.dtype) -> int | None:

@@ -40,15 +40,23 @@ class Tile:
         return f"{self.warps}, {self.rows_a_thread}, {self.columns_a_thread}"
 
 
-def fit(d: int, dtype: np.dtype, row_tiles: int, tiles: Iterable[tuple[int, int, int]] = TILES) -> Tile:
-    """The first of `tiles` that fits. The forward has one tile of rows (Q), the backward two."""
+def fit(
+    d: int,
+    dtype: np.dtype,
+    row_tiles: int,
+    tiles: Iterable[tuple[int, int, int]] = TILES,
+    room: int = SHARED,
+    through_memory: bool = True,
+) -> Tile:
+    """The first of `tiles` that fits into so many bytes. The forward has one tile of rows (Q), the backward two.
+    through_memory: do the weights go through shared memory, too?"""
     size = 16 // dtype.itemsize
     stride = (d // size | 1) * size
     for warps, rows_a_thread, columns_a_thread in tiles:
         rows, columns = warps * 4 * rows_a_thread, 8 * columns_a_thread
-        weights = rows * (columns + 8 if columns % 16 == 0 else columns)
+        weights = rows * (columns + 8 if columns % 16 == 0 else columns) * through_memory
         shared = ((row_tiles * rows + 2 * columns) * stride + weights) * dtype.itemsize
-        if shared <= SHARED:
+        if shared <= room:
             return Tile(warps, rows_a_thread, columns_a_thread, shared, weights * dtype.itemsize)
     raise AssertionError("the smallest tile fits every head up to WIDEST_HEAD")
 
@@ -58,6 +66,11 @@ def tiles_of_tokens(count: int) -> Iterable[tuple[int, int, int]]:
     if count <= 16:
         return ((1, 4, 2), *TILES)
     return ((2, 4, 4), *TILES) if count <= 32 else TILES
+
+
+def tensor_tiles(count: int) -> Iterable[tuple[int, int, int]]:
+    """Where tensor cores make the products: 16 rows a warp, whatever else."""
+    return [tile for tile in (*tiles_of_tokens(count), (2, 4, 2), (2, 4, 1)) if tile[1] == 4]
 
 
 def tiles_of_rows(count: int) -> Iterable[tuple[int, int, int]]:
@@ -74,6 +87,7 @@ def tiles_of_columns(count: int) -> Iterable[tuple[int, int, int]]:
 
 def attention_delta(B: int, H: int, N: int, d: int, dtype: np.dtype, version: int, count: str = "N") -> Launch:
     """The backward's first launch, a number for each query. `count`: what the others call N."""
+    version = min(version, 3)  # the last that has one of its own
     file = "attention_backward_v3.cu" if version == 3 else "attention_backward.cu"
     vectors = d * dtype.itemsize // 16
     lanes = 32 if version != 3 else 8 if vectors > 4 else 4 if vectors > 2 else vectors  # of a row

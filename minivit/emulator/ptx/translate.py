@@ -8,6 +8,7 @@ import re
 from collections import ChainMap
 
 from ..errors import CompileError
+from . import tensor
 from .instructions import BITS, MOVING, TYPES, Unknown, compute, identifier
 from .parse import Function, Instruction, Mark, Place, Program, Registers, Variable
 from .signature import parameter_types
@@ -138,7 +139,9 @@ class Scope:
 def translate(program: Program, kernels: dict[str, str]) -> str:
     """The C++ of a PTX module. kernels: what a launch asks for -> the mangled name; all other kernels are left out."""
     functions = [f for f in program.functions if f.body and (f.name in kernels.values() or not f.entry)]
-    parts = ['#include "ptx_threads.h"', "namespace ptx {"]
+    every = (item for f in functions for item in f.body if isinstance(item, Instruction))
+    headers = ("ptx_threads.h", tensor.HEADER)[: 1 + any(map(tensor.is_of_tensors, every))]
+    parts = [*(f'#include "{header}"' for header in headers), "namespace ptx {"]
     parts += [_variable(v, "static ") for v in program.variables]
     parts += [_head(f) + ";" for f in functions if not f.entry]
     barriers: dict[Place, int] = {}
@@ -187,14 +190,15 @@ def _function(program: Program, function: Function, barriers: dict[Place, int]) 
 
 
 def _statement(i: Instruction, scope: Scope) -> str:
-    if HALF & set(i.modifiers):
+    known = tensor.translated if tensor.is_of_tensors(i) else SPECIAL.get(i.opcode, compute)
+    if HALF & set(i.modifiers) and known is not tensor.translated:
         raise Unknown("half-precision numbers are not in the emulator")
     if i.opcode in NOTHING:
         return ";"
     if i.opcode in FENCES:
         return f"emulator::on_fence({str('cta' not in i.modifiers).lower()});"
     try:
-        return SPECIAL.get(i.opcode, compute)(i, scope)
+        return known(i, scope)
     except (KeyError, IndexError, ValueError, StopIteration):  # a type or a number of operands that it cannot have
         raise Unknown("this instruction is not in the emulator") from None
 

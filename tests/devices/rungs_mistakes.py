@@ -1,0 +1,51 @@
+"""Mistakes to be planted in the last rungs of attention, in sums of columns and in random numbers: kernel_mistakes.py
+says how."""
+
+from kernel_mistakes import NOTHING, OUT_OF_BOUNDS, RACE
+
+AHEAD, TENSOR, KEYS = "attention_forward_v6", "attention_forward_v7", "attention_backward_keys_v5"
+WAIT_FOR_K = "wait_for_copies();\n        __syncthreads();  // K"
+NEXT_K = "if (next_key < Nk) start_tile<Block>(k_tile, k, next_key, Nk);"
+
+MISTAKES = [
+    (AHEAD, "K is not waited for", WAIT_FOR_K, "__syncthreads();  // K", RACE, ""),
+    (AHEAD, "others' copies of K are read too soon", "__syncthreads();  // K is there", "//", RACE, ""),
+    (AHEAD, "others' copies of V are read too soon", "__syncthreads();  // V is there", "//", RACE, ""),
+    (AHEAD, "the next K overwrites this one", "        wait_for_copies();\n        __syncthreads();  // V",
+     "start_tile<Block>(k_tile, k, 0, Nk);\n        wait_for_copies();\n        __syncthreads();  // V", RACE, ""),
+    (AHEAD, "no guard of the keys", "there ? first + r : 0);", "first + r);\n        there = true;", OUT_OF_BOUNDS, ""),
+    (TENSOR, "V is not waited for", "wait_for_copies();\n        __syncthreads();  // V", "__syncthreads();  // V",
+     RACE, "b.set(i, tile[(8 * n + i) * STRIDE + 8 * m]);"),
+    (TENSOR, "no guard of the queries", "if (query >= Nq) continue;", NOTHING, OUT_OF_BOUNDS, ""),
+    (TENSOR, "every lane stores", "if (Block::lane_in_row() == 0) lse", "lse", RACE,
+     "lse[query] = (maximum[r] + log2(total)) * T(LN_2);"),
+    (KEYS, "the tile is read too soon", "__syncthreads();  // the new one is there", "//", RACE, ""),
+    ("column_sums", "no guard of the width", "if (c < width) {  // no", "{  // no", OUT_OF_BOUNDS,
+     "sum += from[size_t(row) * width + c];"),
+    ("column_sums", "no barrier", "= v;\n    __syncthreads();", "= v;", RACE, "v += partial[strip][threadIdx.x];"),
+    ("philox_uniform", "no guard of the last numbers", "if (first + e < size_t(n)) out", "out", OUT_OF_BOUNDS, ""),
+    ("philox_normal", "whole vectors everywhere", "if (first + Vec<T>::SIZE <= size_t(n)) {", "if (true) {",
+     OUT_OF_BOUNDS, ""),
+]  # fmt: skip
+
+LAUNCHED_WRONGLY = [
+    (AHEAD, "too little shared memory", {"shared": 4096}, OUT_OF_BOUNDS, ""),
+    (TENSOR, "too little shared memory", {"shared": 64}, OUT_OF_BOUNDS, ""),
+    ("column_sums", "too few blocks", {"grid": (1,)}, "unwritten", ""),
+]
+
+SLOW = [
+    (TENSOR, "no padding after a row", "(VECTORS | 1) * SIZE", "VECTORS * SIZE",
+     "b.set(i, columns[8 * n * STRIDE", "2-way bank conflict"),
+]  # fmt: skip
+
+# Every access is right, and the numbers are not.
+WRONG_NUMBERS = [
+    (TENSOR, "rows for columns of A", "rows[i % 2 * 8 * STRIDE + k + i / 2 * 4]",
+     "rows[i / 2 * 8 * STRIDE + k + i % 2 * 4]"),
+    (TENSOR, "the tile's rows in their own order", "tile += 2 * place()", "tile += place()"),
+    (TENSOR, "the sum over half of a row's lanes", "for (int bit = 2; bit > 0; bit /= 2) v +=",
+     "for (int bit = 1; bit > 0; bit /= 2) v +="),
+    (KEYS, "two columns change places", "2 * place() + c % 2;", "2 * place() + 1 - c % 2;"),
+    ("philox_uniform", "nine rounds", "round < 10", "round < 9"),
+]  # fmt: skip
