@@ -9,11 +9,11 @@ STORE = "reinterpret_cast<Vec<T>*>(row)[c] = sums[r][k];"
 
 MISTAKES = [
     ("cross_attention_forward", "the next tile overwrites this one",
-     "__syncthreads();  // all have done with the last tile", "//", RACE, "Block::products(scores, q_tile, k_tile);"),
+     "__syncthreads();  // all have done with the last tile", "//", RACE, LOAD_VEC),
     ("cross_attention_forward", "as many queries as keys are read", "q_tile, q, block_query, Nq, scale",
      "q_tile, q, block_query, Nk, scale", OUT_OF_BOUNDS, LOAD_VEC),
-    ("cross_attention_forward", "as many queries as keys are stored", "if (query >= Nq) continue;",
-     "if (query >= Nk) continue;", OUT_OF_BOUNDS, STORE),
+    ("cross_attention_forward", "as many queries as keys are stored", "lse, block_query, Nq);",
+     "lse, block_query, Nk);", OUT_OF_BOUNDS, STORE),
     ("cross_attention_forward", "kv without its keys' place", "(kv, part - KEY, N, b)", "(kv, part, N, b)",
      OUT_OF_BOUNDS, LOAD_VEC),
     ("cross_attention_forward", "rows as far apart as in qkv", "head_of<d, 2>(kv", "head_of<d, 3>(kv", OUT_OF_BOUNDS,
@@ -52,8 +52,8 @@ LAUNCHED_WRONGLY = [
 ]  # fmt: skip
 
 SLOW = [
-    ("cross_attention_forward", "no padding of the tiles", "(VECTORS | 1) * SIZE", "VECTORS * SIZE",
-     "Block::products(scores, q_tile, k_tile);", "2-way bank conflict"),
+    ("cross_attention_forward", "no padding of the tiles", "(VECTORS | 1) * SIZE", "VECTORS * SIZE", LOAD_VEC,
+     "2-way bank conflict"),
 ]  # fmt: skip
 
 WRONG_NUMBERS = [

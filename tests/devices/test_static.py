@@ -79,9 +79,10 @@ def test_no_kernel_gets_worse(capability, budget):
         pytest.skip(f"this NVRTC does not compile for sm_{capability} any more")
     slack = {} if list(nvrtc.version()) == budget["nvrtc"] else SLACK
     worse = []
-    for fact in examine(watched(capability), [capability]):
+    rows = [row for row in watched(capability) if row.dtype == np.float32]  # double: where the budget is written
+    for fact in examine(rows, [capability]):
         kernel = f"{fact.launch.kernel} on sm_{capability}"
-        if fact.launch.dtype == np.float32 and (fact.stack or fact.spills):
+        if fact.stack or fact.spills:
             worse.append(f"{kernel} uses local memory: {fact.stack} bytes of stack, {fact.spills} of spills")
         if not fact.occupancy.blocks:
             worse.append(f"{kernel} cannot run: no block of it fits into a multiprocessor")
