@@ -11,7 +11,8 @@ _VARIABLES = re.compile(  # what stands before the names, and the names up to th
     r"|__align__\([^)]*\))*\w[\w:]*(?:<[^;{}()]*>)?(?:\s+(?:long|int|short|char|double|const))*)[\s*&]+(\w[^;(){}]*(?:\{[^;]*)?);"
 )
 _ONE_CALL = re.compile(
-    r"\b__global__\b[^;{]*\{(\s*(?!(?:if|for|while)\b)\w+\s*(?:<[^;{}()]*>)?\s*\([^;{}]*\)\s*;\s*)\}"
+    r"\b__global__\b[^;{]*\{((?:\s*using\b[^;{}]*;)*"
+    r"\s*(?!(?:if|for|while)\b)\w+\s*(?:<[^;{}()]*>)?\s*\([^;{}]*\)\s*;\s*)\}"
 )
 _DECORATION = re.compile(
     r"\b(?:__launch_bounds__|__maxnreg__|__align__|alignas|__attribute__)\s*\([^()]*(?:\([^()]*\)[^()]*)*\)"
@@ -71,7 +72,7 @@ def place_of_line(text: str, number: int) -> tuple[str, int]:
 
 
 def lines_of_one_call(text: str) -> frozenset[tuple[str, int]]:
-    """Where a kernel is a single call, and no more: the lines of that. What it calls then counts as the kernel."""
+    """Where a kernel is a single call, after names for types: the lines of that. What it calls then counts as the kernel."""
     code, places = without_comments(text), _places(text)
     bodies = [[code.count("\n", 0, at) for at in match.span(1)] for match in _ONE_CALL.finditer(code)]
     return frozenset(place for first, last in bodies for place in places[first : last + 1] if place)

@@ -81,8 +81,9 @@ def test_kernels_that_are_one_call_are_found_by_their_text():
                                          g(x)); }  // this is all
     __global__ void no(float* x) { x[0] = f(x); }
     __global__ void two(float* x) { f(x); g(x); }
-    __global__ void guarded(float* x, int n) { if (n > 0) f(x); }"""
-    assert source.lines_of_one_call(text) == {("k.cu", 5), ("k.cu", 6)}
+    __global__ void guarded(float* x, int n) { if (n > 0) f(x); }
+    __global__ void named(float* x) { using T = F<2>; f<T>(x); }"""
+    assert source.lines_of_one_call(text) == {("k.cu", 5), ("k.cu", 6), ("k.cu", 10)}
 
 
 def test_dynamic_shared_memory_has_any_name():
