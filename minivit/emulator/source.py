@@ -72,7 +72,7 @@ def place_of_line(text: str, number: int) -> tuple[str, int]:
 
 
 def lines_of_one_call(text: str) -> frozenset[tuple[str, int]]:
-    """Where a kernel is a single call, after names for types: the lines of that. What it calls then counts as the kernel."""
+    """Where a kernel is one call, after names for types: the lines of that. What it calls then counts as the kernel."""
     code, places = without_comments(text), _places(text)
     bodies = [[code.count("\n", 0, at) for at in match.span(1)] for match in _ONE_CALL.finditer(code)]
     return frozenset(place for first, last in bodies for place in places[first : last + 1] if place)

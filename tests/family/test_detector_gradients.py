@@ -10,7 +10,6 @@ from minivit.family.detr import DETRConfig
 from minivit.proof import DETECTORS, check_detector, noise, small_detector
 from minivit.proof.detectors import STEP, TARGETS, ZEROS, Held
 
-
 LARGE = ("DETR", "DETR, dilated, dropout", "Deformable DETR, two further maps", "Sparse R-CNN")  # a minute together
 
 
