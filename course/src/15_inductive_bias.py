@@ -286,8 +286,7 @@ draw.bars(
 # [arXiv 2010.11929](https://arxiv.org/abs/2010.11929), figure 3) pre-trains on up to 300 million photographs: on the
 # smallest set its large ViTs are behind the ResNets, on the largest ahead. With 8,000 digits we see the approach and not the
 # crossing. These are small models that stop early, at equal parameters and steps, not at equal work: a step of the CNN costs about three of the ViT's (`docs/experiments.md`
-# counts). Where the printed set above says {1}, it is one seed: read gaps of a
-# point or two as nothing.
+# counts). Each point is the mean of as many trainings as the printed set says: read gaps of a point or two as nothing.
 
 # %% [markdown] exercise="Who follows?" kind="predict" stars=1 minutes=6
 # A picture of 28 × 28 with a small thing in its middle, and plenty of empty border, is moved. Say of each model whether its
