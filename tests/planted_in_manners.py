@@ -43,7 +43,7 @@ IN_MANNERS = [
      "    if len(data) == most:", "    if False:"),
     ("a cache on noexec is used", "emulator/build.py",
      "emulator/test_build.py::test_a_cache_from_which_no_code_may_be_run_is_passed_over",
-     " and not os.statvfs(folder).f_flag & os.ST_NOEXEC", ""),
+     " and not os.statvfs(folder).f_flag & NOEXEC", ""),
     ("a letter that the terminal has not ends the check", "check/questions.py",
      "test_messages.py::test_the_checks_speak_to_any_terminal", '    say(f"{line} ok")', '    print(f"{line} ok")'),
     ("a random forward is judged", "gradcheck.py", REASONS("test_what_no_differences_can_judge"),
