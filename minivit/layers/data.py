@@ -11,9 +11,7 @@ import numpy as np
 from .layer import Arrays, Chain, Layer, Op, add
 
 
-def backward(
-    layers: Layer, ops: Any, dy: np.ndarray, cache: Any, with_dx: bool = True
-) -> tuple[np.ndarray | None, Arrays]:
+def backward(layers: Layer, ops: Any, dy: np.ndarray, cache: Any, with_dx: bool = True) -> tuple[Any, Arrays]:
     """layers.backward(ops, dy, cache). with_dx=False: the same gradients, and None in the place of dx."""
     if with_dx:
         return layers.backward(ops, dy, cache)
