@@ -145,11 +145,17 @@ check.close(look_forward(F, places, a)[0], y, "arrays against the loop")
 #
 # A cell was read by every look near it, and each had its share:
 #
-# $$dF _{ij} = \sum _{q,p} k(v _{qp} - i)\, k(u _{qp} - j)\, dV _{qp} \tag{4}$$
+# $$\begin{aligned}
+# dF _{ij} = \sum _{q,p}\, & k(v _{qp} - i)\, k(u _{qp} - j) \\
+# & dV _{qp}
+# \end{aligned} \tag{4}$$
 #
 # The place: if u grows, the right cells' shares grow at the rate 1, and the left ones' fall as fast. So
 #
-# $$du _{qp} = \sum _i k(v - i)\, (F _{i,j+1} - F _{ij}) \cdot dV _{qp} \tag{5}$$
+# $$\begin{aligned}
+# du _{qp} = \sum _i\, & k(v - i) \\
+# & (F _{i,j+1} - F _{ij}) \cdot dV _{qp}
+# \end{aligned} \tag{5}$$
 #
 # with j the cell on the left, and $dv$ likewise with rows and columns exchanged. As $u = xw - \frac12$, $dx = w\, du$, and
 # $dy = h\, dv$ for the y of a place.
