@@ -1,4 +1,4 @@
-"""Forty photographs that nobody had to take: digits on framed, lined, shadowed, tilted paper are read, or refused."""
+"""Twenty photographs that nobody had to take: digits on framed, lined, shadowed, tilted paper are read, or refused."""
 
 import io
 
@@ -11,7 +11,7 @@ import minivit
 from minivit.data import TRAINED_DIGITS, load_mnist, read_digit
 
 DIGITS = load_mnist()
-EACH = 8
+EACH = 4
 
 
 def answers(pictures):
@@ -45,7 +45,7 @@ def grey(sheet):
 
 
 def test_nearly_all_are_read_and_none_is_surely_wrong():
-    """Of each kind eight: other digits, papers, light and JPEG qualities each."""
+    """Of each kind four: other digits, papers, light and JPEG qualities each."""
     right = 0
     for k, kind in enumerate(KINDS):
         rngs = [np.random.default_rng((2024, k, i)) for i in range(EACH)]
@@ -61,7 +61,7 @@ def test_nearly_all_are_read_and_none_is_surely_wrong():
                 right += 1
             else:
                 assert said.max() <= 0.9, (kind, number, said.argmax())
-    assert right >= 36
+    assert right >= 18
 
 
 def test_the_same_seed_gives_the_same_picture():

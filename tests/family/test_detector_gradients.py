@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from detr_support import DIGITS, digits
+from ways import assert_slopes
 
 from minivit.family.detr import DETRConfig
 from minivit.proof import DETECTORS, check_detector, noise, small_detector
-from minivit.proof.detectors import STEP, TARGETS, ZEROS, Held
+from minivit.proof.detectors import TARGETS, ZEROS, Held
 
 LARGE = ("DETR", "DETR, dilated, dropout", "Deformable DETR, two further maps", "Sparse R-CNN")  # a minute together
 
@@ -28,21 +29,13 @@ def test_a_large_ones_gradients_along_random_ways(name):
     maps, slopes = (images, dimages) if isinstance(images, list) else ([images], [dimages])
     places = [(parameter, model.params[parameter], grads[parameter]) for parameter in model.params]
     places += [(f"map {i}", x, slope) for i, (x, slope) in enumerate(zip(maps, slopes, strict=True))]
-    rng = np.random.default_rng(1)
-    for place, x, gradient in places:
-        start, way = x.copy(), rng.standard_normal(x.shape)
 
-        def loss(step, x=x, start=start, way=way):
-            x[...] = start + step * way
-            held.replay()
-            out, _ = model.forward(images, mask, noise())
-            return model.loss_of(out, TARGETS, model.divisor(TARGETS))[0]
+    def loss():
+        held.replay()
+        out, _ = model.forward(images, mask, noise())
+        return model.loss_of(out, TARGETS, model.divisor(TARGETS))[0]
 
-        h = STEP / np.abs(way).max()
-        slope = (8 * (loss(h) - loss(-h)) - (loss(2 * h) - loss(-2 * h))) / (12 * h)
-        x[...] = start
-        error = abs(slope - (gradient * way).sum()) / max(np.abs(gradient * way).sum(), 1e-2)
-        assert error < 1e-6, (place, error)
+    assert_slopes(places, loss, 1e-5)
 
 
 @pytest.mark.parametrize("name", DETECTORS)
