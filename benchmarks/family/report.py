@@ -63,7 +63,7 @@ def draw_bias(rows: Rows) -> None:
     plain.set_xlabel("digits to learn from")
     plain.set_ylabel("accuracy, %")
     plain.legend(fontsize=7)
-    augmented.set_xticks(range(2 * len(twice)), [text for n in twice for text in (f"{n:,}", f"{n:,}, aug.")])
+    augmented.set_xticks(range(2 * len(twice)), [text for n in twice for text in (f"{n:,}", f"{n:,}\naug.")])
     augmented.set_xlim(-0.4, 2 * len(twice) - 0.6)
     augmented.set_title("augmented digits", fontsize=9)
     moved.set_title("8,000, tested on moved digits", fontsize=9)
