@@ -33,7 +33,7 @@ def committed(path: str) -> nbformat.NotebookNode:
 def test_it_executes(chapter) -> None:
     notebook = chapter_notebook(chapter, CHAPTERS, build.repository())
     made, there = pictures_of(notebook, build.TUTORIALS), len(pictures(committed(f"{chapter.name}.ipynb")))
-    assert 0 < made <= there  # without others' weights one may be missing
+    assert made == there - (chapter.number == "34")  # whose last picture, of others' weights, a fast run leaves out
 
 
 def test_a_kernel_executes_it_too() -> None:
