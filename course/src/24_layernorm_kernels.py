@@ -620,6 +620,7 @@ some, scale = (rng.standard_normal(shape).astype(np.float32) for shape in ((7, 1
 some[3] *= 1e-3  # here ε counts
 some[5] = 0
 squares = (some**2).sum(-1, keepdims=True)
+of_lane = np.stack([(some[:, c % 32 :: 32] ** 2).sum(-1) for c in range(100)], 1)
 with np.errstate(invalid="ignore"):
     no_eps = some / np.sqrt(squares / 100) * scale
 check.kernel(
@@ -631,6 +632,12 @@ check.kernel(
             "The sum is divided by the 32 lanes, not by the width.": some / np.sqrt(squares / 32 + 1e-6) * scale,
             "ε is missing: a row of zeros is divided by zero.": no_eps,
             "ε stands outside the root.": some / (np.sqrt(squares / 100) + 1e-6) * scale,
+            "The sum is not divided by the width: the mean of the squares is asked for.": some / np.sqrt(squares + 1e-6) * scale,
+            "Each lane has the sum of its own columns: the lanes must add theirs up.": some / np.sqrt(of_lane / 100 + 1e-6) * scale,
+            "γ is missing.": some / np.sqrt(squares / 100 + 1e-6),
+            "γ belongs to the column, not to the lane.": some / np.sqrt(squares / 100 + 1e-6) * scale[np.arange(100) % 32],
+            "That is LayerNorm without β: RMSNorm takes no mean away.": (some - some.mean(-1, keepdims=True))
+            / np.sqrt(some.var(-1, keepdims=True) + 1e-6) * scale,
         }
     },
 )  # fmt: skip
@@ -642,6 +649,10 @@ check.kernel(
 # %% role="wrong"
 {
     "divided by the lanes": ("(squares) / width", "(squares) / 32", "by the 32 lanes"),
+    "not divided": ("warp_sum(squares) / width", "warp_sum(squares)", "not divided by the width"),
+    "each lane by itself": ("warp_sum(squares)", "squares", "of its own columns"),
+    "no γ": (" * gamma[c]", "", "γ is missing"),
+    "γ of the lane": ("gamma[c]", "gamma[lane]", "not to the lane"),
     "no ε": ("/ width + eps)", "/ width)", "ε is missing"),
     "ε outside the root": (
         "1 / sqrtf(warp_sum(squares) / width + eps)",
@@ -699,9 +710,15 @@ __global__ void row_max(float* largest, const float* x, int width) {
 """
 
 # %% role="check"
-some = -1 - rng.random((5, 300), dtype=np.float32) - 3 * np.arange(5, dtype=np.float32)[:, None]
-some[np.arange(5), [128, 256, 0, 298, 131]] += 1.5  # where the largest lie
-check.kernel(emulator.Module(max_source)["row_max"], 5, 128, *empty(5), some, 300, expected={"largest": some.max(-1)})
+some = -3 - rng.random((5, 300), dtype=np.float32) - 3 * np.arange(5, dtype=np.float32)[:, None]
+some[np.arange(5), [128, 255, 64, 298, 131]] += 1.5  # where the largest lie: of threads 0, 127, 64, 42 and 3
+check.kernel(
+    emulator.Module(max_source)["row_max"], 5, 128, *empty(5), some, 300, expected={"largest": some.max(-1)},
+    mistakes={"largest": {
+        "It begins with a 0, which is larger than all numbers of these rows.": np.zeros(5),
+        "The tree leaves threads 64 to 127 out.": some[:, np.arange(300) % 128 < 64].max(-1),
+    }},
+)  # fmt: skip
 
 # %% [markdown] role="hint"
 # Every step of the tree reads what other threads wrote in the step before. All 128 threads must wait for each other: also
@@ -716,6 +733,8 @@ check.kernel(emulator.Module(max_source)["row_max"], 5, 128, *empty(5), some, 30
         "barrier",
     ),
     "the first barrier taken away": ("    partial[t] = v;\n    __syncthreads();", "    partial[t] = v;", "race"),
+    "half a tree": ("half = 64", "half = 32", "threads 64 to 127 out"),
+    "a 0 to begin with": ("float v = x[blockIdx.x * width];", "float v = 0;", "begins with a 0"),
     "a warp's barrier": ("        __syncthreads();", "        __syncwarp();", "Put __syncthreads() between them"),
 }
 
@@ -828,7 +847,6 @@ centre, scale = some.mean(-1), 1 / np.sqrt(some.var(-1) + np.float32(1e-6))
 terms = dsome * (some - centre[:, None]) * scale[:, None]
 first_stage = np.array([terms[p::3].sum(0) for p in range(3)])
 together = layernorm_backward(dsome, layernorm_forward(some, np.ones(100, np.float32), np.zeros(100, np.float32))[1])[1]
-check.close(first_stage.sum(0), together, "the G rows, added up, are dgamma", tol=1e-5)
 check.kernel(
     emulator.Module(dgamma_source)["dgamma_partial"], (3, 2), 64, *empty((3, 100)), dsome, some, centre, scale, 29, 100,
     expected={"partial": first_stage}, 
@@ -836,10 +854,17 @@ check.kernel(
     mistakes={
         "partial": {
             "This is dβ: x̂ is missing.": np.array([dsome[p::3].sum(0) for p in range(3)]),
+            "The mean is not taken away.": np.array([(dsome * some * scale[:, None])[p::3].sum(0) for p in range(3)]),
+            "rstd is missing.": np.array([(terms / scale[:, None])[p::3].sum(0) for p in range(3)]),
+            "rstd is 1 / σ already: multiply by it.": np.array([(terms / scale[:, None] ** 2)[p::3].sum(0) for p in range(3)]),
+            "These are G pieces of the rows, one after the other: block p has the rows p, p + G, p + 2G, …": np.array(
+                [terms[10 * p : 10 * p + 10].sum(0) for p in range(3)]
+            ),
             "Every block sums from its first row to the last: the groups overlap.": np.array([terms[p:].sum(0) for p in range(3)]),
         }
     },
 )  # fmt: skip
+check.close(first_stage.sum(0), together, "the G rows, added up, are dgamma", tol=1e-5)
 
 # %% [markdown] role="hint"
 # A thread is alone with its column and its rows: a plain loop, `for (int row = blockIdx.x; row < rows; row +=
@@ -848,6 +873,13 @@ check.kernel(
 # %% role="wrong"
 {
     "dβ": (" * (x[row * width + c] - mean[row]) * rstd[row]", "", "This is dβ"),
+    "no mean": ("(x[row * width + c] - mean[row])", "x[row * width + c]", "mean is not taken away"),
+    "divided by rstd": ("* rstd[row]", "/ rstd[row]", "multiply by it"),
+    "pieces": (
+        "int row = blockIdx.x; row < rows; row += gridDim.x",
+        "int row = 10 * blockIdx.x; row < rows && row < 10 * blockIdx.x + 10; ++row",
+        "G pieces of the rows",
+    ),
     "the groups overlap": ("row += gridDim.x", "row += 1", "the groups overlap"),
     "no guard": ("if (c >= width) return;", "", "race"),
     "all blocks write one row": ("partial[blockIdx.x * width + c]", "partial[c]", "race"),
