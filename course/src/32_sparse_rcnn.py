@@ -321,8 +321,9 @@ draw.bars(
 # than Deformable DETR, in both cases with each of three seeds.
 
 # %% [markdown] exercise="Four numbers" kind="predict" stars=1 minutes=8
-# 1. A box has the corners (10, 20) and (30, 60), and a round says δ = (1, 0, ln 2, 0) of it. By (8), $c' = c + \frac12 \delta _{xy} s$ and
-#    $s' = s\, e ^{\delta _{wh}}$ for its centre c and its size s. Which corners has it then (`moved`, four numbers)?
+# 1. A box has the corners (10, 20) and (30, 60), and of it a round says δ = (1, 0, ln 2, 0), for x, y, width and height. By (8),
+#    $c' = c + \frac12 \delta _{xy} s$ and $s' = s\, e ^{\delta _{wh}}$ for its centre c and its size s. Which corners has it then
+#    (`moved`, four numbers)?
 # 2. Another box reaches from pixel 8 to pixel 40 across. Its map has a cell for 4 pixels, and RoIAlign cuts the box into S = 5 bins
 #    with two points each. Where lies the first of these ten points, counted in the centres of cells (`first`)?
 # 3. A batch has 16 canvases, and there are 10 learned boxes, each with a learned vector x, of which the dynamic head makes two
