@@ -603,7 +603,7 @@ def wide_backward(dy, cache):
 
 # %% role="check"
 draws = np.random.default_rng(5)
-row, at, width = draws.standard_normal((8, 3)), np.array([0.3, 2.6, 4.1, 6.8, 7.3]), np.array(1.85)
+row, at, width = draws.standard_normal((8, 3)), np.array([0.3, 2.5, 4.1, 6.8, 7.3]), np.array(1.85)
 away = at[:, None] - np.arange(8)
 
 
@@ -621,6 +621,7 @@ check.close(
         "Shares below 0 are kept: beyond its reach a look takes nothing.":
             (1 - np.abs(away / width)) / (1 - np.abs(away / width)).sum(axis=1, keepdims=True) @ row,
         "k is the tent, max(0, 1 − |t|), and not Gauss's bell.": (lambda g: g / g.sum(axis=1, keepdims=True) @ row)(np.exp(-((away / width) ** 2) / 2)),
+        "That is the nearest cell's: all cells within its reach have a share.": row[np.clip(np.round(at).astype(int), 0, 7)],
         "They are divided by their sum over the looks: it should be that over the cells.":
             np.maximum(0, 1 - np.abs(away / width)) / np.maximum(0, 1 - np.abs(away / width)).sum(axis=0) @ row,
     },

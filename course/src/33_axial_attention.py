@@ -408,7 +408,7 @@ def along_backward(dy, grid, axis):
 
 
 # %% role="check"
-_grids = ((2, 3, 4), 1), ((2, 3, 4), 0), ((2, 3, 4), 2), ((3, 5), 0), ((2, 1, 3, 2), 1)
+_grids = ((2, 3, 4), 1), ((2, 3, 4), 0), ((2, 3, 4), 2), ((3, 5), 0), ((2, 1, 3, 2), 1), ((3, 2, 3), 0)
 for _grid, _axis in _grids:
     _x, _n, _last = rng.standard_normal((2, int(np.prod(_grid)), 2)), _grid[_axis], len(_grid)
     _full = _x.reshape(2, *_grid, 2)
@@ -467,6 +467,7 @@ for _grid, _axis in _grids:
     "moved as in the forward": (
         "np.moveaxis(dy.reshape(-1, *others, n, D), -2, 1 + axis)", "np.moveaxis(dy.reshape(-1, *grid, D), 1 + axis, -2)", "as in the forward"
     ),
+    "others by their size": ("others = grid[:axis] + grid[axis + 1 :]", "others = tuple(side for side in grid if side != n)", "axis 0 of (3, 2, 3)"),
     "an exchange back": ("np.moveaxis(dy.reshape(-1, *others, n, D), -2, 1 + axis)", "dy.reshape(-1, *others, n, D).swapaxes(-2, 1 + axis)", "way back of an exchange"),
 }  # fmt: skip
 
@@ -527,6 +528,7 @@ for _grid in ((2, 3), (3, 3), (3, 2), (1, 4)):
                 _first + _columns(_first, (_gw, _gh), (_gh, _gw)),
             "The rows are not rows: B · gh of them, each of gw tokens.": _cut_wrong + _columns(_cut_wrong),
             "They are cut rightly now, and gh and gw are exchanged where they are put together.": _first + _columns(_first, back=(_gh, _gw)),
+            "What was seen along rows is added twice.": _first + _columns(_first) + _rows(_x),
             "x is there twice.": _x + _first + _columns(_first),
             "The first shortcut is missing: x itself is part of what the rows' layer leaves.": _rows(_x) + _columns(_rows(_x)),
             "The second shortcut is missing: to what the rows' layer has left, the columns' is added.": _columns(_first),
