@@ -470,9 +470,9 @@ def adamw_friend(theta, m, s, g, t, rate, beta1=0.9, beta2=0.999, eps=1e-8, deca
 _gs, _start = rng.standard_normal((4, 9)), rng.standard_normal(9)
 
 
-def _walk(step, **settings):
+def _walk(step, size=1.0, **settings):
     theta, m, s = _start.copy(), np.zeros(9), np.zeros(9)
-    for t, g in enumerate(_gs, 1):
+    for t, g in enumerate(size * _gs, 1):
         theta, m, s = check.call(
             lambda theta, m, s, g, t=t: step(theta, m, s, g, t, 0.1, **settings), theta=theta, m=m, s=s, g=g
         )
@@ -495,6 +495,8 @@ _known = {"The decay passes through the root: large gradients, little decay.": "
           "The decay is not multiplied by the rate.": "unscaled", "ε stands under the root; it is added to it.": "inside"}  # fmt: skip
 _said = {said: _walk(lambda *a, how=how, **k: _variant(*a, how=how, **k), **_set) for said, how in _known.items()}
 check.close(_walk(adamw_friend, **_set), _walk(_variant, **_set), "theta after four steps", mistakes=_said)
+_usual = _walk(_variant, 1e-8, beta1=0.9, beta2=0.999, eps=1e-8, decay=0.05)
+check.close(_walk(adamw_friend, 1e-8), _usual, "theta with the settings that were given, and small gradients")
 
 # %% [markdown] role="hint"
 # Print the first step: how long should it be, by (6)? Then compare the first line with (7).

@@ -112,6 +112,15 @@ def test_a_check_that_is_not_there_and_cells_that_were_not_run() -> None:
         exec('check.exercise("07.1")', {"check": check})
 
 
+def test_a_check_leaves_the_learners_names_as_they_are() -> None:
+    """32.1 asks for a number named `first`, and 32.3's check has a function of that name."""
+    (chapter,) = [chapter for chapter in CHAPTERS if chapter.number == "32"]
+    predict, _, rounds, _ = chapter.exercises
+    lines = [f'check.exercise("32.{i}")' for i in (1, 3, 1)]
+    outcome = attempt(chapter, rounds, "\n".join((predict.solved, rounds.solved, *lines)))
+    assert not outcome.errors, outcome
+
+
 def test_there_are_enough() -> None:
     assert len(EXERCISES) >= 50
     wrong = sum(len(exercise.wrong) for chapter in CHAPTERS for exercise in chapter.exercises)
