@@ -455,7 +455,9 @@ check.answer(
 # Some models do not divide by √d, but multiply the scores by a number t that is learned like a weight (so does Swin
 # Transformer V2, [arXiv 2111.09883](https://arxiv.org/abs/2111.09883), which also brings q and k to length 1):
 #
-# $$S = t\, Q K^\top \qquad P = \text{softmax}(S) \qquad \text{out} = P V$$
+# $$\begin{aligned} S &= t\, Q K^\top \\
+# P &= \text{softmax}(S) \\
+# \text{out} &= P V \end{aligned}$$
 #
 # Write the forward and the backward; you may use `softmax_forward` and `softmax_backward`. Here the queries may come
 # from one image and keys and values from another: q is (B, H, N, d), k and v are (B, H, M, d), t is one number.

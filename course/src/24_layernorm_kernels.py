@@ -268,9 +268,10 @@ hasty = emulator.Module(block_source.replace("__syncthreads();  // all have adde
 print(hasty.check(rows, 128, *arguments))
 
 # %% [markdown]
-# Two races, each with both of its sides: who reads, who writes, and that no barrier lies between. In the first, thread
-# 127 takes the sum out of `partial[0]` while thread 0 may still be adding (line 9 against line 6). In the second, line
-# 6 collides with itself: thread 0 reads byte 128, that is `partial[32]`, which thread 32 writes in the step before.
+# Two races, and each of them twice: `block_sum` is called for the mean (line 18) and for the variance (line 20). Each
+# with both of its sides: who reads, who writes, and that no barrier lies between. In the first, thread 127 takes the
+# sum out of `partial[0]` while thread 0 may still be adding (line 9 against line 6). In the second, line 6 collides with
+# itself: thread 0 reads byte 128, that is `partial[32]`, which thread 32 writes in the step before.
 #
 # The checker does not wait for a wrong result. It notes who touched what since the last barrier, so it finds such a
 # pair on every run. On a GPU the sum may be right a thousand times, and then not.
