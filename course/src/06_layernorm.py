@@ -64,9 +64,11 @@ draw.matrices(
 # Take one token, D numbers. Take away their mean, divide by their standard deviation, and let the model choose a new scale
 # and shift for each feature:
 #
-# $$\mu = \frac1D \sum_i x_i \qquad \sigma^2 = \frac1D \sum_i (x_i - \mu)^2 \tag{1}$$
+# $$\begin{aligned} \mu &= \frac1D \sum_i x_i \\
+# \sigma^2 &= \frac1D \sum_i (x_i - \mu)^2 \end{aligned} \tag{1}$$
 #
-# $$\hat x_i = \frac{x_i - \mu}{\sqrt{\sigma^2 + \varepsilon}} \qquad y_i = \gamma_i\, \hat x_i + \beta_i \tag{2}$$
+# $$\begin{aligned} \hat x_i &= \frac{x_i - \mu}{\sqrt{\sigma^2 + \varepsilon}} \\
+# y_i &= \gamma_i\, \hat x_i + \beta_i \end{aligned} \tag{2}$$
 #
 # The variance is divided by D, not by D − 1: it is not an estimate of something larger, it is the spread of these D numbers
 # (statisticians call it *biased*). ε is 0.000001; it stands inside the root, and we come to it soon. As a loop:

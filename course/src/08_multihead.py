@@ -102,7 +102,7 @@ for p in (0, 0.25, 0.5, 0.75, 1):
 
 # %% [markdown]
 # Half and half, the fairest average, knows nothing about the edges. The two moved pictures have the same sum of
-# squares, so $\sum (v_R + v_L)(v_R - v_L) = \sum v_R^2 - \sum v_L^2 = 0$, and the best factor is 0. One-sided looks are
+# squares, so $\sum (v_R + v_L)(v_R - v_L)$ $= \sum v_R^2 - \sum v_L^2 = 0$, and the best factor is 0. One-sided looks are
 # better, and still leave most. Two heads have no such trouble: one looks right, one left, and the projection after them
 # takes the difference.
 
@@ -296,7 +296,8 @@ print("parameters:", sum(w.size for w in weights), "=", 4 * 48**2 + 4 * 48)
 #
 # $$\begin{aligned} dx &= G\,W^\top \\
 # &= \sum_h \bigl( dQ^h\, W _q^{h\top} \\
-# &\qquad + dK^h\, W _k^{h\top} + dV^h\, W _v^{h\top} \bigr) \end{aligned} \tag{12}$$
+# &\qquad + dK^h\, W _k^{h\top} \\
+# &\qquad + dV^h\, W _v^{h\top} \bigr) \end{aligned} \tag{12}$$
 #
 # A token is used in three ways: it asks, it is asked, and it is read. Its gradient is the sum over the three paths, and
 # over the heads.
@@ -747,6 +748,6 @@ check.grad(multi_query_forward, multi_query_backward, {"q": q, "k": k, "v": v})
 # - Derive the backward: three paths into each token, gathered in the columns that the forward cut; and tell which bias
 #   learns nothing.
 #
-# In the library: `minivit/ops/self_attention.py`, and the chain, `attention` in `minivit/layers/parts.py`. Next: chapter
-# 11 puts blocks around it. Sources: A. Vaswani et al., *Attention Is All You Need*, arXiv 1706.03762, section 3.2.2; A. Dosovitskiy et al.,
-# arXiv 2010.11929, appendix A.
+# In the library: `minivit/ops/self_attention.py`, and the chain, `attention` in `minivit/layers/parts.py`; chapter
+# 10 builds the block around it. Sources: A. Vaswani et al., *Attention Is All You Need*, arXiv 1706.03762, section
+# 3.2.2; A. Dosovitskiy et al., arXiv 2010.11929, appendix A.

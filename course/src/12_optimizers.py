@@ -115,7 +115,8 @@ draw.animation(
 #
 # In the valley each parameter walks by itself, with curvature $a$ and $g = a\,\theta$:
 #
-# $$\theta_t = (1 - \eta a)\,\theta_{t-1} = (1 - \eta a)^t\, \theta_0 \tag{2}$$
+# $$\begin{aligned} \theta_t &= (1 - \eta a)\,\theta_{t-1} \\
+# &= (1 - \eta a)^t\, \theta_0 \end{aligned} \tag{2}$$
 #
 # It comes to rest where $|1 - \eta a| < 1$, that is $\eta < 2/a$. The *steepest* direction decides: here η < 2/30.
 # Then the flat one has the factor $1 - \eta$, at best 0.933 a step. That a valley is 30 times steeper across than

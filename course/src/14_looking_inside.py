@@ -103,7 +103,8 @@ draw.picture(
 # plus what it looks at, $x_q + \sum_k A_{qk}\,x_k$. We halve it, so that the shares of a token sum to 1 again. That is an
 # *assumption*: the residual and the attention count the same, however long either really is.
 #
-# $$\tilde A = \tfrac12\,(A + I) \qquad\qquad R = \tilde A_L \cdots \tilde A_2\, \tilde A_1 \tag{1}$$
+# $$\begin{aligned} \tilde A &= \tfrac12\,(A + I) \\
+# R &= \tilde A_L \cdots \tilde A_2\, \tilde A_1 \end{aligned} \tag{1}$$
 #
 # with A the mean of the heads (Abnar and Zuidema, [arXiv 2005.00928](https://arxiv.org/abs/2005.00928)). The first block
 # stands on the right, because it meets the input first. Written out for two blocks,

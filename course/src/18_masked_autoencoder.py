@@ -164,7 +164,8 @@ draw.matrices(
 #
 # Filling is $f _n = z _{r(n)}$ where $r(n) < K$, else the mask token $t$. So, with $n = o(i)$,
 #
-# $$dz _i = df _{o(i)}, \qquad dt = \sum _{n:\, r(n) \ge K} df _n \tag{2}$$
+# $$\begin{aligned} dz _i &= df _{o(i)} \\
+# dt &= \sum _{n:\, r(n) \ge K} df _n \end{aligned} \tag{2}$$
 #
 # *In matrix form*: let $\Pi$ be the permutation with $\Pi _{i,\,o(i)} = 1$. Keeping is the first K rows of $\Pi x$, and
 # filling is $\Pi^{-1}$ of what was kept and the mask tokens. A permutation's inverse is its transpose, and a transpose is
@@ -196,7 +197,8 @@ check.grad(
 # The target is the picture. The error counts where the patch was hidden, and nowhere else: what a model has seen it could
 # copy, and it would learn to.
 #
-# $$L = \frac{1}{\sum m} \sum _{b,n} m _{bn}\, \frac1n \sum_j \left( \hat p _{bnj} - p _{bnj} \right)^2 \tag{3}$$
+# $$\begin{aligned} L = {} & \frac{1}{\sum m} \sum _{b,n} m _{bn} \\
+# & \cdot \frac1n \sum_j \left( \hat p _{bnj} - p _{bnj} \right)^2 \end{aligned} \tag{3}$$
 #
 # Exercise 2 is its backward. *Predict: what is the loss of a model that says the mean of all pixels for each? And how far
 # below it does the trained one come?*

@@ -42,7 +42,7 @@ rows, width = x.shape
 # ## The picture first
 #
 # Below, the first load of the first warp, in each of the library's four versions: which numbers of x do its 32 lanes ask
-# for (blue), and what else comes along, since memory hands out sectors of 32 bytes (red)? The two cells profile the four
+# for (blue), and what else comes along, since memory hands out sectors of 32 bytes (orange)? The two cells profile the four
 # kernels and paint the maps: skip them for now.
 
 # %%
@@ -79,13 +79,13 @@ draw.matrices(
         for v in ideas
     ],
     colormap=ListedColormap(["#F2F2F2", "#F0A884", "#0072B2"]), limits=(0, 2), colorbar=False,
-    alt="Four maps of the first 32 rows and 96 columns of x. v1 touches a column: a narrow blue stripe with a wider red one "
-    "beside it. v2 and v3 touch the first 32 numbers of the first row, v4 all that is shown of it, with no red at all.",
+    alt="Four maps of the first 32 rows and 96 columns of x. v1 touches a column: a narrow blue stripe with a wider orange one "
+    "beside it. v2 and v3 touch the first 32 numbers of the first row, v4 all that is shown of it, with no orange at all.",
 )  # fmt: skip
 
 # %% [markdown]
 # **What to notice.** (1) v1 asks for a *column* of x, and gets eight times as much. (2) v2 and v3 ask for the beginning
-# of a row: nothing is red. (3) v4 asks for four times as much at once, 128 numbers (32 of them beyond the map's edge).
+# of a row: nothing is orange. (3) v4 asks for four times as much at once, 128 numbers (32 of them beyond the map's edge).
 # The rest of the chapter is how to get there.
 #
 # ## The shapes
@@ -193,7 +193,7 @@ from matplotlib.patches import Rectangle
 
 
 def moment(step, time):
-    """The table while the threads are busy with a step: who is through waits at the barrier, with a red mark."""
+    """The table while the threads are busy with a step: who is through waits at the barrier, with an orange mark."""
     paper = Figure((8, 2.7), facecolor="white")
     axes = paper.add_axes((0, 0, 1, 1), xlim=(-1.9, 7.8), ylim=(3.75, -0.5))
     axes.axis("off")
@@ -220,7 +220,7 @@ draw.animation(
 )  # fmt: skip
 
 # %% [markdown]
-# **What to watch.** The red marks: a thread that is through waits at its line, and no number of the next row appears
+# **What to watch.** The orange marks: a thread that is through waits at its line, and no number of the next row appears
 # before the eighth mark. (1) 8 numbers take 3 steps, and 128 take 7: log₂. (2) In the row "half = 2", thread 0 reads the
 # 13 that *thread 2* wrote one step before. It must not read too early: hence the barriers. (3) A thread that has nothing
 # to add comes to the barrier, too.
@@ -268,9 +268,10 @@ hasty = emulator.Module(block_source.replace("__syncthreads();  // all have adde
 print(hasty.check(rows, 128, *arguments))
 
 # %% [markdown]
-# Two races, each with both of its sides: who reads, who writes, and that no barrier lies between. In the first, thread
-# 127 takes the sum out of `partial[0]` while thread 0 may still be adding (line 9 against line 6). In the second, line
-# 6 collides with itself: thread 0 reads byte 128, that is `partial[32]`, which thread 32 writes in the step before.
+# Two races, and each of them twice: `block_sum` is called for the mean (line 18) and for the variance (line 20). Each
+# with both of its sides: who reads, who writes, and that no barrier lies between. In the first, thread 127 takes the
+# sum out of `partial[0]` while thread 0 may still be adding (line 9 against line 6). In the second, line 6 collides with
+# itself: thread 0 reads byte 128, that is `partial[32]`, which thread 32 writes in the step before.
 #
 # The checker does not wait for a wrong result. It notes who touched what since the last barrier, so it finds such a
 # pair on every run. On a GPU the sum may be right a thousand times, and then not.
@@ -434,7 +435,8 @@ draw.lines(
 #
 # and, since γ and β serve all rows,
 #
-# $$d\gamma_i = \sum _ {\text{rows}} dy_i\,\hat x_i,\qquad d\beta_i = \sum _ {\text{rows}} dy_i \tag{3}$$
+# $$\begin{aligned} d\gamma_i &= \sum _ {\text{rows}} dy_i\,\hat x_i \\
+# d\beta_i &= \sum _ {\text{rows}} dy_i \end{aligned} \tag{3}$$
 #
 # In matrix form (2) is $dx = J^\top d\hat x$ with $J = r\,(I - \frac1D \mathbf 1\mathbf 1^\top - \frac1D \hat x\hat
 # x^\top)$, and J is symmetric, $J^\top = J$. There the forward kept x̂ and r. The kernels keep μ and r, two numbers a

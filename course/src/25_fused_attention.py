@@ -163,7 +163,7 @@ draw.lines(
 # **What to notice.** (1) Seven keys raise the maximum of query 16, which is drawn. In random order, key j is the
 # largest of the first j with probability 1/j, so on average 1 + 1/2 + … + 1/49 ≈ 4.5 would. (2) m only ever rises, and lies
 # on or above every score: no exponent is above 0, nothing can overflow. Where m stays, the correction is 1 and equation (3)
-# is a plain sum. (3) $m_j + \log l_j = m_j + \log\big(e^{-m_j} \sum_{i\le j} e^{s_i}\big) = \log \sum_{i\le j} e^{s_i}$, the
+# is a plain sum. (3) $m_j + \log l_j$ $= m_j + \log\big(e^{-m_j} \sum_{i\le j} e^{s_i}\big)$ $= \log \sum_{i\le j} e^{s_i}$, the
 # *log-sum-exp*: whatever m was, it is the same. The backward will want it.
 #
 # ## Tiles

@@ -188,7 +188,8 @@ draw.bars(
 # How many warps can an SM hold? Registers, shared memory, and the numbers of warps and of blocks each set a limit; the
 # smallest holds. With r registers a thread, w warps and b bytes of shared memory a block:
 #
-# $$\text{blocks} = \min\Big(\tfrac{64}{w},\; 32,\; \tfrac{65536}{32\,r\,w},\; \tfrac{228\,\text{KB}}{b}\Big) \tag{2}$$
+# $$\begin{aligned} \text{blocks} = \min\Big( & \tfrac{64}{w},\; 32, \\
+# & \tfrac{65536}{32\,r\,w},\; \tfrac{228\,\text{KB}}{b}\Big) \end{aligned} \tag{2}$$
 #
 # each rounded down; the exact rounding of registers and bytes is in `minivit/devices/occupancy.py`. How many registers
 # a kernel needs, its compiler decides; NVIDIA's said, with no GPU at hand (`python -m minivit kernels attention --sm

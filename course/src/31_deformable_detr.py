@@ -88,7 +88,8 @@ print(f"{N:,} cells: {N**2:,} pairs a head; with 4 points on each map, {N * 16:,
 # Cell j has its centre $j + \frac12$ cells from the edge. So, counted in centres, x is $u = xw - \frac12$, and y is
 # $v = yh - \frac12$. A cell's share falls with its distance, along each axis like a tent, $k(t) = \max(0,\, 1 - |t|)$:
 #
-# $$F(u, v) = \sum _{i,j} k(v - i)\, k(u - j)\, F _{ij} \tag{2}$$
+# $$\begin{aligned} F(u, v) = \sum _{i,j}\, & k(v - i)\, k(u - j) \\
+# & F _{ij} \end{aligned} \tag{2}$$
 #
 # This is **bilinear** interpolation. Only the four cells around a place have a share. Beyond the map there are no cells, and
 # what would be theirs counts as 0. The sum over all cells as it stands:
@@ -141,7 +142,8 @@ check.close(look_forward(F, places, a)[0], y, "arrays against the loop")
 #
 # *By index.* From (1) with one head and map, what a look has found, $V _{qp}$, counts $a _{qp}$ times:
 #
-# $$dV _{qp} = a _{qp}\, dy _q, \qquad da _{qp} = V _{qp} \cdot dy _q \tag{3}$$
+# $$\begin{aligned} dV _{qp} &= a _{qp}\, dy _q \\
+# da _{qp} &= V _{qp} \cdot dy _q \end{aligned} \tag{3}$$
 #
 # A cell was read by every look near it, and each had its share:
 #

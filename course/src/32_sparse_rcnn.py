@@ -231,7 +231,8 @@ check.close(dynamic_backward(Z, cache)[0], dM[0] @ W.T, "dx, by the library's dM
 #
 # A round says four numbers for each box with centre c and size s (width, height):
 #
-# $$c' = c + \tfrac12\, \delta _{xy}\, s, \qquad s' = s\, e ^{\delta _{wh}} \tag{8}$$
+# $$\begin{aligned} c' &= c + \tfrac12\, \delta _{xy}\, s \\
+# s' &= s\, e ^{\delta _{wh}} \end{aligned} \tag{8}$$
 #
 # In parts of its own size, so that the same numbers mean the same to a large box and a small one, and no size comes out negative.
 # Each round has its loss, matched anew (chapter 21). The boxes that go on to the next round are taken as given: no gradient goes
