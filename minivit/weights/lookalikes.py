@@ -18,7 +18,7 @@ CURES = {
     "gzip": "is gzipped: unpack it with gunzip",
     "tar": "is a tar archive: unpack it with tar -xf",
     "gguf": "is a GGUF file (llama.cpp), which is not read: get the model's .safetensors",
-    "text": "is a text, not weights, which no text can hold: expected a .npz, .safetensors or .onnx file",
+    "text": "is a text, not weights: expected a .npz, .safetensors or .onnx file",
 }
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 
