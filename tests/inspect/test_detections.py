@@ -12,6 +12,7 @@ from minivit.inspect.detections import (
     detection_mistakes,
     draw_detections,
     plot_detections,
+    plot_found,
     plot_precision_recall,
 )
 from minivit.inspect.queries import plot_cross_attention, plot_query_boxes, plot_rounds, plot_sampling_points
