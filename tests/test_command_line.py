@@ -144,6 +144,11 @@ def test_check_proves_every_gradient_and_fails_when_one_is_wrong(monkeypatch, ca
     assert main(["check"]) == 1
     out = capsys.readouterr().out
     assert "WRONG" in out and "softmax: x" in out and "every gradient is right" not in out
+    assert main(["check", "LINE"]) == 0  # what has it in its name, and no more
+    out = capsys.readouterr().out
+    assert "linear" in out and "softmax" not in out and "joint" not in out
+    assert main(["check", "softmix", "lineal"]) == 2
+    assert capsys.readouterr().err == "minivit: nothing that is checked has 'softmix' or 'lineal' in its name\n"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Small masked autoencoders and BERTs, and every gradient of theirs against differences: their faces differ from those
 of classifiers, so proof.py cannot ask them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from ..family.mae_face import MAE
 from ..gradcheck import Report, compare, numerical_gradient
 from ..layers import Chain
 from .operations import noise
-from .proof import order_one_parameters, report
+from .proof import holding, order_one_parameters, report
 
 
 def _mae(**options: object) -> MAEConfig:
@@ -108,11 +108,11 @@ def check_bert(config: BERTConfig, seed: int = 0) -> Report:
     return _report([*wanted, ("embeddings", dembeddings, loss_of_embeddings, embeddings)])
 
 
-def check_masked_models(seed: int = 0) -> Iterator[tuple[str, Report]]:
+def check_masked_models(seed: int = 0, text: Sequence[str] = ()) -> Iterator[tuple[str, Report]]:
     """All of MAES and BERTS, one by one."""
-    for name, config in MAES.items():
+    for name, config in holding(MAES, text).items():
         yield name, check_mae(config, seed)
-    for name, config in BERTS.items():
+    for name, config in holding(BERTS, text).items():
         yield name, check_bert(config, seed)
 
 
