@@ -1,4 +1,5 @@
-"""Every gradient of whole small detectors' losses against central differences."""
+"""Every gradient of whole small detectors' losses against central differences. Those of each element by itself are
+asked for by `python -m minivit check`, of one detector in test_command_line.py."""
 
 from dataclasses import replace
 
@@ -8,14 +9,8 @@ from detr_support import DIGITS, digits
 from ways import assert_slopes
 
 from minivit.family.detr import DETRConfig
-from minivit.proof import DETECTORS, check_detector, noise, small_detector
+from minivit.proof import DETECTORS, noise, small_detector
 from minivit.proof.detectors import TARGETS, ZEROS, Held
-
-
-def test_a_detectors_gradients():
-    """One by every element; `python -m minivit check` asks so of all."""
-    report = check_detector("Deformable DETR, one map, dropout")
-    assert report.ok, f"\n{report}"
 
 
 @pytest.mark.parametrize("name", DETECTORS)

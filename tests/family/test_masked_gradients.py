@@ -1,17 +1,12 @@
-"""Every gradient of whole small masked autoencoders and BERTs against central differences."""
+"""Every gradient of whole small masked autoencoders and BERTs against central differences. Those of each element by
+itself are asked for by `python -m minivit check`, of one BERT in test_command_line.py."""
 
 import numpy as np
 import pytest
 from ways import assert_slopes
 
-from minivit.proof import BERTS, MAES, check_bert, noise, small_bert, small_mae
+from minivit.proof import BERTS, MAES, noise, small_bert, small_mae
 from minivit.proof.masked_models import IDS, MASK, SEGMENTS, bert_places, mae_places
-
-
-def test_gradients_by_every_element():
-    """Of one; `python -m minivit check` asks so of all."""
-    report = check_bert(BERTS["BERT, no pooler, tanh"])
-    assert report.ok, f"\n{report}"
 
 
 @pytest.mark.parametrize("name", MAES)

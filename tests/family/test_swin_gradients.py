@@ -1,19 +1,13 @@
-"""Every gradient of whole small models of the family, and of the images, against central differences."""
+"""Every gradient of whole small models of the family, and of the images, against central differences. Those of each
+element by itself are asked for by `python -m minivit check`, of one model in test_command_line.py."""
 
 import numpy as np
 import pytest
 from ways import assert_slopes_of_model
 
 from minivit.family import Swin
-from minivit.proof import FAMILY, check_model, noise, order_one_parameters
+from minivit.proof import FAMILY, noise, order_one_parameters
 from minivit.proof.family import ZEROS
-
-
-def test_gradients_at_parameters_of_order_one():
-    """One by every element; it has convolutions, BatchNorm and attention. `python -m minivit check` asks so of all."""
-    kind, config = FAMILY["MobileViT"]
-    report = check_model(config, kind=kind)
-    assert report.ok, f"\n{report}"
 
 
 @pytest.mark.parametrize("name", FAMILY)
