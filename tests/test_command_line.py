@@ -23,6 +23,15 @@ def run(tmp_path_factory):
     return out
 
 
+@pytest.fixture
+def few_digits(monkeypatch):
+    """256 to train, 40 to test."""
+    digits = load_mnist()
+    parts = {"train_images": 256, "train_labels": 256, "test_images": 40, "test_labels": 40}
+    few = dataclasses.replace(digits, **{name: getattr(digits, name)[:count] for name, count in parts.items()})
+    monkeypatch.setattr(mnist, "load_mnist", lambda *args, **options: few)
+
+
 def test_train_writes_model_history_checkpoint_and_pictures(run):
     names = {path.name for path in run.iterdir()}
     assert names >= {"model.npz", "history.json", "checkpoint.npz", "curves.png", "predictions.png"}
@@ -95,7 +104,8 @@ def test_a_model_without_classes_is_only_looked_at(tmp_path, capsys):
     assert b"<svg" in (tmp_path / "page.svg").read_bytes()
 
 
-def test_resume_goes_on_where_a_run_stopped_and_equals_one_that_did_not(run, tmp_path):
+@pytest.mark.usefixtures("few_digits")
+def test_resume_goes_on_where_a_run_stopped_and_equals_one_that_did_not(tmp_path):
     class Stop(Exception):
         pass
 
@@ -111,7 +121,7 @@ def test_resume_goes_on_where_a_run_stopped_and_equals_one_that_did_not(run, tmp
         patch.setattr(mnist.Trainer, "end_epoch", stop_at_epoch_1)
         train_mnist("quick", epochs=2, progress=False)
     resumed = train_mnist(resume=tmp_path / "checkpoint.npz", progress=False)
-    whole = ViT.load(run / "model.npz")
+    whole = train_mnist("quick", epochs=2, progress=False).model
     assert all(np.array_equal(resumed.model.params[name], whole.params[name]) for name in whole.params)
 
 
@@ -179,6 +189,7 @@ def test_a_mistake_is_one_clear_line(run, arguments, message, monkeypatch, tmp_p
     assert "epoch 1" not in captured.out  # it is found before any work is done
 
 
+@pytest.mark.usefixtures("few_digits")
 def test_a_run_without_out_gets_a_folder_of_its_own(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     config, recipe = mnist.PRESETS["default"]

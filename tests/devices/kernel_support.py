@@ -39,6 +39,11 @@ def has_gpu() -> bool:
 SOURCE_AND_PTX = pytest.mark.parametrize("via", ["source", "ptx"] + ["gpu"] * has_gpu())
 SOURCE_AND_GPU = pytest.mark.parametrize("via", ["source"] + ["gpu"] * has_gpu())
 FLOAT_AND_DOUBLE = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float", "double"])
+# Whole models: on each device with one type of number. What chooses a kernel is the same code, and each kernel is tried
+# in both by itself.
+ON_DEVICES = pytest.mark.parametrize(
+    ("device", "dtype", "bound"), [("emulator", np.float64, 1e-12), ("cuda", np.float32, 1e-4)]
+)
 ORDERS = (0, 1, 2)  # of the threads, warps and blocks: a right kernel gives the same bits in each
 PACKAGES = {
     "cupy": ("cupy-cuda13x", "cupy-cuda12x"),
