@@ -9,7 +9,7 @@ from ..emulator.includes import flatten
 from ..emulator.source import in_ascii
 from .device import DeviceError
 from .kernel_ops import KernelOps
-from .launch import KERNELS, SHARED, Launch
+from .launch import KERNELS, ROOM, SHARED, Launch
 from .random import Philox
 
 OPTIONS = ("--std=c++17",)  # and CuPy adds -ftz=true: floats below 1.2e-38 count as zero
@@ -28,7 +28,7 @@ class Cuda:
         self._kernels: dict[str, Any] = {}
         gpu = self._cupy.cuda.Device()
         self.capability = int(gpu.compute_capability)  # 90 is 9.0
-        self.room = gpu.attributes["MaxSharedMemoryPerBlockOptin"]
+        self.room = min(ROOM, gpu.attributes["MaxSharedMemoryPerBlockOptin"])  # what has been tried
         self.ops = KernelOps(self)
         self.adamw_update = self.ops.adamw_update
 
