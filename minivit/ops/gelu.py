@@ -21,11 +21,11 @@ def gelu_forward(x: np.ndarray, kind: str = "erf") -> tuple[np.ndarray, np.ndarr
     if kind not in ("erf", "tanh"):
         raise ValueError(f'gelu is {kind!r}, expected "erf" or "tanh"')
     y, slope = np.empty_like(x, order="C"), np.empty_like(x, order="C")
-    for xs, ys, slopes in _tiles(x, y, slope):
-        cdf, density = _normal(xs) if kind == "erf" else _almost_normal(xs)
-        np.multiply(xs, cdf, out=ys)
-        np.multiply(xs, density, out=slopes)
-        slopes += cdf
+    for xs, cdf, density in _tiles(x, y, slope):  # y begins as Φ, and the slope as φ
+        (_normal if kind == "erf" else _almost_normal)(xs, cdf, density)
+        density *= xs
+        density += cdf
+        cdf *= xs
     return y, slope
 
 
@@ -34,23 +34,21 @@ def gelu_backward(dy: np.ndarray, cache: np.ndarray) -> np.ndarray:
     return dy * cache
 
 
-def _normal(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Φ = ½ (1 + erf(x/√2)) and φ = exp(−x²/2)/√(2π), the normal density."""
-    square = x * x
-    cdf = normal_cdf(x, square)
-    density = square  # in place from here on
+def _normal(x: np.ndarray, cdf: np.ndarray, density: np.ndarray) -> None:
+    """Φ = ½ (1 + erf(x/√2)) and φ = exp(−x²/2)/√(2π), the normal density, into the two arrays."""
+    square = np.multiply(x, x, out=density)
+    normal_cdf(x, square, out=cdf)
     density *= -0.5
     np.exp(density, out=density)
     density *= 1 / math.sqrt(2 * math.pi)
-    return cdf, density
 
 
-def _almost_normal(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _almost_normal(x: np.ndarray, cdf: np.ndarray, density: np.ndarray) -> None:
     """Φ = ½ (1 + tanh u) and φ = ½ (1 − tanh² u) u' = 2 Φ (1 − Φ) u',  u' = √(2/π) (1 + 3 · 0.044715 x²)."""
-    cdf = np.tanh(math.sqrt(2 / math.pi) * x * (1 + 0.044715 * x * x))
+    np.tanh(math.sqrt(2 / math.pi) * x * (1 + 0.044715 * x * x), out=cdf)
     cdf += 1
     cdf *= 0.5
-    return cdf, 2 * cdf * (1 - cdf) * (math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x))
+    np.multiply(2 * cdf * (1 - cdf), math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x), out=density)
 
 
 def _tiles(*arrays: np.ndarray) -> Iterator[list[np.ndarray]]:
