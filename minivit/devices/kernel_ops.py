@@ -64,8 +64,8 @@ class KernelOps(AttentionOps, DeformableOps, RegionOps):
 
     # ---- GELU ----
 
-    def gelu_forward(self, x: Array, kind: str = "erf") -> tuple[Array, tuple]:
-        """Cached: x alone. Φ(x) is computed again in the backward, which costs less than a trip to memory and back."""
+    def gelu_forward(self, x: Array, kind: str = "erf", with_slope: bool = True) -> tuple[Array, tuple]:
+        """Cached: x, no slope. The backward computes Φ(x) again, which costs less than a trip to memory and back."""
         x = contiguous(x)
         (y,) = self.new_arrays(x, x.shape)
         self.run(row(table.gelu_forward, x.size, x.dtype, kind, self.version("gelu_forward")), y=y, x=x, n=x.size)
