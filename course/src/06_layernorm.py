@@ -546,7 +546,8 @@ check.catches(
     test, lambda *arguments: layernorm_forward(*arguments)[0].astype(np.float32),  # right, but for rounding
     {"variance over D − 1": variant(ddof=1), "ε outside the root": variant(outside=True), "not centred": variant(centred=False),
      "γ forgotten": variant(scale=False), "β forgotten": variant(shift=False), "over the tokens": variant(axis=-2),
-     "over the whole image": variant(axis=(-2, -1)), "BatchNorm": variant(axis=(0, 1))},
+     "over the whole image": variant(axis=(-2, -1)), "BatchNorm": variant(axis=(0, 1)),
+     "all numbers too low": lambda *arguments: (lambda y: y - 0.1 * np.abs(y))(layernorm_forward(*arguments)[0])},
 )  # fmt: skip
 
 # %% [markdown] role="hint"
@@ -559,6 +560,11 @@ check.catches(
         "own.standard_normal(6), own.standard_normal(6)", "np.ones(6), np.zeros(6)", "γ forgotten; β forgotten"),
     "no token with little contrast": ("tokens[:, 0] *= 1e-3", "tokens[:, 0] *= 1", "pass: ε outside the root"),
     "no room for rounding": ("< 1e-4", "== 0", "your test refuses the right function"),
+    "no absolute value": (
+        "np.abs(norm(tokens, gamma, beta) - layernorm_forward(tokens, gamma, beta)[0])",
+        "(norm(tokens, gamma, beta) - layernorm_forward(tokens, gamma, beta)[0])",
+        "pass: all numbers too low",
+    ),
     "too large a tolerance": ("< 1e-4", "< 10", "pass: variance over D − 1; ε outside the root"),
 }  # fmt: skip
 

@@ -474,27 +474,27 @@ def renumber(qkv_weight, qkv_bias, proj_weight, order):
 
 
 # %% role="check"
-order = [2, 0, 1]
-x = rng.standard_normal((2, 5, 6))
-old = [rng.standard_normal(shape) for shape in ((6, 18), (18,), (6, 6))]
+order = [2, 0, 3, 1]  # four heads: with three, the axes of qkv and of the heads would be as long
+x = rng.standard_normal((2, 5, 8))
+old = [rng.standard_normal(shape) for shape in ((8, 24), (24,), (8, 8))]
 new = renumber(*old, order)
 for name, a, b in zip(("qkv_weight", "qkv_bias", "proj_weight"), new, old, strict=True):
     check.shape(a, b.shape, name)
-attend = lambda W, b, U: ops.self_attention_forward(x @ W + b, heads=3)[0] @ U
+attend = lambda W, b, U: ops.self_attention_forward(x @ W + b, heads=4)[0] @ U
 y = attend(*old)
 U, back = old[2], np.argsort(order)
 mistakes = {
     "The rows of the projection kept their order: what one head found is handed through the rows of another.":
         (*new[:2], U),
     "The bias kept its order: its 3D numbers belong to the columns.": (new[0], old[1], new[2]),
-    "The rows of the projection are in the inverse order.": (*new[:2], U.reshape(3, 2, 6)[back].reshape(6, 6)),
+    "The rows of the projection are in the inverse order.": (*new[:2], U.reshape(4, 2, 8)[back].reshape(8, 8)),
     "The columns of the projection are reordered: a head speaks through its rows.":
-        (*new[:2], U.reshape(6, 3, 2)[:, order].reshape(6, 6)),
+        (*new[:2], U.reshape(8, 4, 2)[:, order].reshape(8, 8)),
 }  # fmt: skip
 mistakes = {said: attend(*wrong) for said, wrong in mistakes.items()}
 check.close(attend(*new), y, "y", mistakes=mistakes)
-values = (x @ new[0] + new[1]).reshape(2, 5, 3, 3, 2)
-before = (x @ old[0] + old[1]).reshape(2, 5, 3, 3, 2)
+values = (x @ new[0] + new[1]).reshape(2, 5, 3, 4, 2)
+before = (x @ old[0] + old[1]).reshape(2, 5, 3, 4, 2)
 check.close(
     values, before[:, :, :, order], "queries, keys and values", mistakes={"This is the inverse: new head h must be old "
     "head order[h], not the other way round.": before[:, :, :, back]},
@@ -509,6 +509,11 @@ check.close(
     "the projection forgotten": ("proj_weight[rows]", "proj_weight", "rows of the projection kept their order"),
     "the projection's columns": ("proj_weight[rows]", "proj_weight[:, rows]", "speaks through its rows"),
     "the bias forgotten": ("qkv_bias[columns]", "qkv_bias", "The bias kept its order"),
+    "heads before q, k, v": (
+        "np.arange(3 * D).reshape(3, H, D // H)",
+        "np.arange(3 * D).reshape(H, 3, D // H)",
+        "out of bounds",
+    ),
     "the projection inverted": ("proj_weight[rows]", "proj_weight[np.argsort(rows)]", "inverse order"),
     "the inverse order": (
         "D, H = len(proj_weight), len(order)",
