@@ -560,8 +560,10 @@ check.close(
 # Chefer et al. ([arXiv 2103.15679](https://arxiv.org/abs/2103.15679)) weight A with it, keep what speaks *for* the class,
 # and roll out, block by block from R = I, the first block first:
 #
-# $$\begin{aligned} \bar A &= \text{mean over heads of } \max\left(0,\; \tfrac{\partial\,\text{logit}}{\partial A} \odot A\right) \\
+# $$\begin{aligned} \bar A &= \frac1H \sum_h \max\left(0,\; \tfrac{\partial\,\text{logit}}{\partial A} \odot A\right) \\
 # R &\leftarrow R + \bar A\,R \end{aligned}$$
+#
+# with the mean over the heads.
 #
 # Write `relevance(A, dA)`. Both are (L, B, H, N, N); the result is (B, N, N). (In the library it is
 # `minivit.inspect.relevance_rollout`, and `python -m minivit look` draws it.)
