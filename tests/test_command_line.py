@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -251,6 +252,31 @@ def test_every_option_says_what_it_is():
             assert action.help, f"{command.prog} {action.option_strings or action.dest}"
             seen += 1
     assert seen > 50
+
+
+def test_help_is_as_wide_as_the_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "70")
+    for name in ("train", "kernel"):
+        with pytest.raises(SystemExit):
+            main([name, "--help"])
+        told = capsys.readouterr().out.partition("examples:")[0]
+        assert max(len(line) for line in told.splitlines() if "{" not in line) <= 70  # choices are one word
+
+
+def test_a_run_that_cannot_begin_leaves_nothing(tmp_path, monkeypatch, capsys):
+    def fit(trainer, *rest, **options):
+        trainer.optimizer.steps = fit.steps
+        raise ValueError("it cannot go on")
+
+    monkeypatch.setattr("minivit.train.mnist.fit", fit)
+    monkeypatch.chdir(tmp_path)
+    fit.steps = 0
+    assert main(["train", "quick"]) == main(["train", "quick", "--out", "mine"]) == 2
+    assert "it cannot go on" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*/*")) and not Path("mine").exists()
+    fit.steps = 1
+    assert main(["train", "quick"]) == 2
+    assert [path.name for path in Path("runs", "quick").iterdir()] == ["checkpoint.npz"], "it had begun"
 
 
 def _commands(parser):

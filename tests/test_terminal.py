@@ -108,15 +108,6 @@ def test_no_command_at_all_gets_the_list_of_them(capsys):
     assert ending.value.code == 2 and all(f"    {name} " in said for name in EXAMPLES if name)
 
 
-def test_help_is_as_wide_as_the_terminal(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "70")
-    for name in ("train", "kernel"):
-        with pytest.raises(SystemExit):
-            main([name, "--help"])
-        told = capsys.readouterr().out.partition("examples:")[0]
-        assert max(map(len, told.splitlines())) <= 70
-
-
 @pytest.mark.parametrize(
     "launch",
     [
@@ -310,20 +301,3 @@ def test_two_runs_never_share_a_folder(tmp_path, pictures, monkeypatch):
     monkeypatch.delenv("MINIVIT_DATA", raising=False)
     assert main(["train", "--data", "full", "--epochs", "1"]) == 2  # it is not there
     assert not (tmp_path / "runs" / "full").exists()
-
-
-def test_a_run_that_cannot_begin_leaves_nothing(tmp_path, monkeypatch, capsys):
-    def fit(trainer, *rest, **options):
-        if fit.steps:
-            trainer.step()
-        raise ValueError("it cannot go on")
-
-    monkeypatch.setattr("minivit.train.mnist.fit", fit)
-    monkeypatch.chdir(tmp_path)
-    fit.steps = 0
-    assert main(["train", "quick"]) == main(["train", "quick", "--out", "mine"]) == 2
-    assert "it cannot go on" in capsys.readouterr().err
-    assert not list(tmp_path.glob("*/*")) and not Path("mine").exists()
-    fit.steps = 1
-    assert main(["train", "quick"]) == 2
-    assert [path.name for path in Path("runs", "quick").iterdir()] == ["checkpoint.npz"], "it had begun"

@@ -81,7 +81,7 @@ def load_folder(
         kept = _drawn(labels, test, seed, names, folder)
         apart, apart_labels = [train[i] for i in np.flatnonzero(kept)], labels[kept]
         train, labels = [train[i] for i in np.flatnonzero(~kept)], labels[~kept]
-    mixed = np.random.default_rng(seed).permutation(len(apart))  # so that the first ones are of all classes
+    mixed = np.random.default_rng((seed, len(apart))).permutation(len(apart))  # the first are of all classes
     apart, apart_labels = [apart[i] for i in mixed], apart_labels[mixed]
     pictures, of_test = _read([*train, *apart], size, channels, folder), len(train)
     source = {"folder": str(folder.resolve()), "size": size, "channels": pictures.shape[-1], "test": test, "seed": seed}
