@@ -139,7 +139,9 @@ def test_check_proves_every_gradient_and_fails_when_one_is_wrong(monkeypatch, ca
     from minivit import ops
     from minivit.proof import detectors, masked_models, proof
 
-    monkeypatch.setattr(detectors, "DETECTORS", {"DETR, given map": detectors.DETECTORS["DETR, given map"]})
+    kind, config, sizes = detectors.DETECTORS["DETR, given map"]
+    small = {"DETR, given map": (kind, dataclasses.replace(config, decoder_depth=1), sizes)}
+    monkeypatch.setattr(detectors, "DETECTORS", small)
     monkeypatch.setattr(masked_models, "MAES", {})
     monkeypatch.setattr(masked_models, "BERTS", {"BERT, no pooler, tanh": masked_models.BERTS["BERT, no pooler, tanh"]})
     monkeypatch.setattr(proof, "CONFIGS", {"no positions": proof.CONFIGS["no positions"]})
