@@ -140,18 +140,24 @@ def test_check_proves_every_gradient_and_fails_when_one_is_wrong(monkeypatch, ca
     from minivit import ops
     from minivit.proof import detectors, masked_models, proof
 
-    monkeypatch.setattr(detectors, "DETECTORS", {"DETR, given map": detectors.DETECTORS["DETR, given map"]})
+    kind, config, sizes = detectors.DETECTORS["DETR, given map"]
+    small = {"DETR, given map": (kind, dataclasses.replace(config, decoder_depth=1), sizes)}
+    monkeypatch.setattr(detectors, "DETECTORS", small)
     monkeypatch.setattr(masked_models, "MAES", {})
     monkeypatch.setattr(masked_models, "BERTS", {"BERT, no pooler, tanh": masked_models.BERTS["BERT, no pooler, tanh"]})
+    linear = proof.OPS["linear"]
+    for name in ("OPS", "JOINTS"):  # each of which has a test of its own
+        monkeypatch.setattr(proof, name, dict(list(getattr(proof, name).items())[::4]))
     monkeypatch.setattr(proof, "CONFIGS", {"no positions": proof.CONFIGS["no positions"]})
     monkeypatch.setattr(proof, "FAMILY", {"Swin, no head": proof.FAMILY["Swin, no head"]})
     assert main(["check"]) == 0
     assert "every gradient is right" in capsys.readouterr().out
-    monkeypatch.setattr(proof, "CONFIGS", {})
+    for name in ("CONFIGS", "FAMILY", "JOINTS"):
+        monkeypatch.setattr(proof, name, {})
     monkeypatch.setattr(detectors, "DETECTORS", {})
     monkeypatch.setattr(masked_models, "BERTS", {})
     wrong = (ops.softmax_forward, lambda dy, p: dy * p, {"x": (2, 3)})
-    monkeypatch.setattr(proof, "OPS", {"linear": proof.OPS["linear"], "softmax": wrong})
+    monkeypatch.setattr(proof, "OPS", {"linear": linear, "softmax": wrong})
     assert main(["check"]) == 1
     out = capsys.readouterr().out
     assert "WRONG" in out and "softmax: x" in out and "every gradient is right" not in out

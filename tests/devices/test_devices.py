@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 import pytest
-from kernel_support import has_gpu, need
+from kernel_support import WITH_ONE_TYPE, has_gpu, need
 
 from minivit import TrainConfig, Trainer, ViT, ViTConfig, evaluate, load_mnist, ops
 from minivit.devices import DEVICES, DeviceError, get_device
@@ -27,8 +27,6 @@ CONFIGS = {
     "hybrid": dataclasses.replace(PLAIN, stem=(2,), stem_width=12, patch_size=(7, 1)),
 }
 ROUNDING = {np.float32: 1e-5, np.float64: 1e-11}  # relative to the largest number of each array
-WITH_ONE_TYPE = [("emulator", np.float64), ("stand-in", np.float32)]  # see ON_DEVICES in kernel_support.py
-WITH_ONE_TYPE += [("gpu", dtype) for dtype in ROUNDING] * has_gpu()
 
 
 @pytest.fixture(params=["emulator", "stand-in", *["gpu"] * has_gpu()])
