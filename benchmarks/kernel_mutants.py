@@ -165,9 +165,14 @@ def of_function(file: str, kernel: str, source: str, code: str, bodies: list[tup
 
 
 def chosen(kernel: str) -> list[Case]:
-    """Cases in double, one of each of the kernel's instances: the first is checked, and the numbers of all compared."""
+    """Cases in double, one of each of the kernel's instances, with every argument and without those that may be left
+    out: the first is checked, and the numbers of all compared."""
     double = [case for case in CASES[kernel] if case.launch.dtype == np.float64] or CASES[kernel]
-    return list({case.launch.kernel: case for case in reversed(double)}.values())[::-1][:4]
+
+    def kind(case: Case) -> tuple:
+        return case.launch.kernel, *(name for name, value in case.values.items() if value is None)
+
+    return list({kind(case): case for case in reversed(double)}.values())[::-1][:8]
 
 
 def verdict_of(mutant: Mutant) -> str:

@@ -97,14 +97,15 @@ def layernorm_narrow_cases(dtype):
 
 def attention_cases(dtype):
     """Heads of 24: of 8 lanes with 16 bytes each, two have none; of 8, few have any. What doubles change is the size of
-    the tiles, most of all at 72."""
+    the tiles, most of all at 72. 70 rows are two blocks of the last rungs, and three tiles."""
     for ladder in (table.attention_forward, table.attention_backward):
         best = attention.BEST[ladder.__name__]
         others = range(1, best)
         if dtype == F32:
-            sizes = [(version, 33, 12) for version in others] + [(best, 33, 24), (best, 5, 24), (best, 33, 8)]
+            sizes = [(version, 33, 12) for version in others] + [(best, 33, 24), (best, 5, 24), (best, 70, 8)]
             sizes += [*((version, 5, 7) for version in others), (best, 65, 40)]
-            sizes += [(version, N, 24) for version in attention.VERSIONS[ladder.__name__][best:] for N in (33, 5)]
+            rungs = attention.VERSIONS[ladder.__name__][best:]
+            sizes += [(version, N, d) for version in rungs for N, d in ((33, 24), (5, 24), (70, 40))]
         else:
             sizes = [(1, 33, 12), *((version, 17, 72) for version in (*others[1:], best))]
         for (version, N, d), bias in itertools.product(sizes, (True, False)):

@@ -61,7 +61,7 @@ def test_a_rung_that_the_gpu_is_too_old_for_is_refused_and_shared_memory_is_what
     with pytest.raises(
         DeviceError, match=r"attention_forward_v6<.* needs compute capability 8.0, and this GPU has 7.5"
     ):
-        cuda._kernel(launches.attention_forward(1, 1, 5, 8, np.float32, False, 6)[0])
+        cuda._compiled(launches.attention_forward(1, 1, 5, 8, np.float32, False, 6)[0])
     assert cuda.room == SHARED
 
 
@@ -88,6 +88,6 @@ def test_every_source_that_cupy_gets_is_ascii(fake_cuda, monkeypatch):
     monkeypatch.setattr(fake_cuda, "RawModule", module)
     launches = every_launch()
     for launch in launches:
-        get_device("cuda")._kernel(launch)
+        get_device("cuda")._compiled(launch)
     assert len(sources) == len(launches)
     assert all(source.isascii() for source in sources)
