@@ -71,6 +71,9 @@ IN_LAYERS = [
      "layers/test_table.py::test_every_parameter_once_with_its_shape_and_counts_that_add_up[plain]",
      "    seen.update(own)\n", ""),
 
+    ("a forward alone computes slopes", "layers/layer.py",
+     "layers/test_parts.py::test_a_forward_alone_asks_for_no_slope",
+     "self.forward(ops, p, x, **self.alone)", "self.forward(ops, p, x)"),
     ("the MLP never drops", "layers/parts.py",
      "layers/test_parts.py::test_an_mlp_drops_hidden_units_in_training[mlp]",
      'gate, *drop(dropout),', 'gate,'),
