@@ -11,7 +11,7 @@ import ctypes
 TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD, ARENA_MAX = -1, -2, -3, -8  # the names of mallopt's settings in malloc.h
 NEVER = -1
 LARGEST = 2**25  # bytes: glibc takes larger arrays from the system, whatever it is told
-ROOM = 2**30  # bytes of addresses by which the heap grows; none of them is memory before it is touched
+ROOM = 2**30  # bytes of addresses by which the heap grows at first; none of them is memory before it is touched
 HUGE_PAGE, MADV_HUGEPAGE = 2**21, 14  # bytes on x86-64; the advice's name in Linux's mman.h
 
 
@@ -25,7 +25,6 @@ def keep_freed_memory() -> None:
         libc.mallopt(ARENA_MAX, 1)  # threads share one heap; one of their own would be given back with the thread
         libc.mallopt(MMAP_THRESHOLD, LARGEST)
         libc.mallopt(TRIM_THRESHOLD, NEVER)
-        libc.mallopt(TOP_PAD, ROOM)
         _advise_huge_pages(libc)
 
 
@@ -33,7 +32,12 @@ def _advise_huge_pages(libc: ctypes.CDLL) -> None:
     """For the heap's next ROOM bytes, which it gets here. Linux may refuse: then nothing is changed."""
     libc.malloc.restype = libc.sbrk.restype = ctypes.c_void_p
     first = LARGEST // 2  # more than malloc has at hand, so the heap grows by it and ROOM
-    libc.free(ctypes.c_void_p(libc.malloc(ctypes.c_size_t(first))))
+    libc.mallopt(TOP_PAD, ROOM)
+    array = libc.malloc(ctypes.c_size_t(first))
+    libc.mallopt(TOP_PAD, 0)  # from here on by no more than what is asked for: addresses may be limited, too
+    if array is None:  # so they are
+        return
+    libc.free(ctypes.c_void_p(array))
     end = libc.sbrk(ctypes.c_ssize_t(0))
     start = (end - ROOM - first) // HUGE_PAGE * HUGE_PAGE + HUGE_PAGE
     libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), MADV_HUGEPAGE)
