@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from minivit import ViT, ViTConfig, __version__, finetune, load_mnist, train_mnist
-from minivit.__main__ import _parser, main
+from minivit.__main__ import EXAMPLES, _parser, main
 from minivit.data import imagenet_classes, preprocess, top_classes
 from minivit.train import mnist, save_checkpoint
 from minivit.weights import export_timm
@@ -221,6 +221,10 @@ def test_version_and_unknown_commands(capsys):
     with pytest.raises(SystemExit) as ending:
         main(["fly"])
     assert ending.value.code == 2
+    with pytest.raises(SystemExit) as ending:
+        main([])
+    said = capsys.readouterr().err  # the list of commands
+    assert ending.value.code == 2 and all(f"    {name} " in said for name in EXAMPLES if name)
 
 
 def test_train_mnist_refuses_unknown_names():

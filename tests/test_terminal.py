@@ -101,13 +101,6 @@ def test_help_has_examples_that_parse(name, capsys):
     assert ending.value.code == 0 and "examples:\n  python -m minivit" in capsys.readouterr().out
 
 
-def test_no_command_at_all_gets_the_list_of_them(capsys):
-    with pytest.raises(SystemExit) as ending:
-        main([])
-    said = capsys.readouterr().err
-    assert ending.value.code == 2 and all(f"    {name} " in said for name in EXAMPLES if name)
-
-
 @pytest.mark.parametrize(
     "launch",
     [
