@@ -52,7 +52,7 @@ STEPS = {
     "default": Case(_DIGITS, 128, 64),
     "full": Case(_WIDER, 128, 64),
     "28² in 4²": Case(dataclasses.replace(_WIDER, patch_size=4), 128, 32),
-    "ViT-Ti/16": Case(ViTConfig(image_size=224, patch_size=16, width=192, depth=12, heads=3), 16, 8),
+    "ViT-Ti/16": Case(ViTConfig(image_size=224, patch_size=16, width=192, depth=12, heads=3), 16, 4),
 }
 OTHERS = {
     "epoch of 8,000": Case(_DIGITS, 128, 64, "epoch", images=8000),

@@ -4,8 +4,9 @@
     python benchmarks/forward.py --size ViT-H/14 --batch 1 --numpy-only
 
 A third side makes the model's matrix products and nothing else, in NumPy, on as many threads: no forward in NumPy can
-be faster. Each side runs in a process of its own, so that its peak memory is its own; rounds alternate, and the best of
-each counts, so that a busy machine slows all alike.
+be faster. NumPy's sides keep freed memory, as training does (minivit/devices/memory.py). Each side runs in a process of
+its own, so that its peak memory is its own; rounds alternate, and the best of each counts, so that a busy machine slows
+all alike.
 """
 
 import argparse
@@ -23,12 +24,15 @@ from pathlib import Path
 import numpy as np
 
 from minivit import ViT, ViTConfig, count_parameters
+from minivit.devices.memory import keep_freed_memory
 from minivit.devices.workers import in_shards
 from minivit.model.face import SHARD_TOKENS
 
 
 def measure(size: str, batch: int, side: str) -> None:
     """Child process: build the model, then one forward for each line on standard input; print seconds and peak MB."""
+    if side != "torch":
+        keep_freed_memory()
     model = ViT(ViTConfig.from_name(size))
     images = np.random.default_rng(0).standard_normal((batch, *model.config.image_shape)).astype(np.float32)
     if side == "torch":

@@ -77,9 +77,12 @@ class Mutant:
     grid_less: int = 0
     shared_less: int = 0
 
-    @property
+    @functools.cached_property
     def digest(self) -> str:
-        told = f"{self.source}{self.kernel}{self.grid_less}{self.shared_less}"
+        """Of the code alone, without comments and quoted texts: these change, and no row is old for it."""
+        lines = (line.strip() for line in without_comments(self.source).splitlines())
+        code = "\n".join(line for line in lines if line and not line.startswith("#line"))
+        told = f"{code}{self.kernel}{self.grid_less}{self.shared_less}"
         return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
@@ -162,9 +165,14 @@ def of_function(file: str, kernel: str, source: str, code: str, bodies: list[tup
 
 
 def chosen(kernel: str) -> list[Case]:
-    """Cases in double, one of each of the kernel's instances: the first is checked, and the numbers of all compared."""
+    """Cases in double, one of each of the kernel's instances, with every argument and without those that may be left
+    out: the first is checked, and the numbers of all compared."""
     double = [case for case in CASES[kernel] if case.launch.dtype == np.float64] or CASES[kernel]
-    return list({case.launch.kernel: case for case in reversed(double)}.values())[::-1][:4]
+
+    def kind(case: Case) -> tuple:
+        return case.launch.kernel, *(name for name, value in case.values.items() if value is None)
+
+    return list({kind(case): case for case in reversed(double)}.values())[::-1][:8]
 
 
 def verdict_of(mutant: Mutant) -> str:
@@ -230,6 +238,8 @@ def main() -> int:
     args = parser.parse_args()
     rows, taken = read_rows(), set()
     files = sorted({case[0].launch.file for case in CASES.values()}) if args.command == "run" else []
+    if args.command == "run":
+        rows = without_the_old(rows, files)
     for mutant in (mutant for file in files if args.only in file for mutant in mutants(file, args.each, taken)):
         if mutant.digest in rows:
             continue
@@ -251,6 +261,13 @@ def read_rows() -> dict[str, dict[str, str]]:
         return {}
     with ROWS.open(newline="", encoding="utf-8") as file:
         return {row["digest"]: row for row in csv.DictReader(file)}
+
+
+def without_the_old(rows: dict[str, dict[str, str]], files: list[str]) -> dict[str, dict[str, str]]:
+    """Those of kernels as they are today."""
+    taken: set[tuple[str, str]] = set()
+    today = {mutant.digest for file in files for mutant in mutants(file, sys.maxsize, taken)}
+    return {digest: row for digest, row in rows.items() if digest in today}
 
 
 def write_rows(rows: dict[str, dict[str, str]]) -> None:

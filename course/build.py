@@ -8,6 +8,7 @@ python course/build.py --words 01   its words have changed, its code has not: no
 
 import argparse
 import base64
+import functools
 import json
 import re
 import sys
@@ -32,7 +33,9 @@ from builder.words import with_outputs  # noqa: E402
 from minivit.files import atomic_write  # noqa: E402
 
 
+@functools.cache
 def read_chapters() -> list[Chapter]:
+    """All, as they were when they were first asked for."""
     return [read_chapter(path) for path in sorted((COURSE / "src").glob("[0-9][0-9]*_*.py"))]
 
 

@@ -26,8 +26,9 @@
 //   v4      3,300          40,200          304,784            0
 //   v5      4,200          40,800           61,632            0
 //
-// v6 asks for what v5 does. Different bytes are 659,616 in all: 13 N d numbers and a few N. One kernel that did it all could do with 8 N d, but
-// would need atomics. With blocks of R rows (32 in v2 and v3, 64 from v4 on) what moves is (9 + 4 ⌈N/R⌉) N d numbers and a few N.
+// v6 asks for what v5 does. Different bytes are 659,616 in all: 13 N d numbers and a few N. One kernel that did it all
+// could do with 8 N d, but would need atomics. With blocks of R rows (32 in v2 and v3, 64 from v4 on) what moves is
+// (9 + 4 ⌈N/R⌉) N d numbers and a few N.
 //
 // python -m minivit kernel kernels/attention_backward.cu --profile    counts what this launch asks of memory:
 // launch: attention_backward_delta_v2<float, 12><<<5, 256>>>(delta[33], out[33, 12], dout[33, 12], 33)

@@ -10,12 +10,12 @@
 //   v3    a warp a row, sums by shuffles                     4, for 4            3.0       37,888            0
 //   v4    16-byte loads, the row kept in registers          16, for 16           2.0        7,168            0
 //
-// Counted at 512 rows of 384 floats. A sector is 32 bytes, the least that memory hands out: how many one warp's load
-// touches, for how many it could do with. × floor: all bytes that loads and stores fetch, from memory or from a cache,
-// over the floor 2 rows·width + 2 width + 2 rows numbers, which must move whatever one does. v4's second half is γ and β, which
-// every row reads again, from the cache. Different sectors, each counted once, are the floor itself in all four
-// versions: what a version wins, it wins in what the caches have to do and in how much is under way at a time. A
-// request is one load or store of one warp.
+// Counted at 512 rows of 384 floats. A sector is 32 bytes, the least that memory hands out; "32, for 4" says that a
+// warp's load touches 32 of them, and could do with 4. × floor: all bytes that loads and stores fetch, from memory or
+// from a cache, over the floor 2 rows·width + 2 width + 2 rows numbers, which must move whatever one does. v4's second
+// half is γ and β, which every row reads again, from the cache. Different sectors, each counted once, are the floor
+// itself in all four versions: what a version wins, it wins in what the caches have to do and in how much is under way
+// at a time. A request is one load or store of one warp.
 //
 // python -m minivit kernel kernels/layernorm.cu --profile    counts what this launch asks of memory:
 // launch: layernorm_forward_v4<float, 1><<<2, 128>>>(y[5, 36], mean[5], rstd[5], x[5, 36], g[36], b[36], 5, 36, 1e-6)

@@ -12,9 +12,12 @@
 //                                                                        d2 d3
 //
 // The numbers of A and B are TF32: floats that end after 10 bits of fraction, not 23. Rounding costs each of them up to
-// 2⁻¹¹ of itself, and a product 2 · 2⁻¹¹: that is one term. Three terms keep what was cut off, as a second TF32, and
-// leave out only the product of two rests, 2⁻²² (Ootomo and Yokota, arXiv 2203.03341). In which order the unit adds is
-// not told, so results are held to a bound, not to bits.
+// 2⁻¹¹ of itself, and a product 2 · 2⁻¹¹: that is one term. Three terms keep what was rounded off, as a second TF32: a
+// product is then off by 2⁻²¹ at most, half of which is the product of two rests, left out, the other half what the
+// rests lose (Ootomo and Yokota, arXiv 2203.03341).
+//
+// In which order the unit adds is not told, and where floats would round it cuts (Fasi et al., PeerJ CS 7:e330). So
+// results are held to a bound, not to bits.
 #pragma once
 #include "common.cuh"
 
@@ -45,13 +48,21 @@ __device__ __forceinline__ void mma(float& d0, float& d1, float& d2, float& d3, 
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
-// D += A B; the small terms first.
+// D += A B. One term is added to D by the unit. Three begin at nothing, the small ones first, and come to D by a float
+// addition, as the paper has it: what the unit cuts off always has the same sign, and would add up, product by product.
 template <int TERMS>
 __device__ __forceinline__ void add_product(float& d0, float& d1, float& d2, float& d3, const Fragment<4, TERMS>& a,
                                             const Fragment<2, TERMS>& b) {
-    if (TERMS == 3) {
-        mma(d0, d1, d2, d3, a.rest, b.big);
-        mma(d0, d1, d2, d3, a.big, b.rest);
+    if (TERMS == 1) {
+        mma(d0, d1, d2, d3, a.big, b.big);
+        return;
     }
-    mma(d0, d1, d2, d3, a.big, b.big);
+    float s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+    mma(s0, s1, s2, s3, a.rest, b.big);
+    mma(s0, s1, s2, s3, a.big, b.rest);
+    mma(s0, s1, s2, s3, a.big, b.big);
+    d0 += s0;
+    d1 += s1;
+    d2 += s2;
+    d3 += s3;
 }

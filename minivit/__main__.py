@@ -49,7 +49,8 @@ EXAMPLES = {
     "data": """  python -m minivit data
   python -m minivit data --download
   python -m minivit data --download --data fashion""",
-    "check": """  python -m minivit check""",
+    "check": """  python -m minivit check
+  python -m minivit check softmax Swin""",
     "kernel": """  python -m minivit kernel kernels/layernorm.cu --check
   python -m minivit kernel examples/scale.cu --check
   python -m minivit kernel add.cu 'add<float><<<4, 256>>>(y[1000], x[1000], 1000)' --profile""",
@@ -177,7 +178,7 @@ def check(args: argparse.Namespace) -> int:
     """Check every gradient: operations', joints', and those of whole small models, against central differences."""
     from .proof.command import check_all
 
-    return check_all()
+    return check_all(args.text)
 
 
 def _read(args: argparse.Namespace) -> "tuple[ViT, np.ndarray]":
@@ -242,9 +243,7 @@ def _parser() -> terminal.Parser:
         )
 
     def add_picture(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument(
-            "picture", help="any picture file; of a digit: one, on even paper, dark on light or the reverse"
-        )
+        sub.add_argument("picture", help="any picture; of a digit: one, on even paper, dark on light or the reverse")
         sub.add_argument(
             "--model",
             default=str(TRAINED_DIGITS),
@@ -290,7 +289,7 @@ def _parser() -> terminal.Parser:
     sub.add_argument("--data", choices=("full", "fashion"), default="full", help="what --download fetches")
 
     live_command.add_arguments(add("live", live_command.live))
-    add("check", check)
+    add("check", check).add_argument("text", nargs="*", help="only what has one of these in its name; else all")
     kernel_command.add_arguments(add("kernel", kernel_command.kernel))
     kernels_command.add_arguments(add("kernels", kernels_command.kernels))
     return parser

@@ -15,12 +15,19 @@ LONGEST = 18  # digits of a number, all of which a processor can count to
 NOBODY_READS = 141  # what a shell says of a program that was ended by a closed pipe
 
 
+class Help(argparse.HelpFormatter):
+    """argparse's, but examples keep their lines."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if text.startswith("examples:") else super()._fill_text(text, width, indent)
+
+
 class Parser(argparse.ArgumentParser):
     """argparse's, with examples under the help, and a guess where a name is misspelt."""
 
     def __init__(self, *args: object, examples: str = "", **options: object) -> None:
         epilog = f"examples:\n{examples}" if examples else None
-        options |= {"formatter_class": argparse.RawDescriptionHelpFormatter, "epilog": epilog}
+        options |= {"formatter_class": Help, "epilog": epilog}
         super().__init__(*args, **options)
 
     def _check_value(self, action: argparse.Action, value: object) -> None:
@@ -30,6 +37,9 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(self, args: object = None, namespace: object = None) -> tuple[argparse.Namespace, list[str]]:
         """argparse's, but what follows an unknown option is not taken for something else."""
         given = sys.argv[1:] if args is None else list(args)
+        if self._subparsers and not given:  # who types the name alone wants to know what there is
+            self.print_help(sys.stderr)
+            raise SystemExit(2)
         for word in given[: given.index("--") if "--" in given else None]:
             name = word.partition("=")[0]
             if name.startswith("--") and not self._subparsers and not self._known(name):

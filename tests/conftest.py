@@ -1,6 +1,6 @@
 """One BLAS thread in each test process: the matrices are tiny, and pytest-xdist already uses every core.
 
-And which files are slow: `-m "not slow"` leaves them out, and with them more than half of the time.
+And which files are slow: `-m "not slow"` leaves them out, and with them three quarters of the time.
 """
 
 import os
@@ -18,27 +18,42 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell ignores it for 
 LIMIT = threadpool_limits(1, user_api="blas")
 
 SLOW = (
-    "test_planted_mistakes.py",  # a process for each
-    "test_notebooks.py",
+    "devices",  # kernels, compiled and run at many sizes
+    # Kernels and programs, compiled one by one.
+    "test_build.py",
+    "test_draw_requests.py",
+    "test_judges.py",
+    "test_kernel_set.py",
+    "test_limits.py",
+    "test_programs.py",
+    "test_public_kernels.py",
+    "test_tensor_cores.py",
+    "test_zoo.py",
+    # A process for each.
     "test_exercises.py",
-    # Many kernels, compiled and run at many sizes; some run in other tests, too.
-    "test_attention_kernels.py",
-    "test_attention_launches.py",
-    "test_benchmark.py",
-    "test_cross_attention_kernels.py",
-    "test_gpu_day.py",
-    "test_kernels_checked.py",
-    "test_kernels_traced.py",
-    "test_layernorm_kernels.py",
-    "test_static.py",
-    "test_swin_gradients.py",  # thousands of numbers, each by four forwards
-    "test_masked_gradients.py",
-    "test_page.py",  # a browser, by hand
+    "test_graded.py",
+    "test_notebooks.py",
+    "test_planted_mistakes.py",
+    "test_typing.py",
+    # Models are trained, most of them from the command line.
+    "test_architectures.py",
+    "test_command_line.py",
+    "test_detector.py",
+    "test_loop.py",
+    "test_ranks.py",
+    "test_teacher.py",
+    "test_terminal.py",
+    # Many gradients, and many photographs.
+    "test_detector_gradients.py",
+    "test_photographs.py",
+    # A browser, by hand.
+    "test_exported_page.py",
     "test_notebook.py",
+    "test_page.py",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.name in SLOW:
+        if {item.path.name, item.path.parent.name} & {*SLOW}:
             item.add_marker("slow")

@@ -1,6 +1,7 @@
 """pytest in a process of its own, with a copy of the package: forked from one that has loaded NumPy and pytest already,
 which takes half of the time that a new interpreter needs. Nothing here imports minivit: the copy must be the first."""
 
+import gc
 import multiprocessing
 import os
 import sys
@@ -8,17 +9,21 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 TESTS = Path(__file__).parent
-OPTIONS = ("-x", "--tb=short", "--assert=plain", "-pno:cacheprovider", "-pno:xdist", "-pplanted_guard")
+OPTIONS = ("-x", "--tb=short", "--assert=plain", "-pno:cacheprovider", "-pplanted_guard")
+OPTIONS += ("-pno:unraisableexception", "-pno:threadexception")  # which look through the whole memory at the end
+PRELOAD = ["numpy", "numpy.testing", "numpy.random", "numpy.polynomial"]
+PRELOAD += ["pytest", "pdb", "threadpoolctl", "unittest.mock"]
 
 
 def context() -> ForkServerContext:
     chosen = multiprocessing.get_context("forkserver")
-    chosen.set_forkserver_preload(["numpy", "numpy.testing", "pytest"])
+    chosen.set_forkserver_preload(PRELOAD)
     return chosen
 
 
 def run_pytest(folder: str, work: str, nodes: list[str]) -> None:
     """What the process does: it ends with pytest's exit status, and has written all that it said to output.txt."""
+    gc.disable()  # it ends before it would pay
     os.chdir(work)
     file = os.open("output.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (1, 2):
@@ -26,6 +31,7 @@ def run_pytest(folder: str, work: str, nodes: list[str]) -> None:
     sys.path.insert(0, folder)
     sys.dont_write_bytecode = True
     os.environ.update(PYTHONPATH=folder, PYTHONDONTWRITEBYTECODE="1", PYTEST_ADDOPTS="")
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # those of other packages
     os.environ.update(PYTHONIOENCODING="utf-8", OPENBLAS_NUM_THREADS="1")
     import pytest
 

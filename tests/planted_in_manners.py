@@ -57,7 +57,7 @@ IN_MANNERS = [
     ("text is no answer", "check/answers.py", REASONS("test_a_right_answer_in_another_form"),
      "_read(answered(given, name), expected)", "answered(given, name)"),
     ("given code is diagnosed at once", "check/exercise.py",
-     "tutorials/test_exercises.py::test_what_is_given_to_be_mended_is_not_diagnosed_before_an_attempt[06-Two mistakes]",
+     "tutorials/test_exercises.py::test_the_check_fails_before_it_is_solved[06-Two mistakes]",
      "            raise Wrong(f\"{str(wrong).splitlines()[0]}\\n{AS_GIVEN}\") from None\n", "            raise\n"),
     ("nothing moves in a notebook", "train/progress.py",
      "train/test_progress.py::test_a_line_moves_within_an_epoch[OutStream]",

@@ -3,13 +3,14 @@
 import argparse
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from minivit import ViT, ViTConfig, __version__, finetune, load_mnist, train_mnist
-from minivit.__main__ import _parser, main
+from minivit.__main__ import EXAMPLES, _parser, main
 from minivit.data import imagenet_classes, preprocess, top_classes
 from minivit.train import mnist, save_checkpoint
 from minivit.weights import export_timm
@@ -21,6 +22,15 @@ def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("run")
     assert main(["train", "quick", "--epochs", "2", "--out", str(out)]) == 0
     return out
+
+
+@pytest.fixture
+def few_digits(monkeypatch):
+    """256 to train, 40 to test."""
+    digits = load_mnist()
+    parts = {"train_images": 256, "train_labels": 256, "test_images": 40, "test_labels": 40}
+    few = dataclasses.replace(digits, **{name: getattr(digits, name)[:count] for name, count in parts.items()})
+    monkeypatch.setattr(mnist, "load_mnist", lambda *args, **options: few)
 
 
 def test_train_writes_model_history_checkpoint_and_pictures(run):
@@ -95,7 +105,8 @@ def test_a_model_without_classes_is_only_looked_at(tmp_path, capsys):
     assert b"<svg" in (tmp_path / "page.svg").read_bytes()
 
 
-def test_resume_goes_on_where_a_run_stopped_and_equals_one_that_did_not(run, tmp_path):
+@pytest.mark.usefixtures("few_digits")
+def test_resume_goes_on_where_a_run_stopped_and_equals_one_that_did_not(tmp_path):
     class Stop(Exception):
         pass
 
@@ -111,7 +122,7 @@ def test_resume_goes_on_where_a_run_stopped_and_equals_one_that_did_not(run, tmp
         patch.setattr(mnist.Trainer, "end_epoch", stop_at_epoch_1)
         train_mnist("quick", epochs=2, progress=False)
     resumed = train_mnist(resume=tmp_path / "checkpoint.npz", progress=False)
-    whole = ViT.load(run / "model.npz")
+    whole = train_mnist("quick", epochs=2, progress=False).model
     assert all(np.array_equal(resumed.model.params[name], whole.params[name]) for name in whole.params)
 
 
@@ -129,21 +140,32 @@ def test_check_proves_every_gradient_and_fails_when_one_is_wrong(monkeypatch, ca
     from minivit import ops
     from minivit.proof import detectors, masked_models, proof
 
-    monkeypatch.setattr(detectors, "DETECTORS", {"DETR, given map": detectors.DETECTORS["DETR, given map"]})
+    kind, config, sizes = detectors.DETECTORS["DETR, given map"]
+    small = {"DETR, given map": (kind, dataclasses.replace(config, decoder_depth=1), sizes)}
+    monkeypatch.setattr(detectors, "DETECTORS", small)
     monkeypatch.setattr(masked_models, "MAES", {})
     monkeypatch.setattr(masked_models, "BERTS", {"BERT, no pooler, tanh": masked_models.BERTS["BERT, no pooler, tanh"]})
+    linear = proof.OPS["linear"]
+    for name in ("OPS", "JOINTS"):  # each of which has a test of its own
+        monkeypatch.setattr(proof, name, dict(list(getattr(proof, name).items())[::4]))
     monkeypatch.setattr(proof, "CONFIGS", {"no positions": proof.CONFIGS["no positions"]})
     monkeypatch.setattr(proof, "FAMILY", {"Swin, no head": proof.FAMILY["Swin, no head"]})
     assert main(["check"]) == 0
     assert "every gradient is right" in capsys.readouterr().out
-    monkeypatch.setattr(proof, "CONFIGS", {})
+    for name in ("CONFIGS", "FAMILY", "JOINTS"):
+        monkeypatch.setattr(proof, name, {})
     monkeypatch.setattr(detectors, "DETECTORS", {})
     monkeypatch.setattr(masked_models, "BERTS", {})
     wrong = (ops.softmax_forward, lambda dy, p: dy * p, {"x": (2, 3)})
-    monkeypatch.setattr(proof, "OPS", {"linear": proof.OPS["linear"], "softmax": wrong})
+    monkeypatch.setattr(proof, "OPS", {"linear": linear, "softmax": wrong})
     assert main(["check"]) == 1
     out = capsys.readouterr().out
     assert "WRONG" in out and "softmax: x" in out and "every gradient is right" not in out
+    assert main(["check", "LINE"]) == 0  # what has it in its name, and no more
+    out = capsys.readouterr().out
+    assert "linear" in out and "softmax" not in out and "joint" not in out
+    assert main(["check", "softmix", "lineal"]) == 2
+    assert capsys.readouterr().err == "minivit: nothing that is checked has 'softmix' or 'lineal' in its name\n"
 
 
 @pytest.mark.parametrize(
@@ -174,6 +196,7 @@ def test_a_mistake_is_one_clear_line(run, arguments, message, monkeypatch, tmp_p
     assert "epoch 1" not in captured.out  # it is found before any work is done
 
 
+@pytest.mark.usefixtures("few_digits")
 def test_a_run_without_out_gets_a_folder_of_its_own(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     config, recipe = mnist.PRESETS["default"]
@@ -198,6 +221,10 @@ def test_version_and_unknown_commands(capsys):
     with pytest.raises(SystemExit) as ending:
         main(["fly"])
     assert ending.value.code == 2
+    with pytest.raises(SystemExit) as ending:
+        main([])
+    said = capsys.readouterr().err  # the list of commands
+    assert ending.value.code == 2 and all(f"    {name} " in said for name in EXAMPLES if name)
 
 
 def test_train_mnist_refuses_unknown_names():
@@ -235,6 +262,31 @@ def test_every_option_says_what_it_is():
             assert action.help, f"{command.prog} {action.option_strings or action.dest}"
             seen += 1
     assert seen > 50
+
+
+def test_help_is_as_wide_as_the_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "70")
+    for name in ("train", "kernel"):
+        with pytest.raises(SystemExit):
+            main([name, "--help"])
+        told = capsys.readouterr().out.partition("examples:")[0]
+        assert max(len(line) for line in told.splitlines() if "{" not in line) <= 70  # choices are one word
+
+
+def test_a_run_that_cannot_begin_leaves_nothing(tmp_path, monkeypatch, capsys):
+    def fit(trainer, *rest, **options):
+        trainer.optimizer.steps = fit.steps
+        raise ValueError("it cannot go on")
+
+    monkeypatch.setattr("minivit.train.mnist.fit", fit)
+    monkeypatch.chdir(tmp_path)
+    fit.steps = 0
+    assert main(["train", "quick"]) == main(["train", "quick", "--out", "mine"]) == 2
+    assert "it cannot go on" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*/*")) and not Path("mine").exists()
+    fit.steps = 1
+    assert main(["train", "quick"]) == 2
+    assert [path.name for path in Path("runs", "quick").iterdir()] == ["checkpoint.npz"], "it had begun"
 
 
 def _commands(parser):

@@ -26,7 +26,7 @@ WALLS = {
     "data": {"files", "messages"},
     "devices": {"ops", "emulator", "messages"},
     "model": {"ops", "layers", "devices", "files", "messages"},
-    "family": {"ops", "layers", "files", "model", "messages"},
+    "family": {"ops", "layers", "model", "messages"},
     "train": {"ops", "layers", "devices", "files", "messages", "terminal", "model", "family", "data", "inspect"},
     "weights": {"ops", "layers", "files", "model", "family", "data"},
     "inspect": {"ops", "layers", "devices", "files", "messages", "model"},

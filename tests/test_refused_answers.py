@@ -1,5 +1,7 @@
 """What must not pass for an answer: what is right in part, in another order, of another shape, or says nothing."""
 
+from decimal import Decimal
+from fractions import Fraction
 from itertools import permutations
 
 import numpy as np
@@ -165,3 +167,29 @@ def test_an_empty_argument_is_in_nobodys_way() -> None:
     check.grad(lambda nothing, x: forward(x, nothing), lambda dy, cache: (np.zeros(0), 2 * dy), arguments)
     wrong = said(check.grad, lambda nothing, x: forward(x, nothing), lambda dy, cache: (np.zeros(0), 3 * dy), arguments)
     assert wrong.startswith("dx ") and "times 1.5" in wrong
+
+
+def test_a_number_may_be_a_fraction_and_is_none_where_nothing_is_returned() -> None:
+    check.close([Fraction(1, 4), Decimal("0.5")], [0.25, 0.5])
+    check.close(Fraction(1, 4), 0.25)
+    assert "one is None: does your function return its result?" in said(check.close, [1.0, None], [1.0, 2.0], "y")
+    assert "y: expected an array of numbers, got str" in said(check.close, ["1", "2"], [1.0, 2.0], "y")
+    assert "y: expected a number, got str" in said(check.close, "two", 2.0, "y")
+    assert "y: expected an array of numbers, got list" in said(
+        check.close, np.array([[1], [1, 2]], object), [1.0, 2.0], "y"
+    )
+
+
+def test_how_a_number_is_given_is_told() -> None:
+    """Without a word on what it should be."""
+    for given in ("2,483,776", "2 483 776", 2483776.0):
+        check.answer(given, 2483776)
+    for given in ("1,2", "24,83776", "2,483,7760", ",", "1,,000"):
+        assert "one number is asked for, without words" in said(check.answer, given, 2483776)
+    for given in ([2483776], (1, 2), ([1], [1, 2]), np.array([1]), {1}):
+        assert said(check.answer, given, 2483776).endswith("think again: one number is asked for")
+    assert "near, and all digits count" in said(check.answer, 2.48e6, 2483776)
+    for given in (-2483776, 2.4e6, 0, True, np.nan, np.inf, np.uint8(3)):
+        assert said(check.answer, given, 2483776).endswith("think again")
+    assert said(check.answer, 50.3, 50).endswith("think again")
+    assert said(check.answer, "rows", "columns").endswith("think again")

@@ -31,6 +31,17 @@ def given(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A folder of few pictures: an epoch of them is over at once."""
+    folder, digits = tmp_path_factory.mktemp("some") / "pictures", load_mnist()
+    for label in (0, 1):
+        (folder / str(label)).mkdir(parents=True)
+        for number, digit in enumerate(digits.train_images[digits.train_labels == label][:20, ..., 0]):
+            Image.fromarray(digit).save(folder / str(label) / f"{number}.png")
+    return folder
+
+
 def command(*words, cwd, env=None, shell='exec "$@"', **options):
     """The command line in a process of its own, started by a shell as `shell` says."""
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "timeout": 120} | options
@@ -232,7 +243,7 @@ def test_letters_that_the_terminal_has_not(given, tmp_path, env):
 
 @posix
 def test_a_closed_pipe_ends_a_run_in_words_and_loses_nothing(tmp_path):
-    words = "train", "quick", "--epochs", "3", "--out", tmp_path / "run"
+    words = "train", "quick", "--epochs", "2", "--out", tmp_path / "run"
     done = command(*words, cwd=tmp_path, shell='"$@" | head -n 1; exit ${PIPESTATUS[0]}')
     assert done.returncode == 141 and "Traceback" not in done.stderr
     assert "nobody reads the output any more" in done.stderr and "to go on: python -m minivit train" in done.stderr
@@ -247,11 +258,11 @@ def test_a_full_disk_is_said_in_words(given):
 
 @posix
 @pytest.mark.parametrize("closed", ["<&-", "<&- >&- 2>&-"])
-def test_closed_standard_files(tmp_path, closed):
-    words = "train", "quick", "--epochs", "1", "--parallel", "processes", "--workers", "2", "--out", tmp_path / "run"
+def test_closed_standard_files(tmp_path, pictures, closed):
+    words = "train", pictures, "--epochs", "1", "--parallel", "processes", "--workers", "2", "--out", tmp_path / "run"
     done = command(*words, cwd=tmp_path, shell=f'exec "$@" {closed}')
     assert done.returncode == 0, done.stderr
-    assert ViT.load(tmp_path / "run" / "model.npz").config.classes == 10
+    assert ViT.load(tmp_path / "run" / "model.npz").config.classes == 2
 
 
 @posix
@@ -271,13 +282,13 @@ print("goes on")
     assert done.stdout.split() == ["False", "True", "goes", "on"], done.stderr
 
 
-def test_two_runs_never_share_a_folder(tmp_path, monkeypatch):
-    start = [sys.executable, "-m", "minivit", "train", "quick", "--epochs", "1"]
+def test_two_runs_never_share_a_folder(tmp_path, pictures, monkeypatch):
+    start = [sys.executable, "-m", "minivit", "train", str(pictures), "--epochs", "1"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(PACKAGE), *filter(None, sys.path)])}
     runs = [subprocess.Popen(start, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     wrote = [run.communicate(timeout=120)[0] for run in runs]
     assert [run.returncode for run in runs] == [0, 0]
-    assert {path.name for path in (tmp_path / "runs").iterdir()} == {"quick", "quick-2"}
+    assert {path.name for path in (tmp_path / "runs").iterdir()} == {"pictures", "pictures-2"}
     assert len({text.splitlines()[-1] for text in wrote}) == 2
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MINIVIT_DATA", raising=False)

@@ -19,6 +19,8 @@ PREDICTED = Path(__file__).parents[1] / "gpu_day.json"
 ALIKE = 0.02  # so far may they be apart
 HEAD = "what the emulator's profiler counts: bash benchmarks/gpu_day.sh predict"
 TITLES = ("global loads", "sectors", "stores", "sectors", "shared loads", "turns", "stores", "turns")
+TITLES += ("copies", "sectors", "into shared", "turns")
+COPIES = "async_copy.cuh"  # this file has nothing but cp.async: a read of global memory, and a write of shared
 
 
 def emulated(short: bool = False) -> list[dict]:
@@ -35,8 +37,9 @@ def counts(launch: Launch, values: dict[str, object]) -> dict[str, int]:
     report = kernel.profile(launch.grid, launch.block, *arguments, shared=launch.shared)
     sums = dict.fromkeys(COUNTERS, 0)
     for line in report.lines:
-        sums[f"{line.space} {line.operation} requests"] += line.requests
-        sums[f"{line.space} {line.operation} moved"] += line.moved
+        operation = "copy" if line.file == COPIES else line.operation
+        sums[f"{line.space} {operation} requests"] += line.requests
+        sums[f"{line.space} {operation} moved"] += line.moved
     return sums
 
 

@@ -14,6 +14,8 @@ REQUESTS = "l1tex__t_requests_pipe_lsu_mem_global_op_{}.sum"
 SECTORS = "l1tex__t_sectors_pipe_lsu_mem_global_op_{}.sum"
 INSTRUCTIONS = "smsp__sass_inst_executed_op_shared_{}.sum"
 TURNS = "l1tex__data_pipe_lsu_wavefronts_mem_shared_op_{}.sum"
+# cp.async, LDGSTS in machine code, is neither a load nor a store to ncu; .cg, the kind that we use, bypasses L1.
+COPIED = "sm__sass_l1tex_t_{}_pipe_lsu_mem_global_op_ldgsts_cache_bypass.sum"
 COUNTERS = {
     "global load requests": REQUESTS.format("ld"),
     "global load moved": SECTORS.format("ld"),
@@ -23,11 +25,17 @@ COUNTERS = {
     "shared load moved": TURNS.format("ld"),
     "shared store requests": INSTRUCTIONS.format("st"),
     "shared store moved": TURNS.format("st"),
+    "global copy requests": COPIED.format("requests"),
+    "global copy moved": COPIED.format("sectors"),
+    "shared copy requests": "smsp__inst_executed_op_ldgsts.sum",
+    "shared copy moved": "smsp__sass_l1tex_data_pipe_lsu_wavefronts_mem_shared_op_ldgsts.sum",
 }
 MORE = (
     "l1tex__data_bank_conflicts_pipe_lsu_mem_shared_op_ld.sum",
     "l1tex__data_bank_conflicts_pipe_lsu_mem_shared_op_st.sum",
     "gpu__time_duration.sum",
+    "sm__inst_executed_pipe_tensor_op_hmma.sum",  # mma.sync
+    "sm__pipe_tensor_op_hmma_cycles_active.avg.pct_of_peak_sustained_elapsed",
 )
 KERNELS = "regex:attention|layernorm|gelu|patchify|cross_entropy|adamw|relative|column_sums|philox"
 UNKNOWN = r"Failed to find metric (\S+)"

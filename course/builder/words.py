@@ -1,9 +1,10 @@
 """Where a chapter's words have changed and its code has not: the new notebook, with the outputs that it had."""
 
 from collections.abc import Mapping
-from html import escape
 
 from nbformat import NotebookNode
+
+from minivit.draw.page import as_html
 
 from .execute import NotebookError
 
@@ -23,10 +24,9 @@ def with_outputs(
         cell.outputs, cell.execution_count = executed.outputs, executed.execution_count
         for output in cell.outputs:
             if "image/png" in output.get("data", {}):
-                was = output.metadata["image/png"]["alt"]
-                output.metadata["image/png"]["alt"] = output.data["text/plain"] = now[was]
-                html = output.data["text/html"]
-                output.data["text/html"] = html.replace(f'alt="{escape(was)}"', f'alt="{escape(now[was])}"')
+                told = output.metadata["image/png"]
+                told["alt"] = output.data["text/plain"] = now[told["alt"]]
+                output.data["text/html"] = as_html(output.data["image/png"], told["width"], told["alt"])
     for cell in made.cells:
         cell.metadata = {}
     return made

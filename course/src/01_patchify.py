@@ -68,7 +68,8 @@ print("numbers in the patches:", 2 * 49 * 16)
 # pixels are a square of the image, written out row by row:
 #
 # $$\begin{aligned} & \text{patches}[b,\; n,\; (r P + s)\,C + c] \\
-# & = \text{images}[b,\; P\,\lfloor n/7 \rfloor + r,\; P\,(n \bmod 7) + s,\; c] \end{aligned} \tag{1}$$
+# & = \text{images}[b,\; P\,\lfloor n/7 \rfloor + r, \\
+# & \qquad\qquad\;\; P\,(n \bmod 7) + s,\; c] \end{aligned} \tag{1}$$
 
 
 # %%
@@ -213,7 +214,8 @@ draw.digits(
 # $\Pi_{pi}$, so the sum in (2) runs over the rows of $\Pi$: the backward of a product with a matrix is a product with
 # its transpose. And the transpose of a permutation is its inverse:
 #
-# $$d\text{images} = \Pi^\top d\text{patches} = \Pi^{-1} d\text{patches} \tag{3}$$
+# $$\begin{aligned} d\text{images} &= \Pi^\top d\text{patches} \\
+# &= \Pi^{-1} d\text{patches} \end{aligned} \tag{3}$$
 #
 # Let us see the matrix, for an image of 4 × 4 in patches of 2 × 2. Feed in one pixel at a time:
 

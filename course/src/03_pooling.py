@@ -468,7 +468,7 @@ check.grad(
 # $$f_d = \frac1t \log \Big(\frac 1N \sum_n e^{t\,x_{nd}}\Big)$$
 #
 # lies between the two: t near 0 gives the mean, a large t the maximum. Derive $\partial f_d / \partial x_{nd}$, and
-# write the pair. It must be right for tokens of 1,000 (take the largest out of the sum).
+# write the pair. It must be right for tokens of 1,000 and of −1,000 side by side (take the largest out of the sum).
 
 
 # %% role="solution"
@@ -506,6 +506,12 @@ check.close(soft_forward(_x, 0.3)[0], _plain(0.3), "f, t = 0.3")
 with np.errstate(all="ignore"):  # a wrong answer overflows, and the check says so
     _large = soft_forward(1000 + _x, 2.0)[0]
 check.close(_large, 1000 + _plain(2.0), "large tokens")
+with np.errstate(all="ignore"):
+    _apart = soft_forward(1000 * _x, 2.0)[0]
+check.close(
+    _apart, 1000 * _x.max(axis=1) - np.log(6) / 2, "large tokens, far apart",
+    mistakes={"Infinite: take the largest out of the sum, and no other.": np.full((2, 4), np.inf)},
+)  # fmt: skip
 _e = np.exp(2 * _x)
 _p = _e / _e.sum(axis=1, keepdims=True)
 check.grad(
@@ -528,6 +534,7 @@ check.grad(
     "the largest not put back": ("largest[:, 0] + np.log", "np.log", "not put back"),
     "put back undivided": ("largest[:, 0] + np.log", "t * largest[:, 0] + np.log", "its own units"),
     "overflow": ("largest = x.max(axis=1, keepdims=True)", "largest = 0 * x[:, :1]", "large tokens"),
+    "the smallest": ("largest = x.max(axis=1, keepdims=True)", "largest = x.min(axis=1, keepdims=True)", "far apart"),
     "t left over": ("return df[:, None] * cache", "return 2 * df[:, None] * cache", "cancel"),
     "the mean's": ("return df[:, None] * cache", "return np.repeat(df[:, None], cache.shape[1], axis=1) / cache.shape[1]", "the mean's"),
     "over the wrong axis": ("e / e.sum(axis=1, keepdims=True)", "e / e.sum(axis=2, keepdims=True)", "dx  max"),

@@ -147,15 +147,17 @@ check.close(z, embed(x, cls, pos), "library against array")
 # to all rows is to multiply it by a column of ones, $\mathbf 1$ of shape (B, 1); and the backward of a product with a
 # matrix is a product with its transpose:
 #
-# $$Z = X + \mathbf 1\, \text{pos} \qquad dX = dZ \qquad d\text{pos} = \mathbf 1^\top dZ \tag{4}$$
+# $$\begin{aligned} Z &= X + \mathbf 1\, \text{pos} \\
+# dX &= dZ \\
+# d\text{pos} &= \mathbf 1^\top dZ \end{aligned} \tag{4}$$
 #
 # *In code*, and it is the class token's backward, too, since that is one row that serves B images:
 
 
 # %%
 def add_backward(dz):
-    dx = dz  # (3), left
-    dpos = dz.sum(axis=0, keepdims=True)  # (3), right: (1, 1+N, D)
+    dx = dz  # (3)
+    dpos = dz.sum(axis=0, keepdims=True)  # (3), the sum: (1, 1+N, D)
     return dx, dpos
 
 
@@ -207,7 +209,8 @@ check.close(table_2d, position_2d_loop(row, column), "library against loop")
 # In matrix form, let $R$ be (N, gh), with a 1 in row $n$, column $i$ where patch $n$ lies in row $i$ of the grid, and 0
 # elsewhere. It copies; its transpose gathers:
 #
-# $$\text{pos}^{\text{left}} = R\,\text{row} \qquad d\text{row} = R^\top d\text{pos}^{\text{left}} \tag{6}$$
+# $$\begin{aligned} \text{pos}^{\text{left}} &= R\,\text{row} \\
+# d\text{row} &= R^\top d\text{pos}^{\text{left}} \end{aligned} \tag{6}$$
 
 # %%
 dpos = rng.standard_normal((1, 49, 64))

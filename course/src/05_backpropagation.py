@@ -121,7 +121,9 @@ def linear_backward_loop(dy, x, W):
 # factor and first in the second. In (3) the shared index is $o$, last in both: $W$ must be transposed. In (4) it is
 # $r$, first in both: $x$ must be transposed. And a sum over rows is a product with ones, as in chapter 02:
 #
-# $$dx = dy\, W^\top \qquad dW = x^\top dy \qquad db = dy^\top \mathbf 1 \tag{6}$$
+# $$\begin{aligned} dx &= dy\, W^\top \\
+# dW &= x^\top dy \\
+# db &= dy^\top \mathbf 1 \end{aligned} \tag{6}$$
 #
 # The shapes leave no other choice: (B, K) and (784, K) can only give (B, 784) in one way. *In code*:
 
@@ -304,7 +306,8 @@ print(three_seeds(forgetful))
 # as large. So 8 times the first difference minus the second is free of it. That is the **four-point** rule, which the
 # library uses:
 #
-# $$\begin{aligned} & \frac{8\,[f(x+h) - f(x-h)] - [f(x+2h) - f(x-2h)]}{12h} \\
+# $$\begin{aligned} & \frac{8\,[f(x+h) - f(x-h)]}{12h} \\
+# & \quad - \frac{f(x+2h) - f(x-2h)}{12h} \\
 # & = f' - \frac{h^4}{30} f^{(5)} + \dots \end{aligned} \tag{10}$$
 #
 # What is left out is the *truncation error*: small steps are better. But a computer stores $f$ with a relative error
@@ -350,10 +353,11 @@ draw.lines(
 # The thing to test: **shares**. Each row of positive numbers is divided by its sum, so that it sums to 1 (with such
 # rows a model will say what it believes). With $S = \sum_j x_j$ for one row, the quotient rule gives
 #
-# $$\begin{aligned} y_i &= \frac{x_i}{S} \qquad \frac{\partial y_i}{\partial x_j} = \frac{\delta_{ij} - y_i}{S} \\
+# $$\begin{aligned} y_i &= \frac{x_i}{S} \\
+# \frac{\partial y_i}{\partial x_j} &= \frac{\delta_{ij} - y_i}{S} \\
 # dx_j &= \frac1S \Big( dy_j - \sum_i dy_i\, y_i \Big) \end{aligned} \tag{11}$$
 #
-# where $\delta_{ij}$ is 1 for $i = j$, else 0, and the second line is (1).
+# where $\delta_{ij}$ is 1 for $i = j$, else 0, and the last line is (1).
 
 
 # %% role="setup"

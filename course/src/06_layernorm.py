@@ -64,9 +64,11 @@ draw.matrices(
 # Take one token, D numbers. Take away their mean, divide by their standard deviation, and let the model choose a new scale
 # and shift for each feature:
 #
-# $$\mu = \frac1D \sum_i x_i \qquad \sigma^2 = \frac1D \sum_i (x_i - \mu)^2 \tag{1}$$
+# $$\begin{aligned} \mu &= \frac1D \sum_i x_i \\
+# \sigma^2 &= \frac1D \sum_i (x_i - \mu)^2 \end{aligned} \tag{1}$$
 #
-# $$\hat x_i = \frac{x_i - \mu}{\sqrt{\sigma^2 + \varepsilon}} \qquad y_i = \gamma_i\, \hat x_i + \beta_i \tag{2}$$
+# $$\begin{aligned} \hat x_i &= \frac{x_i - \mu}{\sqrt{\sigma^2 + \varepsilon}} \\
+# y_i &= \gamma_i\, \hat x_i + \beta_i \end{aligned} \tag{2}$$
 #
 # The variance is divided by D, not by D − 1: it is not an estimate of something larger, it is the spread of these D numbers
 # (statisticians call it *biased*). ε is 0.000001; it stands inside the root, and we come to it soon. As a loop:
@@ -544,7 +546,8 @@ check.catches(
     test, lambda *arguments: layernorm_forward(*arguments)[0].astype(np.float32),  # right, but for rounding
     {"variance over D − 1": variant(ddof=1), "ε outside the root": variant(outside=True), "not centred": variant(centred=False),
      "γ forgotten": variant(scale=False), "β forgotten": variant(shift=False), "over the tokens": variant(axis=-2),
-     "over the whole image": variant(axis=(-2, -1)), "BatchNorm": variant(axis=(0, 1))},
+     "over the whole image": variant(axis=(-2, -1)), "BatchNorm": variant(axis=(0, 1)),
+     "all numbers too low": lambda *arguments: (lambda y: y - 0.1 * np.abs(y))(layernorm_forward(*arguments)[0])},
 )  # fmt: skip
 
 # %% [markdown] role="hint"
@@ -557,6 +560,11 @@ check.catches(
         "own.standard_normal(6), own.standard_normal(6)", "np.ones(6), np.zeros(6)", "γ forgotten; β forgotten"),
     "no token with little contrast": ("tokens[:, 0] *= 1e-3", "tokens[:, 0] *= 1", "pass: ε outside the root"),
     "no room for rounding": ("< 1e-4", "== 0", "your test refuses the right function"),
+    "no absolute value": (
+        "np.abs(norm(tokens, gamma, beta) - layernorm_forward(tokens, gamma, beta)[0])",
+        "(norm(tokens, gamma, beta) - layernorm_forward(tokens, gamma, beta)[0])",
+        "pass: all numbers too low",
+    ),
     "too large a tolerance": ("< 1e-4", "< 10", "pass: variance over D − 1; ε outside the root"),
 }  # fmt: skip
 

@@ -100,7 +100,9 @@ def attention_loop(q, k, v):
 # %% [markdown]
 # All N² dot products at once are one matrix product, and so are all the means:
 #
-# $$S = \frac{Q K^\top}{\sqrt d} \qquad P = \text{softmax}(S) \qquad \text{out} = P\,V \tag{4}$$
+# $$\begin{aligned} S &= \frac{Q K^\top}{\sqrt d} \\
+# P &= \text{softmax}(S) \\
+# \text{out} &= P\,V \end{aligned} \tag{4}$$
 
 
 # %%
@@ -256,7 +258,8 @@ check.close(shuffled, out[:, :, order], "shuffled before against shuffled after"
 # and go through (3), (2), (1) from the last to the first. In (3), each $V_{mi}$ serves every token n, and each $P_{nm}$
 # every feature i:
 #
-# $$dV_{mi} = \sum_n P_{nm}\, dO_{ni} \qquad dP_{nm} = \sum_i dO_{ni}\, V_{mi} \tag{8}$$
+# $$\begin{aligned} dV_{mi} &= \sum_n P_{nm}\, dO_{ni} \\
+# dP_{nm} &= \sum_i dO_{ni}\, V_{mi} \end{aligned} \tag{8}$$
 #
 # In (2), take one row, and write p and s for it. By the quotient rule, with $Z = \sum_j e^{s_j}$,
 #
@@ -275,7 +278,8 @@ check.close(shuffled, out[:, :, order], "shuffled before against shuffled after"
 # ## In matrix form
 #
 # $$\begin{aligned} dV &= P^\top dO \\ dP &= dO\, V^\top \\
-# dS &= P \circ \big(dP - \text{rowsum}(dP \circ P)\big) \\
+# dS &= P \circ \big(dP \\
+# &\qquad\quad - \text{rowsum}(dP \circ P)\big) \\
 # dQ &= dS\, K / \sqrt d \\ dK &= dS^\top Q / \sqrt d \end{aligned} \tag{12}$$
 #
 # Here $\circ$ is the product element by element. Two things to remember: where the forward has a product of matrices,
@@ -451,7 +455,9 @@ check.answer(
 # Some models do not divide by √d, but multiply the scores by a number t that is learned like a weight (so does Swin
 # Transformer V2, [arXiv 2111.09883](https://arxiv.org/abs/2111.09883), which also brings q and k to length 1):
 #
-# $$S = t\, Q K^\top \qquad P = \text{softmax}(S) \qquad \text{out} = P V$$
+# $$\begin{aligned} S &= t\, Q K^\top \\
+# P &= \text{softmax}(S) \\
+# \text{out} &= P V \end{aligned}$$
 #
 # Write the forward and the backward; you may use `softmax_forward` and `softmax_backward`. Here the queries may come
 # from one image and keys and values from another: q is (B, H, N, d), k and v are (B, H, M, d), t is one number.

@@ -102,7 +102,7 @@ for p in (0, 0.25, 0.5, 0.75, 1):
 
 # %% [markdown]
 # Half and half, the fairest average, knows nothing about the edges. The two moved pictures have the same sum of
-# squares, so $\sum (v_R + v_L)(v_R - v_L) = \sum v_R^2 - \sum v_L^2 = 0$, and the best factor is 0. One-sided looks are
+# squares, so $\sum (v_R + v_L)(v_R - v_L)$ $= \sum v_R^2 - \sum v_L^2 = 0$, and the best factor is 0. One-sided looks are
 # better, and still leave most. Two heads have no such trouble: one looks right, one left, and the projection after them
 # takes the difference.
 
@@ -296,7 +296,8 @@ print("parameters:", sum(w.size for w in weights), "=", 4 * 48**2 + 4 * 48)
 #
 # $$\begin{aligned} dx &= G\,W^\top \\
 # &= \sum_h \bigl( dQ^h\, W _q^{h\top} \\
-# &\qquad + dK^h\, W _k^{h\top} + dV^h\, W _v^{h\top} \bigr) \end{aligned} \tag{12}$$
+# &\qquad + dK^h\, W _k^{h\top} \\
+# &\qquad + dV^h\, W _v^{h\top} \bigr) \end{aligned} \tag{12}$$
 #
 # A token is used in three ways: it asks, it is asked, and it is read. Its gradient is the sum over the three paths, and
 # over the heads.
@@ -473,27 +474,27 @@ def renumber(qkv_weight, qkv_bias, proj_weight, order):
 
 
 # %% role="check"
-order = [2, 0, 1]
-x = rng.standard_normal((2, 5, 6))
-old = [rng.standard_normal(shape) for shape in ((6, 18), (18,), (6, 6))]
+order = [2, 0, 3, 1]  # four heads: with three, the axes of qkv and of the heads would be as long
+x = rng.standard_normal((2, 5, 8))
+old = [rng.standard_normal(shape) for shape in ((8, 24), (24,), (8, 8))]
 new = renumber(*old, order)
 for name, a, b in zip(("qkv_weight", "qkv_bias", "proj_weight"), new, old, strict=True):
     check.shape(a, b.shape, name)
-attend = lambda W, b, U: ops.self_attention_forward(x @ W + b, heads=3)[0] @ U
+attend = lambda W, b, U: ops.self_attention_forward(x @ W + b, heads=4)[0] @ U
 y = attend(*old)
 U, back = old[2], np.argsort(order)
 mistakes = {
     "The rows of the projection kept their order: what one head found is handed through the rows of another.":
         (*new[:2], U),
     "The bias kept its order: its 3D numbers belong to the columns.": (new[0], old[1], new[2]),
-    "The rows of the projection are in the inverse order.": (*new[:2], U.reshape(3, 2, 6)[back].reshape(6, 6)),
+    "The rows of the projection are in the inverse order.": (*new[:2], U.reshape(4, 2, 8)[back].reshape(8, 8)),
     "The columns of the projection are reordered: a head speaks through its rows.":
-        (*new[:2], U.reshape(6, 3, 2)[:, order].reshape(6, 6)),
+        (*new[:2], U.reshape(8, 4, 2)[:, order].reshape(8, 8)),
 }  # fmt: skip
 mistakes = {said: attend(*wrong) for said, wrong in mistakes.items()}
 check.close(attend(*new), y, "y", mistakes=mistakes)
-values = (x @ new[0] + new[1]).reshape(2, 5, 3, 3, 2)
-before = (x @ old[0] + old[1]).reshape(2, 5, 3, 3, 2)
+values = (x @ new[0] + new[1]).reshape(2, 5, 3, 4, 2)
+before = (x @ old[0] + old[1]).reshape(2, 5, 3, 4, 2)
 check.close(
     values, before[:, :, :, order], "queries, keys and values", mistakes={"This is the inverse: new head h must be old "
     "head order[h], not the other way round.": before[:, :, :, back]},
@@ -508,6 +509,11 @@ check.close(
     "the projection forgotten": ("proj_weight[rows]", "proj_weight", "rows of the projection kept their order"),
     "the projection's columns": ("proj_weight[rows]", "proj_weight[:, rows]", "speaks through its rows"),
     "the bias forgotten": ("qkv_bias[columns]", "qkv_bias", "The bias kept its order"),
+    "heads before q, k, v": (
+        "np.arange(3 * D).reshape(3, H, D // H)",
+        "np.arange(3 * D).reshape(H, 3, D // H)",
+        "out of bounds",
+    ),
     "the projection inverted": ("proj_weight[rows]", "proj_weight[np.argsort(rows)]", "inverse order"),
     "the inverse order": (
         "D, H = len(proj_weight), len(order)",
@@ -747,6 +753,6 @@ check.grad(multi_query_forward, multi_query_backward, {"q": q, "k": k, "v": v})
 # - Derive the backward: three paths into each token, gathered in the columns that the forward cut; and tell which bias
 #   learns nothing.
 #
-# In the library: `minivit/ops/self_attention.py`, and the chain, `attention` in `minivit/layers/parts.py`. Next: chapter
-# 11 puts blocks around it. Sources: A. Vaswani et al., *Attention Is All You Need*, arXiv 1706.03762, section 3.2.2; A. Dosovitskiy et al.,
-# arXiv 2010.11929, appendix A.
+# In the library: `minivit/ops/self_attention.py`, and the chain, `attention` in `minivit/layers/parts.py`; chapter
+# 10 builds the block around it. Sources: A. Vaswani et al., *Attention Is All You Need*, arXiv 1706.03762, section
+# 3.2.2; A. Dosovitskiy et al., arXiv 2010.11929, appendix A.

@@ -236,9 +236,8 @@ draw.lines(
 # %%
 several = digits.test_images[:400]
 h = into_mlp(several)[:, 1:] @ W1 + b1  # (400, 49, 96), without the class token
-asked = np.argsort(-(np.sort(h.reshape(-1, 96), axis=0)[-6:].mean(axis=0) / h.std(axis=(0, 1))))[
-    :4
-]  # the most selective
+peaks = np.sort(h.reshape(-1, 96), axis=0)[-6:].mean(axis=0)  # of each hidden number, at its six tokens
+asked = np.argsort(-peaks / h.std(axis=(0, 1)))[:4]  # the most selective
 padded, crops = np.pad(several[..., 0], ((0, 0), (4, 4), (4, 4))), []
 for k in asked:
     for place in np.argsort(-h[..., k].ravel())[:6]:

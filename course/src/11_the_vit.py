@@ -70,7 +70,8 @@ draw.matrices(
 #
 # ## The idea
 #
-# $$z_0 = [\,\text{cls}\,;\; \text{patches}\, E + b_E\,] + \text{positions} \tag{1}$$
+# $$\begin{aligned} z_0 = {} & [\,\text{cls}\,;\; \text{patches}\, E + b_E\,] \\
+# & + \text{positions} \end{aligned} \tag{1}$$
 #
 # $$z' = z + \mathrm{MSA}(\mathrm{LN}(z)) \tag{2}$$
 #
@@ -226,8 +227,10 @@ print(f"trained    {cross_entropy(model(some), digits.test_labels[:100])[0]:.4f}
 # $\sum_k y _k = 1$. The derivative of the logarithm is softmax again:
 #
 # $$\begin{aligned} \frac{\partial\, \text{loss}}{\partial a _k} &= -y _k + \frac{e^{a _k}}{\sum_j e^{a _j}} \\
-# &= p _k - y _k, \quad \text{for a batch} \\
+# &= p _k - y _k \\
 # d\text{logits} _{rk} &= \frac{p _{rk} - y _{rk}}{B} \end{aligned} \tag{8}$$
+#
+# where the last line is for a batch.
 #
 # *In matrix form*, $d\text{logits} = (P - Y)/B$. What the model says, minus what is right. *In code*:
 
@@ -537,7 +540,8 @@ print(last.parts[0])  # its first half
 # head:
 #
 # $$\begin{aligned} & (P^2C\,D + D) + D + ND \\
-# & + L\,\big[\,4D + (4D^2 + 4D) + (2DM + M + D)\,\big] \\
+# & + L\,\big[\,4D + (4D^2 + 4D) \\
+# & \qquad\quad + (2DM + M + D)\,\big] \\
 # & + 2D + (DK + K) \end{aligned} \tag{13}$$
 
 

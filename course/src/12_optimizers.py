@@ -115,7 +115,8 @@ draw.animation(
 #
 # In the valley each parameter walks by itself, with curvature $a$ and $g = a\,\theta$:
 #
-# $$\theta_t = (1 - \eta a)\,\theta_{t-1} = (1 - \eta a)^t\, \theta_0 \tag{2}$$
+# $$\begin{aligned} \theta_t &= (1 - \eta a)\,\theta_{t-1} \\
+# &= (1 - \eta a)^t\, \theta_0 \end{aligned} \tag{2}$$
 #
 # It comes to rest where $|1 - \eta a| < 1$, that is $\eta < 2/a$. The *steepest* direction decides: here η < 2/30.
 # Then the flat one has the factor $1 - \eta$, at best 0.933 a step. That a valley is 30 times steeper across than
@@ -470,9 +471,9 @@ def adamw_friend(theta, m, s, g, t, rate, beta1=0.9, beta2=0.999, eps=1e-8, deca
 _gs, _start = rng.standard_normal((4, 9)), rng.standard_normal(9)
 
 
-def _walk(step, **settings):
+def _walk(step, size=1.0, **settings):
     theta, m, s = _start.copy(), np.zeros(9), np.zeros(9)
-    for t, g in enumerate(_gs, 1):
+    for t, g in enumerate(size * _gs, 1):
         theta, m, s = check.call(
             lambda theta, m, s, g, t=t: step(theta, m, s, g, t, 0.1, **settings), theta=theta, m=m, s=s, g=g
         )
@@ -495,6 +496,8 @@ _known = {"The decay passes through the root: large gradients, little decay.": "
           "The decay is not multiplied by the rate.": "unscaled", "ε stands under the root; it is added to it.": "inside"}  # fmt: skip
 _said = {said: _walk(lambda *a, how=how, **k: _variant(*a, how=how, **k), **_set) for said, how in _known.items()}
 check.close(_walk(adamw_friend, **_set), _walk(_variant, **_set), "theta after four steps", mistakes=_said)
+_usual = _walk(_variant, 1e-8, beta1=0.9, beta2=0.999, eps=1e-8, decay=0.05)
+check.close(_walk(adamw_friend, 1e-8), _usual, "theta with the settings that were given, and small gradients")
 
 # %% [markdown] role="hint"
 # Print the first step: how long should it be, by (6)? Then compare the first line with (7).

@@ -129,7 +129,8 @@ draw.digits(
 # The loss of a batch is the mean of the losses of its images. What is its gradient? The derivative of a sum is the sum of
 # the derivatives, and a constant factor stays in front:
 #
-# $$L = \frac{1}{B}\sum_{b=1}^{B} \ell_b \qquad\Longrightarrow\qquad \nabla L = \frac{1}{B}\sum_{b=1}^{B} \nabla \ell_b \tag{1}$$
+# $$\begin{aligned} L &= \frac{1}{B}\sum_{b=1}^{B} \ell_b \\
+# \nabla L &= \frac{1}{B}\sum_{b=1}^{B} \nabla \ell_b \end{aligned} \tag{1}$$
 #
 # where ∇ stands for the derivatives with respect to all of θ.
 #

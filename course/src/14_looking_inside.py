@@ -103,7 +103,8 @@ draw.picture(
 # plus what it looks at, $x_q + \sum_k A_{qk}\,x_k$. We halve it, so that the shares of a token sum to 1 again. That is an
 # *assumption*: the residual and the attention count the same, however long either really is.
 #
-# $$\tilde A = \tfrac12\,(A + I) \qquad\qquad R = \tilde A_L \cdots \tilde A_2\, \tilde A_1 \tag{1}$$
+# $$\begin{aligned} \tilde A &= \tfrac12\,(A + I) \\
+# R &= \tilde A_L \cdots \tilde A_2\, \tilde A_1 \end{aligned} \tag{1}$$
 #
 # with A the mean of the heads (Abnar and Zuidema, [arXiv 2005.00928](https://arxiv.org/abs/2005.00928)). The first block
 # stands on the right, because it meets the input first. Written out for two blocks,
@@ -559,8 +560,10 @@ check.close(
 # Chefer et al. ([arXiv 2103.15679](https://arxiv.org/abs/2103.15679)) weight A with it, keep what speaks *for* the class,
 # and roll out, block by block from R = I, the first block first:
 #
-# $$\begin{aligned} \bar A &= \text{mean over heads of } \max\left(0,\; \tfrac{\partial\,\text{logit}}{\partial A} \odot A\right) \\
+# $$\begin{aligned} \bar A &= \frac1H \sum_h \max\left(0,\; \tfrac{\partial\,\text{logit}}{\partial A} \odot A\right) \\
 # R &\leftarrow R + \bar A\,R \end{aligned}$$
+#
+# with the mean over the heads.
 #
 # Write `relevance(A, dA)`. Both are (L, B, H, N, N); the result is (B, N, N). (In the library it is
 # `minivit.inspect.relevance_rollout`, and `python -m minivit look` draws it.)

@@ -125,9 +125,9 @@ answers = teacher.predict(raw)  # (2000, 10): probabilities; their logarithms ar
 unsure = np.argsort(answers.max(axis=1))[:3]
 print("the least sure of 2,000: digits", digits.test_labels[unsure])
 hot = softmax_forward(np.log(answers[unsure] + 1e-30) / 3)[0]
+named = {"rows": "picture", "columns": "class", "column_labels": list("0123456789")}
 draw.matrices(
-    [{"title": "T = 1", "array": answers[unsure], "rows": "picture", "columns": "class"},
-     {"title": "T = 3", "array": hot, "rows": "picture", "columns": "class"}], colormap="attention",
+    [{"title": "T = 1", "array": answers[unsure], **named}, {"title": "T = 3", "array": hot, **named}], colormap="attention",
     alt="Two tables of three rows and ten columns, the teacher's probabilities for the three digits it is least sure of. At temperature 1 each "
     "row has two or three large numbers, at temperature 3 the other classes have visible shares, too.",
 )  # fmt: skip

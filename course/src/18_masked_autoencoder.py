@@ -164,7 +164,8 @@ draw.matrices(
 #
 # Filling is $f _n = z _{r(n)}$ where $r(n) < K$, else the mask token $t$. So, with $n = o(i)$,
 #
-# $$dz _i = df _{o(i)}, \qquad dt = \sum _{n:\, r(n) \ge K} df _n \tag{2}$$
+# $$\begin{aligned} dz _i &= df _{o(i)} \\
+# dt &= \sum _{n:\, r(n) \ge K} df _n \end{aligned} \tag{2}$$
 #
 # *In matrix form*: let $\Pi$ be the permutation with $\Pi _{i,\,o(i)} = 1$. Keeping is the first K rows of $\Pi x$, and
 # filling is $\Pi^{-1}$ of what was kept and the mask tokens. A permutation's inverse is its transpose, and a transpose is
@@ -196,7 +197,8 @@ check.grad(
 # The target is the picture. The error counts where the patch was hidden, and nowhere else: what a model has seen it could
 # copy, and it would learn to.
 #
-# $$L = \frac{1}{\sum m} \sum _{b,n} m _{bn}\, \frac1n \sum_j \left( \hat p _{bnj} - p _{bnj} \right)^2 \tag{3}$$
+# $$\begin{aligned} L = {} & \frac{1}{\sum m} \sum _{b,n} m _{bn} \\
+# & \cdot \frac1n \sum_j \left( \hat p _{bnj} - p _{bnj} \right)^2 \end{aligned} \tag{3}$$
 #
 # Exercise 2 is its backward. *Predict: what is the loss of a model that says the mean of all pixels for each? And how far
 # below it does the trained one come?*
@@ -270,8 +272,8 @@ draw.lines(
 
 # %% [markdown] exercise="What hiding saves" kind="predict" stars=1 minutes=5
 # A ViT-B/16 sees photographs of 224 × 224 pixels, of which 75 % of the patches are hidden. How many tokens does the
-# encoder see, with the class token (`tokens`)? The scores of a head are a table of all pairs of tokens: how many times
-# smaller is it than that of all patches and the class token (`smaller`, to one decimal)? With 49 patches and a ratio of
+# encoder see, with the class token (`tokens`)? A head's scores are a table with a row and a column for each token: how many
+# times fewer numbers are in it than if nothing were hidden (`smaller`, to one decimal)? With 49 patches and a ratio of
 # 0.9, how many are hidden (`hidden`), if the number that is kept is rounded down?
 
 # %% role="solution"
@@ -313,8 +315,9 @@ check.answer(
 }
 
 # %% [markdown] exercise="The loss of what was hidden" kind="build" stars=2 minutes=10
-# Write the loss (3) and its backward. `prediction` and `target` are (B, N, n), `mask` is (B, N), 1 where a patch was
-# hidden. The backward returns the gradient for the prediction alone.
+# Write the chapter's loss (3) and its backward: the squared error, averaged over the n numbers of a patch, and that over
+# all hidden patches of the batch. `prediction` and `target` are (B, N, n), `mask` is (B, N), 1 where a patch was hidden;
+# `dloss`, the gradient of the loss, is a number. The backward returns the gradient for the prediction alone.
 
 
 # %% role="solution"
@@ -337,16 +340,19 @@ def masked_loss_backward(dloss, cache):
 
 # %% role="check"
 a, b = rng.standard_normal((2, 2, 5, 3))
-m = np.array([[1, 0, 1, 1, 0], [0, 1, 1, 0, 1.0]])
+m = np.array([[1, 0, 1, 1, 0], [0, 1, 0, 0, 1.0]])
 squares = ((a - b) ** 2).mean(axis=-1)
+of_image = m / m.sum(axis=1, keepdims=True) / 2
 check.close(
-    masked_loss(a, b, m)[0], ops.masked_mse_forward(a, b, m)[0], "loss",
+    check.pair(masked_loss, prediction=a, target=b, mask=m)[0], ops.masked_mse_forward(a, b, m)[0], "loss",
     mistakes={
         "The errors of all patches are summed: only those of the hidden ones count.": squares.sum() / m.sum(),
         "All patches are counted: the error counts where the patch was hidden.": squares.mean(),
         "The sum over the hidden patches is divided by the number of all.": (m * squares).mean(),
         "The patches that were seen are counted, and not the hidden ones.": ((1 - m) * squares).sum() / (1 - m).sum(),
         "The errors of a patch are summed, not averaged.": 3 * (m * squares).sum() / m.sum(),
+        "Each image has a mean of its own, of which the mean is taken: all hidden patches of the batch weigh the same.":
+            (of_image * squares).sum(),
         "The errors are not squared.": (m * np.abs(a - b).mean(axis=-1)).sum() / m.sum(),
     },
 )  # fmt: skip
@@ -358,6 +364,8 @@ check.grad(
             lambda dloss, cache: (dloss * 2 * (a - b) / (3 * m.sum()),),
         "Each patch's mean has a part in the gradient, too: 1/n.":
             lambda dloss, cache: (dloss * 2 * m[:, :, None] * (a - b) / m.sum(),),
+        "The loss is divided by the number of hidden patches; so is its gradient.":
+            lambda dloss, cache: (dloss * 2 * m[:, :, None] * (a - b) / 3,),
         "The slope of a square is twice its base.":
             lambda dloss, cache: (dloss * m[:, :, None] * (a - b) / (3 * m.sum()),),
     },
@@ -375,9 +383,14 @@ check.grad(
     "the seen ones": (
         "(mask * errors).sum() / mask.sum()", "((1 - mask) * errors).sum() / (1 - mask).sum()", "The patches that were seen"
     ),
+    "image by image": (
+        "(mask * errors).sum() / mask.sum()", "((mask * errors).sum(1) / mask.sum(1)).mean()", "all hidden patches of the batch"
+    ),
     "summed": (".mean(axis=-1)", ".sum(axis=-1)", "summed, not averaged"),
     "the backward without the mask": ("2 * mask[:, :, None] * difference", "2 * difference", "The mask is missing"),
     "the backward without n": ("(difference.shape[-1] * mask.sum())", "mask.sum()", "1/n"),
+    "the backward not divided": ("(difference.shape[-1] * mask.sum())", "difference.shape[-1]", "so is its gradient"),
+    "its input changed": ("difference = prediction - target", "difference = prediction; difference -= target", "changed its input"),
     "the backward without 2": ("dloss * 2 * mask", "dloss * mask", "twice its base"),
 }  # fmt: skip
 
@@ -394,7 +407,8 @@ def take(x, index):
 
 # %% role="broken"
 def masking_colleague(x, token, noise, K):
-    """-> what is kept (B, K, D); all places filled (B, N, D), `token` where a patch was hidden; the mask (B, N)."""
+    """-> what is kept (B, K, D), the smallest noise first; all places filled (B, N, D), each patch at its own place and
+    `token` where one was hidden; the mask (B, N), 1 for a patch that was hidden."""
     order = np.argsort(noise, axis=1)
     z = take(x, order[:, :K])
     absent = np.broadcast_to(token, (len(x), x.shape[1] - K, x.shape[2]))
@@ -405,7 +419,8 @@ def masking_colleague(x, token, noise, K):
 
 # %% role="solution"
 def masking_colleague(x, token, noise, K):
-    """-> what is kept (B, K, D); all places filled (B, N, D), `token` where a patch was hidden; the mask (B, N)."""
+    """-> what is kept (B, K, D), the smallest noise first; all places filled (B, N, D), each patch at its own place and
+    `token` where one was hidden; the mask (B, N), 1 for a patch that was hidden."""
     order = np.argsort(noise, axis=1)
     restore = np.argsort(order, axis=1)
     z = take(x, order[:, :K])
@@ -418,12 +433,17 @@ def masking_colleague(x, token, noise, K):
 # %% role="check"
 x, t, noise = rng.standard_normal((3, 8, 2)), rng.standard_normal(2), rng.random((3, 8))
 by_noise, place_of = ops.shuffle(noise)
-z, full, mask = masking_colleague(x, t, noise, 3)
+answer = check.call(masking_colleague, x=x, token=t, noise=noise, K=3)
+if not isinstance(answer, tuple) or len(answer) != 3:
+    raise check.Wrong(f"your function returns {type(answer).__name__}, expected three values: z, full, mask")
+z, full, mask = answer
 right, _ = ops.keep_tokens_forward(x, by_noise, place_of, count=3)
 check.close(
     z, right, "kept",
     mistakes={"Those of the largest numbers are kept, not those of the smallest.": take(x, by_noise[:, ::-1][:, :3]),
-              "restore says at which place a patch stands, not which patch stands at a place.": take(x, place_of[:, :3])},
+              "restore says at which place a patch stands, not which patch stands at a place.": take(x, place_of[:, :3]),
+              "These are the right patches in reading order: they go out in the order of their noise.":
+                  take(x, np.sort(by_noise[:, :3], axis=1))},
 )  # fmt: skip
 shuffled = np.concatenate((right, np.broadcast_to(t, (3, 5, 2))), axis=1)
 check.close(
@@ -455,6 +475,9 @@ check.close(
     "an inverted mask": ("mask = restore >= K", "mask = restore < K", "inverted"),
     "a mask of the order": ("mask = restore >= K", "mask = order >= K", "at which place a patch stands"),
     "one too few": ("mask = restore >= K", "mask = restore > K", "One patch too few"),
+    "the kept in reading order": (
+        "z = take(x, order[:, :K])", "z = take(x, np.sort(order[:, :K], axis=1))", "in the order of their noise"
+    ),
     "nothing put back": (
         "full = take(np.concatenate((z, absent), axis=1), restore)",
         "full = np.concatenate((z, absent), axis=1)",
@@ -463,8 +486,8 @@ check.close(
 }  # fmt: skip
 
 # %% [markdown] exercise="Hide what you like" kind="further" stars=2 minutes=8
-# The model keeps the 12 patches with the smallest numbers, whatever made these. Write `inkiest`: numbers with which it
-# sees the 12 patches with the most ink, and has to guess the paper. `image` is one digit (28, 28), 0 the paper and up to 1
+# Each patch has a number, its noise, and the model keeps the 12 patches with the smallest. Nobody asks where the numbers
+# come from. Write `inkiest`: numbers with which it sees the 12 patches with the most ink, and has to guess the paper. `image` is one digit (28, 28), 0 the paper and up to 1
 # the ink; a patch is 4 × 4, and patches are counted in reading order. Then look at what it fills in
 # (`mae.fill_in(image[None, :, :, None], noise=inkiest(image))`), and think of others: the left half alone, a chessboard.
 
@@ -481,7 +504,7 @@ def inkiest(image):
 # %% role="check"
 image = digits.test_images[3, :, :, 0] / 255
 ink = ops.patchify_forward(image[None, :, :, None], (4, 4))[0].sum(axis=-1)
-given = np.asarray(inkiest(image), float)
+given = np.asarray(check.call(inkiest, image=image), float)
 check.shape(given, (1, 49), "noise")
 shown = lambda noise: np.sort(ink[0, np.argsort(noise, axis=1)[0, :12]])
 torn = image.reshape(49, 16).sum(axis=1)[None]

@@ -153,15 +153,17 @@ check.close(y, theirs, "the library's, whose other parameters do nothing here")
 #
 # A token has two ways out: its own query, and the one square that it lies in. A slot's weights serve all squares:
 #
-# $$\begin{aligned} dx _t &= dq _t\, W _q^\top + dr _{m(t)}\, W _{u(t)}^\top \\
-# dW _u &= \sum_m x _{t(m,u)}^\top\, dr _m \end{aligned} \tag{5, 6}$$
+# $$dx _t = dq _t\, W _q^\top + dr _{m(t)}\, W _{u(t)}^\top \tag{5}$$
+#
+# $$dW _u = \sum_m x _{t(m,u)}^\top\, dr _m \tag{6}$$
 #
 # Where a token lies in no square, the second term of (5) is missing: it asks, and nobody asks it.
 #
 # *In matrix form*: let $z = \Pi x$ be the cutting, a permutation if nothing is left over. Then $r = zW _s$, and
 #
-# $$\begin{aligned} dW _s &= z^\top dr \\
-# dx &= dq\,W _q^\top + \Pi^\top (dr\,W _s^\top) \end{aligned} \tag{7, 8}$$
+# $$dW _s = z^\top dr \tag{7}$$
+#
+# $$dx = dq\,W _q^\top + \Pi^\top (dr\,W _s^\top) \tag{8}$$
 #
 # *In code*, $\Pi^\top$ is to put the squares back into a map of zeros:
 
@@ -246,13 +248,15 @@ draw.lines(
 # edges: squares of P × P, whose corners lie $s < P$ apart, with $h = \lfloor P/2 \rfloor$ zeros around the picture:
 #
 # $$\begin{aligned} y _{(i,j),\,(u,v,c)} &= x _{\rho,\,\sigma,\,c} \quad\text{with} \\
-# \rho &= si + u - h, \;\; \sigma = sj + v - h \end{aligned} \tag{10}$$
+# \rho &= si + u - h \\
+# \sigma &= sj + v - h \end{aligned} \tag{10}$$
 #
 # A pixel now goes to several places, so its gradient is a sum over these: all $i, u$ that lead to its row, and all $j, v$
 # that lead to its column:
 #
-# $$\begin{aligned} dx _{\rho,\,\sigma,\,c} &= \sum _{i,u} \sum _{j,v} dy _{(i,j),\,(u,v,c)} \\
-# \text{where}\;\; \rho &= si + u - h, \;\; \sigma = sj + v - h \end{aligned} \tag{11}$$
+# $$dx _{\rho,\,\sigma,\,c} = \sum _{i,u} \sum _{j,v} dy _{(i,j),\,(u,v,c)} \tag{11}$$
+#
+# with ρ and σ as in (10).
 #
 # *In matrix form* $y = \Pi x$ and $dx = \Pi^\top dy$ again, but a column of $\Pi$ has as many ones as patches hold the pixel.
 # *In code* a loop over the P · P slots, not over the patches: slot (u, v) of all patches is one slice with stride s.

@@ -53,14 +53,14 @@ found = answers(all_logits[-1], all_boxes[-1])
 draw.picture(
     plot_detections(images[:4], found[:4], truth[:4], rows=1),
     alt="Four canvases with dark digits and scraps on white. Dotted green boxes show where the 13 digits are. Blue boxes, each with a "
-    "digit and a percentage, lie close on ten of them. A red box says that the right half of a 6 is a 0; a pale 3 has no box; and on the "
-    "last canvas two zeros have a red box each beside the blue one: they are found twice.",
+    "digit and a percentage, lie close on ten of them. An orange box says that the right half of a 6 is a 0; a pale 3 has no box; and on the "
+    "last canvas two zeros have an orange box each beside the blue one: they are found twice.",
 )  # fmt: skip
 
 # %% [markdown]
-# **What to notice.** (1) Boxes are dotted green where a digit is, blue where an answer is right, red where it is wrong.
-# (2) Classes are mostly right, and boxes a little loose. (3) Two zeros are said twice, with much confidence. Keep this in
-# mind: the reason is in the loss, and we shall find it.
+# **What to notice.** (1) Boxes are dotted green where a digit is, blue where an answer is right, orange where it is
+# wrong. (2) Classes are mostly right, and boxes a little loose. (3) Two zeros are said twice, with much confidence. Keep
+# this in mind: the reason is in the loss, and we shall find it.
 #
 # ## The shapes
 #
@@ -165,7 +165,8 @@ draw.matrix(
 #
 # With corners $(x _0, y _0)$, $(x _1, y _1)$ and primes for b, the sides of I and A are differences of minima and maxima:
 #
-# $$\begin{aligned} w _I &= \max(0,\ \min(x _1, x _1') - \max(x _0, x _0')) \\
+# $$\begin{aligned} w _I &= \max(0,\ \min(x _1, x _1') \\
+# &\qquad\qquad - \max(x _0, x _0')) \\
 # w _A &= \max(x _1, x _1') - \min(x _0, x _0') \end{aligned} \tag{4}$$
 #
 # and alike for the heights; $I = w _I h _I$, $A = w _A h _A$, $U = \mathrm{area}(a) + \mathrm{area}(b) - I$.

@@ -52,8 +52,8 @@ draw.matrix(
     title="blocks of 256 threads, from (row, column)",
     row_labels=[begins.get(row, "") for row in range(28)],
     column_labels=[str(column) if column % 4 == 0 else "" for column in range(28)],
-    alt="A handwritten digit of 28 by 28 pixels on a ground of four bands: blue, red and blue ones of a little more than "
-    "nine rows each, which begin at (0, 0), (9, 4) and (18, 8), and a red one from (27, 12) with only the last 16 pixels.",
+    alt="A handwritten digit of 28 by 28 pixels on a ground of four bands: blue, orange and blue ones of a little more than "
+    "nine rows each, which begin at (0, 0), (9, 4) and (18, 8), and an orange one from (27, 12) with only the last 16 pixels.",
 )  # fmt: skip
 
 # %% [markdown]
@@ -284,7 +284,7 @@ draw.addresses(
 # %%
 draw.addresses(
     profiles[2], line=3, array="x",
-    alt="32 lanes above, 8 sectors below. The lines spread: every other number in each sector is blue, the rest pale red, "
+    alt="32 lanes above, 8 sectors below. The lines spread: every other number in each sector is blue, the rest pale orange, "
     "moved and not used.",
 )  # fmt: skip
 

@@ -42,7 +42,7 @@ rows, width = x.shape
 # ## The picture first
 #
 # Below, the first load of the first warp, in each of the library's four versions: which numbers of x do its 32 lanes ask
-# for (blue), and what else comes along, since memory hands out sectors of 32 bytes (red)? The two cells profile the four
+# for (blue), and what else comes along, since memory hands out sectors of 32 bytes (orange)? The two cells profile the four
 # kernels and paint the maps: skip them for now.
 
 # %%
@@ -79,13 +79,13 @@ draw.matrices(
         for v in ideas
     ],
     colormap=ListedColormap(["#F2F2F2", "#F0A884", "#0072B2"]), limits=(0, 2), colorbar=False,
-    alt="Four maps of the first 32 rows and 96 columns of x. v1 touches a column: a narrow blue stripe with a wider red one "
-    "beside it. v2 and v3 touch the first 32 numbers of the first row, v4 all that is shown of it, with no red at all.",
+    alt="Four maps of the first 32 rows and 96 columns of x. v1 touches a column: a narrow blue stripe with a wider orange one "
+    "beside it. v2 and v3 touch the first 32 numbers of the first row, v4 all that is shown of it, with no orange at all.",
 )  # fmt: skip
 
 # %% [markdown]
 # **What to notice.** (1) v1 asks for a *column* of x, and gets eight times as much. (2) v2 and v3 ask for the beginning
-# of a row: nothing is red. (3) v4 asks for four times as much at once, 128 numbers (32 of them beyond the map's edge).
+# of a row: nothing is orange. (3) v4 asks for four times as much at once, 128 numbers (32 of them beyond the map's edge).
 # The rest of the chapter is how to get there.
 #
 # ## The shapes
@@ -193,7 +193,7 @@ from matplotlib.patches import Rectangle
 
 
 def moment(step, time):
-    """The table while the threads are busy with a step: who is through waits at the barrier, with a red mark."""
+    """The table while the threads are busy with a step: who is through waits at the barrier, with an orange mark."""
     paper = Figure((8, 2.7), facecolor="white")
     axes = paper.add_axes((0, 0, 1, 1), xlim=(-1.9, 7.8), ylim=(3.75, -0.5))
     axes.axis("off")
@@ -220,7 +220,7 @@ draw.animation(
 )  # fmt: skip
 
 # %% [markdown]
-# **What to watch.** The red marks: a thread that is through waits at its line, and no number of the next row appears
+# **What to watch.** The orange marks: a thread that is through waits at its line, and no number of the next row appears
 # before the eighth mark. (1) 8 numbers take 3 steps, and 128 take 7: log₂. (2) In the row "half = 2", thread 0 reads the
 # 13 that *thread 2* wrote one step before. It must not read too early: hence the barriers. (3) A thread that has nothing
 # to add comes to the barrier, too.
@@ -268,9 +268,10 @@ hasty = emulator.Module(block_source.replace("__syncthreads();  // all have adde
 print(hasty.check(rows, 128, *arguments))
 
 # %% [markdown]
-# Two races, each with both of its sides: who reads, who writes, and that no barrier lies between. In the first, thread
-# 127 takes the sum out of `partial[0]` while thread 0 may still be adding (line 9 against line 6). In the second, line
-# 6 collides with itself: thread 0 reads byte 128, that is `partial[32]`, which thread 32 writes in the step before.
+# Two races, and each of them twice: `block_sum` is called for the mean (line 18) and for the variance (line 20). Each
+# with both of its sides: who reads, who writes, and that no barrier lies between. In the first, thread 127 takes the
+# sum out of `partial[0]` while thread 0 may still be adding (line 9 against line 6). In the second, line 6 collides with
+# itself: thread 0 reads byte 128, that is `partial[32]`, which thread 32 writes in the step before.
 #
 # The checker does not wait for a wrong result. It notes who touched what since the last barrier, so it finds such a
 # pair on every run. On a GPU the sum may be right a thousand times, and then not.
@@ -434,7 +435,8 @@ draw.lines(
 #
 # and, since γ and β serve all rows,
 #
-# $$d\gamma_i = \sum _ {\text{rows}} dy_i\,\hat x_i,\qquad d\beta_i = \sum _ {\text{rows}} dy_i \tag{3}$$
+# $$\begin{aligned} d\gamma_i &= \sum _ {\text{rows}} dy_i\,\hat x_i \\
+# d\beta_i &= \sum _ {\text{rows}} dy_i \end{aligned} \tag{3}$$
 #
 # In matrix form (2) is $dx = J^\top d\hat x$ with $J = r\,(I - \frac1D \mathbf 1\mathbf 1^\top - \frac1D \hat x\hat
 # x^\top)$, and J is symmetric, $J^\top = J$. There the forward kept x̂ and r. The kernels keep μ and r, two numbers a
@@ -620,6 +622,7 @@ some, scale = (rng.standard_normal(shape).astype(np.float32) for shape in ((7, 1
 some[3] *= 1e-3  # here ε counts
 some[5] = 0
 squares = (some**2).sum(-1, keepdims=True)
+of_lane = np.stack([(some[:, c % 32 :: 32] ** 2).sum(-1) for c in range(100)], 1)
 with np.errstate(invalid="ignore"):
     no_eps = some / np.sqrt(squares / 100) * scale
 check.kernel(
@@ -631,6 +634,12 @@ check.kernel(
             "The sum is divided by the 32 lanes, not by the width.": some / np.sqrt(squares / 32 + 1e-6) * scale,
             "ε is missing: a row of zeros is divided by zero.": no_eps,
             "ε stands outside the root.": some / (np.sqrt(squares / 100) + 1e-6) * scale,
+            "The sum is not divided by the width: the mean of the squares is asked for.": some / np.sqrt(squares + 1e-6) * scale,
+            "Each lane has the sum of its own columns: the lanes must add theirs up.": some / np.sqrt(of_lane / 100 + 1e-6) * scale,
+            "γ is missing.": some / np.sqrt(squares / 100 + 1e-6),
+            "γ belongs to the column, not to the lane.": some / np.sqrt(squares / 100 + 1e-6) * scale[np.arange(100) % 32],
+            "That is LayerNorm without β: RMSNorm takes no mean away.": (some - some.mean(-1, keepdims=True))
+            / np.sqrt(some.var(-1, keepdims=True) + 1e-6) * scale,
         }
     },
 )  # fmt: skip
@@ -642,6 +651,10 @@ check.kernel(
 # %% role="wrong"
 {
     "divided by the lanes": ("(squares) / width", "(squares) / 32", "by the 32 lanes"),
+    "not divided": ("warp_sum(squares) / width", "warp_sum(squares)", "not divided by the width"),
+    "each lane by itself": ("warp_sum(squares)", "squares", "of its own columns"),
+    "no γ": (" * gamma[c]", "", "γ is missing"),
+    "γ of the lane": ("gamma[c]", "gamma[lane]", "not to the lane"),
     "no ε": ("/ width + eps)", "/ width)", "ε is missing"),
     "ε outside the root": (
         "1 / sqrtf(warp_sum(squares) / width + eps)",
@@ -699,9 +712,15 @@ __global__ void row_max(float* largest, const float* x, int width) {
 """
 
 # %% role="check"
-some = -1 - rng.random((5, 300), dtype=np.float32) - 3 * np.arange(5, dtype=np.float32)[:, None]
-some[np.arange(5), [128, 256, 0, 298, 131]] += 1.5  # where the largest lie
-check.kernel(emulator.Module(max_source)["row_max"], 5, 128, *empty(5), some, 300, expected={"largest": some.max(-1)})
+some = -3 - rng.random((5, 300), dtype=np.float32) - 3 * np.arange(5, dtype=np.float32)[:, None]
+some[np.arange(5), [128, 255, 64, 298, 131]] += 1.5  # where the largest lie: of threads 0, 127, 64, 42 and 3
+check.kernel(
+    emulator.Module(max_source)["row_max"], 5, 128, *empty(5), some, 300, expected={"largest": some.max(-1)},
+    mistakes={"largest": {
+        "It begins with a 0, which is larger than all numbers of these rows.": np.zeros(5),
+        "The tree leaves threads 64 to 127 out.": some[:, np.arange(300) % 128 < 64].max(-1),
+    }},
+)  # fmt: skip
 
 # %% [markdown] role="hint"
 # Every step of the tree reads what other threads wrote in the step before. All 128 threads must wait for each other: also
@@ -716,6 +735,8 @@ check.kernel(emulator.Module(max_source)["row_max"], 5, 128, *empty(5), some, 30
         "barrier",
     ),
     "the first barrier taken away": ("    partial[t] = v;\n    __syncthreads();", "    partial[t] = v;", "race"),
+    "half a tree": ("half = 64", "half = 32", "threads 64 to 127 out"),
+    "a 0 to begin with": ("float v = x[blockIdx.x * width];", "float v = 0;", "begins with a 0"),
     "a warp's barrier": ("        __syncthreads();", "        __syncwarp();", "Put __syncthreads() between them"),
 }
 
@@ -828,7 +849,6 @@ centre, scale = some.mean(-1), 1 / np.sqrt(some.var(-1) + np.float32(1e-6))
 terms = dsome * (some - centre[:, None]) * scale[:, None]
 first_stage = np.array([terms[p::3].sum(0) for p in range(3)])
 together = layernorm_backward(dsome, layernorm_forward(some, np.ones(100, np.float32), np.zeros(100, np.float32))[1])[1]
-check.close(first_stage.sum(0), together, "the G rows, added up, are dgamma", tol=1e-5)
 check.kernel(
     emulator.Module(dgamma_source)["dgamma_partial"], (3, 2), 64, *empty((3, 100)), dsome, some, centre, scale, 29, 100,
     expected={"partial": first_stage}, 
@@ -836,10 +856,17 @@ check.kernel(
     mistakes={
         "partial": {
             "This is dβ: x̂ is missing.": np.array([dsome[p::3].sum(0) for p in range(3)]),
+            "The mean is not taken away.": np.array([(dsome * some * scale[:, None])[p::3].sum(0) for p in range(3)]),
+            "rstd is missing.": np.array([(terms / scale[:, None])[p::3].sum(0) for p in range(3)]),
+            "rstd is 1 / σ already: multiply by it.": np.array([(terms / scale[:, None] ** 2)[p::3].sum(0) for p in range(3)]),
+            "These are G pieces of the rows, one after the other: block p has the rows p, p + G, p + 2G, …": np.array(
+                [terms[10 * p : 10 * p + 10].sum(0) for p in range(3)]
+            ),
             "Every block sums from its first row to the last: the groups overlap.": np.array([terms[p:].sum(0) for p in range(3)]),
         }
     },
 )  # fmt: skip
+check.close(first_stage.sum(0), together, "the G rows, added up, are dgamma", tol=1e-5)
 
 # %% [markdown] role="hint"
 # A thread is alone with its column and its rows: a plain loop, `for (int row = blockIdx.x; row < rows; row +=
@@ -848,6 +875,13 @@ check.kernel(
 # %% role="wrong"
 {
     "dβ": (" * (x[row * width + c] - mean[row]) * rstd[row]", "", "This is dβ"),
+    "no mean": ("(x[row * width + c] - mean[row])", "x[row * width + c]", "mean is not taken away"),
+    "divided by rstd": ("* rstd[row]", "/ rstd[row]", "multiply by it"),
+    "pieces": (
+        "int row = blockIdx.x; row < rows; row += gridDim.x",
+        "int row = 10 * blockIdx.x; row < rows && row < 10 * blockIdx.x + 10; ++row",
+        "G pieces of the rows",
+    ),
     "the groups overlap": ("row += gridDim.x", "row += 1", "the groups overlap"),
     "no guard": ("if (c >= width) return;", "", "race"),
     "all blocks write one row": ("partial[blockIdx.x * width + c]", "partial[c]", "race"),

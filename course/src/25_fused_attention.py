@@ -163,7 +163,7 @@ draw.lines(
 # **What to notice.** (1) Seven keys raise the maximum of query 16, which is drawn. In random order, key j is the
 # largest of the first j with probability 1/j, so on average 1 + 1/2 + … + 1/49 ≈ 4.5 would. (2) m only ever rises, and lies
 # on or above every score: no exponent is above 0, nothing can overflow. Where m stays, the correction is 1 and equation (3)
-# is a plain sum. (3) $m_j + \log l_j = m_j + \log\big(e^{-m_j} \sum_{i\le j} e^{s_i}\big) = \log \sum_{i\le j} e^{s_i}$, the
+# is a plain sum. (3) $m_j + \log l_j$ $= m_j + \log\big(e^{-m_j} \sum_{i\le j} e^{s_i}\big)$ $= \log \sum_{i\le j} e^{s_i}$, the
 # *log-sum-exp*: whatever m was, it is the same. The backward will want it.
 #
 # ## Tiles
@@ -570,7 +570,7 @@ check.answer(
     kept, 4 * numbers, "kept", reasons={
         numbers: "these are numbers; each has 4 bytes", numbers // 3: "one number for each query of *every* head",
         numbers // 2: "that is one picture: there are 8", 8 * 12 * 576 * 4: "and the class token?",
-        256 * numbers: "that is as large as out: lse has one number a row",
+        8 * numbers: "m and l make one number, m + log l", 256 * numbers: "that is as large as out: lse has one number a row",
     },
 )  # fmt: skip
 
@@ -584,16 +584,18 @@ check.answer(
     "one picture": ("stored = 8 * 12 * 577", "stored = 12 * 577", "there are 8"),
     "S and P": ("stored = 8 * 12 * 577", "stored = 2 * 8 * 12 * 577", "S alone"),
     "numbers, not bytes": ("kept = 8 * 12 * 577 * 4", "kept = 8 * 12 * 577", "4 bytes"),
+    "m and l": ("kept = 8 * 12 * 577 * 4", "kept = 8 * 12 * 577 * 8", "make one number"),
     "like out": ("kept = 8 * 12 * 577 * 4", "kept = 8 * 12 * 577 * 64 * 4", "one number a row"),
 }
 
 # %% [markdown] exercise="One pass, and two halves" kind="build" stars=2 minutes=15
 # Long sequences are also cut among several blocks: each goes through a part of the keys, and the results are merged. Write
-# both. `one_pass(scores, values)` gets two iterators, over N numbers and over N vectors (w,) of some width w, each of which can
-# be gone through **once**, side by side: a vector is overwritten when the next one comes, and nothing may be kept whose
-# size grows with N. It returns (m, l, o) of equation (1) for all of them; o (w,) is not divided yet, and may begin as
-# 0.0, which broadcasts. `merge(a, b)` makes of two such triples, of two parts of the keys, the one of both parts together.
-# Scores may be large, ±10,000 or so. The check looks at o / l, m + log l and m.
+# both. `one_pass(scores, values)` gets two iterators, over N numbers s and over N vectors v (w,) of some width w, each of
+# which can be gone through **once**, side by side: a vector is overwritten when the next one comes, and nothing may be kept
+# whose size grows with N. It returns (m, l, o) of equation (1) for all of them: the largest score m, l = Σ exp(s − m) and
+# o = Σ exp(s − m) v; o (w,) is not divided yet, and may begin as 0.0, which broadcasts. `merge(a, b)` makes of two such
+# triples, of two parts of the keys, the one of both parts together. Scores may be large, ±10,000 or so. The check looks at
+# o / l, m + log l and m.
 
 
 # %% role="solution"
@@ -639,11 +641,18 @@ def streams(scores, values):
     return taking("scores", scores), taking("values", filled())
 
 
+def call(function, one, other):
+    return check.call(function, one=one, other=other)
+
+
 def judge(name, s, values, compute, said):
     """said: what l and o would be with a mistake, against the largest score, by what to say about it."""
     p = np.exp(s - s.max())
     with np.errstate(all="ignore"):
-        m, l, o = compute()
+        triple = compute()
+        if not isinstance(triple, tuple | list) or len(triple) != 3:
+            raise check.Wrong(f"{name}: your function returns {type(triple).__name__}, expected three values: m, l, o")
+        m, l, o = map(np.asarray, triple)
         lse = {what: s.max() + np.log(wrong_l) for what, (wrong_l, _) in said.items()}
         out = {
             what: wrong_o / wrong_l
@@ -663,8 +672,16 @@ for name, s in {"scores": rising, "scores to ±10,000": far, "scores near −10,
         "o was not corrected when the maximum rose.": (right.sum(), hasty @ values),
         "l was not corrected when the maximum rose.": (hasty.sum(), right @ values),
         "o is divided by l already: the check does that.": (right.sum(), right @ values / right.sum()),
+        "The first vector was kept as it is, not as a copy: the second has overwritten it.": (
+            right.sum(),
+            right @ np.concatenate((values[1:2], values[1:])),
+        ),
+        "The vectors were collected, and all are the last one now: each is overwritten by the next.": (
+            right.sum(),
+            right.sum() * values[-1],
+        ),
     }
-    judge(name, s, values, lambda s=s: one_pass(*streams(s, values)), said)
+    judge(name, s, values, lambda s=s: call(one_pass, *streams(s, values)), said)
 overflow = "It is measured against a maximum that is not the larger one: the exponential overflows."
 added = "The parts were added as they are: each was measured against a maximum of its own."
 for kind, low, high in (
@@ -675,10 +692,16 @@ for kind, low, high in (
         (part.max(), np.exp(part - part.max()).sum(), np.exp(part - part.max()) @ rows)
         for part, rows in ((low, values[:10]), (high, values[10:]))
     )
-    said = {added: (a[1] + b[1], a[2] + b[2]), overflow: (np.inf, np.full(5, np.inf))}
     s = np.append(low, high)
-    judge(f"{kind}, the second part has the larger maximum", s, values, lambda a=a, b=b: merge(a, b), said)
-    judge(f"{kind}, the first part has the larger maximum", s, values, lambda a=a, b=b: merge(b, a), said)
+    p = np.exp(s - s.max())
+    said = {
+        added: (a[1] + b[1], a[2] + b[2]),
+        overflow: (np.inf, np.full(5, np.inf)),
+        "l is added as it is: one factor mends l and o of a part.": (a[1] + b[1], p @ values),
+        "o is added as it is: one factor mends l and o of a part.": (p.sum(), a[2] + b[2]),
+    }
+    judge(f"{kind}, the second part has the larger maximum", s, values, lambda a=a, b=b: call(merge, a, b), said)
+    judge(f"{kind}, the first part has the larger maximum", s, values, lambda a=a, b=b: call(merge, b, a), said)
 largest = [one_pass(*streams(s, values))[0], merge(a, b)[0], merge(b, a)[0]]
 check.close(largest, [s.max()] * 3, "m, of one pass and of both merged")
 
@@ -689,7 +712,18 @@ check.close(largest, [s.max()] * 3, "m, of one pass and of both merged")
 # %% role="wrong"
 {
     "the scores in a list": ("zip(scores, values", "zip(list(scores), values", "gone through alone"),
-    "both in a list": ("zip(scores, values, strict=True)", "list(zip(scores, values, strict=True))", "o / l"),
+    "both in a list": (
+        "zip(scores, values, strict=True)",
+        "list(zip(scores, values, strict=True))",
+        "all are the last one now",
+    ),
+    "the first vector kept": (
+        "        o = correction * o + p * v",
+        "        o = v if m_old == -np.inf else correction * o + p * v",
+        "has overwritten it",
+    ),
+    "only o is merged": ("first * a[1] + second * b[1]", "a[1] + b[1]", "l is added as it is"),
+    "only l is merged": ("first * a[2] + second * b[2]", "a[2] + b[2]", "o is added as it is"),
     "o is not corrected": ("o = correction * o", "o = o", "o was not corrected"),
     "l is not corrected": ("l = correction * l", "l = l", "l was not corrected"),
     "neither is corrected": (

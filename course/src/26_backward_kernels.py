@@ -387,10 +387,12 @@ else:
     print(f"{len(runs)} different in 4 runs")
 
 # %% [markdown] exercise="What the second walk costs" kind="predict" stars=1 minutes=8
-# One head of ViT-B: N = 197, d = 64. (a) `atomics`: if a kernel of keys added each term of dQ by an atomic, how many
-# atomic additions would that be? (b) `exponentials`: how many exponentials do the *two* kernels take together? (c)
-# `kept`: how many numbers must the forward keep for them, beside q, k, v and out? (d) `writers`: how many threads write
-# to one number of dQ, in the two kernels?
+# One head of ViT-B: N = 197, d = 64. The chapter's two kernels are that of the keys, with a thread a key, for dK and dV,
+# and that of the queries, with a thread a query, for dQ; each makes P again. (a) `atomics`: if there were the kernel of
+# the keys alone, and added each term of dQ by an atomic, how many atomic additions would that be? (b) `exponentials`: how
+# many exponentials do the *two* kernels take together, spare threads of the last block not counted? (c) `kept`: how many
+# numbers must the forward keep for them, beside q, k, v and out? (d) `writers`: how many threads, of both kernels, write
+# to any one number of dQ?
 
 # %% role="solution"
 # YOUR TURN
@@ -409,14 +411,14 @@ check.answer(atomics, S_forward.size * width, "atomics", reasons={
 })  # fmt: skip
 check.answer(exponentials, 2 * S_forward.size, "exponentials", reasons={
     pairs: "that is one walk: each makes P again", 2 * pairs * width: "one for each query and key, whatever the width", n: "P is made again, not kept",
-    3 * pairs: "dK and dV come from the same walk", 0: "P was not kept: it is made again",
+    3 * pairs: "dK and dV come from the same walk", 2 * n: "each query meets each key", 0: "P was not kept: it is made again",
 })  # fmt: skip
 check.answer(kept, n, "kept", reasons={
     pairs: "P is made again", 2 * n: "δ is made of dO and out, in the backward", n * width: "that is as much as out", 0: "without lse, P cannot be made in one pass",
     2 * n + 0.0: "δ is made of dO and out, in the backward", 4 * n: "in numbers, not bytes",
 })  # fmt: skip
 check.answer(writers, 1, "writers", reasons={
-    n: "that is the scatter; here each number has an owner", 2: "dQ is made by one of the two kernels", 32: "a thread a query", 64: "a thread a query: it owns the whole row",
+    0: "somebody must write it", 2 * n: "dQ is made by one of the two kernels, and each number has one owner there", n: "that is the scatter; here each number has an owner", 2: "dQ is made by one of the two kernels", 32: "a thread a query", 64: "a thread a query: it owns the whole row",
 })  # fmt: skip
 
 # %% [markdown] role="hint"
@@ -438,8 +440,8 @@ check.answer(writers, 1, "writers", reasons={
 # %% [markdown] exercise="The softmax's backward" kind="build" stars=2 minutes=15
 # Materialised attention has a kernel for the softmax alone: of p and dp (rows, width) it makes $dS = P \circ (dP -
 # \delta)$, where δ of a row is Σ p dp. Write it with a warp a row, blocks of 128 threads; the last block may have rows
-# to spare, and the width need not be a multiple of 32. No shared memory. `warp_sum` is given. The check counts sectors:
-# p and dp may be read twice.
+# to spare, and the width need not be a multiple of 32. `warp_sum` is given; shared memory is not needed. The check counts
+# sectors: p and dp may be read twice, ds is only written, and once.
 
 # %% role="solution"
 softmax_source = """\
@@ -472,7 +474,7 @@ for rows, width in ((7, 100), (5, 32), (9, 17)):
     check.kernel(
         emulator.Module(softmax_source)["softmax_backward"], -(-rows // 4), 128, *empty(some.shape), some, upstream, rows, width,
         expected={"ds": some * (upstream - of_row)}, 
-        at_most={"sectors": (5 * rows * (width // 8 + 5), "Neighbouring lanes should have neighbouring columns, and read each number twice at most.")},
+        at_most={"sectors": (5 * rows * (width // 8 + 5), "Neighbouring lanes should have neighbouring columns; p and dp are read twice at most, ds is not read.")},
         mistakes={"ds": {
             "The factor P is missing: dS = P ∘ (dP − δ).": upstream - of_row,
             "δ is divided by the width: it is a sum, not a mean.": some * (upstream - of_row / width),
@@ -496,6 +498,13 @@ for rows, width in ((7, 100), (5, 32), (9, 17)):
     "each lane its own": ("    delta = warp_sum(delta);\n", "", "its own part of δ"),
     "a shuffle in the loop": ("delta += p[row * width + c] * dp[row * width + c]", "delta += warp_sum(p[row * width + c] * dp[row * width + c])", "has left the loop"),
     "no guard": ("    if (row >= rows) return;\n", "", "out of bounds"),
+    "ds for a notebook": (
+        "delta += p[row * width + c] * dp[row * width + c];\n    delta = warp_sum(delta);\n"
+        "    for (int c = lane; c < width; c += 32) ds[row * width + c] = p[row * width + c] * (dp[row * width + c] - delta);",
+        "delta += ds[row * width + c] = p[row * width + c] * dp[row * width + c];\n    delta = warp_sum(delta);\n"
+        "    for (int c = lane; c < width; c += 32) ds[row * width + c] -= p[row * width + c] * delta;",
+        "ds is not read",
+    ),
     "four columns in a row for each lane": (
         "for (int c = lane; c < width; c += 32) delta", "for (int c = 4 * lane; c < 4 * lane + 4 && c < width; ++c) delta",
         "should have neighbouring columns",
@@ -560,16 +569,20 @@ for half, name in ((np.arange(64) < 32, "0 to 31"), (np.arange(64) >= 32, "32 to
         said[f"In the columns {name}, the rows of warp {w} are missing."] = right - half * of_warp[w]
         said[f"In the columns {name}, only the rows of warp {w} are summed."] = np.where(half, of_warp[w], right)
 check.kernel(kernel, 1, 128, *empty(64), given, 203, expected={"sums": right}, tol=1e-5, mistakes={"sums": said})
-found = set()
-for order in range(12):
-    (sums,) = empty(64)
-    kernel(1, 128, sums, given, 203, order=order)
-    found.add(sums.tobytes())
-if len(found) > 1:
-    raise check.Wrong(
-        f"in 12 orders of the threads there are {len(found)} different results: somewhere nobody fixes who is added first"
-    )
-print("in 12 orders: 1 result ok")
+far = given.copy()
+far[0], far[1], far[2:] = 1e20, -1e20, far[2:] / 1000  # what a double cannot hold beside each other, either
+for numbers, what in ((given, ""), (far, " of 1e20, -1e20 and small numbers")):
+    found = set()
+    for order in range(12):
+        (sums,) = empty(64)
+        kernel(1, 128, sums, numbers, 203, order=order)
+        found.add(sums.tobytes())
+    if len(found) > 1:
+        raise check.Wrong(
+            f"in 12 orders of the threads there are {len(found)} different results{what}: somewhere nobody fixes who is "
+            "added first"
+        )
+    print(f"in 12 orders: 1 result{what} ok")
 
 # %% [markdown] role="hint"
 # Each warp's part of a column needs a place of its own in shared memory. Then one thread adds up the four, in an order
@@ -595,6 +608,16 @@ print("in 12 orders: 1 result ok")
         "    if (warp == 0) {\n        sums[lane] = total[0][lane];",
         "different results",
     ),
+    "atomics in double": (
+        "",
+        'column_source = """\\\n__global__ void column_sums(float* sums, const float* dy, int rows) {\n    __shared__ double total[64];\n'
+        "    int lane = threadIdx.x % 32, warp = threadIdx.x / 32;\n    if (warp == 0) total[lane] = total[lane + 32] = 0;\n"
+        "    __syncthreads();\n    double a = 0, b = 0;\n    for (int row = warp; row < rows; row += 4) {\n"
+        "        a += dy[row * 64 + lane];\n        b += dy[row * 64 + lane + 32];\n    }\n    atomicAdd(&total[lane], a);\n"
+        "    atomicAdd(&total[lane + 32], b);\n    __syncthreads();\n"
+        '    if (warp == 0) sums[lane] = total[lane], sums[lane + 32] = total[lane + 32];\n}\n"""',
+        "different results of 1e20",
+    ),
     "the first warp alone": (
         " + total[1][lane + 32] + total[2][lane + 32] + total[3][lane + 32]",
         "",
@@ -603,10 +626,10 @@ print("in 12 orders: 1 result ok")
 }
 
 # %% [markdown] exercise="With a causal mask" kind="further" stars=3 minutes=25
-# In a language model, query i sees the keys j ≤ i alone. Change the chapter's `backward_keys` to that: a thread a key,
-# d = 16, in float. lse and δ come from the masked forward. No term of a pair that is masked may be added, and **no tile
-# of queries may be fetched in which no key of the block is seen** by anybody: the check counts the bytes that are read.
-# It launches blocks of 32 threads.
+# In a language model, query i sees the keys j ≤ i alone. Change the chapter's `backward_keys`, below with d = 16 and in
+# float, to that: a thread still has a key. lse and δ come from the masked forward. No term of a pair that is masked may be
+# added. And some tiles of 16 queries see **none of the block's keys**: they may not be fetched; the check counts the bytes
+# that are read. It launches blocks of 32 threads.
 
 # %% role="broken"
 causal_source = """\

@@ -188,7 +188,8 @@ draw.bars(
 # How many warps can an SM hold? Registers, shared memory, and the numbers of warps and of blocks each set a limit; the
 # smallest holds. With r registers a thread, w warps and b bytes of shared memory a block:
 #
-# $$\text{blocks} = \min\Big(\tfrac{64}{w},\; 32,\; \tfrac{65536}{32\,r\,w},\; \tfrac{228\,\text{KB}}{b}\Big) \tag{2}$$
+# $$\begin{aligned} \text{blocks} = \min\Big( & \tfrac{64}{w},\; 32, \\
+# & \tfrac{65536}{32\,r\,w},\; \tfrac{228\,\text{KB}}{b}\Big) \end{aligned} \tag{2}$$
 #
 # each rounded down; the exact rounding of registers and bytes is in `minivit/devices/occupancy.py`. How many registers
 # a kernel needs, its compiler decides; NVIDIA's said, with no GPU at hand (`python -m minivit kernels attention --sm
@@ -314,8 +315,9 @@ check.close(v5.total.distinct_bytes, (4 * N * d + N) * 4, "bytes of the fused ke
 check.close(sum(p.total.distinct_bytes for p in counts["v2"]), (4 * N * d + N + 4 * N * N) * 4, "of three", tol=5e-3)
 
 # %% [markdown] exercise="Strides and banks" kind="predict" stars=1 minutes=6
-# A warp reads shared memory, lane j word s · j. How many turns does it take for s = 20 (`twenty`)? For s = 48
-# (`forty_eight`)? And if lane j reads word 32 · (j mod 4) + j // 4 (`mixed`)? And if all lanes read word 7 (`same`)?
+# Word w of shared memory lies in bank w mod 32, and in one turn each bank gives one word. A warp reads, lane j word s · j.
+# How many turns does it take for s = 20 (`twenty`)? For s = 48 (`forty_eight`)? And if lane j reads word 32 · (j mod 4) +
+# j // 4 (`mixed`)? And if all lanes read word 7 (`same`)?
 
 # %% role="solution"
 # YOUR TURN
@@ -367,7 +369,11 @@ check.answer(
     same,
     turns_for(7 + 0 * j),
     "same",
-    reasons={32: "it is the *same* word, which is handed to all at once", 7: "the number of the word does not matter"},
+    reasons={
+        32: "it is the *same* word, which is handed to all at once",
+        0: "one turn is needed to read at all",
+        7: "the number of the word does not matter",
+    },
 )
 
 # %% [markdown] role="hint"
@@ -389,8 +395,8 @@ check.answer(
 # %% [markdown] exercise="Heads to the front" kind="build" stars=2 minutes=18
 # Attention wants the tokens of one head together. x has shape (tokens, 32, heads), y shall have (heads, tokens, 32):
 # for each token, the (32, heads) matrix is transposed. The grid has a block a token, the block (32, 32) threads; heads
-# is at most 32, and need not be 32. Write the kernel so that loads and stores go along memory, and no bank is asked
-# twice. The check counts.
+# is at most 32, and need not be 32. Write the kernel so that the lanes of a warp load neighbours and store neighbours, and
+# no request asks a bank for two words. The check counts.
 
 # %% role="solution"
 heads_source = """\
@@ -448,8 +454,8 @@ for tokens, heads in ((3, 32), (5, 8), (2, 31)):
 # `warps_held(registers, threads, shared)` for an H100's SM, with what equation (2) leaves out: a *warp* gets its
 # registers in multiples of 256; each of the four parts of the SM has a quarter of the 65,536, and a warp lives in one
 # part; a block's bytes of shared memory are rounded up to a multiple of 128, after the system has added 1,024 of its
-# own, and there are 233,472 of them. At most 64 warps and 32 blocks. Blocks are held whole or not at all; a started
-# warp counts whole. All numbers are positive.
+# own, and there are 233,472 of them. At most 64 warps and 32 blocks. Blocks are held whole or not at all, and their
+# warps need not be spread evenly over the parts; a started warp counts whole. All numbers are positive integers.
 
 
 # %% role="solution"
@@ -469,31 +475,33 @@ from minivit.devices.occupancy import occupancy
 
 
 def variants(registers, threads, shared):
+    """What known mistakes give, each with one limit, or the rounding of one, changed."""
     w, up = -(-threads // 32), -(-registers * 32 // 256) * 256
-    whole = -(-(shared + 1024) // 128) * 128
-    rows = {
-        "right": (w, 64 // w, 32, 16384 // up * 4 // w, 233472 // whole),
-        "A warp's registers are given in multiples of 256.": (
-            w,
-            64 // w,
-            32,
-            16384 // (registers * 32) * 4 // w,
-            233472 // whole,
-        ),
-        "A warp lives in one of four parts: round down there.": (w, 64 // w, 32, 65536 // up // w, 233472 // whole),
-        "The system adds 1,024 bytes to each block's.": (
-            w,
-            64 // w,
-            32,
-            16384 // up * 4 // w,
-            233472 // max(-(-shared // 128) * 128, 1),
-        ),
-        "An SM holds at most 32 blocks.": (w, 64 // w, 64, 16384 // up * 4 // w, 233472 // whole),
-        "An SM holds at most 64 warps.": (w, 99, 32, 16384 // up * 4 // w, 233472 // whole),
-        "Shared memory is a limit, too.": (w, 64 // w, 32, 16384 // up * 4 // w, 99),
-        "These are blocks; warps are asked for.": (1, 64 // w, 32, 16384 // up * 4 // w, 233472 // whole),
+    by_registers, by_shared = 16384 // up * 4 // w, 233472 // (-(-(shared + 1024) // 128) * 128)
+    right = {"warps": 64 // w, "blocks": 32, "registers": by_registers, "bytes": by_shared}
+    changed = {
+        "A warp's registers are given in multiples of 256.": {"registers": 16384 // (registers * 32) * 4 // w},
+        "A warp's registers are rounded up, not down.": {
+            "registers": 16384 // max(registers * 32 // 256 * 256, 1) * 4 // w
+        },
+        "A warp lives in one of four parts: round down there.": {"registers": 65536 // up // w},
+        "A block's warps need not be spread evenly: how many warps fit into all four parts?": {
+            "registers": 16384 // up // -(-w // 4)
+        },
+        "The system adds 1,024 bytes to each block's.": {"bytes": 233472 // (-(-shared // 128) * 128)},
+        "A block's bytes are rounded up to a multiple of 128.": {"bytes": 233472 // (shared + 1024)},
+        "An SM holds at most 32 blocks.": {"blocks": 64},
+        "An SM holds at most 64 warps.": {"warps": 99},
+        "Shared memory is a limit, too.": {"bytes": 99},
     }
-    return {what: row[0] * min(row[1:]) for what, row in rows.items()}
+    rows = {what: w * min((right | limits).values()) for what, limits in changed.items()}
+    rows["These are blocks; warps are asked for."] = min(right.values())
+    rows["Blocks are held whole or not at all."] = min(64, 32 * w, 16384 // up * 4, by_shared * w)
+    part = threads / 32
+    rows["A started warp counts whole: 33 threads are two warps."] = part * min(
+        64 // part, 32, 16384 // up * 4 // part, by_shared
+    )
+    return rows
 
 
 draws = [
@@ -513,11 +521,12 @@ draws += [
     (32, 64, 76800),
     (32, 64, 76801),
 ]
-answers = np.array([check.call(warps_held, registers=r, threads=t, shared=s) for r, t, s in draws])
+answers = [check.call(warps_held, registers=r, threads=t, shared=s) for r, t, s in draws]
 table = [variants(*one) for one in draws]
-right = np.array([occupancy(90, *one).warps for one in draws])
-said = {what: np.array([row[what] for row in table]) for what in table[0] if what != "right"}
-check.close(answers, right, f"warps, in {len(draws)} cases", tol=1e-12, mistakes=said)
+right = [occupancy(90, *one).warps for one in draws]
+said = {what: np.array([row[what] for row in table]) for what in table[0]}
+missed = next((f"; warps_held{one} is wrong" for one, a, b in zip(draws, answers, right, strict=True) if a != b), "")
+check.close(answers, right, f"warps, in {len(draws)} cases{missed}", tol=1e-12, mistakes=said)
 
 # %% [markdown] role="hint"
 # Four limits, each in whole blocks. `-(-a // b)` is a / b rounded up, `-(-a // b) * b` the next multiple of b. For the
@@ -527,6 +536,24 @@ check.close(answers, right, f"warps, in {len(draws)} cases", tol=1e-12, mistakes
 {
     "registers not rounded": ("-(-registers * 32 // 256) * 256", "registers * 32", "multiples of 256"),
     "no parts": ("65536 // 4 // a_warp * 4 // warps", "65536 // a_warp // warps", "one of four parts"),
+    "registers rounded down": (
+        "-(-registers * 32 // 256) * 256",
+        "registers * 32 // 256 * 256",
+        "rounded up, not down",
+    ),
+    "spread evenly": (
+        "65536 // 4 // a_warp * 4 // warps",
+        "65536 // 4 // a_warp // -(-warps // 4)",
+        "need not be spread evenly",
+    ),
+    "bytes not rounded": ("(-(-(shared + 1024) // 128) * 128)", "(shared + 1024)", "a multiple of 128"),
+    "parts of blocks": (
+        "min(64 // warps, 32, by_registers, by_shared) * warps",
+        "min(64, 32 * warps, 65536 // 4 // a_warp * 4, by_shared * warps)",
+        "held whole",
+    ),
+    "parts of warps": ("warps = -(-threads // 32)", "warps = threads / 32", "A started warp"),
+    "nothing is returned": ("    return min(", "    min(", "return its result"),
     "nothing for the system": ("-(-(shared + 1024) // 128)", "-(-shared // 128)", "adds 1,024 bytes"),
     "any number of blocks": ("min(64 // warps, 32, ", "min(64 // warps, ", "at most 32 blocks"),
     "any number of warps": ("min(64 // warps, 32, ", "min(32, ", "at most 64 warps"),
@@ -595,8 +622,8 @@ for n in (64, 71):
 # Write `bottleneck(kernels, rates)`. `kernels` is a list of dicts, one for each launch of an operation: {"arithmetic":
 # …, "shared memory": …, …}, what it asks of each part. `rates`: of each part, how much it gives in a cycle. The
 # launches run one after the other, and each is as slow as its slowest part. Return the cycles of all together, and the
-# name of the part that takes most of them: the one that is slowest in launches of the most cycles. A part that a launch
-# does not name asks for nothing there.
+# name of the part that is to blame for most of them: for each part, add up the cycles of the launches in which it is the
+# slowest. A part that a launch does not name asks for nothing there.
 
 
 # %% role="solution"
@@ -614,47 +641,65 @@ def bottleneck(kernels, rates):
 
 # %% role="check"
 parts = list(RATES)
-for case in range(12):
-    kernels = [
-        {
-            name: float(rng.integers(1, 1000)) * RATES[name]
-            for name in sorted(parts, key=lambda _: rng.random())[: rng.integers(2, 5)]
-        }
-        for _ in range(1 + case)
+calls = [
+    [
+        {name: rng.uniform(1, 1000) * RATES[name] for name in rng.permutation(parts)[: rng.integers(2, 5)].tolist()}
+        for _ in range(count)
     ]
-    each = [{name: need / RATES[name] for name, need in kernel.items()} for kernel in kernels]
-    worst = [max(cycles, key=cycles.get) for cycles in each]
-    total = sum(max(cycles.values()) for cycles in each)
-    sums = {name: sum(cycles.get(name, 0) for cycles in each) for name in parts}
-    spent = {name: sum(c[name] for c, w in zip(each, worst, strict=True) if w == name) for name in parts}
-    answer = check.call(bottleneck, kernels=kernels, rates=RATES)
-    if not isinstance(answer, tuple) or len(answer) != 2:
+    for count in range(1, 13)
+]
+answers = [check.call(bottleneck, kernels=launches, rates=RATES) for launches in calls]
+for answer in answers:
+    if not isinstance(answer, tuple | list) or len(answer) != 2:
         raise check.Wrong(f"your function returns {type(answer).__name__}, expected two values: cycles, name")
-    said = {
-        "The parts of one launch work at the same time: the slowest one counts, not their sum.": sum(sums.values()),
-        "The launches run one after the other: add up each one's slowest part.": max(sums.values()),
-        "Of each part, only its slowest launch is counted: add them up.": sum(
-            max((c[name] for c, w in zip(each, worst, strict=True) if w == name), default=0) for name in parts
-        ),
-        "Only the slowest launch is counted.": max(max(cycles.values()) for cycles in each),
-        "Cycles are what is needed divided by the rate.": sum(
-            max(n * RATES[k] for k, n in kernel.items()) for kernel in kernels
-        ),
-        "These are amounts; the rates are missing.": sum(max(kernel.values()) for kernel in kernels),
-        "Each launch is as slow as its slowest part, not its fastest.": sum(min(cycles.values()) for cycles in each),
-    }
-    check.close(
-        answer[0],
-        total,
-        f"{len(kernels)} launches: cycles",
-        mistakes={k: v for k, v in said.items() if abs(v - total) > 1e-6 * total},
-    )
-    often = max(parts, key=worst.count)
-    check.answer(answer[1], max(spent, key=spent.get), "name", reasons={
-        worst[0]: "that is the first launch's", worst[-1]: "that is the last launch's",
-        max(sums, key=sums.get): "that is the part with the largest sum; but in some launches it waits for another one",
-        often: "that part is slowest in the most launches; cycles are asked for",
-    })  # fmt: skip
+each = [[{name: need / RATES[name] for name, need in kernel.items()} for kernel in launches] for launches in calls]
+worst = [[max(cycles, key=cycles.get) for cycles in launches] for launches in each]
+
+
+def by_part(launches, slowest, total=sum):
+    """Of each part the cycles of the launches in which it is the slowest."""
+    return [total([c[w] for c, w in zip(launches, slowest, strict=True) if w == part] or [0]) for part in parts]
+
+
+totals = [sum(by_part(*one)) for one in zip(each, worst, strict=True)]
+sums = [[sum(cycles.get(part, 0) for cycles in launches) for part in parts] for launches in each]
+said = {
+    "The parts of one launch work at the same time: the slowest one counts, not their sum.": [sum(one) for one in sums],
+    "The launches run one after the other: add up each one's slowest part.": [max(one) for one in sums],
+    "Of each part, only its slowest launch is counted: add them up.": [
+        sum(by_part(*one, max)) for one in zip(each, worst, strict=True)
+    ],
+    "Of all cycles, only those of one part are there.": [max(by_part(*one)) for one in zip(each, worst, strict=True)],
+    "Only the slowest launch is counted.": [max(max(c.values()) for c in launches) for launches in each],
+    "Cycles are what is needed divided by the rate.": [
+        sum(max(n * RATES[k] for k, n in kernel.items()) for kernel in launches) for launches in calls
+    ],
+    "These are amounts; the rates are missing.": [
+        sum(max(kernel.values()) for kernel in launches) for launches in calls
+    ],
+    "Each launch is as slow as its slowest part, not its fastest.": [
+        sum(min(c.values()) for c in launches) for launches in each
+    ],
+}
+check.close([cycles for cycles, _ in answers], totals, "cycles, of 1 to 12 launches", mistakes=said)
+right = [parts[int(np.argmax(by_part(*one)))] for one in zip(each, worst, strict=True)]
+names = [name for _, name in answers]
+said = {
+    "that is the first launch's": [one[0] for one in worst],
+    "that is the last launch's": [one[-1] for one in worst],
+    "that is the part with the largest sum; but in some launches it waits for another one": [
+        parts[int(np.argmax(one))] for one in sums
+    ],
+    "that part is slowest in the most launches; cycles are asked for": [
+        name if one.count(name) == max(map(one.count, one)) else "" for name, one in zip(names, worst, strict=True)
+    ],
+    "that is the slowest part of the longest launch: add up over all launches": [
+        max((c[w], w) for c, w in zip(*one, strict=True))[1] for one in zip(each, worst, strict=True)
+    ],
+}
+at = next((i for i, name in enumerate(names) if name != right[i]), -1)
+reasons = {str(names[at]): what for what, wrong in said.items() if wrong == names}
+check.answer(names[at], right[at], f"name, of {len(calls[at])} launches", reasons=reasons)
 
 # %% [markdown] role="hint"
 # Two steps: within a launch the largest of count / rate; over the launches a sum. Keep a dict of the cycles that each
@@ -677,6 +722,11 @@ for case in range(12):
         "add them up",
     ),
     "the last launch's part": ("max(spent, key=spent.get)", "slowest", "the last launch's"),
+    "the longest launch's part": (
+        "    return sum(spent.values()), max(spent, key=spent.get)",
+        "    worst = [max((k[n] / rates[n], n) for n in k) for k in kernels]\n    return sum(spent.values()), max(worst)[1]",
+        "the longest launch",
+    ),
     "by launches": (
         "    return sum(spent.values()), max(spent, key=spent.get)",
         "    worst = [max(k, key=lambda n: k[n] / rates[n]) for k in kernels]\n    return sum(spent.values()), max(rates, key=worst.count)",

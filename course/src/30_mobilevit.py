@@ -146,16 +146,19 @@ draw.matrices(
 # With $F, G$ for convolutions of 3 × 3, U for unfolding, and one attention (published models have two to four whole blocks,
 # as in chapter 10), the new block is
 #
-# $$\begin{aligned} t &= G(x)\, W _1 \\
-# u &= U^{-1}\, \text{attention}(U t)\, W _2 \\
-# y &= F([\,x \mid u\,]) \end{aligned} \tag{3, 4, 5}$$
+# $$t = G(x)\, W _1 \tag{3}$$
+#
+# $$u = U^{-1}\, \text{attention}(U t)\, W _2 \tag{4}$$
+#
+# $$y = F([\,x \mid u\,]) \tag{5}$$
 #
 # $W _1$ and $W _2$, convolutions of 1 × 1, are dense layers: from C channels to d, and back. There is no shortcut $x + u$: the
 # map and what the tokens say of it stand side by side, 2C channels, and F mixes them. So its backward is a fork: what (5)
 # sends back is cut in two, and $x$ gets the sum of both ways:
 #
-# $$\begin{aligned} {}[\,dx' \mid du\,] &= F^\top dy \\
-# dx &= dx' + G^\top (dt\, W _1^\top) \end{aligned} \tag{6, 7}$$
+# $$[\,dx' \mid du\,] = F^\top dy \tag{6}$$
+#
+# $$dx = dx' + G^\top (dt\, W _1^\top) \tag{7}$$
 
 
 # %%

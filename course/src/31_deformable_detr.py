@@ -88,7 +88,8 @@ print(f"{N:,} cells: {N**2:,} pairs a head; with 4 points on each map, {N * 16:,
 # Cell j has its centre $j + \frac12$ cells from the edge. So, counted in centres, x is $u = xw - \frac12$, and y is
 # $v = yh - \frac12$. A cell's share falls with its distance, along each axis like a tent, $k(t) = \max(0,\, 1 - |t|)$:
 #
-# $$F(u, v) = \sum _{i,j} k(v - i)\, k(u - j)\, F _{ij} \tag{2}$$
+# $$\begin{aligned} F(u, v) = \sum _{i,j}\, & k(v - i)\, k(u - j) \\
+# & F _{ij} \end{aligned} \tag{2}$$
 #
 # This is **bilinear** interpolation. Only the four cells around a place have a share. Beyond the map there are no cells, and
 # what would be theirs counts as 0. The sum over all cells as it stands:
@@ -141,7 +142,8 @@ check.close(look_forward(F, places, a)[0], y, "arrays against the loop")
 #
 # *By index.* From (1) with one head and map, what a look has found, $V _{qp}$, counts $a _{qp}$ times:
 #
-# $$dV _{qp} = a _{qp}\, dy _q, \qquad da _{qp} = V _{qp} \cdot dy _q \tag{3}$$
+# $$\begin{aligned} dV _{qp} &= a _{qp}\, dy _q \\
+# da _{qp} &= V _{qp} \cdot dy _q \end{aligned} \tag{3}$$
 #
 # A cell was read by every look near it, and each had its share:
 #
@@ -322,10 +324,12 @@ draw.lines(
 # the epochs), and does not say how much of it each part has done.
 
 # %% [markdown] exercise="Looks, counted" kind="predict" stars=1 minutes=8
-# In the published model a query has 8 heads, and each head 4 points on each of 4 maps. How many numbers must its dense layer for
-# offsets say (`offsets`)? What is the sum of all its weights (`total`)? How many cells does one head of one query read, at most
-# (`cells`)? A map of 16 × 16 cells is 1 everywhere. What does a look at the middle of its left edge, at (0, ½), find
-# (`edge`)?
+# In the published model a query has 8 heads, and each head looks at 4 points on each of 4 maps.
+#
+# 1. How many numbers must the dense layer for the offsets Δ say, for one query (`offsets`)?
+# 2. Each look has a weight a. What do all those of one query add up to (`total`)?
+# 3. How many cells of the maps does one head of one query read, at most (`cells`)?
+# 4. A map of 16 × 16 cells is 1 everywhere. What does a look at the middle of its left edge, at (x, y) = (0, ½), find (`edge`)?
 
 # %% role="solution"
 # YOUR TURN
@@ -379,7 +383,8 @@ check.answer(
 }
 
 # %% [markdown] exercise="Around a box" kind="build" stars=2 minutes=15
-# Write (6) and its backward, for one map: offsets (Q, H, P, 2), boxes (Q, 4) as $(c _x, c _y, w, h)$, places
+# From the second layer on, a query looks around its box (6), at $(c _x, c _y) + \frac{\Delta}{P} \cdot \frac{(w, h)}{2}$. Write it and its
+# backward, for one map: Q queries, H heads, P points a head; offsets Δ (Q, H, P, 2), boxes (Q, 4) as $(c _x, c _y, w, h)$, places
 # (Q, H, P, 2).
 
 
@@ -419,6 +424,7 @@ check.close(
         "Width and height are exchanged: x goes with the width.": middle + moves * sides[..., ::-1] / 10,
         "The box's size is the unit of Δ, and here it is not.": middle + moves / 5,
         "The box's first two numbers are its middle, and no corner.": middle - sides / 2 + moves * sides / 10,
+        "The box is its middle and its size, and not two corners.": (middle + sides) / 2 + moves * (sides - middle) / 10,
     },
 )  # fmt: skip
 
@@ -456,6 +462,7 @@ check.grad(
     "heads": ("P = offsets.shape[2]\n    centre", "P = offsets.shape[1]\n    centre", "number of heads"),
     "no size": ("centre + offsets * size / (2 * P)", "centre + offsets / P", "the unit of Δ"),
     "from the corner": ("centre + offsets * size / (2 * P)", "centre - size / 2 + offsets * size / (2 * P)", "no corner"),
+    "two corners": ("centre + offsets * size / (2 * P)", "(centre + size) / 2 + offsets * (size - centre) / (2 * P)", "not two corners"),
     "not scaled back": ("return dy * size / (2 * P), np", "return dy, np", "dy itself"),
     "half scaled back": ("return dy * size / (2 * P), np", "return dy * size, np", "offsets' gradient is not divided"),
     "a mean": ("dy.sum(axis=(1, 2)), (dy * offsets).sum(axis=(1, 2)) / (2 * P)",
@@ -569,9 +576,9 @@ def look(F, places):
 }  # fmt: skip
 
 # %% [markdown] exercise="A wider look" kind="further" stars=3 minutes=20
-# The chapter's look feels the two cells beside it. Let it be as wide as it likes: on a map of one row F (n, d), a look at u has the
-# shares $p _j = k(t _j) / \sum _i k(t _i)$ with $t _j = (u - j)/s$, and the width s is learned, too. Write it for m looks, and its
-# backward by F, u and s. Every look has cells within its reach.
+# The chapter's look feels the two cells beside it, by the tent $k(t) = \max(0,\, 1 - |t|)$. Let it be as wide as it likes: on a map of
+# one row F (n, d), a look at u finds $\sum _j p _j F _j$, with the shares $p _j = k(t _j) / \sum _i k(t _i)$ and $t _j = (u - j)/s$. One
+# width s for all looks is learned, too. Write it for m looks, and its backward by F, u and s. Every look has cells within its reach.
 
 
 # %% role="solution"
@@ -598,7 +605,7 @@ def wide_backward(dy, cache):
 
 # %% role="check"
 draws = np.random.default_rng(5)
-row, at, width = draws.standard_normal((8, 3)), np.array([0.3, 2.6, 4.1, 6.8, 7.3]), np.array(1.85)
+row, at, width = draws.standard_normal((8, 3)), np.array([0.3, 2.5, 4.1, 6.8, 7.3]), np.array(1.85)
 away = at[:, None] - np.arange(8)
 
 
@@ -615,6 +622,8 @@ check.close(
         "s is not used.": shares(away) @ row,
         "Shares below 0 are kept: beyond its reach a look takes nothing.":
             (1 - np.abs(away / width)) / (1 - np.abs(away / width)).sum(axis=1, keepdims=True) @ row,
+        "k is the tent, max(0, 1 − |t|), and not Gauss's bell.": (lambda g: g / g.sum(axis=1, keepdims=True) @ row)(np.exp(-((away / width) ** 2) / 2)),
+        "That is the nearest cell's: all cells within its reach have a share.": row[np.clip(np.round(at).astype(int), 0, 7)],
         "They are divided by their sum over the looks: it should be that over the cells.":
             np.maximum(0, 1 - np.abs(away / width)) / np.maximum(0, 1 - np.abs(away / width)).sum(axis=0) @ row,
     },
@@ -637,6 +646,8 @@ check.grad(
             lambda dy, _: back(dy, by=shares(away / width)),
         "dk is divided by the sum of k, as k was.": lambda dy, _: back(dy, by=1),
         "Over the cells there is a sum to take, and no mean.": lambda dy, _: back(dy, mean=1 / 8),
+        "F was read by the shares p, and not by k: so its gradient is, too.": lambda dy, _: (np.maximum(0, 1 - np.abs(away / width)).T @ dy, *back(dy)[1:]),
+        "ds is −Σ dt t / s: t is missing, and the sign is wrong.": lambda dy, _: back(dy, far=-np.ones((5, 8))),
         "Only ds has the wrong sign: if the look is wider, each t is nearer to 0.":
             lambda dy, _: (*back(dy)[:2], -back(dy)[2]),
         "ds is divided by s twice: there is one s in t already.": lambda dy, _: (*back(dy)[:2], back(dy)[2] / width),
@@ -662,6 +673,7 @@ check.grad(
     "no reach": (" * (np.abs(t) < 1)", "", "beyond its reach"),
     "no s": ("dt.sum(axis=1) / s, -(dt * t).sum() / s", "dt.sum(axis=1), -(dt * t).sum()", "divided by s"),
     "no t": ("-(dt * t).sum() / s", "-dt.sum() / s", "ds lacks t"),
+    "k for p": ("return p.T @ dy,", "return (p * total).T @ dy,", "and not by k"),
 }  # fmt: skip
 
 # %% [markdown]

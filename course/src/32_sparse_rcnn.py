@@ -231,7 +231,8 @@ check.close(dynamic_backward(Z, cache)[0], dM[0] @ W.T, "dx, by the library's dM
 #
 # A round says four numbers for each box with centre c and size s (width, height):
 #
-# $$c' = c + \tfrac12\, \delta _{xy}\, s, \qquad s' = s\, e ^{\delta _{wh}} \tag{8}$$
+# $$\begin{aligned} c' &= c + \tfrac12\, \delta _{xy}\, s \\
+# s' &= s\, e ^{\delta _{wh}} \end{aligned} \tag{8}$$
 #
 # In parts of its own size, so that the same numbers mean the same to a large box and a small one, and no size comes out negative.
 # Each round has its loss, matched anew (chapter 21). The boxes that go on to the next round are taken as given: no gradient goes
@@ -321,11 +322,14 @@ draw.bars(
 # than Deformable DETR, in both cases with each of three seeds.
 
 # %% [markdown] exercise="Four numbers" kind="predict" stars=1 minutes=8
-# A box has the corners (10, 20) and (30, 60), and a round says δ = (1, 0, ln 2, 0) of it. Which corners has it then, by (8)
-# (`moved`, four numbers)? Another box reaches from pixel 8 to pixel 40 across, its map has a cell for 4 pixels, and S is 5.
-# Where lies the first of its ten points, counted in the centres of cells (`first`)? A batch has 16 canvases, and there are 10
-# boxes. How many different matrices $M _n$, the first of the two, are there in the first round (`early`), and how many in the
-# second (`late`)?
+# 1. A box has the corners (10, 20) and (30, 60), and of it a round says δ = (1, 0, ln 2, 0), for x, y, width and height. By (8),
+#    $c' = c + \frac12 \delta _{xy} s$ and $s' = s\, e ^{\delta _{wh}}$ for its centre c and its size s. Which corners has it then
+#    (`moved`, four numbers)?
+# 2. Another box reaches from pixel 8 to pixel 40 across. Its map has a cell for 4 pixels, and RoIAlign cuts the box into S = 5 bins
+#    with two points each. Where lies the first of these ten points, counted in the centres of cells (`first`)?
+# 3. A batch has 16 canvases, and there are 10 learned boxes, each with a learned vector x, of which the dynamic head makes two
+#    matrices. How many different ones are there of the first of the two, $M _n$, in the first round (`early`)?
+# 4. And how many in the second round (`late`)?
 
 # %% role="solution"
 # YOUR TURN
@@ -342,6 +346,8 @@ check.answer(
              (20, 20, 40, 60): "the middle moves right, and then the box grows to both sides", (0, 20, 40, 60): "it has grown, and has not moved",
              (10, 20, 37.7, 60): "e to the ln 2 is 2", (20, 20, 60, 100): "only the width grows: δ is 0 for the height, and e⁰ is 1",
              (1, 20, 41, 60): "δ counts in sizes, and not in pixels", (0.5, 20, 40.5, 60): "δ counts in sizes, and not in pixels",
+             (20, 20, 40.5, 60): "δ counts in sizes, and not in pixels", (20, 20, 50, 60): "the middle moves to (30, 40), and the width is 40",
+             (10, 0, 50, 80): "only the width grows: δ is 0 for the height, and e⁰ is 1", (10, 20, 30, 60): "that is the box before it is moved",
              (30, 40): "that is the new middle"},
 )  # fmt: skip
 check.answer(
@@ -382,7 +388,11 @@ check.answer(
 }
 
 # %% [markdown] exercise="Moving a box" kind="build" stars=2 minutes=15
-# Write (8) and its backward for corners $(x _0, y _0, x _1, y _1)$: what δ says, and what the box gave.
+# A round says δ = $(\delta _{xy}, \delta _{wh})$, four numbers, and a box with centre c and size s becomes, by (8), the one with
+#
+# $$c' = c + \tfrac12\, \delta _{xy}\, s, \qquad s' = s\, e ^{\delta _{wh}}$$
+#
+# Write it for boxes that are given, and returned, by their corners $(x _0, y _0, x _1, y _1)$; and its backward, by δ and by the box.
 
 
 # %% role="solution"
@@ -456,6 +466,7 @@ check.grad(
         "If the box moves, so does the new one, whatever δ is: this part of the gradient is missing.": lambda dy, _: back(dy, own=0),
         "A corner moves the middle by half of what it moves.": lambda dy, _: back(dy, own=1),
         "The first corner makes the box smaller, and the second larger.": lambda dy, _: back(dy, sign=-1),
+        "The box's gradient is dy itself: so it would be if its size were not used.": lambda dy, _: (back(dy)[0], dy),
     },
 )  # fmt: skip
 
@@ -476,11 +487,13 @@ check.grad(
     "whole ends": ("(dy[:, 2:] - dy[:, :2]) / 2", "dy[:, 2:] - dy[:, :2]", "half of their difference"),
     "not moved further": ("dcentre * (1 + deltas[:, :2]) / 2", "dcentre / 2", "moved further"),
     "not larger": (" + dnew * grow", "", "becomes a larger one"),
+    "dy itself": ("np.concatenate((dcentre - dsize, dsize), axis=1)", "dy", "dy itself"),
 }  # fmt: skip
 
 # %% [markdown] exercise="All rounds alike" kind="break" stars=2 minutes=10
-# By a colleague's log all rounds of his model get the same mark, the first as good as the last; and the mark is worse than with
-# one round. His function runs the rounds. There are two mistakes: mend them.
+# By a colleague's log all rounds of his detector have the same AP50, the first as good as the last; and it is worse than with one
+# round. His function runs the rounds: a step, given the vectors and the boxes so far, returns the new vectors, and the δ by which
+# the boxes are to move. There are two mistakes: mend them.
 
 
 # %% role="broken"
@@ -515,11 +528,11 @@ steps = [
 ]
 
 
-def rounds_with(new_x=lambda first, now: now, see=lambda first, now: now, move=lambda first, now: now):
+def rounds_with(new_x=lambda first, now: now, see=lambda first, now: now, move=lambda first, now: now, adds=False):
     y, now, said = x, boxes, []
     for step in steps:
         y_next, deltas = step(new_x(x, y), see(boxes, now))
-        y, now = y_next, ops.box_deltas_forward(deltas, move(boxes, now))[0]
+        y, now = y_next + y * adds, ops.box_deltas_forward(deltas, move(boxes, now))[0]
         said.append(now)
     return np.array(said)
 
@@ -538,6 +551,7 @@ check.close(
         "Each round moves the first boxes: it should move the last ones.": rounds_with(move=first),
         "Each round looks into the first boxes: it should look into the last ones.": rounds_with(see=first),
         "Each round looks into the first boxes, and moves these.": rounds_with(see=first, move=first),
+        "A step returns the new x, and not what is to be added to x.": rounds_with(adds=True),
         "These are the boxes before each round: those after it are asked for.": np.concatenate((boxes[None], right[:-1])),
         "The boxes that all begins with are among them.": np.concatenate((boxes[None], right)),
         "The boxes are right, and come in the opposite order.": right[::-1],
@@ -553,6 +567,9 @@ check.close(again, right[:2], "two rounds, and what was given is as it was")
 {
     "only x mended": ("boxes = ops", "boxes[:] = ops", "the list holds one array"),
     "only the boxes mended": ("x, deltas = step", "_, deltas = step", "what the round before has found"),
+    "x added": (
+        "x, deltas = step(x, boxes)", "dx, deltas = step(x, boxes)\n        x = x + dx", "what is to be added to x"
+    ),
     "a copy for the list": (
         "boxes = ops.box_deltas_forward(deltas, boxes)[0]  # (8)\n        said.append(boxes)",
         "boxes[:] = ops.box_deltas_forward(deltas, boxes)[0]  # (8)\n        said.append(boxes.copy())",
@@ -572,8 +589,9 @@ check.close(again, right[:2], "two rounds, and what was given is as it was")
 
 # %% [markdown] exercise="A gradient for the box" kind="further" stars=3 minutes=20
 # Every published RoIAlign keeps its boxes' gradient back. Give them one, along one axis: a map of one row F (w, d), boxes from
-# `low` to `high` (N,), in centres and within the map, three bins of two points each. Write the forward, (1) and (2) for one axis,
-# and the backward by F, low and high.
+# `low` to `high` (N,), counted in the centres of cells and within the map. A box has three bins, and a bin is the mean of what its
+# two points find, (1) and (2). Point m of the six lies at $u = \mathrm{low} + (\mathrm{high} - \mathrm{low})(m + \frac12)/6$, and
+# finds $\sum _j \max(0,\, 1 - |u - j|)\, F _j$, as in chapter 31. Write the forward, and the backward by F, low and high.
 
 
 # %% role="solution"
@@ -620,9 +638,21 @@ check.close(
         "The points are at the beginning and the middle of their bins: they should be at ¼ and ¾.": in_bins(shares(np.arange(6) / 6)) @ row,
         "A bin has one point, in its middle: it should be two.": shares((np.arange(3) + 0.5) / 3) @ row,
         "A bin's two points are neighbours: here they are three apart.": shares().reshape(4, 2, 3, 10).mean(axis=1) @ row,
+        "A bin's points are at ⅓ and ⅔ of it: they should be at ¼ and ¾.": in_bins(shares((np.arange(6) // 2 + (1 + np.arange(6) % 2) / 3) / 3)) @ row,
+        "A point takes the nearest cell: it lies between two, and each has a share.":
+            row[np.round(begin[:, None] + (end - begin)[:, None] * six).astype(int)].reshape(4, 3, 2, 2).mean(axis=2),
         "The places are in centres already: no half is to be taken off.": in_bins(shares(six, begin - 0.5, end - 0.5)) @ row,
     },
 )  # fmt: skip
+
+
+def last_written(dy):
+    """dF where F[left] += … is to add, and only the last of those with one cell stays."""
+    dF, g, u = np.zeros_like(row), np.repeat(dy, 2, axis=1) / 2, begin[:, None] + (end - begin)[:, None] * six
+    left = np.floor(u).astype(int)
+    dF[left] += g * (left + 1 - u)[..., None]
+    dF[left + 1] += g * (u - left)[..., None]
+    return dF
 
 
 def back(dy, mean=0.5, slope=1, reach=1, points=(0, 0, 1, 1, 2, 2), of_low=1 - six, of_high=six):
@@ -639,6 +669,9 @@ check.grad(
         "The tent's slope has the wrong sign: it falls with the distance.": lambda dy, _: back(dy, slope=-1),
         "A cell that is further than 1 from a point has no share, and no slope.": lambda dy, _: back(dy, reach=99),
         "Points 0 and 1 are the first bin's, and not 0 and 3: np.repeat, not np.tile.": lambda dy, _: back(dy, points=(0, 1, 2, 0, 1, 2)),
+        "dF[left] += … adds once to a cell that several points have read: np.add.at adds each.": lambda dy, _: (last_written(dy), *back(dy)[1:]),
+        "Both points of a bin move as its middle does: each has a part of its own.":
+            lambda dy, _: back(dy, of_low=1 - (six[::2].repeat(2) + 1 / 12), of_high=six[::2].repeat(2) + 1 / 12),
         "Both ends move a point the same way: u = (1 − part) · low + part · high.": lambda dy, _: back(dy, of_low=-six),
         "low and high are exchanged: near the beginning, it is low that moves the points.": lambda dy, _: back(dy, of_low=six, of_high=1 - six),
         "A point is moved by both ends, and by each in part: u = (1 − part) · low + part · high.":
@@ -661,6 +694,7 @@ check.grad(
     "the sign": ("dA * -np.sign", "dA * np.sign", "wrong sign"),
     "exchanged": ("(du * (1 - part)).sum(axis=1), (du * part).sum(axis=1)", "(du * part).sum(axis=1), (du * (1 - part)).sum(axis=1)", "exchanged"),
     "both in full": ("(du * (1 - part)).sum(axis=1), (du * part).sum(axis=1)", "du.sum(axis=1), du.sum(axis=1)", "by each in part"),
+    "thirds": ("part = (np.arange(6) + 0.5) / 6", "part = (np.arange(6) // 2 + (1 + np.arange(6) % 2) / 3) / 3", "at ⅓ and ⅔"),
     "low in full": ("(du * (1 - part)).sum(axis=1), (du", "du.sum(axis=1), (du", "by each in part"),
 }  # fmt: skip
 

@@ -332,10 +332,11 @@ draw.lines(
 # it is worth much to be told (chapter 15). With more digits, or on larger pictures, it may be otherwise: that has not been run.
 
 # %% [markdown] exercise="What lines save" kind="predict" stars=1 minutes=6
-# A photograph of 224 × 224 pixels in patches of 4 × 4 is a map of 56 × 56 tokens. How many pairs of query and key does a head
-# compare in the two layers, along rows and along columns, together (`pairs`)? On a map of 14 × 14, how many tokens reach one
-# token after two layers *along rows* (`rows_twice`)? By equation (1), with D = 64: which is the smallest side g at which the two axial
-# layers cost fewer multiplications than a full one (`side`)?
+# 1. A photograph of 224 × 224 pixels in patches of 4 × 4 is a map of 56 × 56 tokens. How many pairs of query and key does a head
+#    compare in the two layers, along rows and along columns, together (`pairs`)?
+# 2. On a map of 14 × 14, how many tokens reach one token after two layers *along rows* (`rows_twice`)? It is one of them.
+# 3. By (1), on a map of g × g with N = g² tokens, a full layer costs $ND(4D + 2g^2)$ multiplications, and the two layers along lines
+#    together $ND(8D + 4g)$. With D = 64, which is the smallest side g at which the two cost fewer (`side`)?
 
 # %% role="solution"
 # YOUR TURN
@@ -407,7 +408,7 @@ def along_backward(dy, grid, axis):
 
 
 # %% role="check"
-_grids = ((2, 3, 4), 1), ((2, 3, 4), 0), ((2, 3, 4), 2), ((3, 5), 0), ((2, 1, 3, 2), 1)
+_grids = ((2, 3, 4), 1), ((2, 3, 4), 0), ((2, 3, 4), 2), ((3, 5), 0), ((2, 1, 3, 2), 1), ((3, 2, 3), 0)
 for _grid, _axis in _grids:
     _x, _n, _last = rng.standard_normal((2, int(np.prod(_grid)), 2)), _grid[_axis], len(_grid)
     _full = _x.reshape(2, *_grid, 2)
@@ -466,13 +467,15 @@ for _grid, _axis in _grids:
     "moved as in the forward": (
         "np.moveaxis(dy.reshape(-1, *others, n, D), -2, 1 + axis)", "np.moveaxis(dy.reshape(-1, *grid, D), 1 + axis, -2)", "as in the forward"
     ),
+    "others by their size": ("others = grid[:axis] + grid[axis + 1 :]", "others = tuple(side for side in grid if side != n)", "axis 0 of (3, 2, 3)"),
     "an exchange back": ("np.moveaxis(dy.reshape(-1, *others, n, D), -2, 1 + axis)", "dy.reshape(-1, *others, n, D).swapaxes(-2, 1 + axis)", "way back of an exchange"),
 }  # fmt: skip
 
 # %% [markdown] exercise="Good on squares" kind="break" stars=2 minutes=10
 # A colleague's layer adds to each token what it sees along its row, and then, of the map that this has made, what it sees along its
-# column. It takes maps of any sides, and gives back the right shape. Yet a gradient that is sent back, as in the chapter, does not arrive
-# at all who should be reached. There are two mistakes: mend them. `look` is any attention within lines, (lines, n, D) → the same shape.
+# column. It takes maps of any sides, and gives back the right shape. Yet a gradient that is sent back from one token does not arrive at
+# all the tokens that it should reach. There are two mistakes: mend them. `look` is any attention within lines, (lines, n, D) → the
+# same shape.
 
 
 # %% role="broken"
@@ -525,6 +528,7 @@ for _grid in ((2, 3), (3, 3), (3, 2), (1, 4)):
                 _first + _columns(_first, (_gw, _gh), (_gh, _gw)),
             "The rows are not rows: B · gh of them, each of gw tokens.": _cut_wrong + _columns(_cut_wrong),
             "They are cut rightly now, and gh and gw are exchanged where they are put together.": _first + _columns(_first, back=(_gh, _gw)),
+            "What was seen along rows is added twice.": _first + _columns(_first) + _rows(_x),
             "x is there twice.": _x + _first + _columns(_first),
             "The first shortcut is missing: x itself is part of what the rows' layer leaves.": _rows(_x) + _columns(_rows(_x)),
             "The second shortcut is missing: to what the rows' layer has left, the columns' is added.": _columns(_first),
@@ -563,8 +567,13 @@ def axial_colleague(x, grid, look):
 }  # fmt: skip
 
 # %% [markdown] exercise="Where two layers look" kind="further" stars=3 minutes=12
-# Write equation (5) as arrays: from R (gh, gw, gw) and C (gw, gh, gh), of one head, the matrix A (N, N) of a layer along rows and
-# then one along columns, tokens in reading order. No product of N × N matrices: each entry is one product.
+# In row r, a head lets the token at column c look at the one at column e with weight $R _{r,c,e}$; in column c, the one in row r at the
+# one in row s with weight $C _{c,r,s}$. A layer along rows and then one along columns are together one matrix, queries by keys:
+#
+# $$A _{(r,c),\,(s,e)} = C _{c,r,s}\, R _{s,c,e}$$
+#
+# That is (5). Make A (N, N) of R (gh, gw, gw) and C (gw, gh, gh), tokens in reading order, row by row. No product of N × N matrices
+# is needed: each entry is a product of two numbers.
 
 
 # %% role="solution"
@@ -602,6 +611,9 @@ for _gh, _gw in ((2, 3), (3, 3), (4, 2)):
     _mistakes["Queries and keys are in the order of columns: reading order is row by row."] = (
         _right.reshape(_gh, _gw, _gh, _gw).transpose(1, 0, 3, 2).reshape(_N, _N)
     )
+    _mistakes["The keys are in the order of columns: reading order is row by row."] = (
+        _right.reshape(_N, _gh, _gw).swapaxes(1, 2).reshape(_N, _N)
+    )
     _mistakes["Queries and keys are mixed: first r and c, which are the query, then s and e."] = (
         _right.reshape(_gh, _gw, _gh, _gw).transpose(0, 2, 1, 3).reshape(_N, _N)
     )
@@ -618,6 +630,7 @@ for _gh, _gw in ((2, 3), (3, 3), (4, 2)):
     "transposed": ('"crs,sce->rcse"', '"crs,sce->serc"', "It is transposed"),
     "R transposed": ('"crs,sce->rcse"', '"crs,sec->rcse"', "exchanged in R"),
     "C transposed": ('"crs,sce->rcse"', '"csr,sce->rcse"', "exchanged in C"),
+    "keys by column": ('"crs,sce->rcse"', '"crs,sce->rces"', "The keys are in the order of columns"),
     "queries by column": ('"crs,sce->rcse"', '"crs,sce->crse"', "The queries are in the order of columns"),
 }  # fmt: skip
 

@@ -433,11 +433,13 @@ similar
 # `docs/experiments.md` has a few more, and which word looks at which.
 
 # %% [markdown] exercise="What is counted" kind="predict" stars=1 minutes=7
-# 1. Of 2,000 words 15 % are asked, as in the chapter. How many of the 2,000 become [MASK], on average (`masked`)?
+# 1. Of 2,000 words 15 % are asked. Of those that are asked 80 % become [MASK], 10 % any other word, and 10 % stay. How many of the
+#    2,000 become [MASK], on average (`masked`)?
 # 2. How many are asked and yet stand there as they were (`same`)? (Leave out that another word may by chance be the same one.)
 # 3. A batch has the ids `[[1, 7, 9, 7, 2], [1, 9, 2, 0, 0]]`, and 0 is [PAD]; the table has 24 rows. Into how many rows does the look-up
 #    send a gradient, if [PAD] learns nothing (`rows`)?
-# 4. The same table also makes the logits, and one word of the batch is asked. How many rows of dW are now other than 0 (`tied`)?
+# 4. The same table W also makes the logits of all 24 words, $l = h W^\top + b$, and one word of the batch is asked. dW is the sum of
+#    both gradients. How many of its rows are now other than 0 (`tied`)?
 
 # %% role="solution"
 # YOUR TURN
@@ -456,7 +458,7 @@ check.answer(
 check.answer(
     same, 30, "same", tol=1e-9,
     reasons={200: "10 % of those that are asked, not of all", 1700: "those are not asked", 1730: "of those, most are not asked",
-             60: "half of these become another word", 0.015: "a number of words", 300: "those are asked"},
+             60: "half of these become another word", 270: "those are changed", 0.015: "a number of words", 300: "those are asked"},
 )  # fmt: skip
 check.answer(
     rows, 4, "rows",
@@ -507,6 +509,8 @@ _given = np.random.default_rng(3)
 _ids = np.where(_given.random((12, 20)) < 0.2, _given.integers(0, 4, (12, 20)), _given.integers(4, 24, (12, 20)))
 _chance, _how = _given.random((2, 12, 20))
 _other = 4 + (_ids + _given.integers(1, 20, (12, 20)) - 4) % 20  # never the same word
+_ids[:4, :4] = 7
+_chance[:4, :4], _how[:4, 2:4] = (0.15, 0.6, 0.1, 0.1), (0.8, 0.9)  # where "below" is not "at most"
 
 
 def _masking(asked, below, then, labels=None):
@@ -530,10 +534,17 @@ for _part in (0.15, 0.6):
             "What is not hidden stays: half of it should become another word.": _masking(_asked, 0.8, 0.8)[0],
             "[MASK] comes at 90 %, and no other word at all: the second question is asked of what is left of the first.": _masking(_asked, 0.9, 0.9)[0],
             "Those are hidden that are not asked: chance should be below part.": _masking((_chance >= _part) & (_ids > MASK), 0.8, 0.9)[0],
+            "Those are hidden that are not asked: chance should be below part, and not above it.":
+                _masking((_chance > _part) & (_ids > MASK), 0.8, 0.9)[0],
             "These are the labels: first what is seen.": _labels,
             "It is 0.15, whatever part is.": _masking((_chance < 0.15) & (_ids > MASK), 0.8, 0.9)[0],
             "[CLS], [SEP] and [MASK] are hidden, too: these are no words.": _masking((_chance < _part) & (_ids > PAD), 0.8, 0.9)[0],
             "[MASK] is a word for you: words begin above it.": _masking((_chance < _part) & (_ids >= MASK), 0.8, 0.9)[0],
+            "A word is asked where chance is below part, and not where it is part itself.": _masking((_chance <= _part) & (_ids > MASK), 0.8, 0.9)[0],
+            "Below 0.8 is without 0.8 itself: there another word comes.": np.where(_asked & (_how == 0.8), MASK, _seen),
+            "Below 0.9 is without 0.9 itself: there the word stays.": np.where(_asked & (_how == 0.9), _other, _seen),
+            "At 0.8 and 0.9 themselves it is as above them: below is without them.":
+                np.where(_asked & (_how == 0.8), MASK, np.where(_asked & (_how == 0.9), _other, _seen)),
             "All words are hidden, whether they are asked or not: that is where chance is below part.": _masking(_ids > MASK, 0.8, 0.9)[0],
             "Everything is hidden, whether it is asked or not: that is where chance is below part.": _masking(_ids >= 0, 0.8, 0.9)[0],
             "Other words come wherever how is below 0.9, also where [MASK] was to come, below 0.8.": _masking(_asked, 0, 0.9)[0],
@@ -553,6 +564,7 @@ for _part in (0.15, 0.6):
             "0 is a word's number, [PAD]: −100 where none is asked.": np.where(_asked, _ids, 0),
             "Only where [MASK] stands now there is a label: all that are asked have one.": np.where(_seen == MASK, _ids, -100),
             "Only where [MASK] has come there is a label: all that are asked have one.": np.where(_asked & (_how < 0.8), _ids, -100),
+            "[MASK] has a label: words begin above it.": np.where((_chance < _part) & (_ids >= MASK), _ids, -100),
             "Special words have a label: they are never asked.": np.where(_chance < _part, _ids, -100),
         },
     )  # fmt: skip
@@ -568,6 +580,9 @@ for _part in (0.15, 0.6):
     "no word stays": ("np.where(how < 0.9, other, ids)", "other", "half of it should stay"),
     "no other word": ("np.where(how < 0.9, other, ids)", "ids", "should become another"),
     "the others": ("chance < part", "chance >= part", "that are not asked"),
+    "at most part": ("chance < part", "chance <= part", "where it is part itself"),
+    "at most 0.8": ("how < 0.8", "how <= 0.8", "without 0.8 itself"),
+    "at most 0.9": ("how < 0.9", "how <= 0.9", "without 0.9 itself"),
     "labels where changed": ("np.where(asked, ids, -100)", "np.where(asked & (changed != ids), ids, -100)", "asked all the same"),
     "labels of what is seen": ("np.where(asked, ids, -100)", "np.where(asked, changed, -100)", "not what was there"),
     "labels everywhere": ("np.where(asked, ids, -100)", "ids", "Every place has a label"),
@@ -649,8 +664,8 @@ for _words, _padding in ((7, 0), (6, 3)):
 #
 # $$s_b = \sum_n m _{bn}\, x _{bn}, \qquad u_b = \frac{s_b}{\lVert s_b \rVert}$$
 #
-# (Whether s is the sum or the mean, u is the same.) Write it, and its backward: derive by index what du sends to s, and then to x. The mask is not to
-# be learned.
+# with m = 1 at a word and 0 at padding. (Whether s is the sum or the mean, u is the same.) Write it, and its backward: derive by index
+# what du sends to s, and then to x. The mask is not to be learned.
 
 
 # %% role="solution"
@@ -678,6 +693,7 @@ _m = np.array([[1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 1, 0.0]])
 _s = (_x * _m[:, :, None]).sum(axis=1)
 _len = np.linalg.norm(_s, axis=1, keepdims=True)
 _all = _x.sum(axis=1)
+_even = (_x / np.linalg.norm(_x, axis=2, keepdims=True) * _m[:, :, None]).sum(axis=1)
 _found = check.pair(sentence, x=_x, mask=_m)
 check.close(
     _found[0], _s / _len, "u",
@@ -691,7 +707,8 @@ check.close(
         "All sentences together have length 1: each should.": _s / np.linalg.norm(_s),
         "That is the token of [CLS] alone.": _x[:, 0] / np.linalg.norm(_x[:, 0], axis=1, keepdims=True),
         "It is divided by the sum of its numbers, not by its length.": _s / _s.sum(axis=1, keepdims=True),
-        "Each word is brought to length 1 before the sum, and the sum is not.": (_x / np.linalg.norm(_x, axis=2, keepdims=True) * _m[:, :, None]).sum(axis=1),
+        "Each word is brought to length 1 before the sum: only the sum is to be.": _even / np.linalg.norm(_even, axis=1, keepdims=True),
+        "Each word is brought to length 1 before the sum, and the sum is not.": _even,
     },
 )  # fmt: skip
 _u, _wide = _s / _len, _m[:, :, None]

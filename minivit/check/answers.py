@@ -1,5 +1,6 @@
 """Is a prediction right? A number, a word, a truth value, a tuple or a set, in whatever form somebody writes it."""
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
@@ -27,9 +28,24 @@ def answer(
     else:
         right = _near(given, expected, tol)
     if not right:
-        said = next((said for wrong, said in (reasons or {}).items() if _same(wrong, given, tol)), "think again")
+        known = (said for wrong, said in (reasons or {}).items() if _same(wrong, given, tol))
+        said = next(known, f"think again{_manner(given, expected)}")
         raise Wrong(f"{name}: {short(told)} is not right: {said}")
     say(f"{name}: {short(told)} ok")
+
+
+def _manner(given: Any, expected: Any) -> str:
+    """What is wrong with how an answer is given, whatever it says."""
+    if isinstance(expected, str | bool | np.bool_ | set | frozenset) or np.shape(expected):
+        return ""
+    try:
+        alone, kind = np.shape(given) == (), np.asarray(given).dtype.kind
+    except ValueError:  # its parts differ in shape
+        return ": one number is asked for"
+    if not alone or kind not in "biuf":
+        return ": one number is asked for" + (", without words" if isinstance(given, str) else "")
+    near = 0 < abs(float(given) - float(expected)) <= 3e-3 * abs(expected)
+    return ": it is near, and all digits count" if near else ""
 
 
 def _same(wrong: Any, given: Any, tol: float) -> bool:
@@ -57,6 +73,8 @@ def _read(given: Any, expected: Any) -> Any:
         return {"true": True, "yes": True, "false": False, "no": False}.get(word, given)
     if word[:1] in ("(", "[") and word[-1:] in (")", "]"):
         return tuple(_read(part, expected) for part in word[1:-1].split(",") if part.strip())
+    if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", word):  # 12,345
+        word = word.replace(",", "")
     try:
         return float(Fraction(word.replace("−", "-").replace(" ", "")))
     except (ValueError, ZeroDivisionError, OverflowError):

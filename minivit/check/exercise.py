@@ -24,7 +24,8 @@ AS_GIVEN = (
 def exercise(name: str) -> None:
     """Judge what the reader's cells have defined, by the check of this name. Raises Wrong, as the other checks do.
 
-    Code that was given to be mended is judged by what can be seen of it alone, until a cell has changed it.
+    Code that was given to be mended is judged by what can be seen of it alone, until a cell has changed it. The check
+    has names of its own: it works on a copy of the reader's, so that no name of theirs means something else after it.
     """
     known = {path.name.partition("_")[0]: path for path in FOLDER.glob("*.json")}
     number, _, place = name.partition(".")
@@ -32,7 +33,7 @@ def exercise(name: str) -> None:
     if place not in parts:
         names = [f"{number}.{place}" for place in parts] or [f"{number}.1" for number in sorted(known)]
         raise ValueError(f"there is no exercise {name!r}, {choices(name, names)}")
-    part, namespace = parts[place], sys._getframe(1).f_globals
+    part, namespace = parts[place], dict(sys._getframe(1).f_globals)
     try:
         exec(compile(part["check"], f"<the check of exercise {name}>", "exec"), namespace)
     except Wrong as wrong:

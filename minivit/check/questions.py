@@ -59,8 +59,11 @@ def compare(
     """`close`, of two arrays. why: asked for a reason before the numbers are."""
     if actual.dtype.kind == "c":
         raise Wrong(f"{name}: the array is complex, expected real numbers: take .imag or .real")
+    if actual.dtype.kind == "O":
+        actual = _floats(actual, name)
     if actual.dtype.kind not in "biuf":
-        raise Wrong(f"{name}: expected an array of numbers, got {type(actual.tolist()).__name__}")
+        kind = type(next(iter(actual.ravel().tolist()), None)).__name__
+        raise Wrong(f"{name}: expected {'an array of numbers' if actual.ndim else 'a number'}, got {kind}")
     actual = actual.astype(np.float64)  # bools have no difference, and that of small integers wraps around
     if actual.shape != expected.shape:
         said = f"{name}: the shape is {actual.shape}, expected {expected.shape}"
@@ -190,6 +193,17 @@ def array_of(value: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
     if array is None:
         raise Wrong(f"{name}: expected an array, got a {type(value).__name__} whose parts differ in shape")
     return array
+
+
+def _floats(array: np.ndarray, name: str) -> np.ndarray:
+    """Fraction, Decimal and their like say as much as a float does. None is what a function without return gives."""
+    missing = [value for value in array.flat if any(value is nothing for nothing in UNANSWERED)]
+    if missing:
+        raise Wrong(f"{name}: expected numbers, and one is {missing[0]!r}: does your function return its result?")
+    try:
+        return array.astype(np.float64)
+    except (TypeError, ValueError):  # something else
+        return array
 
 
 def _passes(test: Callable[[Any], bool], function: Any) -> bool:

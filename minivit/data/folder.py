@@ -47,7 +47,7 @@ def load_folder(
 
     channels: 1 for grey, 3 for colour; None: 1 where no picture has colour. test: the part of each class that is kept
     apart (at least one picture), drawn by the seed, unless the folder has train and test. Classes are in the order of
-    their names, numbers by their value.
+    their names, numbers by their value; the test pictures are mixed.
     Raises FileNotFoundError, NotADirectoryError, and ValueError that names what is wrong: fewer than two classes, one
     that is empty or has a single picture, files that are no pictures.
     """
@@ -81,6 +81,8 @@ def load_folder(
         kept = _drawn(labels, test, seed, names, folder)
         apart, apart_labels = [train[i] for i in np.flatnonzero(kept)], labels[kept]
         train, labels = [train[i] for i in np.flatnonzero(~kept)], labels[~kept]
+    mixed = np.random.default_rng((seed, len(apart))).permutation(len(apart))  # the first are of all classes
+    apart, apart_labels = [apart[i] for i in mixed], apart_labels[mixed]
     pictures, of_test = _read([*train, *apart], size, channels, folder), len(train)
     source = {"folder": str(folder.resolve()), "size": size, "channels": pictures.shape[-1], "test": test, "seed": seed}
     return Pictures(pictures[:of_test], labels, pictures[of_test:], apart_labels, names, source)

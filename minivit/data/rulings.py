@@ -16,6 +16,8 @@ def without_rulings(mask: np.ndarray) -> np.ndarray:
 
 
 def _without_rows(mask: np.ndarray) -> np.ndarray:
+    if mask.any(axis=0).mean() < COVERED:  # no line can cover more
+        return mask
     for _ in range(3):  # as the page bends, not all have one slope
         covered, slope = max((_coverage(mask, slope).max(), slope) for slope in SLOPES)
         if covered < COVERED:

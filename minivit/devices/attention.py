@@ -61,8 +61,9 @@ class AttentionOps(CrossAttentionOps):
         kernel has a bias a head, and qkv is moved once to put them so.
         """
         *leading, N, width = qkv.shape
-        own = np.ndim(bias) == 4
-        if (dropout and rng is not None) or np.ndim(bias) not in (0, 3, 4) or (own and len(leading) != 2):
+        axes = 0 if bias is None else bias.ndim
+        own = axes == 4
+        if (dropout and rng is not None) or axes not in (0, 3, 4) or (own and len(leading) != 2):
             y, cache = ops.self_attention_forward(qkv, bias, heads, dropout, rng)
             return y, ("plain", cache)
         d = width // (3 * heads)

@@ -53,18 +53,23 @@ class KernelLauncher:
     def run(self, launches: Launch | list[Launch], **values: object) -> None:
         """Launch in order; each kernel finds its arguments by the names in its row of the table."""
         for launch in [launches] if isinstance(launches, Launch) else launches:
-            self._back_end.launch(launch, *(values[name] for name in launch.names))
+            self._back_end.launch(launch, *launch.pick(values))
 
     def new_arrays(self, like: Array, *shapes: tuple[int, ...]) -> list[Array]:
-        ctype(like.dtype)  # refuses what no kernel computes with
-        return [self._back_end.empty(shape, like.dtype) for shape in shapes]
+        dtype, empty = like.dtype, self._back_end.empty
+        ctype(dtype)  # refuses what no kernel computes with
+        return [empty(shape, dtype) for shape in shapes]
 
     def arrays_by_name(
         self, launches: list[Launch], shapes: dict[str, tuple[int, ...]], dtype: np.dtype, known: dict[str, Array]
     ) -> dict[str, Array]:
-        """`known`, and new arrays for all else that the launches write or hand to each other."""
-        names = {name for launch in launches for name in launch.names} & shapes.keys() - known.keys()
-        return known | {name: self._back_end.empty(shapes[name], dtype) for name in names}
+        """`known`, and new arrays for all that the launches write."""
+        arrays, empty = dict(known), self._back_end.empty
+        for launch in launches:
+            for name in launch.outputs:
+                if name not in arrays:
+                    arrays[name] = empty(shapes[name], dtype)
+        return arrays
 
 
 def contiguous(x: Array) -> Array:

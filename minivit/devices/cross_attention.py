@@ -21,7 +21,7 @@ class CrossAttentionOps(KernelLauncher):
         rng: np.random.Generator | None = None,
     ) -> tuple[Array, tuple]:
         """Like self_attention_forward: windows, which have an axis more, and dropout take the plain path."""
-        if (dropout and rng is not None) or q.ndim != 3 or np.ndim(bias) not in (0, 3):
+        if (dropout and rng is not None) or q.ndim != 3 or (bias is not None and bias.ndim != 3):
             y, cache = ops.cross_attention_forward(q, kv, bias, heads, dropout, rng)
             return y, ("plain", cache)
         B, Nq, D = q.shape

@@ -9,7 +9,7 @@ from ..emulator.includes import flatten
 from ..emulator.source import in_ascii
 from .device import DeviceError
 from .kernel_ops import KernelOps
-from .launch import KERNELS, SHARED, Launch
+from .launch import KERNELS, ROOM, SHARED, Launch
 from .random import Philox
 
 OPTIONS = ("--std=c++17",)  # and CuPy adds -ftz=true: floats below 1.2e-38 count as zero
@@ -28,7 +28,7 @@ class Cuda:
         self._kernels: dict[str, Any] = {}
         gpu = self._cupy.cuda.Device()
         self.capability = int(gpu.compute_capability)  # 90 is 9.0
-        self.room = gpu.attributes["MaxSharedMemoryPerBlockOptin"]
+        self.room = min(ROOM, gpu.attributes["MaxSharedMemoryPerBlockOptin"])  # what has been tried
         self.ops = KernelOps(self)
         self.adamw_update = self.ops.adamw_update
 
@@ -47,22 +47,23 @@ class Cuda:
 
     def launch(self, launch: Launch, *arguments: object) -> None:
         """Start a kernel: its arguments checked, since CuPy does not."""
-        typed = tuple(NULL if value is None else value for value in launch.typed(arguments))
-        self._kernel(launch)(launch.grid, launch.block, typed, shared_mem=launch.shared)
-
-    def _kernel(self, launch: Launch) -> Any:
-        """Compiled when it is first launched; CuPy keeps the result on disk, by the text that `flatten` makes."""
-        if launch.kernel not in self._kernels:
-            if launch.least > self.capability:
-                needs, has = (f"{number // 10}.{number % 10}" for number in (launch.least, self.capability))
-                raise DeviceError(f"{launch.kernel} needs compute capability {needs}, and this GPU has {has}")
-            module = self._cupy.RawModule(
-                code=in_ascii(flatten(KERNELS / launch.file)), options=OPTIONS, name_expressions=(launch.kernel,)
-            )
-            self._kernels[launch.kernel] = module.get_function(launch.kernel)
-        kernel = self._kernels[launch.kernel]
+        kernel = self._kernels.get(launch.kernel) or self._compiled(launch)
         if launch.shared > SHARED:  # more than 48 KB must be asked for
             kernel.max_dynamic_shared_size_bytes = launch.shared
+        typed = launch.typed(arguments)
+        if launch.optional:
+            typed = [NULL if value is None else value for value in typed]
+        kernel(launch.grid, launch.block, tuple(typed), shared_mem=launch.shared)
+
+    def _compiled(self, launch: Launch) -> Any:
+        """The kernel, when it is first launched; CuPy keeps it on disk, by the text that `flatten` makes."""
+        if launch.least > self.capability:
+            needs, has = (f"{number // 10}.{number % 10}" for number in (launch.least, self.capability))
+            raise DeviceError(f"{launch.kernel} needs compute capability {needs}, and this GPU has {has}")
+        module = self._cupy.RawModule(
+            code=in_ascii(flatten(KERNELS / launch.file)), options=OPTIONS, name_expressions=(launch.kernel,)
+        )
+        self._kernels[launch.kernel] = kernel = module.get_function(launch.kernel)
         return kernel
 
 

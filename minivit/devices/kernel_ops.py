@@ -7,7 +7,6 @@ holds what the kernels want. Every version of a kernel can be had: `ops.versions
 
 import numpy as np
 
-from .. import ops
 from . import launches as table
 from .attention import AttentionOps
 from .base import Array, contiguous, expect_shape, row
@@ -53,19 +52,20 @@ class KernelOps(AttentionOps, DeformableOps, RegionOps):
     ) -> tuple[Array | None, Array, Array | None]:
         """The products are minivit.ops's; the bias's gradient is a sum by one kernel."""
         x, weight, has_bias = cache
-        dx, dweight, _ = ops.linear_backward(dy, (x, weight, False), with_dx)
+        dy = contiguous(dy.reshape(-1, dy.shape[-1]))
+        dx = (dy @ weight.T).reshape(x.shape) if with_dx else None
+        dweight = x.reshape(-1, x.shape[-1]).T @ dy
         if not has_bias:
             return dx, dweight, None
-        dy, width = contiguous(dy), dy.shape[-1]
+        rows, width = dy.shape
         (dbias,) = self.new_arrays(dy, (width,))
-        rows = dy.size // width
         self.run(row(table.column_sums, rows, width, dy.dtype), sums=dbias, x=dy, rows=rows, width=width)
         return dx, dweight, dbias
 
     # ---- GELU ----
 
-    def gelu_forward(self, x: Array, kind: str = "erf") -> tuple[Array, tuple]:
-        """Cached: x alone. Φ(x) is computed again in the backward, which costs less than a trip to memory and back."""
+    def gelu_forward(self, x: Array, kind: str = "erf", with_slope: bool = True) -> tuple[Array, tuple]:
+        """Cached: x, no slope. The backward computes Φ(x) again, which costs less than a trip to memory and back."""
         x = contiguous(x)
         (y,) = self.new_arrays(x, x.shape)
         self.run(row(table.gelu_forward, x.size, x.dtype, kind, self.version("gelu_forward")), y=y, x=x, n=x.size)
@@ -123,8 +123,10 @@ class KernelOps(AttentionOps, DeformableOps, RegionOps):
         if by_class:
             if not np.issubdtype(labels.dtype, np.integer):
                 raise TypeError(f"labels are {labels.dtype}, expected integers")
-            wide = labels.astype(np.int64, copy=False)  # CuPy clips no uint8 to -1; a huge uint64 becomes negative
-            labels = np.clip(wide, -1, classes).astype(np.int32)  # what is no class stays none in 32 bits
+            if labels.dtype != np.int32:
+                wide = labels.astype(np.int64, copy=False)  # CuPy clips no uint8 to -1; a huge uint64 becomes negative
+                labels = np.clip(wide, -1, classes).astype(np.int32)  # what is no class stays none in 32 bits
+            labels = contiguous(labels)
         losses, dlogits = self.new_arrays(logits, (rows,), logits.shape)
         self.run(
             row(table.cross_entropy, rows, classes, logits.dtype, targets=not by_class),

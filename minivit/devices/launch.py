@@ -45,6 +45,21 @@ class Launch:
     least: int = 0
 
     @cached_property
+    def pick(self) -> Callable[[dict[str, object]], tuple]:
+        """The arguments in the kernel's order, from a dict of more than one."""
+        return operator.itemgetter(*self.names)
+
+    @cached_property
+    def optional(self) -> bool:
+        """May one of its arrays be None?"""
+        return any(argument.endswith("?") for argument in self.arguments)
+
+    @cached_property
+    def outputs(self) -> list[str]:
+        """The names of the arrays that it writes."""
+        return [name for name, text in zip(self.names, self.arguments, strict=True) if "out " in text]
+
+    @cached_property
     def names(self) -> list[str]:
         """The arguments' names alone: ["y", "x", "rows"] for ("out y", "in x", "int rows")."""
         return [argument.split()[1].partition(":")[0].rstrip("?") for argument in self.arguments]
@@ -70,7 +85,7 @@ class Launch:
                 checks.append(self.dtype.type)
             else:
                 dtype = np.dtype(np.int32) if ":int" in argument else self.dtype
-                checks.append(partial(self._array, name, dtype, argument.endswith("?")))
+                checks.append(self._array_check(name, dtype, argument.endswith("?")))
         return checks
 
     def _whole(self, name: str, value: object) -> np.int32:
@@ -79,35 +94,42 @@ class Launch:
             raise ValueError(f"{self.kernel}: {name} is {value}, expected 0 … {INT_MAX}, which 32 bits hold")
         return np.int32(value)
 
-    def _array(self, name: str, dtype: np.dtype, may_be_none: bool, value: Any) -> Any:
-        if value is None and may_be_none:
-            return None
-        flags = getattr(value, "flags", None)
-        if flags is None or value.dtype != dtype:
-            given = getattr(value, "dtype", type(value).__name__)
-            raise TypeError(f"{self.kernel}: {name} is {given}, expected an array of {dtype}")
-        if not flags.c_contiguous:
-            raise ValueError(f"{self.kernel}: {name} is not contiguous in memory: pass {name}.copy()")
-        if self.vectors and not is_aligned(value):
+    def _array_check(self, name: str, dtype: np.dtype, may_be_none: bool) -> Callable[[Any], Any]:
+        anywhere = not self.vectors
+
+        def check(value: Any) -> Any:
+            flags = getattr(value, "flags", None)
+            if flags is None or value.dtype != dtype:
+                if value is None and may_be_none:
+                    return None
+                given = getattr(value, "dtype", type(value).__name__)
+                raise TypeError(f"{self.kernel}: {name} is {given}, expected an array of {dtype}")
+            if not flags.c_contiguous:
+                raise ValueError(f"{self.kernel}: {name} is not contiguous in memory: pass {name}.copy()")
+            if anywhere or is_aligned(value):
+                return value
             raise ValueError(
                 f"{self.kernel}: {name} begins at an address that is no multiple of {ALIGNMENT}, as loads of "
                 f"{ALIGNMENT} bytes need it: pass {name}.copy()"
             )
-        return value
+
+        return check
 
 
 def is_aligned(array: object) -> bool:
     """Does it begin at a multiple of 16 bytes? New arrays do; a slice of one may not."""
-    memory = array.data  # CuPy's has the address; NumPy's is a buffer
-    return (memory.ptr if hasattr(memory, "ptr") else array.ctypes.data) % ALIGNMENT == 0
+    try:
+        return array.data.ptr % ALIGNMENT == 0
+    except AttributeError:  # NumPy's data is a buffer
+        return array.ctypes.data % ALIGNMENT == 0
 
 
 def ctype(dtype: type) -> str:
     """ "float" or "double". Raises TypeError for what no kernel computes with."""
-    dtype = np.dtype(dtype)
-    if dtype not in CTYPES:
-        raise TypeError(f"the arrays are {dtype}, expected float32 or float64")
-    return CTYPES[dtype]
+    name = CTYPES.get(np.dtype(dtype))
+    if name is None:
+        raise TypeError(f"the arrays are {np.dtype(dtype)}, expected float32 or float64")
+    return name
 
 
 def at_least_one(what: str, count: int) -> int:

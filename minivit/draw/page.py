@@ -75,9 +75,14 @@ class Picture:
         """What IPython asks for: the data in each format, and what is to be known about them."""
         png = base64.b64encode(self.png).decode()
         # JupyterLab and nbconvert show the HTML, whose alt a screen reader reads; who does not know it has the PNG.
-        img = f'<img src="data:image/png;base64,{png}" width="{self.width}" alt="{html.escape(self.alt)}">'
-        data = {"image/png": png, "text/html": img, "text/plain": self.alt}
+        data = {"image/png": png, "text/html": as_html(png, self.width, self.alt), "text/plain": self.alt}
         return data, {"image/png": {"alt": self.alt, "width": self.width}}
+
+
+def as_html(png: str, width: int, alt: str) -> str:
+    """An image for a page, from a PNG in base64. Round corners: on a dark page the white is then seen to be a sheet."""
+    how = f'width="{width}" style="border-radius: 6px" alt="{html.escape(alt)}"'
+    return f'<img src="data:image/png;base64,{png}" {how}>'
 
 
 def _words(number: str) -> str:

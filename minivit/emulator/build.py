@@ -290,6 +290,7 @@ def workplace(target: Path) -> Iterator[tuple[Path, Path]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@functools.cache  # of a folder once in a process: it may hold thousands, and a notebook builds kernel after kernel
 def remove_old_files(folder: Path) -> None:
     """Remove what was not used for KEEP_DAYS days, and what killed builds have left: a build takes no hour."""
     for path in folder.iterdir():

@@ -20,9 +20,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..files import read_npz
 from ..messages import near, short
-from ..model.files import model_name, restored
+from ..model.files import model_name, read_arrays, restored
 
 if TYPE_CHECKING:  # what type checkers and editors see; Python itself looks in the table below
     from .bert import BERTConfig as BERTConfig
@@ -98,7 +97,7 @@ def load(path: str | os.PathLike, device: str = "cpu") -> Any:
 
     Raises FileNotFoundError, and ValueError for a file that is none (published weights: minivit.load_pretrained).
     """
-    arrays = read_npz(path)
+    arrays = read_arrays(path)
     try:
         found = kind(model_name(arrays))
     except ValueError as error:

@@ -60,7 +60,7 @@ def matching_costs(
 
 def assign(cost: np.ndarray) -> Pairs:
     """The rows and columns of the min(rows, columns) places, no two in one row or column, that cost least together."""
-    return _solver()(cost)
+    return solver()(cost)
 
 
 def _padded(labels: list[np.ndarray], targets: list[np.ndarray]) -> Pairs:
@@ -74,7 +74,8 @@ def _padded(labels: list[np.ndarray], targets: list[np.ndarray]) -> Pairs:
 
 
 @cache
-def _solver() -> Callable[[np.ndarray], Pairs]:
+def solver() -> Callable[[np.ndarray], Pairs]:
+    """SciPy's. Raises ImportError, which names the extra, where it is missing."""
     try:
         from scipy.optimize import linear_sum_assignment
     except ImportError as error:

@@ -124,7 +124,7 @@ def plot_found(picture: np.ndarray, found: Found, names: Sequence[str] | None = 
     height, width = picture.shape[:2]
     figure = new_figure(min(10.0, 8.0 * height / width), layout="compressed")
     axes = figure.subplots()
-    draw_detections(axes, picture, found, None, names, sure=0)
+    draw_detections(axes, picture, found, None, names, sure=0, size=13)
     return figure
 
 
@@ -135,9 +135,10 @@ def draw_detections(
     truth: Found | None = None,
     names: Sequence[str] | None = None,
     sure: float = SURE,
+    size: float = 7,
 ) -> None:
     """One raw image (height, width, C) with what was found on it; the truth, where it is known, tells right from
-    wrong."""
+    wrong. size: of the letters, in points."""
     axes.imshow(as_rgb(image[None])[0], interpolation="nearest")
     axes.axis("off")
     wrong = [] if truth is None else [tuple(mistake.box) for mistake in detection_mistakes(found, truth, sure)]
@@ -146,19 +147,20 @@ def draw_detections(
     for i in np.flatnonzero(found["scores"] >= sure):
         box = found["boxes"][i]
         told = f"{_name(found['labels'][i], names)} {found['scores'][i]:.0%}"
-        draw_box(axes, box, VERMILLION if tuple(box) in wrong else BLUE, told)
+        draw_box(axes, box, VERMILLION if tuple(box) in wrong else BLUE, told, width=size / 6, size=size)
 
 
 def draw_box(
-    axes: Axes, box: np.ndarray, colour: str, text: str = "", linestyle: str = "-", width: float = 1.2
+    axes: Axes, box: np.ndarray, colour: str, text: str = "", linestyle: str = "-", width: float = 1.2, size: float = 7
 ) -> None:
-    """Corners in pixels, whose centres have whole numbers on the axes of a picture: pixel 0 begins at −½."""
+    """Corners in pixels, whose centres have whole numbers on the axes of a picture: pixel 0 begins at −½. width: of the
+    line, and size: of the letters, in points."""
     x0, y0, x1, y1 = (float(side) - 0.5 for side in box)
     axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, color=colour, lw=width, ls=linestyle))
     if text:
-        above = y0 > 0.06 * (axes.get_ylim()[0] + 0.5)  # else it would leave the picture
-        halo = [withStroke(linewidth=1.5, foreground="white")]
-        place = dict(va="bottom" if above else "top", fontsize=7, path_effects=halo)
+        above = y0 > 0.0086 * size * (axes.get_ylim()[0] + 0.5)  # else it would leave the picture
+        halo = [withStroke(linewidth=size / 5, foreground="white")]
+        place = dict(va="bottom" if above else "top", fontsize=size, path_effects=halo)
         axes.text(max(x0, -0.5), y0 if above else max(y0, 0), text, color=colour, **place).set_in_layout(False)
 
 

@@ -4,8 +4,7 @@
 
 A layer holds no numbers: it knows the names of what it reads in the dict p. ops is minivit.ops, or a device's
 operations of the same names (see devices/). Here are an operation as a layer, and the two joints of a ViT: one after
-the other, and the sum with a shortcut. No gradient is derived by the computer: those of operations are written by hand
-in ops/, those of the joints here. Next: parts.py, what models are made of.
+the other, and the sum with a shortcut. Every gradient is derived by hand, here and in ops/. Next: parts.py.
 """
 
 from collections.abc import Callable
@@ -39,19 +38,21 @@ class Op:
     """An operation: y = op(x, *reads, **options). A read is a Parameter of its own, another's name, or None.
 
     "linear" is ops.linear_forward and ops.linear_backward. noise: it takes the rng. by_batch: it takes `training`.
+    alone: a dict of further options for the forward alone, which no backward follows.
     """
 
     def __init__(
         self, op: str, *reads: Parameter | str | None, noise: bool = False, by_batch: bool = False, **options: Any
     ) -> None:
+        self.alone = options.pop("alone", {})
         self.op, self.noise, self.by_batch, self.options = op, noise, by_batch, options
         self._forward, self._backward = f"{op}_forward", f"{op}_backward"
         self.parameters = tuple(read for read in reads if isinstance(read, Parameter))
         self.reads = tuple(read.name if isinstance(read, Parameter) else read for read in reads)
         self.parts = ()
 
-    def forward(self, ops: Any, p: Arrays, x: np.ndarray, rng: Rng = None) -> tuple:
-        told = {"rng": None if rng is STILL else rng} if self.noise else {}
+    def forward(self, ops: Any, p: Arrays, x: np.ndarray, rng: Rng = None, **told: Any) -> tuple:
+        told |= {"rng": None if rng is STILL else rng} if self.noise else {}
         told |= {"training": rng is not None} if self.by_batch else {}
         try:
             values = [name and p[name] for name in self.reads]  # None stays None
@@ -74,7 +75,7 @@ class Op:
         return dx, grads
 
     def __call__(self, ops: Any, p: Arrays, x: np.ndarray) -> np.ndarray:
-        return self.forward(ops, p, x)[0]
+        return self.forward(ops, p, x, **self.alone)[0]
 
     def __repr__(self) -> str:
         return f"{self.op}({', '.join([*filter(None, self.reads), *(f'{k}={v}' for k, v in self.options.items())])})"

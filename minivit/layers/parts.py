@@ -45,7 +45,8 @@ def first_attention(
 
 def mlp(name: str, D: int, M: int, gelu: str = "erf", dropout: float = 0.0) -> Chain:
     """Each token by itself: up to M numbers, through a GELU, and down again.   (..., D) -> (..., D)"""
-    return Chain(dense(f"{name}.fc1", D, M), Op("gelu", kind=gelu), *drop(dropout), dense(f"{name}.fc2", M, D))
+    gate = Op("gelu", kind=gelu, alone={"with_slope": False})
+    return Chain(dense(f"{name}.fc1", D, M), gate, *drop(dropout), dense(f"{name}.fc2", M, D))
 
 
 def drop(rate: float) -> list[Layer]:

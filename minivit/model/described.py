@@ -8,10 +8,9 @@ from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 
-from ..files import read_npz
 from ..layers import Arrays, Layer
 from .checks import Description
-from .files import check_arrays, named, restored, save_model
+from .files import check_arrays, named, read_arrays, restored, save_model
 from .model import Model
 from .parameters import start
 
@@ -90,7 +89,7 @@ class Described(Model, Generic[D]):
     @classmethod
     def load(cls, path: str | os.PathLike, device: str = "cpu") -> Self:
         """Read a model that `save` wrote, or the model in a training checkpoint. Raises ValueError for other files."""
-        return restored(path, read_npz(path), cls, device)
+        return restored(path, read_arrays(path), cls, device)
 
     def __reduce__(self) -> tuple:
         """A process of its own gets the numbers, and makes the layers anew."""

@@ -170,7 +170,7 @@ class ViT(Classifier[ViTConfig]):
 
     forward.__doc__ = Classifier.forward.__doc__
 
-    def backward(self, dlogits: np.ndarray, cache: Any, with_dx: bool = True) -> tuple[Arrays, np.ndarray]:
+    def backward(self, dlogits: np.ndarray, cache: Any, with_dx: bool = True) -> tuple[Arrays, np.ndarray | Any]:
         """`forward` in reverse: dlogits (B, K) -> the gradients (a dict like `params`) and dimages (like images).
 
         The cache is used up: it serves one backward. with_dx=False: without dimages, which then are None.
@@ -194,8 +194,8 @@ class ViT(Classifier[ViTConfig]):
 
     def backward_both(
         self, dlogits: tuple[np.ndarray, np.ndarray], cache: Any, with_dx: bool = True
-    ) -> tuple[Arrays, np.ndarray]:
-        """`forward_both` in reverse: the gradients of both heads' logits -> the gradients and dimages."""
+    ) -> tuple[Arrays, np.ndarray | Any]:
+        """`forward_both` in reverse: the gradients of both heads' logits -> the gradients and dimages (or None)."""
         return super().backward(np.stack(dlogits, axis=1), cache, with_dx)
 
     def features(self, images: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..files import write_npz
+from ..files import read_npz, write_npz
 from ..layers import Arrays, Chain, Layer
 from .checks import Description
 from .parameters import declared_shapes
@@ -35,6 +35,19 @@ def save_model(path: str | os.PathLike, kind: Kind, config: Description, params:
     extra = {f"minivit.{name}": value for name, value in extra.items()}
     head = {CONFIG: np.array(json.dumps(config.to_dict())), MODEL: np.array(kind.__name__)}
     write_npz(path, {**head, **params, **extra})
+
+
+def read_arrays(path: str | os.PathLike) -> Arrays:
+    """What a file that `save_model` wrote holds. Raises FileNotFoundError, and ValueError for other files."""
+    try:
+        return read_npz(path)
+    except ValueError as error:
+        if str(path).lower().endswith((".safetensors", ".onnx")):
+            raise ValueError(
+                f"{path} is not of minivit's own files, which are .npz: published weights are read by "
+                "minivit.load_pretrained"
+            ) from error
+        raise
 
 
 def restored(path: str | os.PathLike, arrays: Arrays, kind: Kind, device: str = "cpu") -> Any:

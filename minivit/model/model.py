@@ -35,7 +35,7 @@ class Model:
         rng = STILL if training and rng is None else rng
         return self.layers.forward(self.device.ops, self.arrays(self.layers), x, rng)
 
-    def backward(self, dy: np.ndarray, cache: Any, with_dx: bool = True) -> tuple[Arrays, np.ndarray]:
+    def backward(self, dy: np.ndarray, cache: Any, with_dx: bool = True) -> tuple[Arrays, np.ndarray | Any]:
         """`forward` in reverse: gradients, a dict like `params`, and dx (None if not with_dx). The cache is used up.
 
         Where the forward was one of training, the buffers' new values come along under their names; nothing is changed.

@@ -57,4 +57,4 @@ def size_by_name(name: str, sizes: dict[str, dict]) -> dict:
         return sizes[name]
     by_small = {known.lower(): known for known in sizes}
     near = [by_small[known] for known in difflib.get_close_matches(str(name).lower(), by_small, n=3, cutoff=0.4)]
-    raise ValueError(f"no published model is named {short(name)}, expected one of {', '.join(near or sizes)}")
+    raise ValueError(f"no published size is named {short(name)}, expected one of {', '.join(near or sizes)}")

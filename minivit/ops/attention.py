@@ -56,8 +56,7 @@ def attention_backward(dout: np.ndarray, cache: tuple) -> tuple[np.ndarray, np.n
 def attention_weights(q: np.ndarray, k: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
     """P = softmax(Q Kᵀ / √d + bias): who looks at whom.   (..., Nq, d), (..., Nk, d) -> (..., Nq, Nk); rows sum to 1.
 
-    The entries of Q Kᵀ have a variance of d when those of Q and K have 1; 1/√d brings it back to 1. It is applied to Q,
-    which is smaller than the scores.
+    The entries of Q Kᵀ have a variance of d when those of Q and K have 1; 1/√d brings it back to 1 (on Q: it is small).
     """
     scores = (q * q.shape[-1] ** -0.5) @ k.swapaxes(-1, -2)
     if bias is not None:

@@ -17,16 +17,17 @@ def erf(x: np.ndarray) -> np.ndarray:
     return 2 * normal_cdf(z, z * z) - 1
 
 
-def normal_cdf(x: np.ndarray, square: np.ndarray) -> np.ndarray:
+def normal_cdf(x: np.ndarray, square: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """Φ(x) = ½ (1 + erf(x/√2)), within 1e-12 in float64 and 2e-7 in float32; square: x², which GELU has anyway.
+    out: where it is to be written; a new array if not given.
 
     In float32 Φ(x) = ½ (1 + tanh(x p(x²))). With two terms of p this is the well-known "tanh" GELU; seven reach 2e-7.
     """
     _expect_floats(x)
     if x.dtype == np.float64:
-        return 0.5 * (1 + _erf64(x * math.sqrt(0.5)))
+        return np.multiply(0.5, 1 + _erf64(x * math.sqrt(0.5)), out=out)
     with np.errstate(over="ignore"):  # p grows to +∞ with its last term, and so tanh to ±1
-        y = _polynomial(_CDF32, square)
+        y = _polynomial(_CDF32, square, out)
         y *= x
     np.tanh(y, out=y)
     y *= 0.5
@@ -47,9 +48,9 @@ def _erf64(x: np.ndarray) -> np.ndarray:
     return np.copysign(1 - np.exp(y), x)
 
 
-def _polynomial(coefficients: list[float], t: np.ndarray) -> np.ndarray:
+def _polynomial(coefficients: list[float], t: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """c₀ + t (c₁ + t (c₂ + …)): Horner's rule, in place."""
-    y = coefficients[-1] * t
+    y = np.multiply(coefficients[-1], t, out=out)
     for c in coefficients[-2:0:-1]:
         y += c
         y *= t

@@ -12,8 +12,7 @@ def layernorm_forward(
 
     x (..., D), gamma and beta (D,). Returns y like x and the cache.
     Cached: x̂, which NumPy has made anyway, and 1/√(σ²+ε). (A kernel keeps μ and the latter and recomputes x̂: two
-    numbers a row instead of D.) The variance is taken from the centred values: E[x²] − μ² would lose all digits
-    when the mean is large.
+    numbers a row instead of D.) The variance is that of the centred values: E[x²] − μ² loses digits to a large mean.
     """
     D = x.shape[-1]
     centred = x - sum_features(x) / D

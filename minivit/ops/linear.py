@@ -29,7 +29,7 @@ def linear_backward(dy: np.ndarray, cache: tuple, with_dx: bool = True) -> tuple
     """
     x, weight, has_bias = cache
     rows = dy.reshape(-1, dy.shape[-1])
-    dx = (rows @ weight.T).reshape(x.shape) if with_dx else None
     dweight = x.reshape(-1, x.shape[-1]).T @ rows
     dbias = sum_tokens(rows) if has_bias else None
+    dx = (rows @ weight.T).reshape(x.shape) if with_dx else None  # last: the next one finds it in the cache
     return dx, dweight, dbias

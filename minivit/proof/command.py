@@ -1,6 +1,7 @@
 """`python -m minivit check`: every gradient, as a table."""
 
 import math
+from collections.abc import Sequence
 
 from ..gradcheck import TOLERANCE
 from .detectors import check_detectors
@@ -8,17 +9,24 @@ from .masked_models import check_masked_models
 from .proof import check_joints, check_models, check_ops
 
 
-def check_all() -> int:
-    """Print a line for each operation, joint and model. Returns 0 where every gradient is right, else 1."""
+def check_all(text: Sequence[str] = ()) -> int:
+    """Print a line for each operation, joint and model; with texts, of those that have one in their name.
+
+    Returns 0 where every gradient is right, else 1. Raises ValueError where no name has any of the texts.
+    """
     print(f"Analytic gradients against central differences in float64; relative errors up to {TOLERANCE:.0e} pass.")
-    wrong = []
+    wrong, seen = [], 0
     models = ("whole model", check_models), ("masked model", check_masked_models), ("detector", check_detectors)
     for title, checks in (("operation", check_ops), ("joint", check_joints), *models):
-        print(f"\n{title:<36}{'gradients':>10}{'elements':>10}{'largest error':>15}")
-        for name, report in checks():
+        for i, (name, report) in enumerate(checks(text=text)):
+            if i == 0:
+                print(f"\n{title:<36}{'gradients':>10}{'elements':>10}{'largest error':>15}")
+            seen += 1
             elements = sum(math.prod(check.shape) for check in report.checks)
             verdict = "ok" if report.ok else "WRONG"
             print(f"{name:<36}{len(report.checks):>10}{elements:>10,}{report.error:>15.1e}  {verdict}", flush=True)
             wrong += [f"{name}: {check}" for check in report.checks if not check.ok]
+    if not seen:
+        raise ValueError(f"nothing that is checked has {' or '.join(map(repr, text))} in its name")
     print("\n" + ("every gradient is right" if not wrong else "\n".join(wrong)))
     return 1 if wrong else 0

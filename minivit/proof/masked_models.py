@@ -1,7 +1,7 @@
 """Small masked autoencoders and BERTs, and every gradient of theirs against differences: their faces differ from those
 of classifiers, so proof.py cannot ask them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from ..family.mae_face import MAE
 from ..gradcheck import Report, compare, numerical_gradient
 from ..layers import Chain
 from .operations import noise
-from .proof import order_one_parameters, report
+from .proof import holding, order_one_parameters, report
 
 
 def _mae(**options: object) -> MAEConfig:
@@ -58,8 +58,21 @@ def small_bert(config: BERTConfig, seed: int = 0) -> BERT:
     return BERT(config, params=order_one_parameters(config, seed, BERT))
 
 
+Place = tuple[str, np.ndarray, Callable[[], float], np.ndarray]  # name, gradient, of what, and by what
+
+
 def check_mae(config: MAEConfig, seed: int = 0) -> Report:
     """The loss's gradient for every parameter, and both of the images'."""
+    return _report(mae_places(config, seed))
+
+
+def check_bert(config: BERTConfig, seed: int = 0) -> Report:
+    """Every gradient of what the heads say, by the parameters and by the normed embeddings."""
+    return _report(bert_places(config, seed))
+
+
+def mae_places(config: MAEConfig, seed: int = 0) -> list[Place]:
+    """What check_mae looks at."""
     model, rng = small_mae(config, seed), np.random.default_rng(seed)
     images, random = rng.standard_normal((2, *config.image_shape)), rng.random((2, config.patches))
     _, grads = model.loss_and_grads(images, noise=random)
@@ -73,13 +86,12 @@ def check_mae(config: MAEConfig, seed: int = 0) -> Report:
     def free_loss() -> float:
         return model.loss(images, noise=random)
 
-    wanted = [(name, grads[name], free_loss, array) for name, array in model.params.items()]
-    wanted += [("images, target held", held, held_loss, images), ("images", free, free_loss, images)]
-    return _report(wanted)
+    places = [(name, grads[name], free_loss, array) for name, array in model.params.items()]
+    return [*places, ("images, target held", held, held_loss, images), ("images", free, free_loss, images)]
 
 
-def check_bert(config: BERTConfig, seed: int = 0) -> Report:
-    """Every gradient of what the heads say, by the parameters and by the normed embeddings."""
+def bert_places(config: BERTConfig, seed: int = 0) -> list[Place]:
+    """What check_bert looks at."""
     model, rng = small_bert(config, seed), np.random.default_rng(seed)
     segments = np.minimum(SEGMENTS, config.segments - 1)
 
@@ -104,17 +116,17 @@ def check_bert(config: BERTConfig, seed: int = 0) -> Report:
         parts = out if isinstance(out, tuple) else (out,)
         return float(sum(np.sum(part * dpart) for part, dpart in zip(parts, douts, strict=True)))
 
-    wanted = [(name, grads[name], loss, array) for name, array in model.params.items()]
-    return _report([*wanted, ("embeddings", dembeddings, loss_of_embeddings, embeddings)])
+    places = [(name, grads[name], loss, array) for name, array in model.params.items()]
+    return [*places, ("embeddings", dembeddings, loss_of_embeddings, embeddings)]
 
 
-def check_masked_models(seed: int = 0) -> Iterator[tuple[str, Report]]:
+def check_masked_models(seed: int = 0, text: Sequence[str] = ()) -> Iterator[tuple[str, Report]]:
     """All of MAES and BERTS, one by one."""
-    for name, config in MAES.items():
+    for name, config in holding(MAES, text).items():
         yield name, check_mae(config, seed)
-    for name, config in BERTS.items():
+    for name, config in holding(BERTS, text).items():
         yield name, check_bert(config, seed)
 
 
-def _report(wanted: list[tuple[str, np.ndarray, Callable[[], float], np.ndarray]]) -> Report:
-    return report(((name, grad, numerical_gradient(loss, place, 1e-3)) for name, grad, loss, place in wanted), compare)
+def _report(places: list[Place]) -> Report:
+    return report(((name, grad, numerical_gradient(loss, place, 1e-3)) for name, grad, loss, place in places), compare)

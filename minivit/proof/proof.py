@@ -1,15 +1,16 @@
 """Every gradient of this project against finite differences: each operation by itself, the layers
 that are made of them, then whole small models.
 
-    python -m minivit check        prints what follows here
+    python -m minivit check              prints what follows here
+    python -m minivit check softmax      what has this in its name
 
 In float64, every element looked at, with a random upstream gradient (see gradcheck.py). The axes of an argument differ
 in length wherever the operation lets them, so that no transpose can hide. Beside this file lie the lists.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -22,9 +23,16 @@ from .joints import JOINTS, as_pair, trained
 from .models import CONFIGS
 from .operations import OPS, noise
 
+T = TypeVar("T")
+
 KINK_STEP = 1e-7
 BATCH_STEP = 5e-5  # BatchNorm of few images bends sharply
 KINKED = "relu", "max_pool"
+
+
+def holding(entries: Mapping[str, T], text: Sequence[str]) -> dict[str, T]:
+    """The entries whose name has one of the texts in it, in letters of any case; all where there is no text."""
+    return {name: entry for name, entry in entries.items() if not text or any(t.lower() in name.lower() for t in text)}
 
 
 def check_op(name: str, seed: int = 0) -> Report:
@@ -32,9 +40,9 @@ def check_op(name: str, seed: int = 0) -> Report:
     return _check_pair(*OPS[name], seed)
 
 
-def check_ops(seed: int = 0) -> Iterator[tuple[str, Report]]:
-    """All of OPS, one by one."""
-    for name in OPS:
+def check_ops(seed: int = 0, text: Sequence[str] = ()) -> Iterator[tuple[str, Report]]:
+    """All of OPS, one by one; with texts, what has one in its name (so the others below)."""
+    for name in holding(OPS, text):
         yield name, check_op(name, seed)
 
 
@@ -44,9 +52,9 @@ def check_joint(name: str, seed: int = 0) -> Report:
     return _check_pair(*as_pair(layer), {"x": shape} | trained(layer), seed)
 
 
-def check_joints(seed: int = 0) -> Iterator[tuple[str, Report]]:
+def check_joints(seed: int = 0, text: Sequence[str] = ()) -> Iterator[tuple[str, Report]]:
     """All of JOINTS, one by one."""
-    for name in JOINTS:
+    for name in holding(JOINTS, text):
         yield name, check_joint(name, seed)
 
 
@@ -90,11 +98,11 @@ def check_model_at_init(config: Any, seed: int = 0, kind: type[Classifier] = ViT
     return _check(kind(config, seed, np.float64), seed, compare_scaled, step=1e-5)
 
 
-def check_models(seed: int = 0) -> Iterator[tuple[str, Report]]:
+def check_models(seed: int = 0, text: Sequence[str] = ()) -> Iterator[tuple[str, Report]]:
     """All of CONFIGS and FAMILY at parameters of order one, one by one."""
-    for name, config in CONFIGS.items():
+    for name, config in holding(CONFIGS, text).items():
         yield name, check_model(config, seed)
-    for name, (kind, config) in FAMILY.items():
+    for name, (kind, config) in holding(FAMILY, text).items():
         yield name, check_model(config, seed, kind)
 
 

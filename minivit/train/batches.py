@@ -41,6 +41,8 @@ class Shuffled:
         self._size, self._seed, self._device = config.batch_size, seed, device
         # All images go to a GPU once, and stay there.
         self._images = device.asarray(images)
+        if labels is not None and np.issubdtype(labels.dtype, np.integer):
+            labels = labels.astype(np.int32)  # as the GPU's loss reads classes: nothing is converted in a step
         self._labels = None if labels is None else device.asarray(labels)
         self._epoch, self._order = -1, np.empty(0, int)  # the shuffle of the epoch in hand, kept for its steps
 

@@ -116,6 +116,14 @@ def _made(name: str) -> Path:
     raise AssertionError("unreachable: the numbers do not end")
 
 
+def _said(args: argparse.Namespace, names: list[str]) -> str:
+    """What was given, as it stands on the command line."""
+    words = {"preset": f"the recipe {args.preset}"}
+    if isinstance(args.data, Pictures):
+        words["data"] = "the folder"
+    return ", ".join(words.get(name, f"--{name}") for name in names)
+
+
 def run(args: argparse.Namespace, out: str | Path, load_model: Callable[[str, str], Any]) -> int:
     """Train what was asked for, and say how well it does. load_model: (path, device) -> a teacher. Returns 0."""
     draw = ""
@@ -124,14 +132,14 @@ def run(args: argparse.Namespace, out: str | Path, load_model: Callable[[str, st
     if args.architecture in DETECTORS or (args.resume and is_run_of_detector(args.resume)):
         others = "preset", "pretrain", "teacher", "distillation", "data", "download"
         if given := [name for name in others if getattr(args, name)]:
-            raise ValueError(f"a detector learns from canvases of the digits that ship: leave out {', '.join(given)}")
+            raise ValueError(f"a detector learns from canvases of the digits that ship: leave out {_said(args, given)}")
         options = {name: option for name, option in options.items() if name not in others}
         result = train_detector(args.architecture, **options)
         told = f"AP50 on canvases with digits that it has not seen: {result.precision.ap50:.3f}"
     elif args.pretrain:
         others = "preset", "architecture", "teacher", "distillation"
         if given := [name for name in others if getattr(args, name)]:
-            raise ValueError(f"pre-training has a recipe of its own, without labels: leave out {', '.join(given)}")
+            raise ValueError(f"pre-training has a recipe of its own, without labels: leave out {_said(args, given)}")
         result = pretrain_mae(**options)
         told = f"mean squared error of hidden patches, in images it has not seen: {result.loss:.4f}"
     else:

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import family
 from ..data import Canvases, load_canvas
+from ..family.matching import solver
 from ..files import atomic_write
 from ..messages import say
 from .average_precision import AveragePrecision, average_precision
@@ -83,6 +84,7 @@ def train_detector(
 
     The errors are train_mnist's; ImportError where SciPy is missing, which matches boxes with digits.
     """
+    solver()
     with job(device) as ranks:  # of several ranks (ranks.py), the first one writes and prints
         trainer = _resumed(resume, name, seed, epochs, device) if resume else _started(name, seed, epochs, device)
         test = load_canvas("test", TEST)

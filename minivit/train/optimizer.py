@@ -14,8 +14,7 @@ class FlatParameters:
 
     `buffer` (P,) is the one array that training changes in place; `decay` (P,) is 1 where weight decay applies: on the
     dense weights and convolutions, not on biases, norms, LayerScale, positions, relative tables and the class token.
-    `groups`: parts of the buffer, and the factor of the learning rate there: SLOW for parameters in whose name one of
-    `slow` is found, else 1.
+    `groups`: parts of the buffer, and the learning rate's factor there: SLOW where one of `slow` is in a name, or 1.
     """
 
     def __init__(self, params: dict[str, np.ndarray], slow: Sequence[str] = ()) -> None:

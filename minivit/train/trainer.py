@@ -24,8 +24,7 @@ class Trainer:
 
     images (n, height, width, C) raw (uint8 or in [0, 1]), labels (n,), or None where a model needs none (family.MAE).
     A detector's labels are targets (model/targets.py); or its images are data.Canvases, which bring their own.
-    What happens in a step depends on the seed and the step alone, so a run that is saved and resumed gives the same
-    bits as one that was never stopped.
+    What a step does depends on the seed and the step alone: a run that was saved and resumed gives the same bits.
     data: what the images are called, kept in checkpoints for whoever resumes.
     teacher: whom a recipe with distillation learns from, see distillation.py.
     """

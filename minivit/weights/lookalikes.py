@@ -1,4 +1,4 @@
-"""What lies under the name of a file of weights and is none: a git-lfs pointer, a web page, a pickle.
+"""What lies under the name of a file of weights and is none: a git-lfs pointer, a web page, a pickle, a text.
 
 The first bytes tell. A download that went wrong is the usual reason, and what the reader of another format says of it
 helps nobody.
@@ -18,6 +18,7 @@ CURES = {
     "gzip": "is gzipped: unpack it with gunzip",
     "tar": "is a tar archive: unpack it with tar -xf",
     "gguf": "is a GGUF file (llama.cpp), which is not read: get the model's .safetensors",
+    "text": "is a text, not weights: expected a .npz, .safetensors or .onnx file",
 }
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 
@@ -51,7 +52,13 @@ def looks_like(path: Path) -> str | None:
         return "pickle"
     if text.startswith((b'{"', b"{\n", b"{ ")) and int.from_bytes(start[:8], "little") > 2**40:
         return "json"
-    return None
+    return "text" if _is_text(start) else None
+
+
+def _is_text(start: bytes) -> bool:
+    """No file of weights begins so: a .safetensors has a zero among its first 8 bytes, an .onnx a control character."""
+    readable = len(start) >= 8 and not set(start) & (set(range(32)) - set(b"\t\n\f\r"))
+    return readable and "\ufffd" not in start.decode(errors="replace")[:-1]  # the last letter may be cut
 
 
 def _holds_a_pickle(path: Path) -> bool:

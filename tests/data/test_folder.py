@@ -44,8 +44,10 @@ def test_the_seed_draws_the_split(tmp_path):
     fill(tmp_path / "own")
     one, same, other = (load_folder(tmp_path / "own", 8, seed=seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(one.test_images, same.test_images)
-    assert (one.test_images != other.test_images).any()
+    assert (one.train_images != other.train_images).any()
+    assert len(set(one.test_labels[:3])) > 1, "the first test pictures are not all of one class"
     again = load_folder(**one.source)
+    np.testing.assert_array_equal(one.test_labels, again.test_labels)
     np.testing.assert_array_equal(one.train_images, again.train_images)
 
 

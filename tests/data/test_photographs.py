@@ -89,7 +89,7 @@ def test_ink_on_nothing_is_read_whatever_its_colour(ink):
     for digit in DIGITS.test_images[:12]:
         pixels = np.full((28, 28, 4), ink, np.uint8)
         pixels[..., 3] = digit[..., 0]
-        pictures.append(Image.fromarray(pixels).resize((280, 280)))
+        pictures.append(Image.fromarray(pixels).resize((140, 140)))
     right = [
         said is not None and said.argmax() == label
         for said, label in zip(answers(pictures), DIGITS.test_labels, strict=False)

@@ -20,7 +20,7 @@ def read(tmp_path, pixels, size=28):
     return read_digit(path, size)
 
 
-def enlarged(digit, factor=10, padding=((20, 50), (5, 80))):
+def enlarged(digit, factor=5, padding=((10, 25), (3, 40))):
     return np.pad(np.kron(digit, np.ones((factor, factor))), padding)
 
 
@@ -50,7 +50,7 @@ WAYS = {  # to draw a digit (28, 28): the picture, and the mean difference from 
 def test_a_digit_survives_its_picture(tmp_path, way):
     draw, allowed = WAYS[way]
     differences = []
-    for digit in DIGITS:
+    for digit in DIGITS[:3] if way == "huge" else DIGITS:
         image = read(tmp_path, draw(digit))
         assert image.shape == (1, 28, 28, 1) and image.dtype == np.uint8 and image.max() == 255
         differences.append(np.abs(image[0, :, :, 0] - digit).mean())

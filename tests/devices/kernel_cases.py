@@ -96,16 +96,18 @@ def layernorm_narrow_cases(dtype):
 
 
 def attention_cases(dtype):
-    """Heads of 24: of 8 lanes with 16 bytes each, two have none; of 8, few have any. 72 doubles take smaller tiles."""
+    """Heads of 24: of 8 lanes with 16 bytes each, two have none; of 8, few have any. What doubles change is the size of
+    the tiles, most of all at 72. 70 rows are two blocks of the last rungs, and three tiles."""
     for ladder in (table.attention_forward, table.attention_backward):
         best = attention.BEST[ladder.__name__]
         others = range(1, best)
-        sizes = [(version, 33, 12) for version in others] + [(best, 33, 24), (best, 5, 24), (best, 33, 8)]
         if dtype == F32:
+            sizes = [(version, 33, 12) for version in others] + [(best, 33, 24), (best, 5, 24), (best, 70, 8)]
             sizes += [*((version, 5, 7) for version in others), (best, 65, 40)]
-            sizes += [(version, N, 24) for version in attention.VERSIONS[ladder.__name__][best:] for N in (33, 5)]
+            rungs = attention.VERSIONS[ladder.__name__][best:]
+            sizes += [(version, N, d) for version in rungs for N, d in ((33, 24), (5, 24), (70, 40))]
         else:
-            sizes += [(version, 17, 72) for version in (*others[1:], best)]
+            sizes = [(1, 33, 12), *((version, 17, 72) for version in (*others[1:], best))]
         for (version, N, d), bias in itertools.product(sizes, (True, False)):
             B, H = 2, 2
             given = {"B": B, "N": N, "scale": d**-0.5} | ({} if bias else {"bias": None})
@@ -115,8 +117,9 @@ def attention_cases(dtype):
 
 def cross_attention_cases(dtype):
     """More queries than a tile has, few, and very few; more keys than queries, and fewer. The last heads as above."""
-    sizes = [(33, 70, 24), (5, 17, 24), (1, 9, 24), (9, 5, 24)]
-    sizes += [(65, 70, 40)] if dtype == F32 else [(17, 20, 72), (2, 20, 128)]
+    sizes = [(33, 70, 24), (5, 17, 24), (1, 9, 24), (9, 5, 24), (65, 70, 40)]
+    if dtype == F64:
+        sizes = [(9, 5, 24), (17, 20, 72), (2, 20, 128)]
     for (Nq, Nk, d), bias in itertools.product(sizes, (True, False)):
         B, H = 2, 2
         given = {"B": B, "Nq": Nq, "Nk": Nk, "scale": d**-0.5} | ({} if bias else {"bias": None})

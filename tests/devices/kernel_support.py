@@ -39,6 +39,13 @@ def has_gpu() -> bool:
 SOURCE_AND_PTX = pytest.mark.parametrize("via", ["source", "ptx"] + ["gpu"] * has_gpu())
 SOURCE_AND_GPU = pytest.mark.parametrize("via", ["source"] + ["gpu"] * has_gpu())
 FLOAT_AND_DOUBLE = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float", "double"])
+# Models and operations: on each device with one type of number. What chooses a kernel is the same code, and each kernel
+# is tried in both by itself. The stand-in is that for CuPy; on a GPU, where there is one, both are.
+WITH_ONE_TYPE = [("emulator", np.float64), ("stand-in", np.float32)]
+WITH_ONE_TYPE += [("gpu", dtype) for dtype in (np.float32, np.float64)] * has_gpu()
+ON_DEVICES = pytest.mark.parametrize(
+    ("device", "dtype", "bound"), [("emulator", np.float64, 1e-12), ("cuda", np.float32, 1e-4)]
+)
 ORDERS = (0, 1, 2)  # of the threads, warps and blocks: a right kernel gives the same bits in each
 PACKAGES = {
     "cupy": ("cupy-cuda13x", "cupy-cuda12x"),
@@ -109,11 +116,15 @@ def run_by_name(launches: Iterable[Launch], values: dict[str, object], via: str 
 
 def profile(launch: Launch, values: dict[str, object]) -> "ProfileReport":
     """What the launch asks of memory."""
-    return _traced_kernel(launch).profile(*_call(launch, values), shared=launch.shared)
+    kernel = traced(emulator.load(KERNELS / launch.file), launch.kernel)
+    return kernel.profile(*_call(launch, values), shared=launch.shared)
 
 
-def _traced_kernel(launch: Launch) -> emulator.Kernel:
-    return emulator.load(KERNELS / launch.file)[launch.kernel]
+def traced(module: emulator.Module, name: str) -> emulator.Kernel:
+    """A kernel compiled for the checker alone: module[name] would compile it once more, to be run."""
+    built, number = module.built(name, "trace")
+    parameters = module.kernels[name.split("<")[0].split("::")[-1]].parameters
+    return emulator.Kernel(module, name, built.signature(number), parameters)
 
 
 def _call(launch: Launch, values: dict[str, object]) -> tuple:

@@ -1,6 +1,7 @@
 """Attention where padding could be seen: all scores far below 0, masks of -1e4, and keys that just fill their tiles."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -11,9 +12,9 @@ from test_devices import PLAIN
 from minivit import ViT
 from minivit.proof import order_one_parameters
 
-for dtype in (np.float32, np.float64):
+for dtype, N in itertools.product((np.float32, np.float64), (5, 32, 33, 64)):
     for versions in ladder(SMALL, dtype):
-        compile_together(both(versions, 1, 1, 1, SMALL, dtype, True), paths=["source"])
+        compile_together(both(versions, 1, 1, N, SMALL, dtype, True), paths=["source"])
 
 
 def check(versions, given, N, dtype, H=2):

@@ -9,6 +9,7 @@ import pytest
 
 from minivit import ops
 from minivit.devices import DeviceError, get_device, launches
+from minivit.devices.launch import ROOM, SHARED
 from minivit.devices.static import every_launch
 
 INTEGERS = [np.dtype(kind + str(size)) for kind in "iu" for size in (1, 2, 4, 8)]
@@ -60,8 +61,15 @@ def test_a_rung_that_the_gpu_is_too_old_for_is_refused_and_shared_memory_is_what
     with pytest.raises(
         DeviceError, match=r"attention_forward_v6<.* needs compute capability 8.0, and this GPU has 7.5"
     ):
-        cuda._kernel(launches.attention_forward(1, 1, 5, 8, np.float32, False, 6)[0])
-    assert cuda.room == 48 * 1024
+        cuda._compiled(launches.attention_forward(1, 1, 5, 8, np.float32, False, 6)[0])
+    assert cuda.room == SHARED
+
+
+def test_a_gpu_with_more_shared_memory_gets_the_tiles_that_were_tried(fake_cuda, monkeypatch):
+    """An H100 has 227 KB a block: tiles that fill it no test would have run, and no budget counted."""
+    large = SimpleNamespace(compute_capability="90", attributes={"MaxSharedMemoryPerBlockOptin": 232448})
+    monkeypatch.setattr(fake_cuda.cuda, "Device", lambda: large)
+    assert get_device("cuda").room == ROOM
 
 
 def test_a_source_that_is_not_ascii_is_refused(fake_cuda):
@@ -80,6 +88,6 @@ def test_every_source_that_cupy_gets_is_ascii(fake_cuda, monkeypatch):
     monkeypatch.setattr(fake_cuda, "RawModule", module)
     launches = every_launch()
     for launch in launches:
-        get_device("cuda")._kernel(launch)
+        get_device("cuda")._compiled(launch)
     assert len(sources) == len(launches)
     assert all(source.isascii() for source in sources)

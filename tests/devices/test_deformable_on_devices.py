@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from kernel_support import ON_DEVICES
 
 from minivit.family import DeformableDETR
 from minivit.proof import DETECTORS, small_detector
@@ -19,10 +20,9 @@ def assert_near(there, got, expected, bound, what=""):
     np.testing.assert_allclose(got, expected, rtol=0, atol=bound * max(1, np.abs(expected).max()), err_msg=what)
 
 
-@pytest.mark.parametrize(("dtype", "bound"), [(np.float64, 1e-12), (np.float32, 1e-4)])
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("device", ["emulator", "cuda"])
+@ON_DEVICES
 def test_what_it_says_its_loss_and_every_gradient_are_numpys(device, name, masked, dtype, bound, request):
     if device == "cuda":
         request.getfixturevalue("fake_cuda")

@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 import pytest
-from kernel_support import has_gpu, need
+from kernel_support import WITH_ONE_TYPE, has_gpu, need
 
 from minivit import TrainConfig, Trainer, ViT, ViTConfig, evaluate, load_mnist, ops
 from minivit.devices import DEVICES, DeviceError, get_device
@@ -43,7 +43,7 @@ def assert_equal(got, expected, tolerance, name):
     assert error <= tolerance, f"{name}: {error:.1e}"  # false for NaN, too
 
 
-@pytest.mark.parametrize("dtype", ROUNDING)
+@pytest.mark.parametrize(("device", "dtype"), WITH_ONE_TYPE, indirect=["device"])
 @pytest.mark.parametrize("name", CONFIGS)
 def test_logits_loss_and_every_gradient_are_numpys(name, dtype, device):
     config = CONFIGS[name]

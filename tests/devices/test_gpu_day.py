@@ -9,8 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
-from kernel_support import need
+from kernel_support import need, values_for
+
+from minivit.devices.launches import attention_forward, attention_shapes
 
 ROOT = Path(__file__).parents[2]
 
@@ -164,3 +167,17 @@ def test_a_counter_that_ncu_does_not_know_is_no_agreement(day, tmp_path, capsys)
     (tmp_path / "ncu.csv").write_text(text, "utf-8")
     counters.counters(False, True, tmp_path)
     assert "42 of 44 counts agree" in capsys.readouterr().out
+
+
+def test_what_is_copied_asynchronously_is_neither_loaded_nor_stored(day):
+    """Forward 6 moves what 5 does: K and V by cp.async, which ncu counts apart."""
+    counters, shapes = day("counters"), attention_shapes(1, 1, 33, 8)
+    counts = []
+    for version in (5, 6):
+        launches = attention_forward(1, 1, 33, 8, np.float32, False, version)
+        values = values_for(launches, shapes, N=33, scale=0.3) | {"bias": None}
+        counts.append(counters.counts(launches[0], values))
+    loaded, copied = counts
+    for what, plain in (("global copy moved", "global load moved"), ("shared copy moved", "shared store moved")):
+        assert loaded[what] == 0 < copied[what]
+        assert copied[what] + copied[plain] == loaded[plain]

@@ -13,7 +13,7 @@ import pytest
 import roi_align_mistakes as regions
 import rungs_mistakes as rungs
 from kernel_cases import CASES, Case
-from kernel_support import KERNELS
+from kernel_support import KERNELS, traced
 
 from minivit import emulator
 from minivit.devices import launches as table
@@ -81,13 +81,6 @@ def add(texts, source, kernel):
     renumbered = LINE.sub(rf'#line \1 "{space}/', SHARED.sub("", source))
     texts.append(f"namespace {space} {{\n{renumbered}\n}}")
     return f"{space}::" + CASES[kernel][0].launch.kernel.replace("ERF", f"{space}::ERF")  # which stands there too
-
-
-def traced(module, name):
-    """A kernel compiled for the checker alone: module[name] would compile it once more, to be run."""
-    built, number = module.built(name, "trace")
-    parameters = module.kernels[name.split("<")[0].split("::")[-1]].parameters
-    return emulator.Kernel(module, name, built.signature(number), parameters)
 
 
 def planted(mistake, instead=None):

@@ -2,13 +2,11 @@
 
 import numpy as np
 import pytest
+from kernel_support import ON_DEVICES
 
 from minivit.family import BERT, MAE
 from minivit.proof import BERTS, MAES, small_bert, small_mae
 from minivit.proof.masked_models import IDS, MASK, SEGMENTS
-
-BOUNDS = pytest.mark.parametrize(("dtype", "bound"), [(np.float64, 1e-12), (np.float32, 1e-4)])
-DEVICES = pytest.mark.parametrize("device", ["emulator", "cuda"])
 
 
 @pytest.fixture
@@ -30,8 +28,7 @@ def compare(there, grads_there, grads, dtype, bound):
         np.testing.assert_allclose(got, grad, atol=bound * max(1, np.abs(grad).max()), err_msg=name)
 
 
-@BOUNDS
-@DEVICES
+@ON_DEVICES
 @pytest.mark.usefixtures("ready")
 def test_a_masked_autoencoder(device, dtype, bound):
     config = MAES["MAE, normalised pixels"]
@@ -54,8 +51,7 @@ def test_a_masked_autoencoder(device, dtype, bound):
         there.loss(images, np.random.default_rng(0))
 
 
-@BOUNDS
-@DEVICES
+@ON_DEVICES
 @pytest.mark.parametrize("mask", [MASK, None], ids=["mask", "no mask"])
 @pytest.mark.usefixtures("ready")
 def test_a_bert(device, dtype, bound, mask):

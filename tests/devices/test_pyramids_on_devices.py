@@ -3,6 +3,7 @@ the numbers are NumPy's, in training, too."""
 
 import numpy as np
 import pytest
+from kernel_support import ON_DEVICES
 
 from minivit.family import PVT, MobileViT, MobileViTConfig, PVTConfig
 from minivit.proof import order_one_parameters
@@ -23,9 +24,8 @@ MODELS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("dtype", "bound"), [(np.float64, 1e-12), (np.float32, 1e-4)])
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("device", ["emulator", "cuda"])
+@ON_DEVICES
 def test_logits_and_every_gradient_are_numpys(device, name, dtype, bound, request):
     if device == "cuda":
         request.getfixturevalue("fake_cuda")

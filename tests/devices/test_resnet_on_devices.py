@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
+from kernel_support import ON_DEVICES
 
 from minivit.proof import FAMILY, order_one_parameters
 
 NAMES = ["ResNet", "ResNet, bottleneck", "BiT"]
 
 
-@pytest.mark.parametrize(("dtype", "bound"), [(np.float64, 1e-12), (np.float32, 1e-4)])
-@pytest.mark.parametrize("device", ["emulator", "cuda"])
+@ON_DEVICES
 @pytest.mark.parametrize("name", NAMES)
 def test_logits_statistics_and_every_gradient_are_numpys(name, device, dtype, bound, request):
     if device == "cuda":

@@ -23,8 +23,7 @@ TARGETS = [
 ]
 
 
-@pytest.mark.parametrize(("dtype", "bound"), [(np.float64, 1e-11), (np.float32, 2e-4)])
-@pytest.mark.parametrize("device", ["emulator", "cuda"])
+@pytest.mark.parametrize(("device", "dtype", "bound"), [("emulator", np.float64, 1e-11), ("cuda", np.float32, 2e-4)])
 @pytest.mark.parametrize("name", MODELS)
 def test_answers_and_every_gradient_are_numpys(name, device, dtype, bound, request):
     if device == "cuda":

@@ -5,6 +5,7 @@ python tests/devices/test_static.py     writes budget.json anew: look at what ha
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from minivit.emulator.ptx import nvrtc
 BUDGET = Path(__file__).with_name("budget.json")
 COLUMNS = ("registers", "stack", "spills", "shared", "wide")  # wide: 128-bit loads and stores of global memory
 CAPABILITIES = (75, 80, 86, 89, 90, 100, 120)
+RUN_CODE_OF_80 = (86, 89)  # whose own is compiled where the budget is written; they have less shared memory
 
 # Another compiler than the budget's gives other registers, and so much may it need more. Of all the kernels that are
 # watched here, NVRTC 13.0 needs more than these shares of 13.5's in none; where it needs most stands beside.
@@ -72,7 +74,7 @@ def budget() -> dict:
     return json.loads(BUDGET.read_text())
 
 
-@pytest.mark.parametrize("capability", CAPABILITIES)
+@pytest.mark.parametrize("capability", [kind for kind in CAPABILITIES if kind not in RUN_CODE_OF_80])
 def test_no_kernel_gets_worse(capability, budget):
     need("nvrtc")
     if capability not in nvrtc.architectures():
@@ -84,8 +86,9 @@ def test_no_kernel_gets_worse(capability, budget):
         kernel = f"{fact.launch.kernel} on sm_{capability}"
         if fact.stack or fact.spills:
             worse.append(f"{kernel} uses local memory: {fact.stack} bytes of stack, {fact.spills} of spills")
-        if not fact.occupancy.blocks:
-            worse.append(f"{kernel} cannot run: no block of it fits into a multiprocessor")
+        for kind in (capability, *(RUN_CODE_OF_80 if capability == 80 else ())):
+            if not replace(fact, capability=kind).occupancy.blocks:
+                worse.append(f"{kernel} cannot run on sm_{kind}: no block of it fits into a multiprocessor")
         allowed = budget["kernels"].get(fact.launch.kernel, {}).get(str(capability))
         if allowed is None:
             worse.append(f"{kernel} is not in the budget")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from kernel_support import ON_DEVICES
 
 from minivit.family import Swin, SwinConfig
 from minivit.proof import order_one_parameters
@@ -12,8 +13,7 @@ CONFIG = SwinConfig(
 )
 
 
-@pytest.mark.parametrize(("dtype", "bound"), [(np.float64, 1e-12), (np.float32, 1e-4)])
-@pytest.mark.parametrize("device", ["emulator", "cuda"])
+@ON_DEVICES
 def test_logits_and_every_gradient_are_numpys(device, dtype, bound, request):
     if device == "cuda":
         request.getfixturevalue("fake_cuda")

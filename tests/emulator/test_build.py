@@ -198,6 +198,10 @@ def test_old_files_are_removed(cache):
         os.utime(path, (0, time.time() - 31 * 24 * 3600))
     build.remove_old_files(folder)
     assert list(folder.iterdir()) == [new]
+    os.utime(new, (0, 0))
+    with build.workplace(folder / "next.so") as (_, result):
+        result.touch()
+    assert new.exists(), "a process looks through a folder once, not at every build"
 
 
 def test_a_cache_that_cannot_be_written_is_replaced(tmp_path, monkeypatch):

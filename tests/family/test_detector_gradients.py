@@ -1,4 +1,5 @@
-"""Every gradient of whole small detectors' losses against central differences."""
+"""Every gradient of whole small detectors' losses against central differences. Those of each element by itself are
+asked for by `python -m minivit check`, of one detector in test_command_line.py."""
 
 from dataclasses import replace
 
@@ -8,21 +9,13 @@ from detr_support import DIGITS, digits
 from ways import assert_slopes
 
 from minivit.family.detr import DETRConfig
-from minivit.proof import DETECTORS, check_detector, noise, small_detector
+from minivit.proof import DETECTORS, noise, small_detector
 from minivit.proof.detectors import TARGETS, ZEROS, Held
 
-LARGE = ("DETR", "DETR, dilated, dropout", "Deformable DETR, two further maps", "Sparse R-CNN")  # a minute together
 
-
-@pytest.mark.parametrize("name", [name for name in DETECTORS if name not in LARGE])
-def test_a_detectors_gradients(name):
-    report = check_detector(name)
-    assert report.ok, f"\n{report}"
-
-
-@pytest.mark.parametrize("name", LARGE)
-def test_a_large_ones_gradients_along_random_ways(name):
-    """A way through each parameter, and through what is looked at. `python -m minivit check` asks for every element."""
+@pytest.mark.parametrize("name", DETECTORS)
+def test_a_detectors_gradients_along_random_ways(name):
+    """A way through each parameter, and through what is looked at."""
     model, images, mask = small_detector(name)
     model.device = held = Held(model.device)
     _, _, grads, dimages = model.losses_and_all_grads(images, TARGETS, mask, rng=noise())

@@ -82,7 +82,7 @@ def test_the_tiny_backbone_has_the_strides_4_8_16(stages):
         (dict(backbone=None), "without a backbone, expected the numbers a place of each map"),
         (dict(map_widths=(3,)), r"map_widths \(3,\) are those of maps that are given: backbone must be None"),
         (dict(dilation=True), "dilation is for a ResNet, but backbone is 'tiny'"),
-        (dict(backbone="ResNet-51"), "no published model is named 'ResNet-51'"),
+        (dict(backbone="ResNet-51"), "no published size is named 'ResNet-51'"),
         (dict(heads=3), "width 64 is not a multiple of 3 heads"),
         (dict(width=6, heads=2), "width 6 is not a multiple of 4"),
         (dict(cost_weights="mine"), "cost_weights is 'mine', expected three numbers, 'original' or 'Hugging Face'"),

@@ -183,5 +183,5 @@ def test_bad_input_says_what_was_expected():
         model(IMAGES.swapaxes(1, 2), noise=NOISE)
     with pytest.raises(ValueError, match="the model has no head"):
         model.predict(np.zeros((1, *CONFIG.image_shape)))
-    with pytest.raises(ValueError, match="no published model is named 'MAE-S/16'"):
+    with pytest.raises(ValueError, match="no published size is named 'MAE-S/16'"):
         MAEConfig.from_name("MAE-S/16")

@@ -209,5 +209,5 @@ def test_what_does_not_fit_is_refused(kind, options, error, message):
 
 @pytest.mark.parametrize("kind", [ResNetConfig, BiTConfig])
 def test_an_unknown_name_is_answered(kind):
-    with pytest.raises(ValueError, match="no published model is named 'R18', expected one of"):
+    with pytest.raises(ValueError, match="no published size is named 'R18', expected one of"):
         kind.from_name("R18")

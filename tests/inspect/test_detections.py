@@ -12,6 +12,7 @@ from minivit.inspect.detections import (
     detection_mistakes,
     draw_detections,
     plot_detections,
+    plot_found,
     plot_precision_recall,
 )
 from minivit.inspect.queries import plot_cross_attention, plot_query_boxes, plot_rounds, plot_sampling_points
@@ -86,6 +87,14 @@ def test_the_boxes_are_drawn_where_they_are_and_in_their_colour():
     assert drawn[to_rgba(BLUE)] == [[0, 0, 10, 18]] and drawn[to_rgba(VERMILLION)] == [[30, 20, 40, 40]]
     assert drawn[to_rgba(TRUTH)] == TRUE["boxes"].tolist()
     assert [text.get_text() for text in axes.texts] == ["class 7 90%", "class 3 80%"]
+
+
+def test_a_picture_by_itself_has_letters_that_can_be_read():
+    (axes,) = plot_found(IMAGES[0], entry((0.9, 7, 0, 0, 10, 18), (0.8, 3, 30, 20, 40, 40))).axes
+    assert [text.get_text() for text in axes.texts] == ["7 90%", "3 80%"]
+    assert min(text.get_fontsize() for text in axes.texts) >= 12
+    inside, above = (text.get_va() for text in axes.texts)
+    assert (inside, above) == ("top", "bottom")  # what stands at the picture's top has its letters in its box
 
 
 def test_the_page_shows_the_surest_mistake_first():

@@ -1,5 +1,7 @@
 """The parts that models are made of: what they compute, next to plain NumPy and to each other."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,20 @@ def test_dense_norm_and_mlp_are_their_formulas():
         p = numbers(layer)
         hidden = ops.gelu_forward(X @ p["mlp.fc1.weight"] + p["mlp.fc1.bias"], kind)[0]
         np.testing.assert_allclose(layer(ops, p, X), hidden @ p["mlp.fc2.weight"] + p["mlp.fc2.bias"], rtol=1e-12)
+
+
+def test_a_forward_alone_asks_for_no_slope():
+    """With one it costs a third more. The forward that a backward follows has it."""
+    told, layer = [], mlp("mlp", 6, 4)
+
+    def gelu_forward(x, **options):
+        told.append(options)
+        return ops.gelu_forward(x, **options)
+
+    watched = SimpleNamespace(linear_forward=ops.linear_forward, gelu_forward=gelu_forward)
+    p = numbers(layer)
+    np.testing.assert_array_equal(layer(watched, p, X), layer.forward(watched, p, X)[0])
+    assert told == [{"kind": "erf", "with_slope": False}, {"kind": "erf"}]
 
 
 def test_swiglu_has_its_gate_in_the_first_half_of_the_first_layer():

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+import minivit
 from minivit import ViT, ViTConfig
 from minivit.model.files import CONFIG, save_model
 from minivit.proof import CONFIGS
@@ -90,6 +91,14 @@ def test_a_truncated_file_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(ValueError, match=r"model\.npz is not a complete \.npz file"):
         ViT.load(path)
+
+
+@pytest.mark.parametrize("load", [ViT.load, minivit.load])
+def test_published_weights_are_sent_to_their_own_reader(tmp_path, load):
+    path = tmp_path / "model.safetensors"
+    minivit.export_timm(MODEL, path)
+    with pytest.raises(ValueError, match=r"model\.safetensors is not .*minivit\.load_pretrained"):
+        load(path)
 
 
 def test_a_missing_file_is_refused(tmp_path):

@@ -62,6 +62,15 @@ def test_gelu_by_tiles_is_gelu(monkeypatch, kind):
     assert tiled.flags.c_contiguous
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", ["erf", "tanh"])
+def test_without_its_slope_y_is_the_same_to_the_bit(kind, dtype):
+    x = np.random.default_rng(0).standard_normal((5, 7)).astype(dtype)
+    y, cache = ops.gelu_forward(x, kind, with_slope=False)
+    assert cache is None
+    np.testing.assert_array_equal(y, ops.gelu_forward(x, kind)[0])
+
+
 @pytest.mark.parametrize("kind", ["erf", "tanh"])
 def test_float32_follows_float64_for_numbers_of_any_size(kind):
     x = np.concatenate((np.linspace(-12, 12, 10001), [-1e10, -3e3, 3e3, 1e10])).astype(np.float32)

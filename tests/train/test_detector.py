@@ -172,7 +172,7 @@ def test_the_command_line_trains_resumes_and_detects(name, short, tmp_path, caps
     assert main(["train", "--resume", str(out / "checkpoint.npz"), "--out", str(out)]) == 0  # it is done already
     assert json.loads((out / "history.json").read_text()) == history
     assert main(["train", "--resume", str(out / "checkpoint.npz"), "--data", "full"]) == 2
-    assert "a detector learns from canvases of the digits that ship: leave out data" in capsys.readouterr().err
+    assert "a detector learns from canvases of the digits that ship: leave out --data" in capsys.readouterr().err
 
     assert main(["eval", "--model", str(out / "model.npz")]) == 0
     assert capsys.readouterr().out.startswith(f"AP50 {history[-1]['test_ap50']:.3f}, AP75")

@@ -160,5 +160,5 @@ def test_the_command_line(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "mean squared error of hidden patches, in images it has not seen: " in out and "filled_in.png" in out
     assert main(["train", "quick", "--pretrain", "mae", "--out", str(tmp_path / "other")]) == 2
-    assert "pre-training has a recipe of its own, without labels: leave out preset" in capsys.readouterr().err
+    assert "pre-training has a recipe of its own, without labels: leave out the recipe quick" in capsys.readouterr().err
     assert not (tmp_path / "other").exists()

@@ -19,6 +19,7 @@ from IPython.core.displayhook import CapturingDisplayHook
 from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 from nbformat import NotebookNode
+from PIL import Image
 from traitlets.config import Config
 
 COMPILING = "minivit: compiling with "  # which is said where the cache of kernels is empty
@@ -54,6 +55,7 @@ def _run(cells: list[str], folder: Path) -> tuple[int, str]:
     for name in [name for name in sys.modules if name.partition(".")[0] == "minivit"]:
         del sys.modules[name]
     _warn_as_a_kernel_does()
+    _choose_no_colours()
     shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
     shell.display_pub = CapturingDisplayPublisher()
     shell.display_trap.hook = CapturingDisplayHook(shell, shell.display_pub.outputs)
@@ -65,6 +67,11 @@ def _run(cells: list[str], folder: Path) -> tuple[int, str]:
         if told := [line for line in said.getvalue().splitlines() if not line.startswith(COMPILING)]:
             return 0, "\n".join([f"cell {number} writes to stderr:", *told, "in", cell])
     return sum("image/png" in output["data"] for output in shell.display_pub.outputs), ""
+
+
+def _choose_no_colours() -> None:
+    """Pictures are counted here. How their few colours are chosen is tested with minivit.draw, and takes long."""
+    Image.Image.quantize = lambda image, *args, **options: image.convert("P")
 
 
 def _warn_as_a_kernel_does() -> None:

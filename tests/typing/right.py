@@ -6,7 +6,7 @@
 import dataclasses
 import sys
 from pathlib import Path
-from typing import assert_type
+from typing import Any, assert_type
 
 import numpy as np
 
@@ -33,7 +33,11 @@ loss, grads = model.loss_and_grads(images, digits.test_labels[:8])
 assert_type(loss, float)
 assert_type(grads["head.weight"], np.ndarray)
 logits, cache = model.forward(images, np.random.default_rng(0))
-assert_type(model.backward(logits, cache), tuple[dict[str, np.ndarray], np.ndarray])
+grads, dimages = model.backward(logits, cache)
+assert_type(grads["head.weight"], np.ndarray)
+assert_type(dimages, np.ndarray | Any)  # as a union with None, it would have to be looked at before each use
+assert dimages.shape == images.shape
+assert model.backward(logits, model.forward(images)[1], with_dx=False)[1] is None
 assert_type(model.attention(images), np.ndarray)
 assert_type(model.features(images), np.ndarray)
 assert_type(model.predict(digits.test_images[:5]), np.ndarray)

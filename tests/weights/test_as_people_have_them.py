@@ -76,6 +76,7 @@ ALIKE = {
     b"\x89HDF\r\n\x1a\n" + bytes(64): "an HDF5 file",
     b"GGUF" + bytes(64): "a GGUF file",
     b'{"model_type": "vit", "hidden_size": 192}': "is JSON",
+    b"Notes on this model: \xc3\xa9": "is a text, not weights",
 }
 
 

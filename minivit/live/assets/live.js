@@ -541,7 +541,7 @@ function seeing(page) {
   return card(
     page,
     "What the model sees",
-    `Your ink, ${page.side} × ${page.side} pixels, cut into ${page.cells} × ${page.cells} patches; point at one, or rub some out: which does the answer hang on?`,
+    `Your ink, ${page.side} × ${page.side} pixels, cut into ${page.cells ** 2} patches, ${page.cells} × ${page.cells} of them; point at one, or rub some out: which does the answer hang on?`,
     "rub",
     h("div", { class: "mv-sheet mv-flat" }, canvas, frame),
     h("div", { class: "mv-row" }, mode, back),
@@ -724,7 +724,7 @@ function gradient(page) {
   page.on("drawn", forget);
   return card(
     page,
-    "Which ink speaks for it?",
+    "Which ink speaks for a class?",
     "The gradient of a class's odds by every pixel, one backward pass; steps along it make the picture more like that class, to the model if not to you.",
     "gradient",
     h("div", { class: "mv-row" }, h("label", {}, "Speaks for ", select), button("One step", () => climb(1)), button("Ten", () => climb(10)), button("Back", back)),

@@ -1,0 +1,18 @@
+"""Mistakes to be planted in the last rungs of attention and in what launches them; see test_planted_mistakes.py."""
+
+IN_RUNGS = [
+    (
+        "three terms: what A's rounding left is forgotten",
+        "kernels/tensor_cores.cuh",
+        "devices/test_units_that_cut.py::test_three_terms_are_as_exact_as_floats",
+        "    mma(s0, s1, s2, s3, a.rest, b.big);\n",
+        "",
+    ),
+    (
+        "a GPU's whole shared memory is filled",
+        "devices/cuda.py",
+        "devices/test_cupys_rules.py::test_a_gpu_with_more_shared_memory_gets_the_tiles_that_were_tried",
+        'min(ROOM, gpu.attributes["MaxSharedMemoryPerBlockOptin"])',
+        'gpu.attributes["MaxSharedMemoryPerBlockOptin"]',
+    ),
+]
