@@ -158,6 +158,18 @@ print(advised()); memory.keep_freed_memory(); print(advised()); memory.keep_free
     assert done.stdout.split() == ["False", "True", "True"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="limits a process's addresses as Linux does")
+def test_where_addresses_are_limited_malloc_goes_on_without_the_room():
+    program = """
+import resource, numpy, minivit.devices.memory as memory
+resource.setrlimit(resource.RLIMIT_AS, (memory.ROOM - 1, memory.ROOM - 1))
+memory.keep_freed_memory(); print(sum(numpy.ones(2**19).nbytes for _ in range(9)))
+"""
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
+    assert done.stdout.split() == [str(9 * 2**22)], done.stderr
+
+
 # ---- a run of processes, from outside --------------------------------------------------------------------------------
 
 
