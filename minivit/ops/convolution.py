@@ -4,6 +4,8 @@ ResNet and BiT are made of these, and the hybrid's stem (ViT, arXiv 2010.11929, 
 same windows.
 """
 
+import math
+
 import numpy as np
 
 Padding = tuple[tuple[int, int], tuple[int, int]]
@@ -27,8 +29,9 @@ def convolution_forward(
     padded = pad(x, padding)
     height, width = ((side - k) // stride + 1 for side, k in zip(padded.shape[1:3], extent, strict=True))
     y = np.empty_like(x, shape=(len(x), height, width, weight.shape[-1]))
+    windows = _windows(padded, extent, stride, dilation)
     for few in _few_images(y, matrix):
-        y[few] = (_rows(padded[few], kernel, stride, dilation) @ matrix).reshape(y[few].shape)
+        np.matmul(_rows(windows[few]), matrix, out=_flat(y[few]))
     return y, (x, weight, stride, padding, dilation)
 
 
@@ -41,10 +44,11 @@ def convolution_backward(dy: np.ndarray, cache: tuple) -> tuple[np.ndarray, np.n
     """
     x, weight, stride, padding, dilation = cache
     kernel, matrix = weight.shape[:2], weight.reshape(-1, weight.shape[-1])
-    padded, dmatrix = pad(x, padding), np.zeros_like(matrix)
-    for few in _few_images(dy, matrix):
-        dmatrix += _rows(padded[few], kernel, stride, dilation).T @ dy[few].reshape(-1, dy.shape[-1])
     reach = tuple((k - 1) * dilation for k in kernel)
+    padded, dmatrix = pad(x, padding), np.zeros_like(matrix)
+    windows = _windows(padded, tuple(r + 1 for r in reach), stride, dilation)
+    for few in _few_images(dy, matrix):
+        dmatrix += _rows(windows[few]).T @ _flat(dy[few])
     around = tuple((r - a, r - b) for r, (a, b) in zip(reach, padding, strict=True))
     if stride == 1 and min(map(min, around)) >= 0:
         dx, _ = convolution_forward(dy, weight[::-1, ::-1].swapaxes(2, 3), 1, around, dilation)
@@ -59,7 +63,7 @@ def _back_to_pixels(
     """The rows' gradient, each number added where it came from: the padded picture's."""
     dpadded = np.zeros_like(padded)
     for few in _few_images(dy, matrix):
-        drows = dy[few].reshape(-1, dy.shape[-1]) @ matrix.T
+        drows = _flat(dy[few]) @ matrix.T
         drows = drows.reshape(*dy[few].shape[:3], -1, padded.shape[-1])
         for k, place in enumerate(window_places(padded.shape, kernel, stride, dilation)):
             dpadded[few][place] += drows[..., k, :]
@@ -74,11 +78,20 @@ def _few_images(y: np.ndarray, matrix: np.ndarray) -> list[slice]:
     return [slice(start, start + size) for start in range(0, len(y), size)]
 
 
-def _rows(padded: np.ndarray, kernel: tuple[int, int], stride: int, dilation: int) -> np.ndarray:
-    """(B, height, width, C) -> (B·height'·width', kh·kw·C): every window, flat, as the kernel is when flat."""
-    parts = [padded[place] for place in window_places(padded.shape, kernel, stride, dilation)]
-    rows = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
-    return rows.reshape(-1, rows.shape[-1])
+def _windows(padded: np.ndarray, extent: tuple[int, int], stride: int, dilation: int) -> np.ndarray:
+    """(B, height, width, C) -> (B, height', width', kh, kw, C): what the kernel lies on, place by place. A view."""
+    at_all = np.lib.stride_tricks.sliding_window_view(padded, extent, axis=(1, 2))
+    return at_all[:, ::stride, ::stride, :, ::dilation, ::dilation].transpose(0, 1, 2, 4, 5, 3)
+
+
+def _rows(windows: np.ndarray) -> np.ndarray:
+    """Every window, flat, as the kernel is when flat: (B·height'·width', kh·kw·C)."""
+    return windows.reshape(-1, math.prod(windows.shape[3:]))
+
+
+def _flat(y: np.ndarray) -> np.ndarray:
+    """Every place's numbers: (B, height, width, C) -> (B·height·width, C)."""
+    return y.reshape(-1, y.shape[-1])
 
 
 def sides(padding: int | Padding | None, size: tuple[int, int], kernel: tuple[int, int], stride: int) -> Padding:
@@ -114,7 +127,9 @@ def pad(x: np.ndarray, padding: Padding, value: float = 0.0) -> np.ndarray:
     """x (B, height, width, C) with a margin of `value`."""
     if not any(map(any, padding)):
         return x
-    return np.pad(x, ((0, 0), *padding, (0, 0)), constant_values=value)
+    padded = np.full_like(x, value, shape=padded_shape(x.shape, padding))
+    crop(padded, padding)[:] = x
+    return padded
 
 
 def padded_shape(shape: tuple[int, ...], padding: Padding) -> tuple[int, ...]:
