@@ -146,7 +146,7 @@ class KernelOps(AttentionOps, DeformableOps, RegionOps):
         mean: Array,
         square: Array,
         grads: Array,
-        decays: Array,
+        decayed: int,
         learning_rate: float,
         betas: tuple[float, float],
         eps: float,
@@ -155,9 +155,9 @@ class KernelOps(AttentionOps, DeformableOps, RegionOps):
     ) -> None:
         """train.optimizer.adamw_update in one pass over the arrays."""
         n = theta.size
-        expect_shape(theta.shape, mean=mean, square=square, grads=grads, decays=decays)
+        expect_shape(theta.shape, mean=mean, square=square, grads=grads)
         numbers = table.adamw_numbers(learning_rate, betas, eps, decay, step)
-        self._back_end.launch(row(table.adamw, n, theta.dtype), theta, mean, square, grads, decays, n, *numbers)
+        self._back_end.launch(row(table.adamw, n, theta.dtype), theta, mean, square, grads, n, decayed, *numbers)
 
 
 def _patch_sizes(image_shape: tuple[int, ...], patch_size: tuple[int, int]) -> dict[str, int]:

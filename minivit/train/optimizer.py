@@ -1,7 +1,7 @@
 """AdamW (Loshchilov & Hutter, arXiv 1711.05101) over one flat buffer: a few array expressions for all of it."""
 
 from collections.abc import Callable, Sequence
-from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,40 +9,64 @@ SLOW = 0.1  # of the learning rate, for parameters that a recipe calls slow
 CHUNK = 2**15  # parameters that an update takes at a time: their dozen arrays then stay in the cache
 
 
+class Group(NamedTuple):
+    """Neighbours in the buffer that are updated alike: with a factor of the learning rate; the first `decayed` decay."""
+
+    part: slice
+    factor: float
+    decayed: int
+
+
 class FlatParameters:
     """All parameters of a model in one buffer, and the model's dict made of views into it.
 
-    `buffer` (P,) is the one array that training changes in place; `decay` (P,) is 1 where weight decay applies: on the
-    dense weights and convolutions, not on biases, norms, LayerScale, positions, relative tables and the class token.
-    `groups`: parts of the buffer, and the learning rate's factor there: SLOW where one of `slow` is in a name, or 1.
+    `buffer` (P,) is the one array that training changes in place; `places`: each one's part of it, and its shape. They
+    lie there so that those that weight decay shrinks come first in their group: the dense weights and convolutions, not
+    biases, norms, LayerScale, positions, relative tables and the class token. `groups`: slow are those in whose name
+    one of `slow` is.
     """
 
     def __init__(self, params: dict[str, np.ndarray], slow: Sequence[str] = ()) -> None:
         def is_slow(name: str) -> bool:
             return any(part in name for part in slow)
 
-        # The odd sizes last: then all others begin at a multiple of 16 bytes, which a GPU's 16-byte loads need.
-        self.names = sorted(params, key=lambda name: (params[name].size % 4 != 0, is_slow(name)))
-        self.shapes = [params[name].shape for name in self.names]
-        self.groups: list[tuple[slice, float]] = []
-        start = 0
-        for slowly, names in groupby(self.names, is_slow):
-            end = start + sum(int(np.prod(params[name].shape)) for name in names)
-            self.groups.append((slice(start, end), SLOW if slowly else 1.0))
-            start = end
+        def order(name: str) -> tuple[bool, bool, bool]:
+            # The odd sizes last: then all others begin at a multiple of 16 bytes, which a GPU's 16-byte loads need.
+            return params[name].size % 4 != 0, is_slow(name), not decays(name, params[name])
+
+        self.places: dict[str, tuple[slice, tuple[int, ...]]] = {}
+        self.groups: list[Group] = []
+        end = 0
+        for name in sorted(params, key=order):
+            start, end = end, end + params[name].size
+            self.places[name] = slice(start, end), params[name].shape
+            self._group(start, end, SLOW if is_slow(name) else 1.0, decays(name, params[name]))
         self.buffer = self.flatten(params)
         params.update(self.views(self.buffer))
-        self.decay = self.flatten({name: np.full_like(params[name], decays(name, params[name])) for name in self.names})
 
-    def flatten(self, arrays: dict[str, np.ndarray], out: np.ndarray | None = None) -> np.ndarray:
-        """A dict with the parameters' names and shapes -> one array (P,), `out` if given."""
-        return np.concatenate([arrays[name].ravel() for name in self.names], out=out)
+    def _group(self, start: int, end: int, factor: float, decayed: bool) -> None:
+        """The parameter in buffer[start:end] joins the last group, or begins a new one where that would not be true."""
+        group = Group(slice(start, end), factor, decayed * (end - start))
+        if self.groups:
+            last = self.groups[-1]
+            all_decay = last.decayed == start - last.part.start
+            if last.factor == factor and (all_decay or not decayed):
+                group = Group(slice(last.part.start, end), factor, last.decayed + group.decayed)
+                self.groups.pop()
+        self.groups.append(group)
+
+    def flatten(self, arrays: dict[str, np.ndarray], out: np.ndarray | None = None, factor: float = 1.0) -> np.ndarray:
+        """A dict with the parameters' names and shapes, times a factor -> one array (P,), `out` if given."""
+        if factor == 1:
+            return np.concatenate([arrays[name].ravel() for name in self.places], out=out)
+        out = np.empty_like(self.buffer) if out is None else out
+        for name, part in self.views(out).items():  # times the factor on the way: the whole would not stay in a cache
+            np.multiply(arrays[name], factor, out=part)
+        return out
 
     def views(self, buffer: np.ndarray) -> dict[str, np.ndarray]:
         """The way back: (P,) -> a dict of views."""
-        ends = np.cumsum([int(np.prod(shape)) for shape in self.shapes])
-        parts = np.split(buffer, ends[:-1].tolist())
-        return {name: part.reshape(shape) for name, part, shape in zip(self.names, parts, self.shapes, strict=True)}
+        return {name: buffer[place].reshape(shape) for name, (place, shape) in self.places.items()}
 
 
 def decays(name: str, param: np.ndarray) -> bool:
@@ -55,7 +79,7 @@ def adamw_update(
     mean: np.ndarray,
     square: np.ndarray,
     grads: np.ndarray,
-    decays: np.ndarray,
+    decayed: int,
     learning_rate: float,
     betas: tuple[float, float],
     eps: float,
@@ -64,7 +88,7 @@ def adamw_update(
 ) -> None:
     """One update of theta, mean and square (P,), in place, from grads (P,); step counts from 1:
 
-    m ← β₁ m + (1−β₁) g,   v ← β₂ v + (1−β₂) g²,   θ ← θ − lr · decay · θ   where `decays` (P,) is 1,
+    m ← β₁ m + (1−β₁) g,   v ← β₂ v + (1−β₂) g²,   θ ← θ − lr · decay · θ   for the first `decayed`,
     θ ← θ − lr · m̂ / (√v̂ + ε),   where m̂ = m / (1−β₁ᵗ) and v̂ = v / (1−β₂ᵗ) undo the start at zero.
     """
     beta1, beta2 = betas
@@ -73,7 +97,7 @@ def adamw_update(
         t, m, v, g = theta[part], mean[part], square[part], grads[part]
         m += (1 - beta1) * (g - m)
         v += (1 - beta2) * (g * g - v)
-        t -= (learning_rate * decay) * decays[part] * t
+        t[: max(0, decayed - start)] *= 1 - learning_rate * decay
         root = np.sqrt(v / (1 - beta2**step))
         t -= (learning_rate / (1 - beta1**step)) * m / (root + eps)
 
@@ -103,10 +127,9 @@ class AdamW:
     def step(self, grads: np.ndarray, learning_rate: float) -> None:
         """One update of the parameters' buffer from grads (P,)."""
         self.steps += 1
-        buffers = self.params.buffer, self.mean, self.square, grads, self.params.decay
-        for part, factor in self.params.groups:
-            own = (buffer[part] for buffer in buffers)
-            self.update(*own, learning_rate * factor, self.betas, self.eps, self.decay, self.steps)
+        for part, factor, decayed in self.params.groups:
+            own = (buffer[part] for buffer in (self.params.buffer, self.mean, self.square, grads))
+            self.update(*own, decayed, learning_rate * factor, self.betas, self.eps, self.decay, self.steps)
 
 
 def clip_by_norm(grads: np.ndarray, largest: float) -> float:

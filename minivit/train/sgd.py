@@ -22,8 +22,7 @@ class SGD:
         self.steps += 1
         self.velocity *= self.momentum
         self.velocity += grads
-        for part, factor in self.params.groups:
+        for part, factor, decayed in self.params.groups:
             theta, rate = self.params.buffer[part], learning_rate * factor
-            if self.decay:
-                theta -= (rate * self.decay) * self.params.decay[part] * theta
+            theta[:decayed] *= 1 - rate * self.decay
             theta -= rate * self.velocity[part]

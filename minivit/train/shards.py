@@ -65,8 +65,7 @@ class ShardGradient:
         else:
             loss, grads = distillation_loss_and_grads(model, self.teacher, pixels, shard.labels, config, rng)
         buffers = {name: shard.weight * grads[name] for name in model.buffers if name in grads}
-        flat = self.params.flatten(grads, out)
-        flat *= shard.weight
+        flat = self.params.flatten(grads, out, shard.weight)
         return Gradient(shard.weight * loss, flat, buffers)
 
     def __reduce__(self) -> tuple:

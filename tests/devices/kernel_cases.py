@@ -43,8 +43,9 @@ def elementwise_cases(dtype):
             yield from cases([table.gelu_forward(n, dtype, kind, version)], shapes, n=n)
             yield from cases([table.gelu_backward(n, dtype, kind, version)], shapes, n=n)
         numbers = table.adamw_numbers(1e-3, (0.9, 0.999), 1e-8, 0.1, 1)
-        shapes = dict.fromkeys(("theta", "mean", "square", "grads", "decays"), n)
-        yield from cases([table.adamw(n, dtype)], shapes, n=n, **dict(zip(ADAMW_NUMBERS, numbers, strict=True)))
+        shapes = dict.fromkeys(("theta", "mean", "square", "grads"), n)
+        given = dict(zip(ADAMW_NUMBERS, numbers, strict=True))
+        yield from cases([table.adamw(n, dtype)], shapes, n=n, decayed=n // 2, **given)
 
 
 def patchify_cases(dtype):

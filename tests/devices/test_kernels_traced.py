@@ -56,8 +56,8 @@ def elementwise_cases():
     numbers = adamw_numbers(1e-3, (0.9, 0.999), 1e-8, 0.1, 1)
     launch = adamw(n, F32)
     numbers = dict(zip(launch.names[-len(numbers) :], numbers, strict=True))
-    arrays = dict.fromkeys(("theta", "mean", "square", "grads", "decays"), n)
-    yield [launch], values_for([launch], arrays, n=n, **numbers)
+    arrays = dict.fromkeys(("theta", "mean", "square", "grads"), n)
+    yield [launch], values_for([launch], arrays, n=n, decayed=n // 2, **numbers)
 
     shape, patch_size = (2, 12, 18, 3), (4, 6)
     sizes = {"height": 12, "width": 18, "channels": 3, "patch_height": 4, "patch_width": 6}

@@ -52,7 +52,7 @@ def test_a_buffer_is_no_parameter():
 
 def test_the_optimizer_has_parameters_alone(make):
     trainer = make()
-    assert sorted(trainer.params.names) == ["embed.bias", "embed.weight", "head.bias", "head.weight"]
+    assert sorted(trainer.params.places) == ["embed.bias", "embed.weight", "head.bias", "head.weight"]
     assert trainer.params.buffer.size == 1252
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minivit import ViT, ViTConfig
-from minivit.train.optimizer import AdamW, FlatParameters, clip_by_norm, decays
+from minivit.train.optimizer import SLOW, AdamW, FlatParameters, clip_by_norm, decays
 from minivit.train.schedule import warmup_cosine
 from minivit.train.sgd import SGD
 
@@ -54,6 +54,22 @@ def test_weight_decay_spares_norms_biases_positions_and_the_class_token():
     for name, now in params.items():
         factor = 0.95 if name in decayed else 1
         np.testing.assert_allclose(now, flat.views(before)[name] * np.float32(factor), rtol=1e-6, err_msg=name)
+
+
+def test_the_buffer_is_updated_in_as_few_parts_as_can_be_and_what_decays_comes_first():
+    """An update is a launch a part on a GPU. A weight of an odd size lies at the end, and cannot join the first ones."""
+    shapes = {"a.bias": (4,), "a.weight": (4, 4), "b.bias": (3,), "b.weight": (2, 4)}
+    flat = FlatParameters({name: np.zeros(shape) for name, shape in shapes.items()})
+    assert list(flat.places) == ["a.weight", "b.weight", "a.bias", "b.bias"]
+    assert flat.groups == [(slice(0, 31), 1.0, 24)]
+    flat = FlatParameters({name: np.zeros(shape) for name, shape in (shapes | {"c.weight": (3, 3)}).items()}, ("b.",))
+    assert list(flat.places) == ["a.weight", "a.bias", "b.weight", "c.weight", "b.bias"]
+    assert flat.groups == [
+        (slice(0, 20), 1.0, 16),
+        (slice(20, 28), SLOW, 8),
+        (slice(28, 37), 1.0, 9),
+        (slice(37, 40), SLOW, 0),
+    ]
 
 
 @pytest.mark.parametrize("kind", [AdamW, SGD])

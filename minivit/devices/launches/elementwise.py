@@ -81,7 +81,7 @@ def column_sums(rows: int, width: int, dtype: type) -> Launch:
 def adamw(n: int, dtype: type) -> Launch:
     """One update of n parameters, in place. `adamw_numbers` makes the numbers, from one_minus_beta1 on."""
     dtype = np.dtype(dtype)
-    arrays = ("inout theta", "inout mean", "inout square", "in grads", "in decays", "int n")
+    arrays = ("inout theta", "inout mean", "inout square", "in grads", "int n", "int decayed")
     numbers = ("one_minus_beta1", "one_minus_beta2", "shrink", "step_size", "square_correction", "eps")
     arguments = (*arrays, *(f"real {number}" for number in numbers))
     return Launch("adamw.cu", f"adamw<{ctype(dtype)}>", dtype, arguments, (blocks(n, THREADS),), (THREADS,))
