@@ -10,7 +10,7 @@ CHUNK = 2**15  # parameters that an update takes at a time: their dozen arrays t
 
 
 class Group(NamedTuple):
-    """Neighbours in the buffer that are updated alike: with a factor of the learning rate; the first `decayed` decay."""
+    """Neighbours in the buffer that are updated alike: a factor of the rate; the first `decayed` decay."""
 
     part: slice
     factor: float

@@ -57,7 +57,7 @@ def test_weight_decay_spares_norms_biases_positions_and_the_class_token():
 
 
 def test_the_buffer_is_updated_in_as_few_parts_as_can_be_and_what_decays_comes_first():
-    """An update is a launch a part on a GPU. A weight of an odd size lies at the end, and cannot join the first ones."""
+    """On a GPU an update is a launch a part. A weight of an odd size is at the end, and cannot join the first ones."""
     shapes = {"a.bias": (4,), "a.weight": (4, 4), "b.bias": (3,), "b.weight": (2, 4)}
     flat = FlatParameters({name: np.zeros(shape) for name, shape in shapes.items()})
     assert list(flat.places) == ["a.weight", "b.weight", "a.bias", "b.bias"]
