@@ -38,7 +38,7 @@ IN_CANVAS = [
      "taken = np.where(open_to_it, overlap, -1).argmax(axis=-1)"),
     ("slow parameters learn as fast as the others", "train/optimizer.py",
      "train/test_optimizer.py::test_slow_parameters_take_a_tenth_of_a_step_and_the_others_the_whole",
-     "self.update(*own, learning_rate * factor,", "self.update(*own, learning_rate,"),
+     "self.update(*own, decayed, learning_rate * factor,", "self.update(*own, decayed, learning_rate,"),
     ("a second box on an object is right, too", "inspect/detections.py", MISTAKE,
      "            free[its.argmax()] = False\n", "            pass\n"),
     ("boxes are drawn half a pixel off", "inspect/detections.py",

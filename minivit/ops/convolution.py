@@ -28,7 +28,7 @@ def convolution_forward(
     padding = sides(padding, x.shape[1:3], extent, stride)
     padded = pad(x, padding)
     height, width = ((side - k) // stride + 1 for side, k in zip(padded.shape[1:3], extent, strict=True))
-    y = np.empty_like(x, shape=(len(x), height, width, weight.shape[-1]))
+    y = np.empty_like(x, order="C", shape=(len(x), height, width, weight.shape[-1]))
     windows = _windows(padded, extent, stride, dilation)
     for few in _few_images(y, matrix):
         np.matmul(_rows(windows[few]), matrix, out=_flat(y[few]))

@@ -1,7 +1,7 @@
 """AdamW (Loshchilov & Hutter, arXiv 1711.05101) over one flat buffer: a few array expressions for all of it."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from itertools import groupby
 
 import numpy as np
 
@@ -9,51 +9,30 @@ SLOW = 0.1  # of the learning rate, for parameters that a recipe calls slow
 CHUNK = 2**15  # parameters that an update takes at a time: their dozen arrays then stay in the cache
 
 
-class Group(NamedTuple):
-    """Neighbours in the buffer that are updated alike: a factor of the rate; the first `decayed` decay."""
-
-    part: slice
-    factor: float
-    decayed: int
-
-
 class FlatParameters:
     """All parameters of a model in one buffer, and the model's dict made of views into it.
 
-    `buffer` (P,) is the one array that training changes in place; `places`: each one's part of it, and its shape. They
-    lie there so that those that weight decay shrinks come first in their group: the dense weights and convolutions, not
-    biases, norms, LayerScale, positions, relative tables and the class token. `groups`: slow are those in whose name
-    one of `slow` is.
+    `buffer` (P,) is the one array that training changes in place; `places`: each one's part of it, and its shape.
+    `groups`: neighbours that are updated alike, their learning rate's factor (SLOW where one of `slow` is in a name, or
+    1), and how many numbers decay, the first: dense weights and convolutions, no biases, norms, positions, tokens.
     """
 
     def __init__(self, params: dict[str, np.ndarray], slow: Sequence[str] = ()) -> None:
-        def is_slow(name: str) -> bool:
-            return any(part in name for part in slow)
-
         def order(name: str) -> tuple[bool, bool, bool]:
             # The odd sizes last: then all others begin at a multiple of 16 bytes, which a GPU's 16-byte loads need.
-            return params[name].size % 4 != 0, is_slow(name), not decays(name, params[name])
+            return params[name].size % 4 != 0, any(part in name for part in slow), not decays(name, params[name])
 
         self.places: dict[str, tuple[slice, tuple[int, ...]]] = {}
-        self.groups: list[Group] = []
+        self.groups: list[tuple[slice, float, int]] = []
         end = 0
-        for name in sorted(params, key=order):
-            start, end = end, end + params[name].size
-            self.places[name] = slice(start, end), params[name].shape
-            self._group(start, end, SLOW if is_slow(name) else 1.0, decays(name, params[name]))
+        for (_, is_slow), names in groupby(sorted(params, key=order), lambda name: order(name)[:2]):
+            start, decayed = end, 0
+            for name in names:
+                self.places[name] = slice(end, end := end + params[name].size), params[name].shape
+                decayed = end - start if decays(name, params[name]) else decayed
+            self.groups.append((slice(start, end), SLOW if is_slow else 1.0, decayed))
         self.buffer = self.flatten(params)
         params.update(self.views(self.buffer))
-
-    def _group(self, start: int, end: int, factor: float, decayed: bool) -> None:
-        """The parameter in buffer[start:end] joins the last group, or begins a new one where that would not be true."""
-        group = Group(slice(start, end), factor, decayed * (end - start))
-        if self.groups:
-            last = self.groups[-1]
-            all_decay = last.decayed == start - last.part.start
-            if last.factor == factor and (all_decay or not decayed):
-                group = Group(slice(last.part.start, end), factor, last.decayed + group.decayed)
-                self.groups.pop()
-        self.groups.append(group)
 
     def flatten(self, arrays: dict[str, np.ndarray], out: np.ndarray | None = None, factor: float = 1.0) -> np.ndarray:
         """A dict with the parameters' names and shapes, times a factor -> one array (P,), `out` if given."""
@@ -105,9 +84,7 @@ def adamw_update(
 class AdamW:
     """Adam with decoupled weight decay. `mean` and `square` (P,) are the running averages, `steps` counts from 0.
 
-    state: what a checkpoint keeps, beside `steps`.
-
-    update: `adamw_update`, or a GPU's kernel with its signature.
+    state: what a checkpoint keeps, beside `steps`. update: `adamw_update`, or a GPU's kernel with its signature.
     """
 
     def __init__(

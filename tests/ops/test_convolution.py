@@ -41,6 +41,20 @@ def test_convolution_is_the_loop_over_windows(kernel, stride, padding, size):
         np.testing.assert_allclose(y[b, i, j], expected, atol=1e-12)
 
 
+def test_it_does_not_matter_how_a_map_lies_in_memory():
+    """What is written piece by piece must be written to y, and not to a copy of it."""
+    weight, dy = RNG.standard_normal((3, 3, 6, 4)), RNG.standard_normal((2, 7, 5, 4))
+    turned = X.transpose(0, 2, 1, 3)
+    for stride in (1, 2):
+        of_view, of_copy = (ops.convolution_forward(x, weight, stride) for x in (turned, turned.copy()))
+        np.testing.assert_array_equal(of_view[0], of_copy[0])
+        its_dy = dy[:, ::stride, ::stride]
+        for one, other in zip(
+            *(ops.convolution_backward(its_dy, cache) for _, cache in (of_view, of_copy)), strict=True
+        ):
+            np.testing.assert_array_equal(one, other)
+
+
 def test_same_padding_is_that_of_google():
     """224 pixels through the root: two zeros before and three behind, and the pooling's one behind."""
     assert same_padding((224, 224), (7, 7), 2) == ((2, 3), (2, 3))

@@ -56,20 +56,16 @@ def test_weight_decay_spares_norms_biases_positions_and_the_class_token():
         np.testing.assert_allclose(now, flat.views(before)[name] * np.float32(factor), rtol=1e-6, err_msg=name)
 
 
-def test_the_buffer_is_updated_in_as_few_parts_as_can_be_and_what_decays_comes_first():
-    """On a GPU an update is a launch a part. A weight of an odd size is at the end, and cannot join the first ones."""
-    shapes = {"a.bias": (4,), "a.weight": (4, 4), "b.bias": (3,), "b.weight": (2, 4)}
+def test_what_decays_comes_first_in_its_group_and_odd_sizes_at_the_end():
+    """Else the next one would begin where no 16 bytes do."""
+    shapes = {"a.bias": (4,), "a.weight": (4, 4), "b.bias": (3,), "b.weight": (2, 4), "c.weight": (3, 3)}
     flat = FlatParameters({name: np.zeros(shape) for name, shape in shapes.items()})
-    assert list(flat.places) == ["a.weight", "b.weight", "a.bias", "b.bias"]
-    assert flat.groups == [(slice(0, 31), 1.0, 24)]
-    flat = FlatParameters({name: np.zeros(shape) for name, shape in (shapes | {"c.weight": (3, 3)}).items()}, ("b.",))
+    assert list(flat.places) == ["a.weight", "b.weight", "a.bias", "c.weight", "b.bias"]
+    assert flat.groups == [(slice(0, 28), 1.0, 24), (slice(28, 40), 1.0, 9)]
+    flat = FlatParameters({name: np.zeros(shape) for name, shape in shapes.items()}, ("b.",))
     assert list(flat.places) == ["a.weight", "a.bias", "b.weight", "c.weight", "b.bias"]
-    assert flat.groups == [
-        (slice(0, 20), 1.0, 16),
-        (slice(20, 28), SLOW, 8),
-        (slice(28, 37), 1.0, 9),
-        (slice(37, 40), SLOW, 0),
-    ]
+    parts = [(slice(0, 20), 1.0, 16), (slice(20, 28), SLOW, 8), (slice(28, 37), 1.0, 9), (slice(37, 40), SLOW, 0)]
+    assert flat.groups == parts
 
 
 @pytest.mark.parametrize("kind", [AdamW, SGD])
