@@ -28,7 +28,7 @@ WALLS = {
     "model": {"ops", "layers", "devices", "files", "messages"},
     "family": {"ops", "layers", "model", "messages"},
     "train": {"ops", "layers", "devices", "files", "messages", "terminal", "model", "family", "data", "inspect"},
-    "weights": {"ops", "layers", "files", "model", "family", "data"},
+    "weights": {"ops", "layers", "files", "messages", "model", "family", "data"},
     "inspect": {"ops", "layers", "devices", "files", "messages", "model"},
     "draw": {"emulator", "model", "inspect"},
     "check": {"gradcheck", "messages"},
