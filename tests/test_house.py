@@ -93,6 +93,13 @@ def test_no_long_file(folder):
     assert not {name: lines for name, lines in lengths.items() if lines > 300}
 
 
+def test_no_long_line_in_a_kernel():
+    """Ruff looks after the Python. A launch, which the emulator reads, has one line, however long."""
+    for path in sorted((ROOT / "kernels").iterdir()):
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+            assert len(line) <= 120 or line.startswith("// launch: "), f"{path.name}:{number}"
+
+
 def test_few_files_know_a_parameter_by_its_name():
     """In model/ and layers/: a word that only parameters' names have, in a string."""
     names = {name for config in CONFIGS.values() for name in parameter_shapes(config)}
