@@ -165,7 +165,7 @@ def test_a_source_may_be_spelt_as_people_spell_it(tmp_path, source):
 
 def test_what_is_not_written(tmp_path):
     model = load_pretrained(FILE)
-    with pytest.raises(ValueError, match="source is 'Mikrosoft', expected .*; did you mean 'Microsoft'"):
+    with pytest.raises(ValueError, match=r"source is 'Mikrosoft', expected .*; did you mean 'Microsoft'"):
         export(model, tmp_path / "m.safetensors", "Mikrosoft")
     with pytest.raises(ValueError, match="source is 'Google', expected one of 'timm', 'Microsoft', 'Hugging Face'"):
         export(model, tmp_path / "m.safetensors", "Google")
