@@ -69,7 +69,7 @@ class Op:
             raise
         dx, *more = gradients if isinstance(gradients, tuple) else (gradients,)
         grads: Arrays = {}
-        for name, grad in zip(self.reads, more, strict=False):
+        for name, grad in zip(self.reads, more, strict=False):  # a constant has no gradient; a bias left out has None
             if name is not None and grad is not None:
                 add(grads, {name: grad})
         return dx, grads
