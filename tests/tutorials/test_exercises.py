@@ -38,8 +38,8 @@ def test_the_check_fails_before_it_is_solved(chapter, exercise: Exercise) -> Non
     if exercise.broken is None:
         outcome = attempt(chapter, exercise, given)
         assert {"Wrong", "NotImplementedError"} & set(outcome.errors)
-        for name in re.findall(r"^(\w+) = \.\.\.", given, re.MULTILINE):
-            assert f"{name}: there is no answer yet" in outcome.said, outcome
+        if asked := given.count(" = ...  # your answer"):  # all that are missing are told
+            assert outcome.said.count(": there is no answer yet") == asked, outcome
         return
     for cells in ((given,), (given, line, "print(1)", line), (given + "\n# so what?", line)):
         outcome = attempt(chapter, exercise, given, cells)
