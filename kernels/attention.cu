@@ -19,9 +19,9 @@
 //   v7      1,125          15,785           18,656            0
 //
 // v6 asks for what v5 does, v8 for what v7 does. Different bytes are 202,528 in all: the floor, 4 N d + N numbers. What
-// moves is more, since every block reads all keys and values: (2 + 2 ⌈N/R⌉) N d + N numbers with R queries a block, 16 in
-// v3 and v4, 64 from v5 on. (Turns are those of the loads as written. NVRTC joins four of v3's along a row into one of 16
-// bytes: 800,064.) Powers of two leave v5 2,104 instructions on sm_80, of 2,480.
+// moves is more, since every block reads all keys and values: (2 + 2 ⌈N/R⌉) N d + N numbers with R queries a block, 16
+// in v3 and v4, 64 from v5 on. (Turns are those of the loads as written. NVRTC joins four of v3's along a row into one
+// of 16 bytes: 800,064.) Powers of two leave v5 2,104 instructions on sm_80, of 2,480.
 //
 // python -m minivit kernel kernels/attention.cu --profile    counts what this launch asks of memory:
 // launch: attention_forward_v5<float, 8, 4, 4, 4><<<1, 128, 16384>>>(out[33, 8], lse[33], qkv[33, 3, 8], null, 33, 0.2)

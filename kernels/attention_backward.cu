@@ -13,7 +13,7 @@
 //
 //   v2  scalar tiles, with a padding against bank conflicts
 //   v3  (attention_backward_v3.cu) 16 bytes at a time; several rows and columns a thread; scores as powers of two
-//   v4  v3, with as large tiles as there is room for, if a block may have more than 48 KB: 64 rows, not 32, four a thread
+//   v4  v3, with as large tiles as there is room for, if a block may have more than 48 KB: 64 rows, not 32, 4 a thread
 //   v5  (attention_tensor.cu) products by tensor cores, in TF32; v6, in three terms of it
 //
 // lse is rounded as the scores are: at scores of 1e4 a float P that is made from it is good to 1e-3.

@@ -5,8 +5,8 @@
 //   forward v8, backward v6    three TF32 terms: as exact as floats, for three times as many products
 //
 // What moves in shared memory is a fifth of version 5's, forward, and a seventh of version 3's, backward (attention.cu
-// and attention_backward.cu have the counts): a product of 1,024 multiplications takes a lane two loads, or three with a
-// tile of 32 columns, and no weights go through memory.
+// and attention_backward.cu have the counts): a product of 1,024 multiplications takes a lane two loads, or three with
+// a tile of 32 columns, and no weights go through memory.
 //
 // python -m minivit kernel kernels/attention_tensor.cu --profile    counts what this launch asks of memory:
 // launch: attention_forward_v7<8, 4, 4, 1><<<1, 128, 9216>>>(out[33, 8], lse[33], qkv[33, 3, 8], null, 33, 0.2)

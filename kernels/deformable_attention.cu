@@ -5,10 +5,10 @@
 //       out for itself where the samples are.
 //   v2  a thread 16 bytes of y. A quarter of the loads, and of the arithmetic before them.
 //
-// Counted for one image: 100 queries, 8 heads of 32 floats, 4 samples on each of three maps of 20 x 27, 10 x 14 and 5 x 7
-// cells. Loads and stores of a warp: 56,965 in v1, 15,749 in v2. Different sectors: 0.90 MB, what must move, for all that
-// queries look at is read at least once. Asked for: 4.2 MB and 4.1 MB, for a cell has a share in several samples; the
-// cache has it from the second time on.
+// Counted for one image: 100 queries, 8 heads of 32 floats, 4 samples on each of three maps of 20 x 27, 10 x 14 and
+// 5 x 7 cells. Loads and stores of a warp: 56,965 in v1, 15,749 in v2. Different sectors: 0.90 MB, what must move, for
+// all that queries look at is read at least once. Asked for: 4.2 MB and 4.1 MB, for a cell has a share in several
+// samples; the cache has it from the second time on.
 //
 // python -m minivit kernel kernels/deformable_attention.cu --profile    counts what this launch asks of memory:
 // launch: deformable_forward_v2<float, 2><<<1, 32>>>(y[48], v[96], at[24], w[12], levels[3] = 2, 1, 6, 3, 2, 1, 2, 8)

@@ -11,8 +11,8 @@
 //       cells: the samples are sorted before, by the upper left of their cells (the library sorts; it keeps the order
 //       of equals). So the samples that touch a cell stand together, in four places of that list, and are found.
 //
-// Counted as in deformable_attention.cu. Samples: 79,500 loads and stores of a warp for 28.7 MB in v1, where a load of a
-// cell is 19.7 sectors; 32,816 for 4.0 MB in v2. Cells: 4,480,326 for 146.2 MB in v1, and that grows with Q · S, as a
+// Counted as in deformable_attention.cu. Samples: 79,500 loads and stores of a warp for 28.7 MB in v1, where a load of
+// a cell is 19.7 sectors; 32,816 for 4.0 MB in v2. Cells: 4,480,326 for 146.2 MB in v1, and that grows with Q · S, as a
 // matrix of all queries and cells does; 65,895 for 8.9 MB in v2, the keys among them, and that grows with the samples.
 //
 // python -m minivit kernel kernels/deformable_attention_backward.cu --profile    counts what this launch asks:

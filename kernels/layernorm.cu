@@ -125,8 +125,8 @@ __global__ void layernorm_forward_v4(T* __restrict__ y, T* __restrict__ mean, T*
     if (row >= size_t(rows)) return;
     x += row * width;
     y += row * width;
-    // Lane 0 holds columns 0 … SIZE−1, lane 1 the next, and 32 lanes on, lane 0 again. What lies past the width is never
-    // read, and so need not be set.
+    // Lane 0 holds columns 0 … SIZE−1, lane 1 the next, and 32 lanes on, lane 0 again. What lies past the width is
+    // never read, and so need not be set.
     Vec<T> v[VECTORS];
     T sum = 0;
 #pragma unroll

@@ -1,5 +1,5 @@
-// The gradient of a table of relative positions: dtable[entry, h] = Σ dbias[h, q, k] over all pairs (q, k) that used the
-// entry. minivit/ops/positions.py has the forward, which is a lookup and needs no kernel.
+// The gradient of a table of relative positions: dtable[entry, h] = Σ dbias[h, q, k] over all pairs (q, k) that used
+// the entry. minivit/ops/positions.py has the forward, which is a lookup and needs no kernel.
 //
 // One would scatter: every pair adds to its entry. On a GPU that takes atomics, whose order, and so whose last bits,
 // change from run to run. Here every entry gathers: a warp an entry and head, whose lanes look at all N² pairs and add
@@ -10,8 +10,8 @@
 #include "common.cuh"
 
 template <typename T>
-__global__ void relative_bias_backward(T* __restrict__ dtable, const T* __restrict__ dbias, const int* __restrict__ index,
-                                       int pairs, int entries, int heads) {
+__global__ void relative_bias_backward(T* __restrict__ dtable, const T* __restrict__ dbias,
+                                       const int* __restrict__ index, int pairs, int entries, int heads) {
     int lane = threadIdx.x % WARP;
     size_t task = warp_number();
     if (task >= size_t(entries) * heads) return;  // all 32 lanes or none

@@ -57,7 +57,9 @@ class Parser(argparse.ArgumentParser):
         self.error(f"unrecognized arguments: {' '.join(rest)}" + (f"; did you mean {meant}?" if meant else ""))
 
     def error(self, message: str) -> NoReturn:
-        super().error(brief(message))
+        """argparse's, without the usage, in whose lines what is wrong would have to be looked for."""
+        _tell(f"{brief(message)}\npython -m {self.prog} --help tells what can be given")
+        raise SystemExit(2)
 
 
 def run(command: Callable[[], int], mistakes: tuple[type[Exception], ...]) -> int:

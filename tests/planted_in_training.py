@@ -39,7 +39,7 @@ IN_TRAINING = [
      "train/test_pools.py::test_only_a_run_tells_malloc_to_keep_memory",
      "        keep_freed_memory()", "        pass"),
     ("huge pages are asked for where nothing lies", "devices/memory.py",
-     "train/test_pools.py::test_what_is_kept_asks_for_huge_pages",
+     "devices/test_kept_memory.py::test_what_is_kept_asks_for_huge_pages",
      "start = (end - ROOM - first)", "start = (end - first)"),
     ("evaluation has one BLAS thread in a run of processes", "train/pools.py",
      "train/test_pools.py::test_the_evaluation_between_steps_has_all_of_blas",

@@ -76,11 +76,14 @@ def command(*words, cwd, env=None, shell='exec "$@"', **options):
 )
 def test_what_was_meant_is_guessed_and_the_answer_short(words, message, capsys):
     try:
-        status = main(words)
+        status, more = main(words), []
     except SystemExit as ending:  # what argparse itself refuses
-        status = ending.code
+        command = f" {words[0]}" if words[0] in EXAMPLES else ""
+        status, more = ending.code, [f"python -m minivit{command} --help tells what can be given"]
     said = capsys.readouterr().err
-    assert status == 2 and message in said and len(said) < 1200
+    sentence, *lines = said.splitlines()
+    assert status == 2 and message in sentence and sentence.startswith("minivit: ") and len(said) < 1200
+    assert lines == more
 
 
 def test_names_in_python_are_guessed_too():

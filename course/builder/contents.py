@@ -67,6 +67,7 @@ pip install -e ".[notebooks]" && jupyter lab tutorials
 
 An arrow leads from a chapter to one that needs it. The main line, filled and solid, takes you to a trained ViT that
 you can look into (14), and to a fused attention kernel (25). Side roads, hollow and dashed, can wait.
+The numbers 28 and 29 are not used: after 27, part D goes on with 30.
 
 <picture>
   <source media="(prefers-color-scheme: dark)" srcset="../course/map_dark.png">

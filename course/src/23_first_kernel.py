@@ -447,8 +447,9 @@ thread_number = 2
 # END
 
 # %% role="check"
-check.answer(blocks, -(-n // 96), "blocks", reasons={8: "rounded down: the last 16 pixels would have no thread"})
-check.answer(idle, blocks * 96 - n, "idle", reasons={16: "these are the threads of the last block that have work"})
+enough = -(-n // 96)
+check.answer(blocks, enough, "blocks", reasons={8: "rounded down: the last 16 pixels would have no thread"})
+check.answer(idle, enough * 96 - n, "idle", reasons={16: "these are the threads of the last block that have work"})
 who = emulator.Module("""\
 __global__ void who(int* block, int* thread, int n) {
     int i = blockIdx.x * blockDim.x + threadIdx.x;
@@ -456,7 +457,7 @@ __global__ void who(int* block, int* thread, int n) {
 }
 """)["who"]
 its_block, its_thread = np.full((2, 28, 28), -1, np.int32)
-who(blocks, 96, its_block, its_thread, n)
+who(enough, 96, its_block, its_thread, n)
 columns_first = "in memory a row lies together: i = row · 28 + column"
 check.answer(
     block_number, int(its_block[13, 22]), "block_number", reasons={6: columns_first, 5: "blocks are counted from 0"}

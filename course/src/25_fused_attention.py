@@ -991,9 +991,27 @@ __global__ void fused_two(float* out, const float* q, const float* k, const floa
 
 # %% role="check"
 a, b, c = (2 * rng.standard_normal((3, 77, 16))).astype(np.float32)
+
+
+def in_common(q, k, v):
+    """What comes out where both queries of a thread go through one m and one l."""
+    q = np.pad(q, ((0, 51), (0, 0))).reshape(2, 2, 32, 16)  # block, query of the thread, thread, c
+    o, m, l = np.zeros(q.shape), np.full((2, 32), -3e38), np.zeros((2, 32))
+    for j in range(77):
+        for r in range(2):
+            s = q[:, r] @ k[j] / 4
+            m, m_old = np.maximum(m, s), m
+            p, correction = np.exp(s - m), np.exp(m_old - m)
+            l = correction * l + p
+            o[:, r] = correction[..., None] * o[:, r] + p[..., None] * v[j]
+    return (o / l[:, None, :, None]).reshape(128, 16)[:77]
+
+
+precise = [x.astype(np.float64) for x in (a, b, c)]
 check.kernel(
     emulator.Module(two_source)["fused_two"], 2, 32, np.full((77, 16), np.nan, np.float32), a, b, c, 77, 0.25,
-    expected={"out": attention(*(x.astype(np.float64) for x in (a, b, c)))},
+    expected={"out": attention(*precise)},
+    mistakes={"out": {"Both queries share one m and one l: each has scores, and so a softmax, of its own.": in_common(*precise)}},
     at_most={"bytes_read": (5 * 77 * 16 * 4, "Q is read once, and K and V twice, once a block: for both queries together.")},
 )  # fmt: skip
 
@@ -1005,6 +1023,9 @@ check.kernel(
 {
     "the second query is not guarded": ("q_i[r][c] = i < N ? q[i * d + c] * scale : 0", "q_i[r][c] = q[i * d + c] * scale", "out of bounds"),
     "one maximum for both": ("float s = 0, m_old = m[r];", "float s = 0, m_old = m[0];", "out"),
+    "one m and one l for both": (
+        ", m[2], l[2];", "; struct { float x; __device__ float& operator[](int) { return x; } } m, l;", "share one m",
+    ),
     "the queries side by side, 64 for 32": ("blockIdx.x * 64 + threadIdx.x + 32 * r;\n        m[r]", "blockIdx.x * 32 + threadIdx.x + 32 * r;\n        m[r]", "out"),
     "one query a thread": ("r < 2; ++r) {\n        int i = blockIdx.x * 64 + threadIdx.x + 32 * r;\n        for (int c = 0; c < d; ++c) if", "r < 1; ++r) {\n        int i = blockIdx.x * 64 + threadIdx.x + 32 * r;\n        for (int c = 0; c < d; ++c) if", "never written"),
     "the tiles once for each query": (

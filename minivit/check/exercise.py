@@ -35,15 +35,37 @@ def exercise(name: str) -> None:
         raise ValueError(f"there is no exercise {name!r}, {choices(name, names)}")
     part, namespace = parts[place], dict(sys._getframe(1).f_globals)
     try:
-        exec(compile(part["check"], f"<the check of exercise {name}>", "exec"), namespace)
+        _judge(part["check"], f"<the check of exercise {name}>", namespace)
     except Wrong as wrong:
         if part["broken"] is not None and as_given(part["broken"], namespace.get("In", ())):
             raise Wrong(f"{str(wrong).splitlines()[0]}\n{AS_GIVEN}") from None
         raise
     except NameError as error:
-        if error.__traceback__.tb_next.tb_next is None:  # in the check itself: a cell has not been run
+        if error.__traceback__.tb_next.tb_next.tb_next is None:  # in the check itself: a cell has not been run
             raise Wrong(f"{error}: run the cells above from the top, then this one") from None
         raise
+
+
+def _judge(check: str, file: str, namespace: dict[str, Any]) -> None:
+    """Run a check. One wrong prediction does not hide another: all that are wrong are told, each in a line."""
+    statements, wrong = ast.parse(check).body, []
+    last = max((i for i, statement in enumerate(statements) if _is_prediction(statement)), default=-1)
+    for i, statement in enumerate(statements):
+        if wrong and i > last:
+            break
+        try:
+            exec(compile(ast.Module([statement], []), file, "exec"), namespace)
+        except Wrong as error:
+            wrong.append(str(error))
+            if not _is_prediction(statement):
+                break
+    if wrong:
+        raise Wrong("\n".join(wrong))
+
+
+def _is_prediction(statement: ast.stmt) -> bool:
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(call, ast.Call) and ast.unparse(call.func) == "check.answer"
 
 
 def as_given(broken: str, cells: Iterable[str]) -> bool:

@@ -66,7 +66,7 @@ class ProgramReport:
             lines.append(
                 f"{self.stopped} did not come to its end: later launches fail, as on a GPU, and are not checked."
             )
-        return "\n".join([*lines, *(f"remark: {remark}" for remark in _once(self.remarks))])
+        return "\n".join([*lines, *(f"remark: {str(remark).splitlines()[0]}" for remark in _once(self.remarks))])
 
 
 def _once(findings: Sequence[Finding]) -> list[Finding]:

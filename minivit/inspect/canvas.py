@@ -4,7 +4,9 @@ No pyplot and no global state: every figure is an object by itself, so that thre
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 from matplotlib import colormaps
@@ -12,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from ..files import atomic_write
 
@@ -33,6 +36,19 @@ def picture_figure(picture: np.ndarray, width: float, around: float) -> tuple[Fi
     axes.imshow(picture)
     axes.spines[:].set_visible(False)
     return figure, axes
+
+
+def bar_under(axes: Axes, gap: float) -> Axes:
+    """Room for a bar of colours `gap` inches under a picture, exactly as wide: Matplotlib's own is as wide as the room
+    that the picture was given, which it may not fill."""
+    bar = axes.inset_axes((0, 0, 1, 1))
+
+    def place(*_: object) -> Bbox:
+        picture, inches = axes.get_position(), axes.figure.get_figheight()
+        return Bbox.from_bounds(picture.x0, picture.y0 - (gap + 0.14) / inches, picture.width, 0.14 / inches)
+
+    bar.set_axes_locator(place)
+    return bar
 
 
 def save_figure(figure: Figure, path: str | os.PathLike, dpi: int = 150) -> None:
@@ -60,6 +76,11 @@ def mosaic(tiles: np.ndarray, gap: int = 1) -> np.ndarray:
 def tile_centres(count: int, side: int, gap: int = 1) -> np.ndarray:
     """Where the middles of `count` tiles of `side` pixels lie along a mosaic."""
     return np.arange(count) * (side + gap) + (side - 1) / 2
+
+
+def wrapped(names: Sequence[str], inches: float) -> list[str]:
+    """Names in as many lines as they need where each has so much room, in letters of 10 points."""
+    return [fill(name, max(1, int(12 * inches)), break_long_words=False) for name in names]
 
 
 def as_rgb(images: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from ..ops import iou_forward
-from .canvas import BLUE, VERMILLION, as_rgb, new_figure
+from .canvas import BLUE, VERMILLION, WIDTH, as_rgb, new_figure
 
 Found = Mapping[str, np.ndarray]
 
@@ -122,9 +122,9 @@ def plot_detections(
 def plot_found(picture: np.ndarray, found: Found, names: Sequence[str] | None = None) -> Figure:
     """One raw picture (height, width, 1 or 3), with all that was found in it."""
     height, width = picture.shape[:2]
-    figure = new_figure(min(10.0, 8.0 * height / width), layout="compressed")
+    figure = new_figure(min(10.0, WIDTH * height / width), layout="compressed")
     axes = figure.subplots()
-    draw_detections(axes, picture, found, None, names, sure=0, size=13)
+    draw_detections(axes, picture, found, None, names, sure=0, size=13, inches=WIDTH)
     return figure
 
 
@@ -136,32 +136,55 @@ def draw_detections(
     names: Sequence[str] | None = None,
     sure: float = SURE,
     size: float = 7,
+    inches: float = WIDTH / IN_A_ROW,
 ) -> None:
     """One raw image (height, width, C) with what was found on it; the truth, where it is known, tells right from
-    wrong. size: of the letters, in points."""
+    wrong. size: of the letters, in points; inches: how wide the image will be, about."""
     axes.imshow(as_rgb(image[None])[0], interpolation="nearest")
     axes.axis("off")
     wrong = [] if truth is None else [tuple(mistake.box) for mistake in detection_mistakes(found, truth, sure)]
     for box in [] if truth is None else truth["boxes"]:
         draw_box(axes, box, TRUTH, linestyle=":")
+    point, taken = image.shape[1] / (72 * inches), []
     for i in np.flatnonzero(found["scores"] >= sure):
         box = found["boxes"][i]
-        told = f"{_name(found['labels'][i], names)} {found['scores'][i]:.0%}"
-        draw_box(axes, box, VERMILLION if tuple(box) in wrong else BLUE, told, width=size / 6, size=size)
-
-
-def draw_box(
-    axes: Axes, box: np.ndarray, colour: str, text: str = "", linestyle: str = "-", width: float = 1.2, size: float = 7
-) -> None:
-    """Corners in pixels, whose centres have whole numbers on the axes of a picture: pixel 0 begins at −½. width: of the
-    line, and size: of the letters, in points."""
-    x0, y0, x1, y1 = (float(side) - 0.5 for side in box)
-    axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, color=colour, lw=width, ls=linestyle))
-    if text:
-        above = y0 > 0.0086 * size * (axes.get_ylim()[0] + 0.5)  # else it would leave the picture
+        colour = VERMILLION if tuple(box) in wrong else BLUE
+        draw_box(axes, box, colour, width=size / 6)
+        text = f"{_name(found['labels'][i], names)} {found['scores'][i]:.0%}"
+        x, y, above = _place_of_text(box, len(text) * 0.6 * size * point, 1.3 * size * point, image.shape[:2], taken)
         halo = [withStroke(linewidth=size / 5, foreground="white")]
         place = dict(va="bottom" if above else "top", fontsize=size, path_effects=halo)
-        axes.text(max(x0, -0.5), y0 if above else max(y0, 0), text, color=colour, **place).set_in_layout(False)
+        axes.text(x, y, text, color=colour, **place).set_in_layout(False)
+
+
+def _place_of_text(
+    box: np.ndarray, width: float, height: float, shape: tuple[int, int], taken: list[tuple[float, ...]]
+) -> tuple[float, float, bool]:
+    """Where a box's text is, x and y, and whether it stands there or hangs: on the box, or, where that would leave the
+    picture, in it; where another text is (`taken`, to which this one is added), at another corner."""
+
+    def free(place: tuple[float, float, bool]) -> bool:
+        x, top = place[0], top_of(place)
+        inside = x >= -0.5 and top + height <= shape[0] - 0.5
+        return inside and not any(abs(top - y) < height and x < end and start < x + width for start, end, y in taken)
+
+    def top_of(place: tuple[float, float, bool]) -> float:
+        return place[1] - height if place[2] else place[1]
+
+    x0, y0, x1, y1 = box - 0.5
+    on = y0 > height - 0.5
+    left, right, upper = max(x0, -0.5), x1 - width, y0 if on else max(y0, 0)
+    places = (left, upper, on), (left, y1, False), (right, upper, on), (right, y1, False)
+    place = next(filter(free, places), places[0])
+    taken.append((place[0], place[0] + width, top_of(place)))
+    return place
+
+
+def draw_box(axes: Axes, box: np.ndarray, colour: str, linestyle: str = "-", width: float = 1.2) -> None:
+    """Corners in pixels, whose centres have whole numbers on the axes of a picture: pixel 0 begins at −½. width: of the
+    line, in points."""
+    x0, y0, x1, y1 = (float(side) - 0.5 for side in box)
+    axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, color=colour, lw=width, ls=linestyle))
 
 
 class Curve(Protocol):

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from ..model import Classifier
 from ..ops import softmax_forward
-from .canvas import as_rgb, mosaic, new_figure, over_image, picture_figure, tile_centres
+from .canvas import as_rgb, mosaic, new_figure, over_image, picture_figure, tile_centres, wrapped
 from .probabilities import draw_probabilities
 
 
@@ -36,8 +36,10 @@ def plot_pixel_relevance(model: Classifier, images: np.ndarray, names: Sequence[
     """Which pixels the likeliest class hangs on, a column for each raw image (B, …). names: of the classes."""
     chosen = model.predict(images).argmax(axis=1)
     tiles = np.stack([as_rgb(images), over_image(images, pixel_relevance(model, images, chosen))])
-    figure, axes = picture_figure(mosaic(tiles), width=min(6.5, 1.4 * len(images)), around=0.9)
-    axes.set_xticks(tile_centres(len(images), tiles.shape[3]), [names[k] if names else str(k) for k in chosen])
+    width = min(6.5, 1.4 * len(images))
+    said = wrapped([names[k] if names else str(k) for k in chosen], width / len(images))
+    figure, axes = picture_figure(mosaic(tiles), width, around=0.9 + 0.17 * max(name.count("\n") for name in said))
+    axes.set_xticks(tile_centres(len(images), tiles.shape[3]), said)
     axes.set_yticks(tile_centres(2, tiles.shape[2]), ["image", "pixels"])
     axes.tick_params(length=0, labeltop=True, labelbottom=False)
     axes.set_title("Which pixels the answer hangs on")

@@ -16,12 +16,14 @@ from .canvas import (
     BLUE,
     VERMILLION,
     as_rgb,
+    bar_under,
     colours,
     mosaic,
     new_figure,
     over_image,
     picture_figure,
     tile_centres,
+    wrapped,
 )
 from .embedding import patch_filters, position_similarity
 from .mistakes import worst_mistakes
@@ -135,29 +137,30 @@ def plot_attention(model: ViT, images: np.ndarray, labels: np.ndarray, classes: 
     """Where the class token looks in the last block: a column for each raw image, with the heads' mean and every head.
 
     A square is a patch; its colour runs from no attention to the most in that map. A single image gets a row instead,
-    or several, where there are many heads.
+    or several, where there are many heads, and its name into the title.
     """
     heads = class_attention(model, images)
     maps = np.concatenate((heads.mean(axis=1, keepdims=True), heads), axis=1)  # (B, 1 + H, gh, gw)
     tiles = np.stack([as_rgb(images), *(over_image(images, one) for one in maps.swapaxes(0, 1))])
     rows = ["image", "mean of heads", *(f"head {i + 1}" for i in range(heads.shape[1]))]
-    columns = [_name(label, classes) for label in labels]
+    names, where = [_name(label, classes) for label in labels], f"here {who_looks(model.config)} in the last block"
     if len(images) > 1:
-        figure, axes = _attention_table(tiles, rows, columns)
-    elif len(rows) <= IN_A_ROW:
-        figure, axes = _attention_table(tiles.swapaxes(0, 1), columns, rows)
+        figure, axes = _attention_table(tiles, rows, names)
+        axes.set_title(f"W{where}")
     else:
-        figure, axes = _attention_rows(tiles[:, 0], [columns[0], *rows[1:]])
-    axes.set_title(f"Where {who_looks(model.config)} in the last block")
+        figure, axes = _attention_rows(tiles[:, 0], rows)
+        axes.set_title(f"“{names[0]}”: w{where}")
     scale = ScalarMappable(Normalize(0, 1), ATTENTION)
-    bar = figure.colorbar(scale, ax=axes, location="bottom", aspect=40, pad=0.03 if len(rows) <= IN_A_ROW else 0.06)
-    bar.set_label("attention, as a part of the largest in each map")
+    room = bar_under(axes, 0.12 if len(images) > 1 else 0.24)
+    figure.colorbar(scale, cax=room, orientation="horizontal", label="attention, as a part of the largest in each map")
     return figure
 
 
 def _attention_table(tiles: np.ndarray, rows: list[str], columns: list[str]) -> tuple[Figure, Axes]:
-    figure, axes = picture_figure(mosaic(tiles), width=min(6.5, 1.1 * len(columns)), around=1.2)
-    axes.set_xticks(tile_centres(len(columns), tiles.shape[3]), columns)
+    width = min(6.5, 1.1 * len(columns))
+    names = wrapped(columns, width / len(columns))
+    figure, axes = picture_figure(mosaic(tiles), width, around=1.2 + 0.17 * max(name.count("\n") for name in names))
+    axes.set_xticks(tile_centres(len(columns), tiles.shape[3]), names)
     axes.set_yticks(tile_centres(len(rows), tiles.shape[2]), rows)
     axes.tick_params(length=0, labeltop=True, labelbottom=False)
     return figure, axes
@@ -166,11 +169,12 @@ def _attention_table(tiles: np.ndarray, rows: list[str], columns: list[str]) -> 
 def _attention_rows(tiles: np.ndarray, names: list[str]) -> tuple[Figure, Axes]:
     """Pictures (n, height, width, 3), some in a row, each with its name under it."""
     _, height, width, _ = tiles.shape
-    count, gap = -(-len(tiles) // IN_A_ROW), max(width // 5, 2)
-    tiles = np.pad(tiles, ((0, count * IN_A_ROW - len(tiles)), (0, 0), (0, 0), (0, 0)), constant_values=1.0)
-    figure, axes = picture_figure(mosaic(tiles.reshape(count, IN_A_ROW, *tiles.shape[1:]), gap), width=6.5, around=1.3)
+    columns, gap = min(len(tiles), IN_A_ROW), max(width // 5, 2)
+    tiles = np.pad(tiles, ((0, -len(tiles) % columns), (0, 0), (0, 0), (0, 0)), constant_values=1.0)
+    picture = mosaic(tiles.reshape(-1, columns, *tiles.shape[1:]), gap)
+    figure, axes = picture_figure(picture, width=6.5 * columns / IN_A_ROW, around=1.3)
     for i, name in enumerate(names):
-        down, right = divmod(i, IN_A_ROW)
+        down, right = divmod(i, columns)
         place = right * (width + gap) + width / 2, down * (height + gap) + height
         axes.text(*place, name, fontsize=9, ha="center", va="top")
     axes.set(xticks=[], yticks=[])

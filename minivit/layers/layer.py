@@ -17,7 +17,7 @@ from .table import Shown
 
 Arrays = dict[str, np.ndarray]
 Rng = np.random.Generator | None  # the source of dropout in training; None: nothing is dropped (evaluation)
-STILL: Any = object()  # in a generator's place: training in which nothing is dropped
+STILL: Any = object()  # in a generator's place: training (by_batch) in which nothing is dropped; None is evaluation
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Op:
         self.reads = tuple(read.name if isinstance(read, Parameter) else read for read in reads)
         self.parts = ()
 
-    def forward(self, ops: Any, p: Arrays, x: np.ndarray, rng: Rng = None, **told: Any) -> tuple:
+    def forward(self, ops: Any, p: Arrays, x: np.ndarray, rng: Rng = None, **told: Any) -> tuple:  # told: as alone
         told |= {"rng": None if rng is STILL else rng} if self.noise else {}
         told |= {"training": rng is not None} if self.by_batch else {}
         try:
@@ -69,7 +69,7 @@ class Op:
             raise
         dx, *more = gradients if isinstance(gradients, tuple) else (gradients,)
         grads: Arrays = {}
-        for name, grad in zip(self.reads, more, strict=False):
+        for name, grad in zip(self.reads, more, strict=False):  # a constant has no gradient; a bias left out has None
             if name is not None and grad is not None:
                 add(grads, {name: grad})
         return dx, grads

@@ -14,11 +14,13 @@ def check_all(text: Sequence[str] = ()) -> int:
 
     Returns 0 where every gradient is right, else 1. Raises ValueError where no name has any of the texts.
     """
-    print(f"Analytic gradients against central differences in float64; relative errors up to {TOLERANCE:.0e} pass.")
+    told = f"Analytic gradients against central differences in float64; relative errors up to {TOLERANCE:.0e} pass."
     wrong, seen = [], 0
     models = ("whole model", check_models), ("masked model", check_masked_models), ("detector", check_detectors)
     for title, checks in (("operation", check_ops), ("joint", check_joints), *models):
         for i, (name, report) in enumerate(checks(text=text)):
+            if not seen:
+                print(told)
             if i == 0:
                 print(f"\n{title:<36}{'gradients':>10}{'elements':>10}{'largest error':>15}")
             seen += 1

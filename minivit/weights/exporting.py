@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import family
+from ..messages import choices
 from ..model import Model
 from .hf_config import write_configs
 from .layout import Layout, unfill
@@ -34,6 +35,8 @@ def export(model: Model, path: str | os.PathLike, source: str | None = None) -> 
     Swin        "timm", "Microsoft", "Hugging Face"
     ViT         "timm", "Hugging Face"              as ViT, DeiT (distilled), or Dinov2 (layer scale)
 
+    Capitals, spaces and hyphens do not matter: "huggingface" is "Hugging Face", too.
+
     "Hugging Face" writes config.json and preprocessor_config.json beside the weights: transformers' from_pretrained
     reads the folder of a model.safetensors.
 
@@ -49,13 +52,20 @@ def export(model: Model, path: str | os.PathLike, source: str | None = None) -> 
     if name not in family.MEMBERS or type(model) is not family.kind(name):
         raise TypeError(f"model is a {name}, expected one of {', '.join(family.MEMBERS)}")
     known = family.weights(name)
+    spelt = {_letters(name): name for name in known.SOURCES}
     if source is None:
         source = next(iter(known.SOURCES))
-    if source not in known.SOURCES:
-        raise ValueError(f"source is {source!r}, expected one of {', '.join(map(repr, known.SOURCES))}")
+    elif _letters(source) not in spelt:
+        raise ValueError(f"source is {source!r}, {choices(source, known.SOURCES)}")
+    else:
+        source = spelt[_letters(source)]
     known.export(model, path, source)
     if source == "Hugging Face":
         write_configs(Path(path), model)
+
+
+def _letters(name: object) -> str:
+    return "".join(filter(str.isalnum, str(name).lower()))
 
 
 def export_timm(model: Model, path: str | os.PathLike) -> None:

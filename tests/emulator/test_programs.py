@@ -112,6 +112,9 @@ def test_remarks_are_no_mistakes():
     source = source.replace("    CHECK(cudaDeviceSynchronize());\n", "")
     checked = report(source)
     assert checked.ok and {r.kind for r in checked.remarks} == {"never freed", "error not asked for"}
+    head, *remarks = str(checked).splitlines()  # a line each
+    assert head == "1 launch: nothing wrong was found" and len(remarks) == 2
+    assert remarks[1].endswith(":29: error not asked for: cudaGetLastError() tells whether this launch could begin")
 
 
 def test_an_error_stays_until_the_program_ends(capfd):

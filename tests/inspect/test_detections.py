@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
 from matplotlib.patches import Rectangle
 
@@ -95,6 +96,16 @@ def test_a_picture_by_itself_has_letters_that_can_be_read():
     assert min(text.get_fontsize() for text in axes.texts) >= 12
     inside, above = (text.get_va() for text in axes.texts)
     assert (inside, above) == ("top", "bottom")  # what stands at the picture's top has its letters in its box
+
+
+def test_no_letters_stand_on_others():
+    boxes = [(30, 20, 50, 40), (30, 21, 52, 41), (29, 20, 51, 41), (31, 20, 53, 41), (2, 20, 20, 40)]
+    found = entry(*((0.9 - i / 100, i, *box) for i, box in enumerate(boxes)))
+    figure = plot_found(np.zeros((64, 64, 1), np.uint8), found)
+    FigureCanvasAgg(figure).draw()
+    places = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert not any(a.overlaps(b) for i, a in enumerate(places) for b in places[:i])
+    assert [text.get_va() for text in figure.axes[0].texts] == ["bottom", "top", "bottom", "top", "bottom"]
 
 
 def test_the_page_shows_the_surest_mistake_first():

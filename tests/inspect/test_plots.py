@@ -4,9 +4,11 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -159,10 +161,24 @@ def test_attention_is_drawn_over_its_image_head_by_head(pool):
 
 def test_the_attention_on_one_image_is_a_row():
     model = tiny()
-    figure = plot_attention(model, raw_images(model, 1), np.array([2]))
-    assert picture(figure).shape == (8, 4 * 12 + 3, 3)
-    assert [label.get_text() for label in figure.axes[0].get_xticklabels()][1:3] == ["mean of heads", "head 1"]
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["2"]
+    figure = plot_attention(model, raw_images(model, 1), np.array([2]), classes=["ant", "bee", "cat"])
+    assert picture(figure).shape == (8, 4 * 12 + 3 * 2, 3)
+    assert [text.get_text() for text in figure.axes[0].texts] == ["image", "mean of heads", "head 1", "head 2"]
+    assert texts(figure) == ["“cat”: where the class token looks in the last block"]
+
+
+@pytest.mark.parametrize("size", [(8, 12), (4, 36)])
+@pytest.mark.parametrize("heads", [2, 4, 8])
+@pytest.mark.parametrize("count", [1, 9])
+def test_the_bar_is_as_wide_as_the_maps_and_those_of_one_image_are_centred(count, heads, size):
+    model = tiny(image_size=size, heads=heads, classes=9)
+    figure = plot_attention(model, raw_images(model, count), np.arange(count), ["an animal of many words"] * 9)
+    FigureCanvasAgg(figure).draw()
+    maps, bar = (axes.get_window_extent() for axes in (figure.axes[0], *figure.axes[0].child_axes))
+    assert np.allclose([maps.x0, maps.x1], [bar.x0, bar.x1], atol=0.5) and bar.y1 < maps.y0
+    assert count > 1 or abs(maps.x0 + maps.x1 - figure.bbox.width) < 2
+    names = [label.get_window_extent() for label in figure.axes[0].get_xticklabels()]
+    assert not any(a.overlaps(b) for a, b in pairwise(names))
 
 
 @pytest.mark.parametrize("choices", [{}, {"channels": 3, "pool": "gap", "position": "sincos2d"}, {"position": "none"}])
@@ -217,10 +233,10 @@ def test_no_pyplot_and_no_screen_is_needed():
 def test_many_heads_on_one_image_are_rows_with_a_name_under_each():
     model = tiny(heads=8)
     images = raw_images(model, 1)
-    axes = plot_attention(model, images, np.array([2]), classes=["ant", "bee", "cat"]).axes[0]
+    axes = plot_attention(model, images, np.array([2])).axes[0]
     large, names = np.asarray(axes.images[0].get_array()), [text.get_text() for text in axes.texts]
     assert large.shape == (2 * 8 + 2, 6 * 12 + 5 * 2, 3)
-    assert names == ["cat", "mean of heads", *(f"head {i}" for i in range(1, 9))]
+    assert names == ["image", "mean of heads", *(f"head {i}" for i in range(1, 9))]
     looks = class_attention(model, images)
     assert np.allclose(large[10:, 14:26], over_image(images, looks[:, 5])[0], atol=1e-6)  # head 6, below the mean
     assert axes.texts[7].get_position() == (14 + 6, 18)

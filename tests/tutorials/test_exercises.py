@@ -36,7 +36,10 @@ def test_the_check_fails_before_it_is_solved(chapter, exercise: Exercise) -> Non
     """And of what is given to be mended it tells no reason, however often that is run, until it has been changed."""
     given, line = exercise.stub, 'check.exercise("1")'
     if exercise.broken is None:
-        assert {"Wrong", "NotImplementedError"} & set(attempt(chapter, exercise, given).errors)
+        outcome = attempt(chapter, exercise, given)
+        assert {"Wrong", "NotImplementedError"} & set(outcome.errors)
+        if asked := given.count(" = ...  # your answer"):  # all that are missing are told
+            assert outcome.said.count(": there is no answer yet") == asked, outcome
         return
     for cells in ((given,), (given, line, "print(1)", line), (given + "\n# so what?", line)):
         outcome = attempt(chapter, exercise, given, cells)
@@ -62,6 +65,8 @@ def test_wrong_answers_are_refused_and_told_why(chapter, exercise: Exercise) -> 
         assert outcome.errors, f"{exercise.title}: the wrong answer {name!r} passes"
         assert not {"NotImplementedError", "NameError", "SyntaxError"} & set(outcome.errors), outcome
         assert said in outcome.said and AS_GIVEN not in outcome.said, f"{name}: {outcome.said}"
+        if exercise.kind == "predict":  # what is right besides is not called wrong
+            assert outcome.said.count(" is not right: ") == 1, f"{name}: {outcome.said}"
 
 
 def test_an_answer_that_spoils_something_spoils_it_for_nobody_else() -> None:
@@ -104,6 +109,16 @@ def test_a_check_that_is_not_there_and_cells_that_were_not_run() -> None:
         check.exercise("seven")
     with pytest.raises(Wrong, match=r"is not defined: run the cells above"):
         exec('check.exercise("07.1")', {"check": check})
+
+
+def test_one_wrong_prediction_does_not_hide_another() -> None:
+    (chapter,) = [chapter for chapter in CHAPTERS if chapter.number == "09"]
+    exercise = chapter.exercises[0]
+    first, second, *_, last = re.findall(r"^(\w+) = ", exercise.solved, re.MULTILINE)
+    outcome = attempt(chapter, exercise, f"{exercise.solved}\n{first} = {last} = 'a cat'")
+    assert outcome.errors[0] == "Wrong" and f"{second}: " in outcome.printed
+    lines = outcome.said.splitlines()
+    assert [line.partition(" is not right: ")[0] for line in lines] == [f"{first}: 'a cat'", f"{last}: 'a cat'"]
 
 
 def test_a_check_leaves_the_learners_names_as_they_are() -> None:

@@ -156,8 +156,17 @@ def test_their_own_files_come_out_as_they_went_in(tmp_path, path, source):
         np.testing.assert_array_equal(ours[name].read(), tensor.read(), err_msg=name)
 
 
+@pytest.mark.parametrize("source", ["huggingface", "hugging face", "HuggingFace", "hugging_face", "Hugging-Face"])
+def test_a_source_may_be_spelt_as_people_spell_it(tmp_path, source):
+    export(load_pretrained(FILE), tmp_path / "m.safetensors", source)
+    assert all(name.startswith(("swin.", "classifier.")) for name in read_weights(tmp_path / "m.safetensors"))
+    assert (tmp_path / "config.json").exists()
+
+
 def test_what_is_not_written(tmp_path):
     model = load_pretrained(FILE)
+    with pytest.raises(ValueError, match=r"source is 'Mikrosoft', expected .*; did you mean 'Microsoft'"):
+        export(model, tmp_path / "m.safetensors", "Mikrosoft")
     with pytest.raises(ValueError, match="source is 'Google', expected one of 'timm', 'Microsoft', 'Hugging Face'"):
         export(model, tmp_path / "m.safetensors", "Google")
     with pytest.raises(ValueError, match=r"m\.bin is to be a \.safetensors file"):

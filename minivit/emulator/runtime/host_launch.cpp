@@ -240,9 +240,7 @@ EXPORT size_t emulator_told(const void** first) {
             if (const Allocation& a = allocations[i]; *a.here.file)
                 tell("never freed", true, a.here, "%zu bytes (%s) are never freed", a.bytes, a.name);
         if (!error_asked_for)
-            tell("error not asked for", true, last_launch,
-                 "nobody asks whether this launch could begin: cudaGetLastError() tells; cudaDeviceSynchronize() tells how "
-                 "it ended");
+            tell("error not asked for", true, last_launch, "cudaGetLastError() tells whether this launch could begin");
     }
     over = true;
     *first = told;
