@@ -12,9 +12,9 @@ CHUNK = 2**15  # parameters that an update takes at a time: their dozen arrays t
 class FlatParameters:
     """All parameters of a model in one buffer, and the model's dict made of views into it.
 
-    `buffer` (P,) is the one array that training changes in place; `places`: each one's part of it, and its shape.
-    `groups`: neighbours that are updated alike, their learning rate's factor (SLOW where one of `slow` is in a name, or
-    1), and how many numbers decay, the first: dense weights and convolutions, no biases, norms, positions, tokens.
+    `buffer` (P,) is the one array that training changes in place; `places` has each name's part of it, and its shape.
+    `groups`: parts of the buffer, each with its learning rate's factor (SLOW where one of `slow` is in a name, else 1)
+    and how many of its numbers decay, the first: dense weights and convolutions, no biases, norms, positions, tokens.
     """
 
     def __init__(self, params: dict[str, np.ndarray], slow: Sequence[str] = ()) -> None:

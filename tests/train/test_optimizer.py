@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minivit import ViT, ViTConfig
-from minivit.train.optimizer import SLOW, AdamW, FlatParameters, clip_by_norm, decays
+from minivit.train.optimizer import CHUNK, SLOW, AdamW, FlatParameters, adamw_update, clip_by_norm, decays
 from minivit.train.schedule import warmup_cosine
 from minivit.train.sgd import SGD
 
@@ -66,6 +66,14 @@ def test_what_decays_comes_first_in_its_group_and_odd_sizes_at_the_end():
     assert list(flat.places) == ["a.weight", "a.bias", "b.weight", "c.weight", "b.bias"]
     parts = [(slice(0, 20), 1.0, 16), (slice(20, 28), SLOW, 8), (slice(28, 37), 1.0, 9), (slice(37, 40), SLOW, 0)]
     assert flat.groups == parts
+
+
+@pytest.mark.parametrize("decayed", [0, 7, CHUNK, CHUNK + 7, 3 * CHUNK + 5])
+def test_what_decays_may_end_in_any_chunk(decayed):
+    """And nothing decays in the chunks behind it, of which the last may be short."""
+    theta, mean, square = np.ones(3 * CHUNK + 5), *np.zeros((2, 3 * CHUNK + 5))
+    adamw_update(theta, mean, square, np.zeros_like(theta), decayed, 0.1, (0.9, 0.999), 1e-8, 0.5, 1)
+    np.testing.assert_allclose(theta, np.where(np.arange(theta.size) < decayed, 0.95, 1), rtol=1e-15)
 
 
 @pytest.mark.parametrize("kind", [AdamW, SGD])
