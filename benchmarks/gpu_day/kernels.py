@@ -103,12 +103,8 @@ def every_count() -> Iterator[tuple[str, list[Launch], dict[str, object], dict[s
     numbers = table.adamw_numbers(1e-3, (0.9, 0.999), 1e-8, 0.1, 1)
     launch = table.adamw(1027, F32)
     shapes = dict.fromkeys(("theta", "mean", "square", "grads"), 1027)
-    yield (
-        "1,027 parameters",
-        [launch],
-        shapes,
-        {"n": 1027, "decayed": 700, **dict(zip(launch.names[-6:], numbers, strict=True))},
-    )
+    given = {"n": 1027, "decayed": 700, **dict(zip(launch.names[-6:], numbers, strict=True))}
+    yield "1,027 parameters", [launch], shapes, given
 
 
 def layernorms(rows: int, width: int, best: bool = False) -> Iterator[tuple]:

@@ -90,8 +90,8 @@ def adamw(n: int, dtype: type) -> Launch:
 def adamw_numbers(
     learning_rate: float, betas: tuple[float, float], eps: float, decay: float, step: int
 ) -> tuple[float, ...]:
-    """What the kernel of `adamw` takes beside the arrays and n, in its order, from what
-    train.optimizer.adamw_update takes beside its arrays; step counts from 1."""
+    """What the kernel of `adamw` takes after n and decayed, in its order, from what train.optimizer.adamw_update takes
+    after decayed; step counts from 1."""
     beta1, beta2 = betas
     return 1 - beta1, 1 - beta2, learning_rate * decay, learning_rate / (1 - beta1**step), 1 - beta2**step, eps
 
