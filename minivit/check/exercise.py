@@ -49,23 +49,18 @@ def exercise(name: str) -> None:
 def _judge(check: str, file: str, namespace: dict[str, Any]) -> None:
     """Run a check. One wrong prediction does not hide another: all that are wrong are told, each in a line."""
     statements, wrong = ast.parse(check).body, []
-    last = max((i for i, statement in enumerate(statements) if _is_prediction(statement)), default=-1)
+    predictions = [ast.unparse(statement).startswith("check.answer(") for statement in statements]
     for i, statement in enumerate(statements):
-        if wrong and i > last:
+        if wrong and not any(predictions[i:]):
             break
         try:
             exec(compile(ast.Module([statement], []), file, "exec"), namespace)
         except Wrong as error:
             wrong.append(str(error))
-            if not _is_prediction(statement):
+            if not predictions[i]:
                 break
     if wrong:
         raise Wrong("\n".join(wrong))
-
-
-def _is_prediction(statement: ast.stmt) -> bool:
-    call = statement.value if isinstance(statement, ast.Expr) else None
-    return isinstance(call, ast.Call) and ast.unparse(call.func) == "check.answer"
 
 
 def as_given(broken: str, cells: Iterable[str]) -> bool:
