@@ -137,19 +137,19 @@ def plot_attention(model: ViT, images: np.ndarray, labels: np.ndarray, classes: 
     """Where the class token looks in the last block: a column for each raw image, with the heads' mean and every head.
 
     A square is a patch; its colour runs from no attention to the most in that map. A single image gets a row instead,
-    or several, where there are many heads, and its name into the title.
+    or several where there are many heads, and has its name in the title.
     """
     heads = class_attention(model, images)
     maps = np.concatenate((heads.mean(axis=1, keepdims=True), heads), axis=1)  # (B, 1 + H, gh, gw)
     tiles = np.stack([as_rgb(images), *(over_image(images, one) for one in maps.swapaxes(0, 1))])
     rows = ["image", "mean of heads", *(f"head {i + 1}" for i in range(heads.shape[1]))]
-    names, where = [_name(label, classes) for label in labels], f"here {who_looks(model.config)} in the last block"
+    names, looks = [_name(label, classes) for label in labels], f"{who_looks(model.config)} in the last block"
     if len(images) > 1:
         figure, axes = _attention_table(tiles, rows, names)
-        axes.set_title(f"W{where}")
+        axes.set_title(f"Where {looks}")
     else:
         figure, axes = _attention_rows(tiles[:, 0], rows)
-        axes.set_title(f"“{names[0]}”: w{where}")
+        axes.set_title(f"“{names[0]}”: where {looks}")
     scale = ScalarMappable(Normalize(0, 1), ATTENTION)
     room = bar_under(axes, 0.12 if len(images) > 1 else 0.24)
     figure.colorbar(scale, cax=room, orientation="horizontal", label="attention, as a part of the largest in each map")
