@@ -28,6 +28,7 @@ def convolution_forward(
     padding = sides(padding, x.shape[1:3], extent, stride)
     padded = pad(x, padding)
     height, width = ((side - k) // stride + 1 for side, k in zip(padded.shape[1:3], extent, strict=True))
+    # In order, whatever x is: so a part of y, flat, is a view, to which the product is written.
     y = np.empty_like(x, order="C", shape=(len(x), height, width, weight.shape[-1]))
     windows = _windows(padded, extent, stride, dilation)
     for few in _few_images(y, matrix):

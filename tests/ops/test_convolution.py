@@ -48,10 +48,8 @@ def test_it_does_not_matter_how_a_map_lies_in_memory():
     for stride in (1, 2):
         of_view, of_copy = (ops.convolution_forward(x, weight, stride) for x in (turned, turned.copy()))
         np.testing.assert_array_equal(of_view[0], of_copy[0])
-        its_dy = dy[:, ::stride, ::stride]
-        for one, other in zip(
-            *(ops.convolution_backward(its_dy, cache) for _, cache in (of_view, of_copy)), strict=True
-        ):
+        both = [ops.convolution_backward(dy[:, ::stride, ::stride], cache) for _, cache in (of_view, of_copy)]
+        for one, other in zip(*both, strict=True):
             np.testing.assert_array_equal(one, other)
 
 
