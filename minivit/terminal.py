@@ -57,7 +57,7 @@ class Parser(argparse.ArgumentParser):
         self.error(f"unrecognized arguments: {' '.join(rest)}" + (f"; did you mean {meant}?" if meant else ""))
 
     def error(self, message: str) -> NoReturn:
-        """argparse's, without the usage, in whose lines what is wrong would have to be looked for."""
+        """argparse's, without the usage: among its lines what is wrong is easily overlooked."""
         _tell(f"{brief(message)}\npython -m {self.prog} --help tells what can be given")
         raise SystemExit(2)
 

@@ -35,7 +35,7 @@ def export(model: Model, path: str | os.PathLike, source: str | None = None) -> 
     Swin        "timm", "Microsoft", "Hugging Face"
     ViT         "timm", "Hugging Face"              as ViT, DeiT (distilled), or Dinov2 (layer scale)
 
-    Capitals, spaces and hyphens do not matter: "huggingface" is "Hugging Face", too.
+    Only a source's letters and digits count, in either case: "huggingface" is "Hugging Face", too.
 
     "Hugging Face" writes config.json and preprocessor_config.json beside the weights: transformers' from_pretrained
     reads the folder of a model.safetensors.
@@ -52,7 +52,7 @@ def export(model: Model, path: str | os.PathLike, source: str | None = None) -> 
     if name not in family.MEMBERS or type(model) is not family.kind(name):
         raise TypeError(f"model is a {name}, expected one of {', '.join(family.MEMBERS)}")
     known = family.weights(name)
-    spelt = {_letters(name): name for name in known.SOURCES}
+    spelt = {_letters(known_source): known_source for known_source in known.SOURCES}
     if source is None:
         source = next(iter(known.SOURCES))
     elif _letters(source) not in spelt:
@@ -65,6 +65,7 @@ def export(model: Model, path: str | os.PathLike, source: str | None = None) -> 
 
 
 def _letters(name: object) -> str:
+    """Its letters and digits alone, small."""
     return "".join(filter(str.isalnum, str(name).lower()))
 
 
