@@ -122,9 +122,10 @@ def plot_detections(
 def plot_found(picture: np.ndarray, found: Found, names: Sequence[str] | None = None) -> Figure:
     """One raw picture (height, width, 1 or 3), with all that was found in it."""
     height, width = picture.shape[:2]
-    figure = new_figure(min(10.0, WIDTH * height / width), layout="compressed")
+    tall = min(10.0, WIDTH * height / width)
+    figure = new_figure(tall, layout="compressed")
     axes = figure.subplots()
-    draw_detections(axes, picture, found, None, names, sure=0, size=13, inches=WIDTH)
+    draw_detections(axes, picture, found, None, names, sure=0, size=13, inches=tall * width / height)
     return figure
 
 
@@ -145,7 +146,8 @@ def draw_detections(
     wrong = [] if truth is None else [tuple(mistake.box) for mistake in detection_mistakes(found, truth, sure)]
     for box in [] if truth is None else truth["boxes"]:
         draw_box(axes, box, TRUTH, linestyle=":")
-    point, taken = image.shape[1] / (72 * inches), []
+    point = image.shape[1] / (72 * inches)  # in pixels
+    taken: list[tuple[float, ...]] = []
     for i in np.flatnonzero(found["scores"] >= sure):
         box = found["boxes"][i]
         colour = VERMILLION if tuple(box) in wrong else BLUE
@@ -160,16 +162,17 @@ def draw_detections(
 def _place_of_text(
     box: np.ndarray, width: float, height: float, shape: tuple[int, int], taken: list[tuple[float, ...]]
 ) -> tuple[float, float, bool]:
-    """Where a box's text is, x and y, and whether it stands there or hangs: on the box, or, where that would leave the
-    picture, in it; where another text is (`taken`, to which this one is added), at another corner."""
-
-    def free(place: tuple[float, float, bool]) -> bool:
-        x, top = place[0], top_of(place)
-        inside = x >= -0.5 and top + height <= shape[0] - 0.5
-        return inside and not any(abs(top - y) < height and x < end and start < x + width for start, end, y in taken)
+    """Where a box's text is, x and y, and whether it stands on y or hangs from it: on the box, or in it where it would
+    leave the picture above. Where it would leave it elsewhere, or stand on another text (`taken`: left, right, top;
+    this one is added), the first corner that is free; if none is, there all the same."""
 
     def top_of(place: tuple[float, float, bool]) -> float:
         return place[1] - height if place[2] else place[1]
+
+    def free(place: tuple[float, float, bool]) -> bool:
+        x, top = place[0], top_of(place)
+        inside = -0.5 <= x <= shape[1] - 0.5 - width and top <= shape[0] - 0.5 - height
+        return inside and not any(abs(top - y) < height and x < end and start < x + width for start, end, y in taken)
 
     x0, y0, x1, y1 = box - 0.5
     on = y0 > height - 0.5

@@ -108,6 +108,20 @@ def test_no_letters_stand_on_others():
     assert [text.get_va() for text in figure.axes[0].texts] == ["bottom", "top", "bottom", "top", "bottom"]
 
 
+@pytest.mark.parametrize("shape", [(64, 64), (400, 100)])
+def test_letters_stay_on_the_picture_and_apart_where_it_is_tall_too(shape):
+    """A tall picture is narrower than the page, so that its letters take more of its pixels."""
+    height, width = shape
+    low = height - 40, height - 20
+    boxes = [(width - 6, 20, width, 40), (2, low[0], 30, low[1]), (width // 2, low[0], width, low[1])]
+    found = entry(*((0.9, 0, *box) for box in boxes))
+    figure = plot_found(np.zeros((*shape, 1), np.uint8), found, ["bicycle"])
+    FigureCanvasAgg(figure).draw()
+    texts, picture = [text.get_window_extent() for text in figure.axes[0].texts], figure.axes[0].get_window_extent()
+    assert all(picture.x0 <= text.x0 and text.x1 <= picture.x1 for text in texts)
+    assert not any(a.overlaps(b) for i, a in enumerate(texts) for b in texts[:i])
+
+
 def test_the_page_shows_the_surest_mistake_first():
     right = CASES["right"][0]
     found = [entry(*right), entry(*CASES["nothing"][0]), entry(*CASES["another class"][0])]
