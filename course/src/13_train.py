@@ -239,10 +239,10 @@ draw.lines(
 #
 # All stations in one function. By hand: the shuffle, the sum over shards, clipping and AdamW. From the library: the
 # model's gradient, the augmentation, the schedule, and `params`, which keeps all of θ in one array. Its `.buffer` is that
-# array, `.flatten` makes such a one of a dict of gradients, and `.decay` is 1 where weight decay applies and 0 elsewhere.
-# Each shard draws from a random `stream` of its own, named by seed, step and shard: so nothing depends on which thread is
-# first. Why three steps? At the first m and v start from nothing, and β falls out of (4). *In float64: will all digits
-# agree?*
+# array, `.flatten` makes such a one of a dict of gradients, and `.groups` has its parts, each with a factor of the rate (1,
+# here) and how many of its numbers decay: those come first. Each shard draws from a random `stream` of its own, named by
+# seed, step and shard: so nothing depends on which thread is first. Why three steps? At the first m and v start from
+# nothing, and β falls out of (4). *In float64: will all digits agree?*
 
 # %%
 from minivit.devices.workers import worker_pool
@@ -262,10 +262,10 @@ def steps_by_hand(trainer, count):
         print(f"step {t}: the gradient's length is {np.linalg.norm(g):.2f}")
         g = g * min(1, r.clip_norm / np.linalg.norm(g))
         m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2  # (3)
-        rate, theta = trainer.learning_rate(t), params.buffer
-        theta = theta - rate * r.weight_decay * params.decay * theta  # (4)
-        theta = theta - rate * m / (1 - b1**t) / (np.sqrt(v / (1 - b2**t)) + 1e-8)
-        params.buffer[:] = theta  # in place: the model's arrays are parts of it
+        rate, theta = trainer.learning_rate(t), params.buffer  # changed in place: the model's arrays are parts of it
+        for part, _, decayed in params.groups:
+            theta[part][:decayed] -= rate * r.weight_decay * theta[part][:decayed]  # (4)
+        theta -= rate * m / (1 - b1**t) / (np.sqrt(v / (1 - b2**t)) + 1e-8)
     return params.buffer
 
 
