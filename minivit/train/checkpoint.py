@@ -19,7 +19,6 @@ from .trainer import Trainer
 ARRAYS = ("mean", "square", "velocity")  # AdamW's and SGD's, entries of their own
 # What the JSON entry of a checkpoint holds.
 STATE = {"config": dict, "seed": int, "data": str, "fingerprint": list, "history": list, "epoch_losses": list}
-STATE |= {"order": list}  # the names of the parameters, as the optimiser's arrays have them
 
 
 def save_checkpoint(trainer: Trainer, path: str | os.PathLike) -> None:
@@ -66,7 +65,7 @@ def resume(
     with _naming(path):
         trainer = Trainer(state["model"], images, labels, config, state["seed"], state["data"], teacher)
         trainer.history, trainer.epoch_losses = state["history"], state["epoch_losses"]
-        if state["order"] != list(trainer.params.places):
+        if state.get("order") != list(trainer.params.places):  # older checkpoints name none, and had another
             raise ValueError("the optimiser's arrays have the parameters in another order than this version's")
         optimizer = trainer.optimizer
         for name in optimizer.state:

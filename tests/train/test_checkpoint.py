@@ -31,6 +31,7 @@ def spoilt_state(**changes):
         (spoilt_state(seed=None), "seed is None, expected int"),
         (spoilt_state(history={}), "history is {}, expected list"),
         (spoilt_state(order=["head.weight"]), "the parameters in another order than this version's"),
+        (spoilt_state(order=None), "the parameters in another order than this version's"),
         (spoilt_state(config={"colour": "red"}), "colour"),
         (spoilt_state(config={"epochs": 0}), "epochs is 0, expected at least 1"),
         ({"mean": lambda mean: np.zeros(1, np.float32)}, r"mean is float32 \(1,\), expected float32 \("),
