@@ -1,6 +1,7 @@
 """A run on disk: a model file (its class loads it) with all that the trainer needs to go on, to the same bits."""
 
 import json
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,11 +10,13 @@ import numpy as np
 
 from .. import family
 from ..files import read_npz
+from ..messages import short
 from ..model import Classifier
 from ..model.files import model_name, named, restored, save_model
 from .batches import Images, as_labels, fingerprint
 from .config import TrainConfig
 from .distillation import Teacher, check_teacher
+from .optimizer import FlatParameters
 from .trainer import Trainer
 
 ARRAYS = ("mean", "square", "velocity")  # AdamW's and SGD's, entries of their own
@@ -30,7 +33,7 @@ def save_checkpoint(trainer: Trainer, path: str | os.PathLike) -> None:
         "fingerprint": fingerprint(trainer.images, trainer.labels),
         "history": trainer.history,
         "epoch_losses": trainer.epoch_losses,
-        "order": list(trainer.params.places),
+        "order": list(trainer.params.places),  # of the parameters in the optimiser's arrays
     }
     optimizer = trainer.optimizer
     to_numpy = trainer.model.device.to_numpy
@@ -65,15 +68,16 @@ def resume(
     with _naming(path):
         trainer = Trainer(state["model"], images, labels, config, state["seed"], state["data"], teacher)
         trainer.history, trainer.epoch_losses = state["history"], state["epoch_losses"]
-        if state.get("order") != list(trainer.params.places):  # older checkpoints name none, and had another
-            raise ValueError("the optimiser's arrays have the parameters in another order than this version's")
+        order = state.get("order", _older_order(trainer))
+        if sorted(order) != sorted(trainer.params.places):
+            raise ValueError(f"order is {short(order)}, expected the names of the model's parameters")
         optimizer = trainer.optimizer
         for name in optimizer.state:
             if name not in state:
                 raise ValueError(f"it lacks {name}, which the optimizer {config.optimizer!r} needs")
             own = getattr(optimizer, name)
             _check_array(name, state[name], own.shape, own.dtype)
-            own[:] = trainer.model.device.asarray(state[name])
+            own[:] = trainer.model.device.asarray(_in_order(state[name], order, trainer.params))
         _check_array("steps", state["steps"], (), np.dtype(int))
         optimizer.steps = int(state["steps"])
         if not 0 <= optimizer.steps <= trainer.steps:
@@ -111,6 +115,19 @@ def _naming(path: str | os.PathLike) -> Iterator[None]:
         yield
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path}: its training state cannot be read: {error}") from error
+
+
+def _older_order(trainer: Trainer) -> list[str]:
+    """That of files which do not say it: those that decay did not come first."""
+    params, slow = trainer.model.params, trainer.config.slow
+    return sorted(params, key=lambda name: (params[name].size % 4 != 0, any(part in name for part in slow)))
+
+
+def _in_order(array: np.ndarray, order: list[str], params: FlatParameters) -> np.ndarray:
+    """(P,), the parameters in a file's order -> in the buffer's."""
+    ends = np.cumsum([math.prod(params.places[name][1]) for name in order])
+    parts = dict(zip(order, np.split(array, ends[:-1]), strict=True))
+    return np.concatenate([parts[name] for name in params.places])
 
 
 def _check_array(name: str, array: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> None:
