@@ -69,7 +69,7 @@ def resume(
         trainer = Trainer(state["model"], images, labels, config, state["seed"], state["data"], teacher)
         trainer.history, trainer.epoch_losses = state["history"], state["epoch_losses"]
         order = state.get("order", _older_order(trainer))
-        if sorted(order) != sorted(trainer.params.places):
+        if not isinstance(order, list) or sorted(map(str, order)) != sorted(trainer.params.places):
             raise ValueError(f"order is {short(order)}, expected the names of the model's parameters")
         optimizer = trainer.optimizer
         for name in optimizer.state:
