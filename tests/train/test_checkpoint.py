@@ -34,7 +34,7 @@ def spoilt_state(**changes):
             spoilt_state(order=["head.weight"]),
             r"order is \['head.weight'\], expected the names of the model's parameters",
         ),
-        (spoilt_state(order=None), "order is None, expected the names of the model's parameters"),
+        (spoilt_state(order=7), "order is 7, expected the names of the model's parameters"),
         (spoilt_state(order=[1, "head.weight"]), "order is .*, expected the names of the model's parameters"),
         (spoilt_state(config={"colour": "red"}), "colour"),
         (spoilt_state(config={"epochs": 0}), "epochs is 0, expected at least 1"),
