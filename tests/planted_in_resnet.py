@@ -40,7 +40,7 @@ IN_RESNET = [
      "transpose(0, 1, 2, 4, 5, 3)", "transpose(0, 1, 2, 5, 4, 3)"),
     ("a convolution writes to a copy of what it gives back", "ops/convolution.py",
      "ops/test_convolution.py::test_it_does_not_matter_how_a_map_lies_in_memory",
-     'np.empty_like(x, order="C", shape', "np.empty_like(x, shape"),
+     'np.empty_like(x, dtype, order="C", shape', "np.empty_like(x, dtype, shape"),
     ("only the last images' rows count in a kernel's gradient", "ops/convolution.py",
      "ops/test_margins.py::test_a_few_images_at_a_time_give_what_all_at_once_do",
      "dmatrix += _rows", "dmatrix[...] = _rows"),

@@ -21,9 +21,11 @@ def kernels(args: argparse.Namespace) -> int:
     there = capabilities()
     if missing := sorted(set(args.sm or ()) - set(there)):
         raise ValueError(f"--sm {missing[0]}: expected some of {', '.join(map(str, there))}")
-    launches = [row for row in every_launch() if not args.text or any(text in row.kernel for text in args.text)]
-    if not launches:
-        raise ValueError(f"no kernel has {' or '.join(map(repr, args.text))} in its name")
+    launches = every_launch()
+    if strange := [text for text in args.text if not any(text in row.kernel for row in launches)]:
+        raise ValueError(f"no kernel has {' or '.join(map(repr, strange))} in its name")
+    if args.text:
+        launches = [row for row in launches if any(text in row.kernel for text in args.text)]
     facts = examine(launches, args.sm or there)
     print(table(facts))
     print(

@@ -37,7 +37,7 @@ def plot_pixel_relevance(model: Classifier, images: np.ndarray, names: Sequence[
     chosen = model.predict(images).argmax(axis=1)
     tiles = np.stack([as_rgb(images), over_image(images, pixel_relevance(model, images, chosen))])
     width = min(6.5, 1.4 * len(images))
-    said = wrapped([names[k] if names else str(k) for k in chosen], width / len(images))
+    said = wrapped([f"said {names[k] if names else k}" for k in chosen], width / len(images))
     figure, axes = picture_figure(mosaic(tiles), width, around=0.9 + 0.17 * max(name.count("\n") for name in said))
     axes.set_xticks(tile_centres(len(images), tiles.shape[3]), said)
     axes.set_yticks(tile_centres(2, tiles.shape[2]), ["image", "pixels"])

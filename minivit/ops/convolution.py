@@ -29,7 +29,8 @@ def convolution_forward(
     padded = pad(x, padding)
     height, width = ((side - k) // stride + 1 for side, k in zip(padded.shape[1:3], extent, strict=True))
     # In order, whatever x is: so a part of y, flat, is a view, to which the product is written.
-    y = np.empty_like(x, order="C", shape=(len(x), height, width, weight.shape[-1]))
+    dtype, shape = np.result_type(x.dtype, weight.dtype), (len(x), height, width, weight.shape[-1])
+    y = np.empty_like(x, dtype, order="C", shape=shape)
     windows = _windows(padded, extent, stride, dilation)
     for few in _few_images(y, matrix):
         np.matmul(_rows(windows[few]), matrix, out=_flat(y[few]))
@@ -99,7 +100,7 @@ def sides(padding: int | Padding | None, size: tuple[int, int], kernel: tuple[in
     """The margin ((top, bottom), (left, right)), in whichever way it was given."""
     if padding is None:
         return same_padding(size, kernel, stride)
-    return ((padding, padding),) * 2 if isinstance(padding, int) else padding
+    return ((padding, padding),) * 2 if isinstance(padding, int | np.integer) else padding
 
 
 def same_padding(size: tuple[int, int], kernel: tuple[int, int], stride: int) -> Padding:
