@@ -12,6 +12,7 @@ from .files import keep_standard_files
 from .messages import brief, choices, in_words, near, short
 
 LONGEST = 18  # digits of a number, all of which a processor can count to
+KINDS = {int: "a whole number", float: "a number"}  # what a type of argparse's expects
 NOBODY_READS = 141  # what a shell says of a program that was ended by a closed pipe
 
 
@@ -29,6 +30,16 @@ class Parser(argparse.ArgumentParser):
         epilog = f"examples:\n{examples}" if examples else None
         options |= {"formatter_class": Help, "epilog": epilog}
         super().__init__(*args, **options)
+
+    def _get_value(self, action: argparse.Action, text: str) -> object:
+        """argparse's, which would name the Python function that could not read the text."""
+        try:
+            return super()._get_value(action, text)
+        except argparse.ArgumentError:
+            if action.type not in KINDS:  # the others say themselves what they expect
+                raise
+        expected = choices(text, action.choices) if action.choices else f"expected {KINDS[action.type]}"
+        raise argparse.ArgumentError(action, f"it is {short(text)}, {expected}")
 
     def _check_value(self, action: argparse.Action, value: object) -> None:
         if action.choices is not None and value not in action.choices:
