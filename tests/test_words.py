@@ -28,3 +28,27 @@ def refused(words, capsys):
 )
 def test_a_value_that_is_no_number_is_told_with_what_is_expected(words, message, capsys):
     assert refused(words, capsys)[0] == f"minivit: {message}"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["data", "x"], "minivit data takes no more words; left over: x"),
+        (["data", "download"], "minivit data takes no more words; left over: download; did you mean --download?"),
+        (["predict", "a", "b", "c"], "minivit predict takes no more words; left over: b c"),
+        (["train", "pictures", "quick", "--seed", "1"], "minivit train takes no more words; left over: quick"),
+        (["check", "-x"], "unrecognized arguments: -x"),
+        (["data", "--downlod", "x"], "unrecognized arguments: --downlod; did you mean --download?"),
+        (["kernel", "add.cu", "-x"], "unrecognized arguments: -x"),
+    ],
+)
+def test_what_is_left_over_leads_to_the_help_of_its_command(words, message, capsys):
+    sentence, lines = refused(words, capsys)
+    assert sentence == f"minivit: {message}"
+    assert lines == [f"python -m minivit {words[0]} --help tells what can be given"]
+
+
+def test_an_option_before_the_command_leads_to_the_help_of_all(capsys):
+    sentence, lines = refused(["--versoin", "data"], capsys)
+    assert sentence == "minivit: unrecognized arguments: --versoin; did you mean --version?"
+    assert lines == ["python -m minivit --help tells what can be given"]
