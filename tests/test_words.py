@@ -2,6 +2,7 @@
 
 import pytest
 
+from minivit import check
 from minivit.__main__ import main
 
 
@@ -52,3 +53,25 @@ def test_an_option_before_the_command_leads_to_the_help_of_all(capsys):
     sentence, lines = refused(["--versoin", "data"], capsys)
     assert sentence == "minivit: unrecognized arguments: --versoin; did you mean --version?"
     assert lines == ["python -m minivit --help tells what can be given"]
+
+
+@pytest.mark.parametrize("name", ["21", "21.", "21.9", "21.01"])
+def test_a_chapter_without_this_exercise_says_which_it_has(name):
+    with pytest.raises(ValueError) as told:
+        check.exercise(name)
+    assert str(told.value) == f"there is no exercise {name!r}: chapter 21 has '21.1', '21.2', '21.3', '21.4'"
+
+
+@pytest.mark.parametrize("name", ["99.1", "7.2", ""])
+def test_where_there_is_no_such_chapter_the_chapters_are_told(name):
+    with pytest.raises(ValueError) as told:
+        check.exercise(name)
+    assert str(told.value).startswith(f"there is no exercise {name!r}: the chapters are 00, 01, 02, ")
+    assert ", 22, 22b, 23, " in str(told.value) and len(str(told.value)) < 250
+
+
+@pytest.mark.parametrize(("name", "meant"), [(21.1, "21.1"), (7.2, "07.2"), (21, "21.1"), (None, "21.1")])
+def test_the_name_of_an_exercise_belongs_in_quotes(name, meant):
+    with pytest.raises(TypeError) as told:
+        check.exercise(name)
+    assert str(told.value) == f"the exercise is {name}, expected its name, in quotes, such as '{meant}'"
