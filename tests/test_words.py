@@ -4,6 +4,7 @@ import pytest
 
 from minivit import check
 from minivit.__main__ import main
+from minivit.train.detector import DATA
 
 
 def refused(words, capsys):
@@ -75,3 +76,33 @@ def test_the_name_of_an_exercise_belongs_in_quotes(name, meant):
     with pytest.raises(TypeError) as told:
         check.exercise(name)
     assert str(told.value) == f"the exercise is {name}, expected its name, in quotes, such as '{meant}'"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "full", "--resume", "c.npz"], "c.npz is resumed as it was begun: leave out the recipe full"),
+        (
+            ["train", "full", "--resume", "c.npz", "--epochs", "3", "--seed", "0"],
+            "c.npz is resumed as it was begun: leave out the recipe full, --seed, --epochs",
+        ),
+        (
+            ["train", "--pretrain", "mae", "--resume", "c.npz", "--seed", "1"],
+            "c.npz is resumed as it was begun: leave out --seed",
+        ),
+        (
+            ["train", "quick", "--architecture", "swin"],
+            "quick is a recipe of the ViT: leave out quick, or --architecture",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_told_as_it_was_typed(words, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.npz").write_bytes(b"no checkpoint: what was typed is looked at first")
+    assert refused(words, capsys) == (f"minivit: {message}", [])
+
+
+def test_a_detectors_run_has_a_seed_of_its_own(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("minivit.train.detector.read_checkpoint", lambda path: {"data": DATA})
+    assert main(["train", "--resume", "c.npz", "--seed", "1"]) == 2
+    assert capsys.readouterr().err == "minivit: c.npz is resumed as it was begun: leave out --seed\n"
