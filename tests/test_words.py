@@ -25,10 +25,14 @@ def refused(words, capsys):
         (["detect", "x.png", "--sure", "1.5"], "argument --sure: it is '1.5', expected a score in [0, 1]"),
         (["kernels", "--sm", "80", "abc"], "argument --sm: it is 'abc', expected a whole number"),
         (["train", "--channels", "grey"], "argument --channels: it is 'grey', expected one of '1', '3'"),
+        (
+            ["eval", "--model", "m.npz", "--device", "gpu"],
+            "argument --device: it is 'gpu', expected one of 'cpu', 'cuda', 'emulator'; did you mean 'cuda'?",
+        ),
         (["live", "--port", "high"], "argument --port: it is 'high', expected a port, 0 … 65535"),
     ],
 )
-def test_a_value_that_is_no_number_is_told_with_what_is_expected(words, message, capsys):
+def test_a_value_that_is_none_is_told_with_what_is_expected(words, message, capsys):
     assert refused(words, capsys)[0] == f"minivit: {message}"
 
 
