@@ -72,7 +72,7 @@ class Parser(argparse.ArgumentParser):
         names = {name.strip("-"): name for name in self._option_string_actions}
         meant = names.get(near(rest[0].partition("=")[0].strip("-"), names))
         option = any(word.startswith("-") for word in rest)
-        wrong = "unrecognized arguments" if option else f"{self.prog} takes no more words; left over"
+        wrong = "unrecognized arguments" if option else f"{self.prog.split()[-1]} takes no more words; left over"
         self.error(f"{wrong}: {' '.join(rest)}" + (f"; did you mean {meant}?" if meant else ""))
 
     def error(self, message: str) -> NoReturn:

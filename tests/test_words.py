@@ -39,10 +39,10 @@ def test_a_value_that_is_none_is_told_with_what_is_expected(words, message, caps
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["data", "x"], "minivit data takes no more words; left over: x"),
-        (["data", "download"], "minivit data takes no more words; left over: download; did you mean --download?"),
-        (["predict", "a", "b", "c"], "minivit predict takes no more words; left over: b c"),
-        (["train", "pictures", "quick", "--seed", "1"], "minivit train takes no more words; left over: quick"),
+        (["data", "x"], "data takes no more words; left over: x"),
+        (["data", "download"], "data takes no more words; left over: download; did you mean --download?"),
+        (["predict", "a", "b", "c"], "predict takes no more words; left over: b c"),
+        (["train", "pictures", "quick", "--seed", "1"], "train takes no more words; left over: quick"),
         (["check", "-x"], "unrecognized arguments: -x"),
         (["data", "--downlod", "x"], "unrecognized arguments: --downlod; did you mean --download?"),
         (["kernel", "add.cu", "-x"], "unrecognized arguments: -x"),
