@@ -63,9 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     off by a closed pipe."""
     parser = _parser()
     args, rest = parser.parse_known_args(arguments)
-    if rest and hasattr(args, "words") and not any(word.startswith("-") for word in rest):
-        args.words += rest  # `kernel FILE --check LAUNCH`: argparse takes words from one place only
-    elif rest:
+    if rest:
         parser.refuse(rest)
     mistakes = ValueError, TypeError, OverflowError, FloatingPointError, ImportError, DeviceError, EmulatorError
     return terminal.run(lambda: args.command(args), mistakes)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable
 from typing import TextIO
 
+MEANT = {"gpu": "cuda"}  # names that many say, and that are not spelt like what is meant
 LONGEST = 80  # letters of something that somebody gave; who sent more knows what it was
 
 # What a terminal without these letters is shown instead (Windows' code pages, the C locale).
@@ -64,6 +65,8 @@ def near(given: object, names: Iterable[str]) -> str | None:
     if not isinstance(given, str) or len(given) > LONGEST:
         return None
     by_small = {name.lower(): name for name in names}
+    if (meant := MEANT.get(given.lower())) in by_small:
+        return by_small[meant]
     found = difflib.get_close_matches(given.lower(), by_small, n=1)
     return by_small[found[0]] if found else None
 

@@ -12,6 +12,7 @@ from .files import keep_standard_files
 from .messages import brief, choices, in_words, near, short
 
 LONGEST = 18  # digits of a number, all of which a processor can count to
+KINDS = {int: "a whole number", float: "a number"}  # what a type of argparse's expects
 NOBODY_READS = 141  # what a shell says of a program that was ended by a closed pipe
 
 
@@ -30,12 +31,23 @@ class Parser(argparse.ArgumentParser):
         options |= {"formatter_class": Help, "epilog": epilog}
         super().__init__(*args, **options)
 
+    def _get_value(self, action: argparse.Action, text: str) -> object:
+        """argparse's, which would name the Python function that could not read the text."""
+        try:
+            return super()._get_value(action, text)
+        except argparse.ArgumentError:
+            if action.type not in KINDS:  # the others say themselves what they expect
+                raise
+        expected = choices(text, action.choices) if action.choices else f"expected {KINDS[action.type]}"
+        raise argparse.ArgumentError(action, f"it is {short(text)}, {expected}")
+
     def _check_value(self, action: argparse.Action, value: object) -> None:
         if action.choices is not None and value not in action.choices:
             raise argparse.ArgumentError(action, f"it is {short(value)}, {choices(value, action.choices)}")
 
     def parse_known_args(self, args: object = None, namespace: object = None) -> tuple[argparse.Namespace, list[str]]:
-        """argparse's, but what follows an unknown option is not taken for something else."""
+        """argparse's, but what follows an unknown option is not taken for something else, and a command itself refuses
+        what it does not know."""
         given = sys.argv[1:] if args is None else list(args)
         if self._subparsers and not given:  # who types the name alone wants to know what there is
             self.print_help(sys.stderr)
@@ -44,17 +56,24 @@ class Parser(argparse.ArgumentParser):
             name = word.partition("=")[0]
             if name.startswith("--") and not self._subparsers and not self._known(name):
                 self.refuse([name])
-        return super().parse_known_args(args, namespace)
+        found, rest = super().parse_known_args(args, namespace)
+        if rest and not self._subparsers:
+            if not hasattr(found, "words") or any(word.startswith("-") for word in rest):
+                self.refuse(rest)
+            found.words += rest  # `kernel FILE --check LAUNCH`: argparse takes words from one place only
+            rest = []
+        return found, rest
 
     def _known(self, name: str) -> bool:
         return any(option.startswith(name) for option in self._option_string_actions)
 
     def refuse(self, rest: list[str]) -> NoReturn:
         """End with what was not understood."""
-        parsers = [self, *(p for a in self._actions if isinstance(a.choices, dict) for p in a.choices.values())]
-        names = {name.strip("-"): name for parser in parsers for name in parser._option_string_actions}
+        names = {name.strip("-"): name for name in self._option_string_actions}
         meant = names.get(near(rest[0].partition("=")[0].strip("-"), names))
-        self.error(f"unrecognized arguments: {' '.join(rest)}" + (f"; did you mean {meant}?" if meant else ""))
+        option = any(word.startswith("-") for word in rest)
+        wrong = "unrecognized arguments" if option else f"{self.prog.split()[-1]} takes no more words; left over"
+        self.error(f"{wrong}: {' '.join(rest)}" + (f"; did you mean {meant}?" if meant else ""))
 
     def error(self, message: str) -> NoReturn:
         """argparse's, without the usage: among its lines what is wrong is easily overlooked."""

@@ -173,7 +173,7 @@ def test_check_proves_every_gradient_and_fails_when_one_is_wrong(monkeypatch, ca
     ("arguments", "message"),
     [
         (["train", "--data", "full"], "not found"),
-        (["train", "--resume", "{model}", "--epochs", "3"], "leave out epochs"),
+        (["train", "--resume", "{model}", "--epochs", "3"], "leave out --epochs"),
         (["train", "--out", "{run}"], "is an earlier run's"),
         (["train", "--resume", "nothing.npz"], "nothing.npz"),
         (["eval", "--model", "nothing.npz"], "nothing.npz"),

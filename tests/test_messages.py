@@ -13,6 +13,7 @@ from minivit.messages import brief, choices, in_words, near, say, short
 def test_a_name_that_was_meant():
     assert near("Quik", ("quick", "default", "full")) == "quick"
     assert near("cifar", ("digits", "full")) is None and near(3, ("digits",)) is None
+    assert near("GPU", ("cpu", "cuda", "emulator")) == "cuda" and near("gpu", ("cpu",)) == "cpu"
     assert choices("ful", ("digits", "full")) == "expected one of 'digits', 'full'; did you mean 'full'?"
     assert choices("x", ("threads", "processes"), "or None") == "expected one of 'threads', 'processes', or None"
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..messages import choices
+from ..messages import short
 from .questions import Wrong
 
 FOLDER = Path(__file__).parent / "exercises"
@@ -22,17 +22,22 @@ AS_GIVEN = (
 
 
 def exercise(name: str) -> None:
-    """Judge what the reader's cells have defined, by the check of this name. Raises Wrong, as the other checks do.
+    """Judge what the reader's cells have defined, by the check of this name. Raises Wrong, as the other checks do,
+    TypeError for what is no name, and ValueError for one that no exercise has.
 
     Code that was given to be mended is judged by what can be seen of it alone, until a cell has changed it. The check
     has names of its own: it works on a copy of the reader's, so that no name of theirs means something else after it.
     """
+    if not isinstance(name, str):
+        meant = f"{name:04}" if isinstance(name, float) else "21.1"
+        raise TypeError(f"the exercise is {short(name)}, expected its name, in quotes, such as {meant!r}")
     known = {path.name.partition("_")[0]: path for path in FOLDER.glob("*.json")}
     number, _, place = name.partition(".")
     parts = json.loads(known[number].read_text(encoding="utf-8")) if number in known else {}
     if place not in parts:
-        names = [f"{number}.{place}" for place in parts] or [f"{number}.1" for number in sorted(known)]
-        raise ValueError(f"there is no exercise {name!r}, {choices(name, names)}")
+        names = ", ".join(repr(f"{number}.{place}") for place in parts)
+        there = f"chapter {number} has {names}" if parts else f"the chapters are {', '.join(sorted(known))}"
+        raise ValueError(f"there is no exercise {short(name)}: {there}")
     part, namespace = parts[place], dict(sys._getframe(1).f_globals)
     try:
         _judge(part["check"], f"<the check of exercise {name}>", namespace)

@@ -4,9 +4,7 @@ Sizes: ViT (arXiv 2010.11929, table 1), DeiT (2012.12877), "How to train your Vi
 hybrids), DINOv2 (2304.07193). What a weight file decides, such as the GELU, is left to whoever reads the file.
 """
 
-import difflib
-
-from ..messages import short
+from ..messages import choices, short
 
 WIDTHS = {
     "Ti": dict(width=192, depth=12, heads=3),
@@ -55,6 +53,4 @@ def size_by_name(name: str, sizes: dict[str, dict]) -> dict:
     """The options that make a configuration the published model of this name. Raises ValueError for an unknown one."""
     if name in sizes:
         return sizes[name]
-    by_small = {known.lower(): known for known in sizes}
-    near = [by_small[known] for known in difflib.get_close_matches(str(name).lower(), by_small, n=3, cutoff=0.4)]
-    raise ValueError(f"no published size is named {short(name)}, expected one of {', '.join(near or sizes)}")
+    raise ValueError(f"no published size is named {short(name)}, {choices(name, sizes)}")

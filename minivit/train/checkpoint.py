@@ -63,7 +63,7 @@ def resume(
     with _naming(path):
         config = TrainConfig(**state["config"])
     if teacher is None and config.distillation is not None:
-        raise ValueError(f"{path} learned from a teacher, which no file holds: give it again")
+        raise ValueError(f"{path} learned from a teacher, which no file holds: give it again (teacher, or --teacher)")
     check_teacher(teacher, state["model"], images, config)  # what is wrong with it is not wrong with the file
     with _naming(path):
         trainer = Trainer(state["model"], images, labels, config, state["seed"], state["data"], teacher)

@@ -124,12 +124,21 @@ def _said(args: argparse.Namespace, names: list[str]) -> str:
     return ", ".join(words.get(name, f"--{name}") for name in names)
 
 
+def _check_resumed(args: argparse.Namespace, detector: bool) -> None:
+    """What a checkpoint has of its own is not given again. (The functions refuse it, too, in Python's names.)"""
+    own = ("seed", "epochs") if detector else ("preset", "architecture", "data", "seed", "epochs", "distillation")
+    if args.resume and (given := [name for name in own if getattr(args, name) is not None]):
+        raise ValueError(f"{args.resume} is resumed as it was begun: leave out {_said(args, given)}")
+
+
 def run(args: argparse.Namespace, out: str | Path, load_model: Callable[[str, str], Any]) -> int:
     """Train what was asked for, and say how well it does. load_model: (path, device) -> a teacher. Returns 0."""
     draw = ""
     names = "data", "seed", "epochs", "workers", "parallel", "resume", "download", "device"
     options = {name: getattr(args, name) for name in names} | {"out": out}
-    if args.architecture in DETECTORS or (args.resume and is_run_of_detector(args.resume)):
+    detector = args.architecture in DETECTORS or bool(args.resume and is_run_of_detector(args.resume))
+    _check_resumed(args, detector)
+    if detector:
         others = "preset", "pretrain", "teacher", "distillation", "data", "download"
         if given := [name for name in others if getattr(args, name)]:
             raise ValueError(f"a detector learns from canvases of the digits that ship: leave out {_said(args, given)}")
@@ -143,6 +152,8 @@ def run(args: argparse.Namespace, out: str | Path, load_model: Callable[[str, st
         result = pretrain_mae(**options)
         told = f"mean squared error of hidden patches, in images it has not seen: {result.loss:.4f}"
     else:
+        if args.preset and args.architecture not in (None, "vit"):
+            raise ValueError(f"{args.preset} is a recipe of the ViT: leave out {args.preset}, or --architecture")
         teacher = load_model(args.teacher, args.device) if args.teacher else None
         own = {"architecture": args.architecture, "teacher": teacher, "distillation": args.distillation}
         result = train_mnist(args.preset, **options, **own)

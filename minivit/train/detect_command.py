@@ -8,6 +8,7 @@ import numpy as np
 
 from ..data import TRAINED_DETECTORS, class_names
 from ..data.canvas import SIDE
+from ..messages import short
 from .detection import is_detector
 
 
@@ -51,6 +52,10 @@ def detect(args: argparse.Namespace, model: Any) -> int:
 
 def _score(text: str) -> float:
     """A type of argparse's: a score."""
-    if not (math.isfinite(float(text)) and 0 <= float(text) <= 1):
-        raise argparse.ArgumentTypeError(f"{text}, expected a score in [0, 1]")
-    return float(text)
+    try:
+        score = float(text)
+    except ValueError:
+        score = math.nan
+    if not 0 <= score <= 1:
+        raise argparse.ArgumentTypeError(f"it is {short(text)}, expected a score in [0, 1]")
+    return score

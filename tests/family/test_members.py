@@ -91,5 +91,5 @@ def test_fresh_models_by_name():
     same = minivit.Swin(model.config, seed=2, dtype=np.float64)
     np.testing.assert_array_equal(model.params["head.fc.weight"], same.params["head.fc.weight"])
     assert minivit.ViT.from_name("ViT-Ti/16", depth=1).config.width == 192
-    with pytest.raises(ValueError, match="no published size is named 'Swin-X', expected one of Swin-"):
+    with pytest.raises(ValueError, match="no published size is named 'Swin-X', expected one of 'Swin-"):
         minivit.Swin.from_name("Swin-X")

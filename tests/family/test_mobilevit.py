@@ -120,7 +120,7 @@ def test_help_explains_every_field_and_json_brings_a_configuration_back():
     assert explained == [field.name for field in fields(MobileViTConfig)]
     for config in SMALL.values():
         assert MobileViTConfig(**json.loads(json.dumps(config.to_dict()))) == config
-    with pytest.raises(ValueError, match="no published size is named 'MobileViT-M', expected one of MobileViT-"):
+    with pytest.raises(ValueError, match="no published size is named 'MobileViT-M', expected one of 'MobileViT-"):
         MobileViTConfig.from_name("MobileViT-M")
 
 

@@ -30,7 +30,7 @@ def test_a_configuration_cannot_be_changed():
 def test_names_take_changes_and_unknown_ones_are_answered():
     config = SwinConfig.from_name("Swin-B", classes=10, image_size=(384, 192), window=[12, 6])
     assert (config.width, config.heads, config.classes, config.window) == (128, (4, 8, 16, 32), 10, (12, 6))
-    with pytest.raises(ValueError, match="no published size is named 'Swin-X', expected one of Swin-"):
+    with pytest.raises(ValueError, match="no published size is named 'Swin-X', expected one of 'Swin-"):
         SwinConfig.from_name("Swin-X")
 
 

@@ -216,7 +216,7 @@ def test_the_command_line_takes_a_model_as_the_teacher(tmp_path, capsys):
     student = ViT.load(tmp_path / "out" / "model.npz")
     assert student.config.distilled and (tmp_path / "out" / "attention.png").exists()
     assert main(["train", "--resume", str(tmp_path / "out" / "checkpoint.npz")]) == 2
-    assert "learned from a teacher, which no file holds: give it again" in capsys.readouterr().err
+    assert "which no file holds: give it again (teacher, or --teacher)" in capsys.readouterr().err
 
 
 def test_a_teacher_may_do_what_it_likes_with_the_images_it_gets(digits):
