@@ -161,8 +161,8 @@ print(f"{sum(g.size for g in gradients.values()):,} parameters; loss {loss:.3f},
 
 # %% [markdown]
 # The **gradient** says of every parameter how the loss would change if that parameter grew a little. So each is moved a
-# little the other way. Training is this step, repeated: in the run above about a thousand times, each time with another
-# batch of 128 digits. How to compute 60,730
+# little the other way. Training is this step, repeated: in the run above two thousand times, each time with another
+# batch of 64 digits. How to compute 60,730
 # such numbers at once, exactly, and how to know that they are right, is half of this course: it begins in chapter 05.
 #
 # ## The map of the course
