@@ -33,7 +33,7 @@ WALLS = {
     "draw": {"emulator", "model", "inspect"},
     "check": {"gradcheck", "messages"},
     "live": {"data", "family", "files", "inspect", "layers", "messages", "model", "ops", "train"},
-    "proof": {"gradcheck", "ops", "layers", "model", "family"},
+    "proof": {"messages", "gradcheck", "ops", "layers", "model", "family"},
 }
 
 
