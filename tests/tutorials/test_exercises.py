@@ -103,7 +103,7 @@ def test_the_notebook_tells_nothing_of_a_check(chapter) -> None:
 
 
 def test_a_check_that_is_not_there_and_cells_that_were_not_run() -> None:
-    with pytest.raises(ValueError, match=r"no exercise '07\.9', expected one of '07\.1'"):
+    with pytest.raises(ValueError, match=r"no exercise '07\.9': chapter 07 has '07\.1'"):
         check.exercise("07.9")
     with pytest.raises(ValueError, match="no exercise 'seven'"):
         check.exercise("seven")
