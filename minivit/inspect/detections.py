@@ -185,10 +185,12 @@ def _place_of_text(
 
 def draw_box(axes: Axes, box: np.ndarray, colour: str, linestyle: str = "-", width: float = 1.2) -> None:
     """Corners in pixels, whose centres have whole numbers on the axes of a picture: pixel 0 begins at −½. width: of the
-    line, in points, of which no half is cut off where a box ends with the picture."""
+    line, in points, of which no half is cut off where a box ends with the picture, or goes on beyond it."""
     x0, y0, x1, y1 = (float(side) - 0.5 for side in box)
+    x0, x1 = np.clip((x0, x1), *sorted(axes.get_xlim()))
+    y0, y1 = np.clip((y0, y1), *sorted(axes.get_ylim()))
     look = dict(fill=False, color=colour, lw=width, ls=linestyle)
-    axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, clip_on=False, **look))
+    axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, clip_on=False, **look)).set_in_layout(False)
 
 
 class Curve(Protocol):
