@@ -86,6 +86,16 @@ def test_a_tint_keeps_its_squares():
     assert np.allclose(tinted(paper, squares), np.kron(squares[0], np.ones((2, 2, 1))))
 
 
+def test_on_a_dark_picture_the_tints_are_told_apart():
+    """It gets light, and its own lights stay; one that is light enough is printed as it is."""
+    night = np.zeros((8, 8, 3))
+    night[..., 2], night[2:4, 2:4] = 0.2, (0.7, 0, 0.1)
+    day, squares = np.repeat(np.linspace(0, 1, 64).reshape(8, 8, 1), 3, axis=2), np.ones((2, 1, 1, 3))
+    dark, light = tinted(np.stack((night, day)), squares)
+    assert dark.min() > 0.68 and dark[2:4, 2:4].min() > dark[0].max() + 0.1
+    assert np.allclose(light, 0.45 + 0.55 * day)
+
+
 def test_the_curves_are_the_history():
     figure = plot_history(HISTORY)
     loss, accuracy = figure.axes
