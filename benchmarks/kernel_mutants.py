@@ -101,6 +101,11 @@ def functions(code: str) -> dict[str, list[tuple[int, int]]]:
     return found
 
 
+def kernels_of(file: str) -> list[str]:
+    """Those that have cases."""
+    return [name for name in CASES if CASES[name][0].launch.file == file]
+
+
 def reached_from(kernel: str, code: str, bodies: dict[str, list[tuple[int, int]]]) -> set[str]:
     """The kernel and the functions that it calls, and that they call."""
     found, ahead = set(), [kernel]
@@ -120,7 +125,7 @@ def mutants(file: str, each: int, taken: set[tuple[str, str]]) -> Iterator[Mutan
     source = flatten(KERNELS / file)
     code = without_comments(source)
     bodies = functions(code)
-    kernels = [name for name in CASES if CASES[name][0].launch.file == file]
+    kernels = kernels_of(file)
     places = {
         name: (place_of_line(source, code.count("\n", 0, spans[0][0]))[0], name) for name, spans in bodies.items()
     }
@@ -176,11 +181,13 @@ def chosen(kernel: str) -> list[Case]:
 
 
 def verdict_of(mutant: Mutant) -> str:
-    """Who has seen it: "checker", "numbers" or nobody ("missed"); "no program" where it does not compile."""
+    """Who has seen it: "checker", "numbers" or nobody ("missed"); "no program" where it does not compile. What its own
+    kernel does not see, another of the file may: functions are told by their names, which two structs may both have."""
     file = chosen(mutant.kernel)[0].launch.file
     module = emulator.Module(mutant.source, file)
-    for number, right in enumerate(chosen(mutant.kernel)):
-        case = wrong_case(mutant, right)
+    others = [kernel for kernel in kernels_of(file) if kernel != mutant.kernel and mutant.kind != "launch"]
+    for name, number in ((kernel, n) for kernel in (mutant.kernel, *others) for n in range(len(chosen(kernel)))):
+        case = wrong_case(mutant, chosen(name)[number])
         try:
             kernel = module[case.launch.kernel]
         except emulator.CompileError:
@@ -191,7 +198,7 @@ def verdict_of(mutant: Mutant) -> str:
             got = results(module, case)
         except emulator.LaunchError:
             return "checker"
-        if differ(got, expected(mutant.kernel, number)):
+        if differ(got, expected(name, number)):
             return "numbers"
     return "missed"
 
@@ -204,19 +211,14 @@ def wrong_case(mutant: Mutant, case: Case) -> Case:
 
 def results(module: emulator.Module, case: Case) -> list[np.ndarray]:
     values = {name: v.copy() if isinstance(v, np.ndarray) else v for name, v in case.values.items()}
-    module[case.launch.kernel](*Case(case.launch, values).call, shared=case.launch.shared)
+    module[case.launch.kernel](*Case(case.launch, values).call, shared=case.launch.shared, seconds=20)
     return [value for value in values.values() if isinstance(value, np.ndarray)]
-
-
-@functools.cache
-def right_module(file: str) -> emulator.Module:
-    return emulator.load(KERNELS / file)
 
 
 @functools.cache
 def expected(kernel: str, number: int) -> list[np.ndarray]:
     case = chosen(kernel)[number]
-    return results(right_module(case.launch.file), case)
+    return results(emulator.load(KERNELS / case.launch.file), case)
 
 
 def differ(got: list[np.ndarray], right: list[np.ndarray]) -> bool:

@@ -130,8 +130,10 @@ def cross_attention_cases(dtype):
 
 
 def deformable_cases(dtype):
-    """Heads of 5 vectors, of one, and of a number that is no vector; samples around the maps, and maps of one cell."""
-    for (B, Q, H, P, d), shapes in (((2, 7, 3, 2, 20), ((3, 5), (2, 2))), ((1, 1, 1, 1, 4), ((1, 1),))):
+    """Heads of 5 vectors, of one, of more than a warp has lanes, and of a number that is no vector; samples around the
+    maps, and maps of one cell."""
+    sizes = ((2, 7, 3, 2, 20), ((3, 5), (2, 2))), ((1, 1, 1, 1, 4), ((1, 1),)), ((1, 2, 1, 2, 132), ((2, 3),))
+    for (B, Q, H, P, d), shapes in sizes:
         values = inputs(B, Q, H, P, d, shapes, dtype)
         for version in (1, 2):
             for launch in every_launch_for(values, version):
