@@ -149,7 +149,7 @@ def column_sums_cases(dtype):
 
 def philox_cases(dtype):
     for n in (1027, 3):
-        given = {"n": n, "key0": 1, "key1": 2, "draw": 3, "low": -1, "high": 1}
+        given = {"n": n, "key0": 1, "key1": 2, "draw": 3}
         yield from cases([table.philox_uniform(n, dtype), table.philox_normal(n, dtype)], {"out": n}, **given)
 
 
