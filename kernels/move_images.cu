@@ -59,14 +59,14 @@ __global__ void move_images(T* __restrict__ moved, const T* __restrict__ images,
         }
         down[r][c] = weight_of<T>(first_down + c, row, points_down);
         across[r][c] = weight_of<T>(first_across + c, blockIdx.z * SIDE + r, points_across);
-        __syncthreads();
+        __syncthreads();  // points and weights are there
         for (int d = 0; d < 2; ++d) {
             T sum = 0;
 #pragma unroll
             for (int k = 0; k < SIDE; ++k) sum += down[r][k] * points[d][k][c];
             smooth[d][r][c] = sum;
         }
-        __syncthreads();
+        __syncthreads();  // the smooth ones are there
         for (int d = 0; d < 2; ++d) {
 #pragma unroll
             for (int k = 0; k < SIDE; ++k) bent[d] += smooth[d][r][k] * across[c][k];
