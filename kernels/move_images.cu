@@ -1,6 +1,6 @@
 // Augmentation: every image a little shifted, turned, scaled and bent; minivit/train/augment.py has the formulas.
 //
-// A library's operations are thirty launches for it, each of which writes an array of coordinates or weights that the
+// In a library's operations it is some sixty launches, each of which writes an array of coordinates or weights that the
 // next one reads. Here a pixel's thread keeps all of that in registers, looks up four pixels of the image and stores
 // one: what moves is the images, once in and once out, and the random numbers.
 //
@@ -52,7 +52,8 @@ __global__ void move_images(T* __restrict__ moved, const T* __restrict__ images,
         int first_down = blockIdx.y * (SIDE / SPACING) + 1 - BEFORE;
         int first_across = blockIdx.z * (SIDE / SPACING) + 1 - BEFORE;
         int point_down = first_down + r, point_across = first_across + c;
-        bool is_point = 0 <= point_down && point_down < points_down && 0 <= point_across && point_across < points_across;
+        bool is_point = 0 <= point_down && point_down < points_down;
+        is_point = is_point && 0 <= point_across && point_across < points_across;
         for (int d = 0; d < 2; ++d) {
             size_t grid = (size_t(d) * count + image) * points_down * points_across;
             points[d][r][c] = is_point ? noise[grid + point_down * points_across + point_across] : T(0);
@@ -74,7 +75,7 @@ __global__ void move_images(T* __restrict__ moved, const T* __restrict__ images,
     }
     if (row >= height || column >= width) return;
 
-    // Where the pixel comes from, turned and scaled about the centre. The lookup goes the other way: larger from closer.
+    // Where the pixel comes from, turned and scaled about the centre; the other way round: larger is from closer.
     T angle = between(-rotation, rotation, draws[2 * count + image]) / 180;  // in half turns
     T factor = 1 / between(1 - scale, 1 + scale, draws[3 * count + image]);
     T cosine = factor * cospi(angle), sine = factor * sinpi(angle);

@@ -28,7 +28,7 @@ MISTAKES = [
     ("philox_normal", "whole vectors everywhere", "if (first + Vec<T>::SIZE <= size_t(n)) {", "if (true) {",
      OUT_OF_BOUNDS, ""),
     ("move_images", "no guard of the edges", "if (row >= height || column >= width) return;", NOTHING, RACE, STORE),
-    ("move_images", "no guard of the points", "bool is_point = 0", "bool is_point = true || 0",
+    ("move_images", "no guard of the points", "        is_point = is_point && ", "        is_point = ",
      OUT_OF_BOUNDS, "points[d][r][c] = is_point ?"),
     ("move_images", "outside of the image is looked up", "return inside ? images", "return true ? images",
      OUT_OF_BOUNDS, "return true ? images"),
