@@ -151,8 +151,23 @@ def column_sums_cases(dtype):
 
 def philox_cases(dtype):
     for n in (1027, 3):
-        given = {"n": n, "key0": 1, "key1": 2, "draw": 3, "low": -1, "high": 1}
+        given = {"n": n, "key0": 1, "key1": 2, "draw": 3}
         yield from cases([table.philox_uniform(n, dtype), table.philox_normal(n, dtype)], {"out": n}, **given)
+
+
+def move_images_cases(dtype):
+    """Two tiles down and three across, with an edge of each; more points than the grid has reach into them."""
+    for (B, height, width, channels), bending in (
+        ((3, 19, 33, 2), True),
+        ((3, 19, 33, 2), False),
+        ((1, 1, 1, 1), True),
+    ):
+        images = (B, height, width, channels)
+        points = {"points_down": (height + 8) // 4 + 1, "points_across": (width + 8) // 4 + 1}
+        shapes = {"moved": images, "images": images, "draws": (4, B), "noise": (2, B, *points.values())}
+        given = {"height": height, "width": width, "channels": channels, **points}
+        given |= {"shift": 3, "rotation": 20, "scale": 0.2, "elastic": 1} | ({} if bending else {"noise": None})
+        yield from cases([table.move_images(images, dtype)], shapes, **given)
 
 
 def relative_bias_cases(dtype):
@@ -193,7 +208,7 @@ def every_case():
     found = defaultdict(list)
     for dtype in (F32, F64):
         rows = patchify_cases, cross_entropy_cases, layernorm_cases, layernorm_narrow_cases, relative_bias_cases
-        more = deformable_cases, roi_align_cases, column_sums_cases, philox_cases
+        more = deformable_cases, roi_align_cases, column_sums_cases, philox_cases, move_images_cases
         for some in (elementwise_cases, *rows, attention_cases, cross_attention_cases, *more):
             for case in some(dtype):
                 found[case.launch.kernel.split("<")[0]].append(case)

@@ -15,8 +15,8 @@ class Drawn:
     def __init__(self, part=1.0):
         self.part = part
 
-    def uniform(self, low, high, shape):
-        return np.full(shape, low + (high - low) * self.part)
+    def random(self, shape):
+        return np.full(shape, self.part)
 
 
 def images(dtype=np.float32):

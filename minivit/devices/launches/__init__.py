@@ -2,6 +2,7 @@
 
 from . import (
     attention,
+    augment,
     cross_attention,
     deformable,
     elementwise,
@@ -12,6 +13,7 @@ from . import (
     roi_align,
 )
 from .attention import attention_backward, attention_forward, attention_shapes
+from .augment import move_images
 from .cross_attention import cross_attention_backward, cross_attention_forward, cross_attention_shapes
 from .deformable import deformable_attention_backward, deformable_attention_forward, deformable_keys
 from .elementwise import (
@@ -31,6 +33,7 @@ from .roi_align import roi_align_backward, roi_align_forward
 
 FILES = (
     attention,
+    augment,
     cross_attention,
     deformable,
     elementwise,
@@ -62,6 +65,7 @@ __all__ = [
     "gelu_forward",
     "layernorm_backward",
     "layernorm_forward",
+    "move_images",
     "partial_rows",
     "patchify_backward",
     "patchify_forward",
