@@ -1,8 +1,9 @@
 // Augmentation: every image a little shifted, turned, scaled and bent; minivit/train/augment.py has the formulas.
 //
 // In a library's operations it is some sixty launches, each of which writes an array of coordinates or weights that the
-// next one reads. Here a pixel's thread keeps all of that in registers, looks up four pixels of the image and stores
-// one: what moves is the images, once in and once out, and the random numbers.
+// next one reads. Here all of that stays in registers and shared memory; a pixel's thread looks up four pixels of the
+// image, which its neighbours want, too, and find in the cache, and stores one. So what moves is the images, once in and
+// once out, and the random numbers.
 //
 // What bends an image are displacements: random numbers on a coarse grid, a point every 4 pixels, smoothed by a
 // Gaussian of that width along both sides. A block is a tile of 16 × 16 pixels, and the points that reach into it are
@@ -61,16 +62,18 @@ __global__ void move_images(T* __restrict__ moved, const T* __restrict__ images,
         down[r][c] = weight_of<T>(first_down + c, row, points_down);
         across[r][c] = weight_of<T>(first_across + c, blockIdx.z * SIDE + r, points_across);
         __syncthreads();  // points and weights are there
-        for (int d = 0; d < 2; ++d) {
-            T sum = 0;
+        T sum[2] = {0, 0};
 #pragma unroll
-            for (int k = 0; k < SIDE; ++k) sum += down[r][k] * points[d][k][c];
-            smooth[d][r][c] = sum;
+        for (int k = 0; k < SIDE; ++k) {
+            T weight = down[r][k];
+            for (int d = 0; d < 2; ++d) sum[d] += weight * points[d][k][c];
         }
+        for (int d = 0; d < 2; ++d) smooth[d][r][c] = sum[d];
         __syncthreads();  // the smooth ones are there
-        for (int d = 0; d < 2; ++d) {
 #pragma unroll
-            for (int k = 0; k < SIDE; ++k) bent[d] += smooth[d][r][k] * across[c][k];
+        for (int k = 0; k < SIDE; ++k) {
+            T weight = across[c][k];
+            for (int d = 0; d < 2; ++d) bent[d] += weight * smooth[d][r][k];
         }
     }
     if (row >= height || column >= width) return;
@@ -91,10 +94,10 @@ __global__ void move_images(T* __restrict__ moved, const T* __restrict__ images,
     for (int channel = 0; channel < channels; ++channel) {
         auto pixel = [&](int i, int j) {
             bool inside = 0 <= i && i < height && 0 <= j && j < width;
-            return inside ? images[(start + i * width + j) * channels + channel] : T(0);
+            return inside ? images[(start + size_t(i) * width + j) * channels + channel] : T(0);
         };
         T upper = between(pixel(top, left), pixel(top, left + 1), from_x - left);
         T lower = between(pixel(top + 1, left), pixel(top + 1, left + 1), from_x - left);
-        moved[(start + row * width + column) * channels + channel] = between(upper, lower, from_y - top);
+        moved[(start + size_t(row) * width + column) * channels + channel] = between(upper, lower, from_y - top);
     }
 }

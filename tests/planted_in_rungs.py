@@ -30,4 +30,11 @@ IN_RUNGS = [
         "        expect_shape((4, B), draws=draws)\n",
         "",
     ),
+    (
+        "the numbers of an image are drawn together",
+        "train/augment.py",
+        "train/test_augment.py::test_the_order_of_the_draws",
+        "rng.random((4, B))",
+        "rng.random((B, 4)).T",
+    ),
 ]

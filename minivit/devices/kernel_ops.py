@@ -95,7 +95,7 @@ class KernelOps(AttentionOps, DeformableOps, RegionOps):
         images = contiguous(images)
         B, height, width, channels = images.shape
         expect_shape((4, B), draws=draws)
-        points_down, points_across = (0, 0) if noise is None else noise.shape[2:]
+        points_down, points_across = table.grid_points(height), table.grid_points(width)
         if noise is not None:
             expect_shape((2, B, points_down, points_across), noise=noise)
             noise = contiguous(noise)

@@ -20,7 +20,7 @@ def random_affine(
     up to ±shift pixels, ±rotation degrees, and a factor in 1 ± scale, about the centre; and bent by displacements
     of the standard deviation `elastic`, in pixels.
 
-    move: `move_images`, or a GPU's kernel with its signature.
+    move: `move_images`, which takes NumPy's arrays, or a device's kernel for its own, `device.move_images`.
     """
     if not (shift or rotation or scale or elastic):
         return images

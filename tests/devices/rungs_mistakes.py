@@ -5,7 +5,7 @@ from kernel_mistakes import NOTHING, OUT_OF_BOUNDS, RACE
 
 AHEAD, TENSOR, KEYS = "attention_forward_v6", "attention_forward_v7", "attention_backward_keys_v5"
 WAIT_FOR_K = "wait_for_copies();\n        __syncthreads();  // K"
-STORE = "moved[(start + row * width + column) * channels + channel] = between(upper, lower, from_y - top);"
+STORE = "moved[(start + size_t(row) * width + column) * channels + channel] = between(upper, lower, from_y - top);"
 NEXT_K = "if (next_key < Nk) start_tile<Block>(k_tile, k, next_key, Nk);"
 
 MISTAKES = [
@@ -33,9 +33,9 @@ MISTAKES = [
     ("move_images", "outside of the image is looked up", "return inside ? images", "return true ? images",
      OUT_OF_BOUNDS, "return true ? images"),
     ("move_images", "no barrier before the columns", "__syncthreads();  // points", "//", RACE,
-     "sum += down[r][k] * points[d][k][c];"),
+     "T weight = down[r][k];"),
     ("move_images", "no barrier before the rows", "__syncthreads();  // the smooth", "//", RACE,
-     "bent[d] += smooth[d][r][k] * across[c][k];"),
+     "bent[d] += weight * smooth[d][r][k];"),
 ]  # fmt: skip
 
 LAUNCHED_WRONGLY = [
@@ -49,7 +49,7 @@ SLOW = [
     (TENSOR, "no padding after a row", "(VECTORS | 1) * SIZE", "VECTORS * SIZE",
      "b.set(i, columns[8 * n * STRIDE", "2-way bank conflict"),
     ("move_images", "no padding of the weights", "across[SIDE][SIDE + 1]", "across[SIDE][SIDE]",
-     "bent[d] += smooth[d][r][k] * across[c][k];", "8-way bank conflict"),
+     "T weight = across[c][k];", "8-way bank conflict"),
 ]  # fmt: skip
 
 # Every access is right, and the numbers are not.

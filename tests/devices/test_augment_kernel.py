@@ -47,7 +47,7 @@ def test_numpys_images(via, dtype, shape, moves):
     run(move_images(shape, dtype), moved, images, draws, noise, *sizes, *points, *moves.values(), via=via)
     reference = augment.move_images(images, draws, noise, **moves)
     if dtype == np.float64:  # 16 points of the grid stand for all of them: what lies further off weighs 4e-9 at most
-        np.testing.assert_allclose(moved, reference, rtol=0, atol=5e-8 if noise is not None else 1e-12)
+        np.testing.assert_allclose(moved, reference, rtol=0, atol=2e-8 if noise is not None else 1e-12)
         return
     doubles = (None if array is None else array.astype(np.float64) for array in (images, draws, noise))
     exact = augment.move_images(*doubles, **moves)
@@ -55,7 +55,7 @@ def test_numpys_images(via, dtype, shape, moves):
     assert_close_to_reference(moved, exact, reference, max(shape) + moves["shift"], terms=4)
 
 
-def test_each_image_is_read_by_tiles_and_written_once_and_nothing_depends_on_the_order():
+def test_what_it_asks_of_memory_and_that_nothing_depends_on_the_order():
     shape = 3, 28, 28, 1
     images, draws, noise = drawn(shape, np.float32, True)
     names = "moved", "images", "draws", "noise", "height", "width", "channels", "points_down", "points_across"
@@ -63,23 +63,28 @@ def test_each_image_is_read_by_tiles_and_written_once_and_nothing_depends_on_the
     values |= dict(shift=0, rotation=0, scale=0, elastic=1)
     total = profile(launch := move_images(shape, np.float32), values).total
     assert total.bytes_written == 4 * images.size
-    assert total.conflicts == 96  # a turn for each warp of a block: weights are stored down a column
+    assert total.conflicts == 96  # one a warp: it stores two rows of weights, and the longer rows share a bank
     assert_same_bits_in_every_order([launch], values)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_operation_is_what_training_calls(dtype):
-    images = load_mnist().train_images[:5].astype(dtype)[:, ::2] / 255  # as it lies scattered in memory
+    images = (load_mnist().train_images[:5].astype(dtype) / 255)[:, ::2]  # scattered in memory
     moves = dict(shift=2, rotation=10, scale=0.1, elastic=1)
     expected = augment.random_affine(images, np.random.default_rng(3), **moves)
     move = get_device("emulator").move_images
     moved = augment.random_affine(images, np.random.default_rng(3), **moves, move=move)
     assert moved.dtype == dtype and np.abs(expected - images).max() > 0.5
     np.testing.assert_allclose(moved, expected, rtol=0, atol=2e-5 if dtype == np.float32 else 5e-8)
-    moves["elastic"] = 0
-    expected = augment.random_affine(images, np.random.default_rng(3), **moves)
-    moved = augment.random_affine(images, np.random.default_rng(3), **moves, move=move)
-    np.testing.assert_allclose(moved, expected, rtol=0, atol=2e-5 if dtype == np.float32 else 1e-12)
+    draws = np.random.default_rng(0).random((4, 10)).astype(dtype)[:, ::2]
+    noise = np.random.default_rng(1).standard_normal((2, 5, 6, 20)).astype(dtype)[..., ::2]
+    expected = augment.move_images(images, draws, noise, **moves)
+    np.testing.assert_allclose(move(images, draws, noise, **moves), expected, rtol=0, atol=2e-5)
+
+
+def test_a_displacement_beyond_all_numbers_is_outside_of_the_image():
+    images, draws, noise = drawn((2, 8, 8, 1), np.float32, True)
+    assert not get_device("emulator").move_images(images, draws, 10 * noise, 0, 0, 0, 3e38).any()
 
 
 def test_a_step_of_training_launches_it(monkeypatch):
@@ -98,5 +103,6 @@ def test_wrong_random_numbers_are_refused():
     images, draws, noise = drawn((2, 8, 8, 1), np.float32, True)
     with pytest.raises(ValueError, match=r"draws has shape \(4, 3\), expected \(4, 2\)"):
         move(images, np.zeros((4, 3), np.float32), noise, 1, 1, 0, 1)
-    with pytest.raises(ValueError, match=r"noise has shape \(2, 1, 5, 5\), expected \(2, 2, 5, 5\)"):
-        move(images, draws, noise[:, :1], 1, 1, 0, 1)
+    for wrong in (noise[:, :1], noise[:, :, :2, :2], noise[0]):
+        with pytest.raises(ValueError, match=rf"noise has shape \({str(wrong.shape)[1:-1]}\), expected \(2, 2, 5, 5\)"):
+            move(images, draws, wrong, 1, 1, 0, 1)

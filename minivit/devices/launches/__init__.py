@@ -13,7 +13,7 @@ from . import (
     roi_align,
 )
 from .attention import attention_backward, attention_forward, attention_shapes
-from .augment import move_images
+from .augment import grid_points, move_images
 from .cross_attention import cross_attention_backward, cross_attention_forward, cross_attention_shapes
 from .deformable import deformable_attention_backward, deformable_attention_forward, deformable_keys
 from .elementwise import (
@@ -63,6 +63,7 @@ __all__ = [
     "deformable_keys",
     "gelu_backward",
     "gelu_forward",
+    "grid_points",
     "layernorm_backward",
     "layernorm_forward",
     "move_images",

@@ -4,7 +4,12 @@ import numpy as np
 
 from ..launch import CTYPES, Launch, at_least_one, blocks, ctype
 
-SIDE = 16  # pixels of a block's side: as in move_images.cu
+SIDE, SPACING = 16, 4  # pixels of a block's side, and between two points of the coarse grid: as in move_images.cu
+
+
+def grid_points(pixels: int) -> int:
+    """How many points of the coarse grid lie along so many pixels: from one spacing before them to one behind."""
+    return (pixels + 2 * SPACING) // SPACING + 1
 
 
 def move_images(image_shape: tuple[int, int, int, int], dtype: type) -> Launch:
