@@ -2,8 +2,8 @@
 //
 // In a library's operations it is some sixty launches, each of which writes an array of coordinates or weights that the
 // next one reads. Here all of that stays in registers and shared memory; a pixel's thread looks up four pixels of the
-// image, which its neighbours want, too, and find in the cache, and stores one. So what moves is the images, once in and
-// once out, and the random numbers.
+// image, which its neighbours want, too, and find in the cache, and stores one. So what moves is the images, once in
+// and once out, and the random numbers.
 //
 // What bends an image are displacements: random numbers on a coarse grid, a point every 4 pixels, smoothed by a
 // Gaussian of that width along both sides. A block is a tile of 16 × 16 pixels, and the points that reach into it are
