@@ -170,14 +170,14 @@ def of_function(file: str, kernel: str, source: str, code: str, bodies: list[tup
 
 
 def chosen(kernel: str) -> list[Case]:
-    """Cases in double, one of each of the kernel's instances, with every argument and without those that may be left
-    out: the first is checked, and the numbers of all compared."""
-    double = [case for case in CASES[kernel] if case.launch.dtype == np.float64] or CASES[kernel]
+    """Cases in double, and then in float, one of each of the kernel's instances, with every argument and without those
+    that may be left out: the first is checked, and the numbers of all compared."""
+    double_first = sorted(CASES[kernel], key=lambda case: case.launch.dtype != np.float64)
 
     def kind(case: Case) -> tuple:
         return case.launch.kernel, *(name for name, value in case.values.items() if value is None)
 
-    return list({kind(case): case for case in reversed(double)}.values())[::-1][:8]
+    return list({kind(case): case for case in reversed(double_first)}.values())[::-1][:8]
 
 
 def verdict_of(mutant: Mutant) -> str:
@@ -242,8 +242,9 @@ def main() -> int:
     files = sorted({case[0].launch.file for case in CASES.values()}) if args.command == "run" else []
     if args.command == "run":
         rows = without_the_old(rows, files)
-    for mutant in (mutant for file in files if args.only in file for mutant in mutants(file, args.each, taken)):
-        if mutant.digest in rows:
+        write_rows(rows)
+    for file, mutant in [(file, mutant) for file in files for mutant in mutants(file, args.each, taken)]:
+        if args.only not in file or mutant.digest in rows:
             continue
         verdict = verdict_of(mutant)
         values = mutant.file, mutant.line or "", mutant.kernel, mutant.kind, mutant.mistake, verdict, mutant.digest
