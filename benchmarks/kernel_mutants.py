@@ -243,8 +243,9 @@ def main() -> int:
     if args.command == "run":
         rows = without_the_old(rows, files)
         write_rows(rows)
-    for file, mutant in [(file, mutant) for file in files for mutant in mutants(file, args.each, taken)]:
-        if args.only not in file or mutant.digest in rows:
+    sample = [(file, mutant) for file in files for mutant in mutants(file, args.each, taken)]
+    for met_in, mutant in sample:
+        if args.only not in met_in or mutant.digest in rows:
             continue
         verdict = verdict_of(mutant)
         values = mutant.file, mutant.line or "", mutant.kernel, mutant.kind, mutant.mistake, verdict, mutant.digest
