@@ -252,10 +252,8 @@ def main() -> int:
         rows[mutant.digest] = dict(zip(COLUMNS, values, strict=True))
         write_rows(rows)
         if verdict == "missed":
-            print(
-                f"{mutant.digest} {mutant.file}:{mutant.line} {mutant.kernel}, {mutant.kind}: {mutant.mistake}",
-                flush=True,
-            )
+            where = f"{mutant.digest} {mutant.file}:{mutant.line} {mutant.kernel}"
+            print(f"{where}, {mutant.kind}: {mutant.mistake}", flush=True)
     print(table(list(rows.values())))
     return 0
 
