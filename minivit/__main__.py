@@ -110,7 +110,7 @@ def predict(args: argparse.Namespace) -> int:
     if args.out:  # before any work is done
         from .inspect.canvas import figure_format
 
-        figure_format(args.out)
+        figure_format(args.out, args.picture)
     model, image = _read(args)
     if not model.config.classes:
         raise ValueError(f"{args.model} has no classes to predict; `minivit look` shows what it sees")
@@ -140,7 +140,7 @@ def detect(args: argparse.Namespace) -> int:
     """Say what is where in a picture, and draw it: digits, or what the model has learned to find."""
     from .inspect.canvas import figure_format
 
-    figure_format(args.out)  # before any work is done
+    figure_format(args.out, args.picture)  # before any work is done
     return detect_command.detect(args, _load(args.model, args.device))
 
 
@@ -149,7 +149,7 @@ def look(args: argparse.Namespace) -> int:
     from .inspect import plot_page, save_figure
     from .inspect.canvas import figure_format
 
-    figure_format(args.out)  # before any work is done
+    figure_format(args.out, args.picture)  # before any work is done
     model, image = _read(args)
     title = f"{Path(args.picture).name}, seen by {Path(args.model).name}: {model!r}"
     save_figure(plot_page(model, image, _names(model), title), args.out)

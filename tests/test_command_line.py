@@ -181,6 +181,7 @@ def test_check_proves_every_gradient_and_fails_when_one_is_wrong(monkeypatch, ca
         (["predict", "{model}", "--model", "{model}"], "model.npz"),
         (["look", "nothing.png", "--model", "{model}", "--out", "page.doc"], "page.doc ends in .doc, expected one of"),
         (["predict", "nothing.png", "--model", "{model}", "--out", "page.doc"], "page.doc ends in .doc"),
+        (["look", "look.png", "--model", "{model}"], "look.png is the picture itself: give --out another name"),
         (["look", "nothing.png", "--model", "{model}"], "nothing.png"),
         (["look", "{model}", "--model", "nothing.safetensors"], "nothing.safetensors"),
         (["train", "quick", "--out", "{model}/folder"], "cannot write"),

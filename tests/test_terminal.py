@@ -66,6 +66,7 @@ def command(*words, cwd, env=None, shell='exec "$@"', **options):
         (["train", "--epcohs", "3"], "unrecognized arguments: --epcohs; did you mean --epochs?"),
         (["train", "--architecture", "swim"], "did you mean 'swin'?"),
         (["live", "--export", "-"], "--export is -, expected a file's name"),
+        (["live", "--export", "model.npz"], "--export is model.npz, expected a name that ends in .html"),
         (["train", "--epochs", "9" * 400], "a number of 400 letters"),
         (["train", "--seed", "9" * 5000], "a number of 5,000 letters"),
         (["train", "-" * 3000], "unrecognized arguments"),

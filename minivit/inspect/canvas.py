@@ -59,8 +59,11 @@ def save_figure(figure: Figure, path: str | os.PathLike, dpi: int = 150) -> None
         figure.savefig(file, format=ending, dpi=dpi, facecolor="white")
 
 
-def figure_format(path: str | os.PathLike) -> str:
-    """What the path's ending says, png where it has none. Raises ValueError for what Matplotlib does not write."""
+def figure_format(path: str | os.PathLike, source: str | os.PathLike | None = None) -> str:
+    """What the path's ending says, png where it has none. Raises ValueError for what Matplotlib does not write, and for
+    the path of the picture that is drawn on, `source`: it would be lost."""
+    if source is not None and Path(path).resolve() == Path(source).resolve():
+        raise ValueError(f"{path} is the picture itself: give --out another name")
     ending, known = Path(path).suffix[1:].lower() or "png", FigureCanvasBase.get_supported_filetypes()
     if ending not in known:
         raise ValueError(f"{path} ends in .{ending}, expected one of {', '.join(f'.{name}' for name in known)}")

@@ -78,6 +78,8 @@ def resume(
             own = getattr(optimizer, name)
             _check_array(name, state[name], own.shape, own.dtype)
             check_finite(name, state[name])
+            if name == "square" and state[name].min(initial=0) < 0:
+                raise ValueError("square, an average of squares, has a negative number")
             own[:] = trainer.model.device.asarray(_in_order(state[name], order, trainer.params))
         _check_array("steps", state["steps"], (), np.dtype(int))
         optimizer.steps = int(state["steps"])

@@ -49,6 +49,7 @@ def spoilt_state(**changes):
             {"square": lambda square: np.full_like(square, np.inf)},
             r"square holds ([\d,]+) numbers of \1 that are NaN or infinite$",
         ),
+        ({"square": lambda square: square - 1}, "square, an average of squares, has a negative number"),
         ({"steps": lambda steps: np.array(-1)}, "steps is -1, expected 0 to 10"),
         ({"steps": lambda steps: np.array(11)}, "steps is 11, expected 0 to 10"),
         ({"steps": lambda steps: np.array([1, 2])}, r"steps is int64 \(2,\), expected int64 \(\)"),
