@@ -70,8 +70,8 @@ def _run(cells: list[str], folder: Path) -> tuple[int, str]:
 
 
 def _paint_little() -> None:
-    """Pictures are drawn whole and counted here, but in few pixels. How they look, and how their few colours are chosen,
-    is tested with minivit.draw, and takes long."""
+    """Pictures are drawn whole and counted, but in few pixels. How they look, and how their few colours are chosen, is
+    tested with minivit.draw, and takes long."""
     paint = Figure.savefig
     Figure.savefig = lambda figure, file, **options: paint(figure, file, **options | {"dpi": 40})
     Image.Image.quantize = lambda image, *args, **options: image.convert("P")
