@@ -5,6 +5,7 @@ And which files are slow: `-m "not slow"` leaves them out, and with them three q
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -57,3 +58,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {item.path.name, item.path.parent.name} & {*SLOW}:
             item.add_marker("slow")
+
+
+@pytest.fixture
+def unpainted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pictures that a training leaves behind are made, and their files left empty, where a test is of something
+    else: to paint them takes longer than a short training."""
+    for module in ("report", "detectors"):
+        monkeypatch.setattr(f"minivit.inspect.{module}.save_figure", lambda figure, path: Path(path).touch())

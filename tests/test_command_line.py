@@ -197,7 +197,7 @@ def test_a_mistake_is_one_clear_line(run, arguments, message, monkeypatch, tmp_p
     assert "epoch 1" not in captured.out  # it is found before any work is done
 
 
-@pytest.mark.usefixtures("few_digits")
+@pytest.mark.usefixtures("few_digits", "unpainted")
 def test_a_run_without_out_gets_a_folder_of_its_own(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     config, recipe = mnist.PRESETS["default"]

@@ -88,6 +88,7 @@ def test_a_run_is_stopped_and_goes_on_to_the_same_bits(name, tmp_path):
         train_mnist(architecture=name, resume=tmp_path / "c.npz")
 
 
+@pytest.mark.usefixtures("unpainted")  # what predict and look paint below are the same pictures
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_command_line_takes_it_from_training_to_pictures(name, tmp_path, capsys, few_digits):
     out = tmp_path / "run"
