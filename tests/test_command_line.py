@@ -24,15 +24,6 @@ def run(tmp_path_factory):
     return out
 
 
-@pytest.fixture
-def few_digits(monkeypatch):
-    """256 to train, 40 to test."""
-    digits = load_mnist()
-    parts = {"train_images": 256, "train_labels": 256, "test_images": 40, "test_labels": 40}
-    few = dataclasses.replace(digits, **{name: getattr(digits, name)[:count] for name, count in parts.items()})
-    monkeypatch.setattr(mnist, "load_mnist", lambda *args, **options: few)
-
-
 def test_train_writes_model_history_checkpoint_and_pictures(run):
     names = {path.name for path in run.iterdir()}
     assert names >= {"model.npz", "history.json", "checkpoint.npz", "curves.png", "predictions.png"}
