@@ -101,6 +101,11 @@ def functions(code: str) -> dict[str, list[tuple[int, int]]]:
     return found
 
 
+def kernels_of(file: str) -> list[str]:
+    """Those that have cases."""
+    return [name for name in CASES if CASES[name][0].launch.file == file]
+
+
 def reached_from(kernel: str, code: str, bodies: dict[str, list[tuple[int, int]]]) -> set[str]:
     """The kernel and the functions that it calls, and that they call."""
     found, ahead = set(), [kernel]
@@ -120,7 +125,7 @@ def mutants(file: str, each: int, taken: set[tuple[str, str]]) -> Iterator[Mutan
     source = flatten(KERNELS / file)
     code = without_comments(source)
     bodies = functions(code)
-    kernels = [name for name in CASES if CASES[name][0].launch.file == file]
+    kernels = kernels_of(file)
     places = {
         name: (place_of_line(source, code.count("\n", 0, spans[0][0]))[0], name) for name, spans in bodies.items()
     }
@@ -165,22 +170,24 @@ def of_function(file: str, kernel: str, source: str, code: str, bodies: list[tup
 
 
 def chosen(kernel: str) -> list[Case]:
-    """Cases in double, one of each of the kernel's instances, with every argument and without those that may be left
-    out: the first is checked, and the numbers of all compared."""
-    double = [case for case in CASES[kernel] if case.launch.dtype == np.float64] or CASES[kernel]
+    """Cases in double, and then in float, one of each of the kernel's instances, with every argument and without those
+    that may be left out: the first is checked, and the numbers of all compared."""
+    double_first = sorted(CASES[kernel], key=lambda case: case.launch.dtype != np.float64)
 
     def kind(case: Case) -> tuple:
         return case.launch.kernel, *(name for name, value in case.values.items() if value is None)
 
-    return list({kind(case): case for case in reversed(double)}.values())[::-1][:8]
+    return list({kind(case): case for case in reversed(double_first)}.values())[::-1][:8]
 
 
 def verdict_of(mutant: Mutant) -> str:
-    """Who has seen it: "checker", "numbers" or nobody ("missed"); "no program" where it does not compile."""
+    """Who has seen it: "checker", "numbers" or nobody ("missed"); "no program" where it does not compile. What its own
+    kernel does not see, another of the file may: functions are told by their names, which two structs may both have."""
     file = chosen(mutant.kernel)[0].launch.file
     module = emulator.Module(mutant.source, file)
-    for number, right in enumerate(chosen(mutant.kernel)):
-        case = wrong_case(mutant, right)
+    others = [kernel for kernel in kernels_of(file) if kernel != mutant.kernel and mutant.kind != "launch"]
+    for name, number in ((kernel, n) for kernel in (mutant.kernel, *others) for n in range(len(chosen(kernel)))):
+        case = wrong_case(mutant, chosen(name)[number])
         try:
             kernel = module[case.launch.kernel]
         except emulator.CompileError:
@@ -191,7 +198,7 @@ def verdict_of(mutant: Mutant) -> str:
             got = results(module, case)
         except emulator.LaunchError:
             return "checker"
-        if differ(got, expected(mutant.kernel, number)):
+        if differ(got, expected(name, number)):
             return "numbers"
     return "missed"
 
@@ -204,19 +211,14 @@ def wrong_case(mutant: Mutant, case: Case) -> Case:
 
 def results(module: emulator.Module, case: Case) -> list[np.ndarray]:
     values = {name: v.copy() if isinstance(v, np.ndarray) else v for name, v in case.values.items()}
-    module[case.launch.kernel](*Case(case.launch, values).call, shared=case.launch.shared)
+    module[case.launch.kernel](*Case(case.launch, values).call, shared=case.launch.shared, seconds=20)
     return [value for value in values.values() if isinstance(value, np.ndarray)]
-
-
-@functools.cache
-def right_module(file: str) -> emulator.Module:
-    return emulator.load(KERNELS / file)
 
 
 @functools.cache
 def expected(kernel: str, number: int) -> list[np.ndarray]:
     case = chosen(kernel)[number]
-    return results(right_module(case.launch.file), case)
+    return results(emulator.load(KERNELS / case.launch.file), case)
 
 
 def differ(got: list[np.ndarray], right: list[np.ndarray]) -> bool:
@@ -240,18 +242,18 @@ def main() -> int:
     files = sorted({case[0].launch.file for case in CASES.values()}) if args.command == "run" else []
     if args.command == "run":
         rows = without_the_old(rows, files)
-    for mutant in (mutant for file in files if args.only in file for mutant in mutants(file, args.each, taken)):
-        if mutant.digest in rows:
+        write_rows(rows)
+    sample = [(file, mutant) for file in files for mutant in mutants(file, args.each, taken)]
+    for met_in, mutant in sample:
+        if args.only not in met_in or mutant.digest in rows:
             continue
         verdict = verdict_of(mutant)
         values = mutant.file, mutant.line or "", mutant.kernel, mutant.kind, mutant.mistake, verdict, mutant.digest
         rows[mutant.digest] = dict(zip(COLUMNS, values, strict=True))
         write_rows(rows)
         if verdict == "missed":
-            print(
-                f"{mutant.digest} {mutant.file}:{mutant.line} {mutant.kernel}, {mutant.kind}: {mutant.mistake}",
-                flush=True,
-            )
+            where = f"{mutant.digest} {mutant.file}:{mutant.line} {mutant.kernel}"
+            print(f"{where}, {mutant.kind}: {mutant.mistake}", flush=True)
     print(table(list(rows.values())))
     return 0
 

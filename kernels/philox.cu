@@ -8,7 +8,7 @@
 // moves is what is written.
 //
 // python -m minivit kernel kernels/philox.cu --profile    counts what this launch asks of memory:
-// launch: philox_uniform<float><<<1, 128>>>(out[270], 270, 7, 8, 0, -1.0, 1.0)
+// launch: philox_uniform<float><<<1, 128>>>(out[270], 270, 7, 8, 0)
 #include "common.cuh"
 
 struct Words {
@@ -62,13 +62,10 @@ __device__ __forceinline__ void store_some(T* out, size_t vector, int n, Vec<T> 
     }
 }
 
-// Between low and high.
+// In [0, 1).
 template <typename T>
-__global__ void philox_uniform(T* __restrict__ out, int n, int key0, int key1, int draw, T low, T high) {
-    Vec<T> v = numbers<T>(thread_number(), key0, key1, draw);
-#pragma unroll
-    for (int e = 0; e < Vec<T>::SIZE; ++e) v.at[e] = low + (high - low) * v.at[e];
-    store_some(out, thread_number(), n, v);
+__global__ void philox_uniform(T* __restrict__ out, int n, int key0, int key1, int draw) {
+    store_some(out, thread_number(), n, numbers<T>(thread_number(), key0, key1, draw));
 }
 
 // Of mean 0 and standard deviation 1. Two numbers in the unit square are a point's distance from the middle and its

@@ -172,25 +172,36 @@ def write_npz(path: str | os.PathLike, arrays: Mapping[str, np.ndarray], *, comp
 
 
 def read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """Read every array of an .npz archive.
+    """Read every array of an .npz archive. Raises as `open_npz`, and where it holds pickled objects."""
+    with open_npz(path) as archive:
+        return {name.removesuffix(".npy"): read_member(archive, name) for name in archive.namelist()}
 
-    Raises FileNotFoundError where there is no such file, and ValueError, naming `path`, where it is truncated,
-    damaged, something else than an .npz archive, holds pickled objects, or would unpack to far more than its size.
+
+@contextmanager
+def open_npz(path: str | os.PathLike) -> Iterator[zipfile.ZipFile]:
+    """An .npz archive, to read from; whatever is found wrong with it meanwhile is a ValueError that names `path`.
+
+    Raises FileNotFoundError where there is no such file, and ValueError where it is truncated, damaged, something else
+    than an .npz archive, or would unpack to far more than its size.
     """
     with open(ordinary(path), "rb") as file:
         try:
             if not zipfile.is_zipfile(file):
                 raise ValueError("it is no zip archive, or its end is missing")
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as archive:
-                unpacked = sum(member.file_size for member in archive.zip.infolist())
+            with zipfile.ZipFile(file) as archive:
+                unpacked = sum(member.file_size for member in archive.infolist())
                 if unpacked > 100 * os.fstat(file.fileno()).st_size + 2**20:
                     raise ValueError(f"it would unpack to {unpacked:,} bytes, more than 100 times its size")
-                arrays = {name: archive[name] for name in archive.files}
-            # Of a member that is no .npy file, NumPy hands back the bytes.
-            strangers = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
-            if strangers:
-                raise ValueError(f"it holds something else than arrays, {strangers}")
+                if strangers := [name for name in archive.namelist() if not name.endswith(".npy")]:
+                    raise ValueError(f"it holds something else than arrays, {', '.join(strangers[:5])}")
+                yield archive
         except Exception as error:  # a damaged archive fails in a dozen ways, and all of them mean this
             raise ValueError(f"{path} is not a complete .npz file: {error}") from error
-    return arrays
+
+
+def read_member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    """An array of an .npz archive, by its name there, which ends in .npy."""
+    with archive.open(name) as file:
+        array = np.lib.format.read_array(file, allow_pickle=False)
+        file.read()  # to the end, where the checksum is compared
+    return array

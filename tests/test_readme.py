@@ -236,11 +236,12 @@ def test_planted_mistakes_are_counted(monkeypatch):
     import kernel_mistakes as kernels
     import layernorm_narrow_mistakes as narrow
     import roi_align_mistakes as regions
+    import rungs_mistakes as rungs
     import zoo_mistakes as zoo
 
     planted = len(PLANTED)
     named = [zoo.MISTAKES, zoo.SLOW]
-    files, kinds = (kernels, cross, deformable, narrow, regions), ("MISTAKES", "LAUNCHED_WRONGLY", "SLOW")
+    files, kinds = (kernels, cross, deformable, narrow, regions, rungs), ("MISTAKES", "LAUNCHED_WRONGLY", "SLOW")
     named += [getattr(of, kind) for of in files for kind in kinds]
     for page in (README, PAGES["proof.md"]):
         for number in (planted, sum(map(len, named))):

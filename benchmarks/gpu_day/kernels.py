@@ -98,8 +98,12 @@ def every_count() -> Iterator[tuple[str, list[Launch], dict[str, object], dict[s
     yield "3 × 7 × 7", [table.relative_bias_backward(12, 3, F32)], {"dtable": (12, 3), "dbias": (3, 7, 7)}, given
     shapes, given = {"sums": 40, "x": (700, 40)}, {"rows": 700, "width": 40}
     yield "700 × 40", [table.column_sums(700, 40, F32)], shapes, given
-    given = {"n": 1027, "key0": 1, "key1": 2, "draw": 3, "low": 0.0, "high": 1.0}
+    given = {"n": 1027, "key0": 1, "key1": 2, "draw": 3}
     yield "1,027 numbers", [table.philox_uniform(1027, F32), table.philox_normal(1027, F32)], {"out": 1027}, given
+    images, points = (3, 28, 28, 1), {"points_down": 10, "points_across": 10}
+    shapes = {"moved": images, "images": images, "draws": (4, 3), "noise": (2, 3, 10, 10)}
+    given = {"height": 28, "width": 28, "channels": 1, **points, "shift": 2, "rotation": 10, "scale": 0.1, "elastic": 1}
+    yield f"{images}", [table.move_images(images, F32)], shapes, given
     numbers = table.adamw_numbers(1e-3, (0.9, 0.999), 1e-8, 0.1, 1)
     launch = table.adamw(1027, F32)
     shapes = dict.fromkeys(("theta", "mean", "square", "grads"), 1027)

@@ -12,6 +12,7 @@ import numpy as np
 from minivit import TrainConfig, Trainer, ViT, ViTConfig, evaluate, load_mnist
 from minivit.devices import get_device
 from minivit.devices.workers import worker_pool
+from minivit.train.augment import move_images
 from minivit.train.mnist import PRESETS
 
 from .findings import attempt, expect, worst
@@ -78,13 +79,22 @@ class Model:
         device = get_device("cuda")
         one, other = (device.generator(np.random.SeedSequence((1, step))) for step in (2, 3))
         r, s = (device.to_numpy(rng.random((1000, 1000), dtype=F32)) for rng in (one, other))
-        u = device.to_numpy(one.uniform(-2.0, 2.0, (100_000,)))
-        if not (r.dtype == F32 and r.min() >= 0 and r.max() < 1 and u.min() >= -2 and u.max() <= 2):
-            raise AssertionError(f"{r.dtype} in {r.min()} … {r.max()}, uniform in {u.min()} … {u.max()}")
+        normal = device.to_numpy(one.standard_normal((100_000,)))
+        if not (r.dtype == F32 and r.min() >= 0 and r.max() < 1):
+            raise AssertionError(f"{r.dtype} in {r.min()} … {r.max()}")
         expect(abs(r.mean() - 0.5), 2e-3, "their mean")
-        expect(abs(u.mean()), 0.03, "the mean of uniform numbers")
+        expect(abs(normal.mean()), 0.03, "the mean of normal numbers")
+        expect(abs(normal.std() - 1), 0.02, "their standard deviation, less 1,")
         expect(abs(np.corrcoef(r.ravel(), s.ravel())[0, 1]), 5e-3, "the correlation of two steps' numbers")
         return f"mean {r.mean():.4f}"
+
+    def augmentation(self) -> str:
+        rng, device, images = np.random.default_rng(0), get_device("cuda"), self.images.astype(F32) / 255
+        draws, noise = rng.random((4, len(images))), rng.standard_normal((2, len(images), 10, 10), dtype=F32)
+        moved = device.move_images(*map(device.asarray, (images, draws, noise)), 2.0, 10.0, 0.1, 1.0)
+        error = np.abs(device.to_numpy(moved) - move_images(images, draws, noise, 2.0, 10.0, 0.1, 1.0)).max()
+        expect(error, 1e-4, "a moved pixel")
+        return f"pixels off by {error:.1e}"
 
     def small_labels(self) -> None:
         recipe = dataclasses.replace(self.still, batch_size=len(self.images))
@@ -130,6 +140,7 @@ def model(dry: bool, short: bool) -> None:
     attempt(f"{steps} training steps follow NumPy's", lambda: it.follows(steps))
     attempt("two runs with dropout and augmentation have the same bits", lambda: it.same_bits(max(2, steps // 2)))
     attempt("random numbers", it.random_numbers)
+    attempt("the augmentation's images", it.augmentation)
     attempt("a step with labels of uint8", it.small_labels)
     with tempfile.TemporaryDirectory() as folder:
         attempt("save, load, predict, evaluate", lambda: it.files(Path(folder)))

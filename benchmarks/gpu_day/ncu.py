@@ -37,7 +37,7 @@ MORE = (
     "sm__inst_executed_pipe_tensor_op_hmma.sum",  # mma.sync
     "sm__pipe_tensor_op_hmma_cycles_active.avg.pct_of_peak_sustained_elapsed",
 )
-KERNELS = "regex:attention|layernorm|gelu|patchify|cross_entropy|adamw|relative|column_sums|philox"
+KERNELS = "regex:attention|layernorm|gelu|patchify|cross_entropy|adamw|relative|column_sums|philox|move_images"
 UNKNOWN = r"Failed to find metric (\S+)"
 
 

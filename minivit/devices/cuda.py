@@ -30,7 +30,7 @@ class Cuda:
         self.capability = int(gpu.compute_capability)  # 90 is 9.0
         self.room = min(ROOM, gpu.attributes["MaxSharedMemoryPerBlockOptin"])  # what has been tried
         self.ops = KernelOps(self)
-        self.adamw_update = self.ops.adamw_update
+        self.adamw_update, self.move_images = self.ops.adamw_update, self.ops.move_images
 
     def asarray(self, array: np.ndarray) -> Any:
         return self._cupy.asarray(array)

@@ -26,6 +26,7 @@ class Device(Protocol):
     threads: int | None  # how many shards may run side by side; None: one a core
     whole_batches: bool  # a GPU is fast on large arrays: its batches are not cut into shards
     adamw_update: Callable[..., None] | None  # train.optimizer.adamw_update as a kernel; None: that function itself
+    move_images: Callable[..., Any] | None  # the same of train.augment.move_images
 
     def asarray(self, array: np.ndarray) -> Any:
         """A NumPy array, or one of the device's own, as one of the device's own."""
@@ -44,7 +45,7 @@ class Cpu:
     ops = ops
     threads = None
     whole_batches = False
-    adamw_update = None
+    adamw_update = move_images = None
 
     def asarray(self, array: np.ndarray) -> np.ndarray:
         return array

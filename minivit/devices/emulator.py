@@ -22,7 +22,7 @@ class Emulator(Cpu):
     def __init__(self) -> None:
         find_compiler()  # where there is none, say so now and not in the middle of a step
         self.ops = KernelOps(self)
-        self.adamw_update = self.ops.adamw_update
+        self.adamw_update, self.move_images = self.ops.adamw_update, self.ops.move_images
 
     def empty(self, shape: int | tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         return np.full(shape, np.nan, dtype)  # what a kernel forgets to write is found out

@@ -79,6 +79,35 @@ class KernelOps(AttentionOps, DeformableOps, RegionOps):
         self.run(launch, dx=dx, dy=contiguous(dy), x=x, n=x.size)
         return dx
 
+    # ---- augmentation ----
+
+    def move_images(
+        self,
+        images: Array,
+        draws: Array,
+        noise: Array | None,
+        shift: float,
+        rotation: float,
+        scale: float,
+        elastic: float,
+    ) -> Array:
+        """train.augment.move_images in one pass over the images."""
+        images = contiguous(images)
+        B, height, width, channels = images.shape
+        expect_shape((4, B), draws=draws)
+        points_down, points_across = table.grid_points(height), table.grid_points(width)
+        if noise is not None:
+            expect_shape((2, B, points_down, points_across), noise=noise)
+            noise = contiguous(noise)
+        (moved,) = self.new_arrays(images, images.shape)
+        self.run(
+            row(table.move_images, images.shape, images.dtype),
+            moved=moved, images=images, draws=contiguous(draws.astype(images.dtype, copy=False)), noise=noise,
+            height=height, width=width, channels=channels, points_down=points_down, points_across=points_across,
+            shift=shift, rotation=rotation, scale=scale, elastic=elastic,
+        )  # fmt: skip
+        return moved
+
     # ---- patches, positions, the loss, the update ----
 
     def patchify_forward(self, images: Array, patch_size: tuple[int, int]) -> tuple[Array, tuple]:

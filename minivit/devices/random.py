@@ -25,20 +25,16 @@ class Philox:
 
     def random(self, size: Shape, dtype: type = np.float64) -> Any:
         """In [0, 1)."""
-        return self._drawn(table.philox_uniform, size, dtype, 0.0, 1.0)
-
-    def uniform(self, low: float, high: float, size: Shape) -> Any:
-        """Between low and high, in double."""
-        return self._drawn(table.philox_uniform, size, np.float64, low, high)
+        return self._drawn(table.philox_uniform, size, dtype)
 
     def standard_normal(self, size: Shape, dtype: type = np.float64) -> Any:
         """Of mean 0 and standard deviation 1."""
         return self._drawn(table.philox_normal, size, dtype)
 
-    def _drawn(self, launch: Callable[..., Launch], size: Shape, dtype: type, *numbers: float) -> Any:
+    def _drawn(self, launch: Callable[..., Launch], size: Shape, dtype: type) -> Any:
         if self._key is None:
             self._key = tuple(int(word) >> 1 for word in self._seed.generate_state(2))  # a kernel's int has a sign
         out = self._back_end.empty(size, dtype)
-        self._back_end.launch(row(launch, out.size, dtype), out, out.size, *self._key, self._draws, *numbers)
+        self._back_end.launch(row(launch, out.size, dtype), out, out.size, *self._key, self._draws)
         self._draws += 1
         return out

@@ -20,6 +20,7 @@ from ..files import atomic_write
 
 WIDTH = 8.0  # inches
 DARKEST = 0.45  # how bright black is where a picture is tinted: the tint must be seen on it
+LIGHT = 0.45  # the least mean of such a picture's grey: a darker one, as at night, gets so much more light
 BLUE, VERMILLION = "#0072B2", "#D55E00"  # from Okabe and Ito's palette, which colour-blind readers can tell apart
 ATTENTION = LinearSegmentedColormap.from_list("attention", ["#FFF8E1", "#F5B041", VERMILLION])  # light: ink shows on it
 
@@ -115,6 +116,7 @@ def over_image(images: np.ndarray, maps: np.ndarray) -> np.ndarray:
 def tinted(pictures: np.ndarray, squares: np.ndarray) -> np.ndarray:
     """Pictures (n, height, width, 3) in grey, as if printed on coloured squares (n, gh, gw, 3), which stay squares."""
     grey = pictures.mean(axis=-1, keepdims=True)
+    grey = np.minimum(1, grey + np.maximum(0, LIGHT - grey.mean(axis=(1, 2, 3), keepdims=True)))
     return enlarged(squares, pictures.shape[1:3]) * (DARKEST + (1 - DARKEST) * grey)
 
 

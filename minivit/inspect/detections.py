@@ -98,8 +98,7 @@ def plot_detections(
     first, worst = list(range(min(IN_A_ROW, len(images)))), wrong[: IN_A_ROW * (rows - 1)]
     counts = {kind: sum(m.kind == kind for its in mistakes for m in its) for kind in KINDS}
     told = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
-    objects = sum(len(one["labels"]) for one in truth)
-    parts = [(f"The first {len(first)} of {len(images):,} images, with {objects:,} objects", first, "black")]
+    parts = [(_first_images(len(first), len(images), sum(len(one["labels"]) for one in truth)), first, "black")]
     if worst:
         parts.append((f"Where it was surest and wrong. All mistakes: {told}", worst, VERMILLION))
     heights = [-(-len(chosen) // IN_A_ROW) for _, chosen, _ in parts]
@@ -117,6 +116,12 @@ def plot_detections(
                 told = "" if kind == "missed" else f", {score:.0%}"
                 axes.set_title(f"{_name(label, names)}: {kind}{told}", fontsize=8, color=colour, pad=3)
     return figure
+
+
+def _first_images(shown: int, images: int, objects: int) -> str:
+    """The title of a page's first part, whose images may be all there are."""
+    what = f"The first {shown} of {images:,} images" if shown < images else f"All {images} images"
+    return f"{'The image' if images == 1 else what}, with {objects:,} object{'' if objects == 1 else 's'}"
 
 
 def plot_found(picture: np.ndarray, found: Found, names: Sequence[str] | None = None) -> Figure:

@@ -14,7 +14,7 @@ from .embedding import token_colours
 from .maps import draw_attention_distance
 from .observation import Observation, observe
 from .pixels import plot_pixel_page
-from .plots import position_mosaic
+from .plots import position_mosaic, show_positions
 from .probabilities import draw_probabilities
 from .relevance import observed_relevance
 
@@ -101,9 +101,8 @@ def _draw_heads(page: SubFigure, image: np.ndarray, maps: np.ndarray, who: str) 
 
 def _draw_positions(axes: Axes, model: ViT) -> None:
     picture, rows, columns = position_mosaic(model, most=7)
-    axes.imshow(picture)
+    show_positions(axes, picture)
     axes.set(xticks=[], yticks=[])
-    axes.spines[:].set_visible(False)
     gh, gw = model.config.grid
     all_of_them = (len(rows), len(columns)) == (gh, gw)
     which = "each patch" if all_of_them else f"{len(rows)} × {len(columns)} of {gh} × {gw} patches"

@@ -66,8 +66,9 @@ def plot_predictions(
     predicted, sureness = probabilities.argmax(axis=1), probabilities.max(axis=1)
     all_right, all_wrong = np.flatnonzero(predicted == labels), worst_mistakes(probabilities, labels, len(labels))
     right, wrong = all_right[:8], all_wrong[:16]
+    first = f", the first {len(right)}" if len(right) < len(all_right) else ""
     parts = [
-        (f"{len(all_right):,} of {len(labels):,} right, the first {len(right)}", right, BLUE),
+        (f"{len(all_right):,} of {len(labels):,} right{first}", right, BLUE),
         (f"{len(all_wrong):,} wrong, those that it was surest of first", wrong, VERMILLION),
     ]
     parts = [part for part in parts if len(part[1])]
@@ -95,6 +96,7 @@ def plot_patch_filters(model: Classifier, count: int = 128) -> Figure:
     D, strength = len(filters), np.linalg.norm(filters.reshape(len(filters), -1), axis=1)
     filters = filters[np.argsort(-strength, kind="stable")[:count]]
     columns = min(16, -(-len(filters) // 2))  # two rows at least
+    which = f"{len(filters)} of {D}" if len(filters) < D else f"all {D}"
     in_colour = filters.shape[-1] == 3
     if not in_colour:
         filters = filters.mean(axis=-1)
@@ -104,7 +106,7 @@ def plot_patch_filters(model: Classifier, count: int = 128) -> Figure:
     figure, axes = picture_figure(mosaic(tiles.reshape(-1, columns, *tiles.shape[1:])), width=7, around=0.4)
     axes.set(xticks=[], yticks=[])
     what = "patch embedding" if getattr(model.config, "stem", None) is None else "first convolution"
-    axes.set_title(f"What the {what} looks for: {len(filters)} of {D} filters, strongest first")
+    axes.set_title(f"What the {what} looks for: {which} filters, strongest first")
     if not in_colour:
         figure.colorbar(ScalarMappable(scale, "RdBu_r"), ax=axes, label="weight", aspect=12)
     return figure
@@ -116,12 +118,15 @@ def plot_position_similarity(model: ViT, most: int = 14) -> Figure:
     Of a larger grid only `most` rows and columns get their maps, evenly chosen.
     """
     picture, rows, columns = position_mosaic(model, most)
-    figure, axes = picture_figure(picture, width=5.5, around=0.7)
+    height = min(5.5 * position_ratio(picture), 8)
+    figure = new_figure(height + 0.7, layout="compressed")
+    axes = figure.subplots()
+    show_positions(axes, picture)
     axes.set_title("How alike the positions are: each map compares one patch with all")
     axes.set(xlabel="column of the patch", ylabel="row of the patch")
     axes.set_xticks(tile_centres(len(columns), model.config.grid[1]), columns + 1)
     axes.set_yticks(tile_centres(len(rows), model.config.grid[0]), rows + 1)
-    figure.colorbar(ScalarMappable(SIMILARITY, "viridis"), ax=axes, label="cosine similarity")
+    figure.colorbar(ScalarMappable(SIMILARITY, "viridis"), ax=axes, label="cosine similarity", aspect=height / 0.275)
     return figure
 
 
@@ -131,6 +136,18 @@ def position_mosaic(model: ViT, most: int) -> tuple[np.ndarray, np.ndarray, np.n
     rows, columns = (np.unique(np.linspace(0, side - 1, min(side, most)).round().astype(int)) for side in (gh, gw))
     maps = position_similarity(model).reshape(gh, gw, gh, gw)[rows[:, None], columns]
     return mosaic(colours(maps, SIMILARITY, "viridis")), rows, columns
+
+
+def position_ratio(picture: np.ndarray) -> float:
+    """How tall such a picture is drawn, in its widths. That of a grid of a few rows, or a few columns, is not drawn to
+    scale: it would be as thin as a line."""
+    return min(max(picture.shape[0] / picture.shape[1], 0.4), 2.5)
+
+
+def show_positions(axes: Axes, picture: np.ndarray) -> None:
+    own, ratio = picture.shape[0] / picture.shape[1], position_ratio(picture)
+    axes.imshow(picture, aspect=ratio / own, interpolation=None if ratio == own else "nearest")
+    axes.spines[:].set_visible(False)
 
 
 def plot_attention(model: ViT, images: np.ndarray, labels: np.ndarray, classes: Sequence[str] | None = None) -> Figure:

@@ -126,8 +126,13 @@ def check_arrays(what: str | os.PathLike, layers: Layer, params: Arrays) -> None
         if params[name].shape != shape:
             raise ValueError(f"{what}: {name} has shape {params[name].shape}, expected {shape}")
     for name, array in params.items():
-        if array.dtype.kind == "f" and (bad := int((~np.isfinite(array)).sum())):
-            raise ValueError(f"{what}: {name} holds {bad:,} numbers of {array.size:,} that are NaN or infinite")
+        check_finite(f"{what}: {name}", array)
     dtypes = {array.dtype for array in params.values()}
     if len(dtypes) != 1 or not dtypes <= {np.dtype(np.float32), np.dtype(np.float64)}:
         raise ValueError(f"{what}: parameters are {', '.join(map(str, dtypes))}, expected all float32 or all float64")
+
+
+def check_finite(what: str, array: np.ndarray) -> None:
+    """Raise ValueError, which begins with `what`, where a float is none."""
+    if array.dtype.kind == "f" and (bad := int((~np.isfinite(array)).sum())):
+        raise ValueError(f"{what} holds {bad:,} numbers of {array.size:,} that are NaN or infinite")

@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 Padding = tuple[tuple[int, int], tuple[int, int]]
+WHOLE = int | np.integer
 IN_CACHE = 2**17  # numbers, half a megabyte of float32: the rows of as many images as fit are made at a time
 
 
@@ -22,7 +23,9 @@ def convolution_forward(
     Returns y (B, height', width', O) and the cache.
     Cached: x and w. The rows are kh·kw times as large as x: a few images' at a time stay in the processor's cache, and
     the backward makes them again.
+    Raises TypeError, ValueError for options that cannot be, and where the kernel is larger than the padded picture.
     """
+    check_counts(stride=stride, dilation=dilation)
     kernel, matrix = weight.shape[:2], weight.reshape(-1, weight.shape[-1])
     extent = tuple((k - 1) * dilation + 1 for k in kernel)  # from the first to the last pixel of a window
     padding = sides(padding, x.shape[1:3], extent, stride)
@@ -97,10 +100,35 @@ def _flat(y: np.ndarray) -> np.ndarray:
 
 
 def sides(padding: int | Padding | None, size: tuple[int, int], kernel: tuple[int, int], stride: int) -> Padding:
-    """The margin ((top, bottom), (left, right)), in whichever way it was given."""
+    """The margin ((top, bottom), (left, right)), in whichever way it was given. Raises TypeError where it is none of
+    them, ValueError where it is negative, or the kernel larger than the picture with it."""
     if padding is None:
         return same_padding(size, kernel, stride)
-    return ((padding, padding),) * 2 if isinstance(padding, int | np.integer) else padding
+    try:
+        (top, bottom), (left, right) = ((padding, padding),) * 2 if isinstance(padding, WHOLE) else padding
+        understood = all(isinstance(side, WHOLE) for side in (top, bottom, left, right))
+    except (TypeError, ValueError):
+        understood = False
+    if not understood:
+        raise TypeError(f"padding is {padding!r}, expected a number, ((top, bottom), (left, right)), or None for SAME")
+    if min(top, bottom, left, right) < 0:
+        raise ValueError(f"padding is {padding}, expected no negative number")
+    padded = size[0] + top + bottom, size[1] + left + right
+    if kernel[0] > padded[0] or kernel[1] > padded[1]:
+        raise ValueError(
+            f"windows of {kernel[0]} x {kernel[1]} pixels do not fit into a picture of {padded[0]} x {padded[1]}, "
+            "its padding counted"
+        )
+    return (top, bottom), (left, right)
+
+
+def check_counts(**numbers: int) -> None:
+    """Raise TypeError, ValueError unless each is a whole number of at least 1."""
+    for name, number in numbers.items():
+        if not isinstance(number, WHOLE):
+            raise TypeError(f"{name} is {number!r}, expected a whole number")
+        if number < 1:
+            raise ValueError(f"{name} is {number}, expected at least 1")
 
 
 def same_padding(size: tuple[int, int], kernel: tuple[int, int], stride: int) -> Padding:

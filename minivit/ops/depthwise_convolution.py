@@ -6,7 +6,7 @@ A matrix product has nothing to multiply here. It is a sum of k·k shifted pictu
 
 import numpy as np
 
-from .convolution import crop, pad, window_places
+from .convolution import check_counts, crop, pad, window_places
 from .sums import sum_tokens
 
 
@@ -16,8 +16,9 @@ def depthwise_convolution_forward(
     """y_ijc = Σ_uv x[i s + u − ⌊k/2⌋, j s + v − ⌊k/2⌋, c] w_uvc + b_c, with zeros outside the picture.
 
     x (B, height, width, C), weight (k, k, C), bias (C,) or None -> y (B, ⌈height/s⌉, ⌈width/s⌉, C) for odd k.
-    Cached: x with its margin, and w.
+    Cached: x with its margin, and w. Raises TypeError, ValueError for a stride that is no number of at least 1.
     """
+    check_counts(stride=stride)
     kh, kw, C = weight.shape
     padding = (kh // 2,) * 2, (kw // 2,) * 2
     padded, filters = pad(x, padding), weight.reshape(-1, C)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .convolution import Padding, crop, pad, padded_shape, sides, window_places
+from .convolution import Padding, check_counts, crop, pad, padded_shape, sides, window_places
 
 
 def max_pool_forward(
@@ -16,7 +16,9 @@ def max_pool_forward(
 
     x (B, height, width, C) -> (B, height', width', C); padding as in convolution.py. BiT's margin holds zeros, which
     win where all else is negative. Cached: which place of its window won, the first if several did.
+    Raises as convolution_forward.
     """
+    check_counts(size=size, stride=stride)
     kernel = (size, size)
     padding = sides(padding, x.shape[1:3], kernel, stride)
     padded = pad(x, padding, fill)

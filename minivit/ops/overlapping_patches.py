@@ -5,7 +5,7 @@ With a dense layer behind, it is a convolution with a bias. patches.py cuts the 
 
 import numpy as np
 
-from .convolution import crop, pad, padded_shape, window_places
+from .convolution import check_counts, crop, pad, padded_shape, window_places
 
 
 def overlapping_patches_forward(x: np.ndarray, kernel: int, stride: int) -> tuple[np.ndarray, tuple]:
@@ -13,7 +13,9 @@ def overlapping_patches_forward(x: np.ndarray, kernel: int, stride: int) -> tupl
     zeros around the picture; N = gh·gw, gh = ⌊(height + 2⌊k/2⌋ − k) / stride⌋ + 1, in reading order.
 
     A patch is flat in the order (row, column, channel). Cached: sizes alone.
+    Raises TypeError, ValueError unless kernel and stride are numbers of at least 1.
     """
+    check_counts(kernel=kernel, stride=stride)
     padding = ((kernel // 2,) * 2,) * 2
     padded = pad(x, padding)
     places = window_places(padded.shape, (kernel, kernel), stride)

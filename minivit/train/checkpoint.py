@@ -12,7 +12,7 @@ from .. import family
 from ..files import read_npz
 from ..messages import short
 from ..model import Classifier
-from ..model.files import model_name, named, restored, save_model
+from ..model.files import check_finite, model_name, named, restored, save_model
 from .batches import Images, as_labels, fingerprint
 from .config import TrainConfig
 from .distillation import Teacher, check_teacher
@@ -77,6 +77,7 @@ def resume(
                 raise ValueError(f"it lacks {name}, which the optimizer {config.optimizer!r} needs")
             own = getattr(optimizer, name)
             _check_array(name, state[name], own.shape, own.dtype)
+            check_finite(name, state[name])
             own[:] = trainer.model.device.asarray(_in_order(state[name], order, trainer.params))
         _check_array("steps", state["steps"], (), np.dtype(int))
         optimizer.steps = int(state["steps"])

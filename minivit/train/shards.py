@@ -54,7 +54,7 @@ class ShardGradient:
         """out: where the gradient is to be written, an array (P,); a new one if not given."""
         model, config = self.model, self.config
         rng = model.device.generator(np.random.SeedSequence(shard.seed))
-        pixels = random_affine(as_pixels(shard.images, model.dtype), rng, **config.moves)
+        pixels = random_affine(as_pixels(shard.images, model.dtype), rng, **config.moves, move=model.device.move_images)
         if shard.labels is None:
             loss, grads = model.loss_and_grads(model.normalize(pixels), rng)
         elif shard.divisor is not None:

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from ..files import open_npz, read_member
 from .tensor import BFLOAT16, Tensor, unique
 
 
@@ -15,21 +16,12 @@ def read_lazy_npz(path: str | os.PathLike) -> dict[str, Tensor]:
 
     Raises FileNotFoundError, and ValueError, naming what is wrong, for a file that is damaged or something else.
     """
-    with open(path, "rb") as file:
-        try:
-            with zipfile.ZipFile(file) as archive:
-                members = archive.infolist()
-                unpacked = sum(member.file_size for member in members)
-                if unpacked > 100 * os.fstat(file.fileno()).st_size + 2**20:
-                    raise ValueError(f"it would unpack to {unpacked:,} bytes, more than 100 times its size")
-                return unique((m.filename.removesuffix(".npy"), _look_at(path, archive, m)) for m in members)
-        except Exception as error:  # a damaged archive fails in a dozen ways, and all of them mean this
-            raise ValueError(f"{path} is not a complete .npz file: {error}") from error
+    with open_npz(path) as archive:
+        members = archive.infolist()
+        return unique((m.filename.removesuffix(".npy"), _look_at(path, archive, m)) for m in members)
 
 
 def _look_at(path: str | os.PathLike, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Tensor:
-    if not member.filename.endswith(".npy"):
-        raise ValueError(f"it holds something else than arrays, {member.filename}")
     with archive.open(member) as file:
         version = np.lib.format.read_magic(file)
         if version not in ((1, 0), (2, 0)):
@@ -49,10 +41,6 @@ def _look_at(path: str | os.PathLike, archive: zipfile.ZipFile, member: zipfile.
 
 
 def _read(path: str | os.PathLike, name: str) -> np.ndarray:
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open(name) as file:
-            array = np.lib.format.read_array(file, allow_pickle=False)
-            file.read()  # to the end, where the checksum is compared
-    except Exception as error:
-        raise ValueError(f"{path} is not a complete .npz file: {name}: {error}") from error
+    with open_npz(path) as archive:
+        array = read_member(archive, name)
     return array.astype(array.dtype.newbyteorder("="), copy=False)

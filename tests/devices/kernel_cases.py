@@ -63,6 +63,8 @@ def cross_entropy_cases(dtype):
         shapes = dict.fromkeys(("dlogits", "logits", "targets"), (rows, classes)) | {"losses": rows}
         given = {"rows": rows, "classes": classes, "smoothing": 0.1}
         labels = np.arange(rows, dtype=np.int32) % classes
+        if rows > 4:
+            labels[2:4] = -1, classes  # no classes: their losses are NaN
         launch = table.cross_entropy(rows, classes, dtype)
         yield from cases([launch], shapes, labels=labels, targets=None, **given)
         launch = table.cross_entropy(rows, classes, dtype, targets=True)
@@ -130,8 +132,10 @@ def cross_attention_cases(dtype):
 
 
 def deformable_cases(dtype):
-    """Heads of 5 vectors, of one, and of a number that is no vector; samples around the maps, and maps of one cell."""
-    for (B, Q, H, P, d), shapes in (((2, 7, 3, 2, 20), ((3, 5), (2, 2))), ((1, 1, 1, 1, 4), ((1, 1),))):
+    """Heads of 5 vectors, of one, of more than a warp has lanes, and of a number that is no vector; samples around the
+    maps, and maps of one cell."""
+    sizes = ((2, 7, 3, 2, 20), ((3, 5), (2, 2))), ((1, 1, 1, 1, 4), ((1, 1),)), ((1, 2, 1, 2, 132), ((2, 3),))
+    for (B, Q, H, P, d), shapes in sizes:
         values = inputs(B, Q, H, P, d, shapes, dtype)
         for version in (1, 2):
             for launch in every_launch_for(values, version):
@@ -149,13 +153,29 @@ def column_sums_cases(dtype):
 
 def philox_cases(dtype):
     for n in (1027, 3):
-        given = {"n": n, "key0": 1, "key1": 2, "draw": 3, "low": -1, "high": 1}
+        given = {"n": n, "key0": 1, "key1": 2, "draw": 3}
         yield from cases([table.philox_uniform(n, dtype), table.philox_normal(n, dtype)], {"out": n}, **given)
 
 
+def move_images_cases(dtype):
+    """Two tiles down and three across, with an edge of each; more points than the grid has reach into them."""
+    for (B, height, width, channels), bending in (
+        ((3, 19, 33, 2), True),
+        ((3, 19, 33, 2), False),
+        ((1, 1, 1, 1), True),
+    ):
+        images = (B, height, width, channels)
+        points = {"points_down": (height + 8) // 4 + 1, "points_across": (width + 8) // 4 + 1}
+        shapes = {"moved": images, "images": images, "draws": (4, B), "noise": (2, B, *points.values())}
+        given = {"height": height, "width": width, "channels": channels, **points}
+        given |= {"shift": 3, "rotation": 20, "scale": 0.2, "elastic": 1} | ({} if bending else {"noise": None})
+        yield from cases([table.move_images(images, dtype)], shapes, **given)
+
+
 def relative_bias_cases(dtype):
+    """Some entries are used by pairs of several lanes, and by two of one lane."""
     for N, entries, heads in ((7, 30, 3), (1, 1, 1)):
-        index = np.arange(N * N, dtype=np.int32).reshape(N, N) % entries
+        index = np.arange(N * N, dtype=np.int32).reshape(N, N) % 32 % entries
         given = {"index": index, "pairs": N * N, "entries": entries, "heads": heads}
         shapes = {"dtable": (entries, heads), "dbias": (heads, N, N)}
         yield from cases([table.relative_bias_backward(entries, heads, dtype)], shapes, **given)
@@ -190,7 +210,7 @@ def every_case():
     found = defaultdict(list)
     for dtype in (F32, F64):
         rows = patchify_cases, cross_entropy_cases, layernorm_cases, layernorm_narrow_cases, relative_bias_cases
-        more = deformable_cases, roi_align_cases, column_sums_cases, philox_cases
+        more = deformable_cases, roi_align_cases, column_sums_cases, philox_cases, move_images_cases
         for some in (elementwise_cases, *rows, attention_cases, cross_attention_cases, *more):
             for case in some(dtype):
                 found[case.launch.kernel.split("<")[0]].append(case)

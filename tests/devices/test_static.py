@@ -48,6 +48,7 @@ def kernels_of_a_model() -> list[Launch]:
         launches.patchify_forward((2, 224, 224, 3), (16, 16), dtype),
         launches.cross_entropy(2, 1000, dtype),
         launches.adamw(768 * 768, dtype),
+        launches.move_images((2, 224, 224, 3), dtype),
     ]
     return list({launch.kernel: launch for launch in found}.values())
 

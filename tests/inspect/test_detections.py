@@ -132,6 +132,15 @@ def test_the_page_shows_the_surest_mistake_first():
     assert len(plot_detections(IMAGES[:1], [entry(*right)], [TRUE]).subfigs) == 1  # no mistake, no page of them
 
 
+def test_a_page_says_how_many_of_the_images_it_shows():
+    def title(count):
+        images = np.repeat(IMAGES[:1], count, axis=0)
+        return plot_detections(images, [entry()] * count, [TRUE] * count).subfigs[0].get_suptitle()
+
+    told = ["The image, with 2 objects", "All 4 images, with 8 objects", "The first 4 of 5 images, with 10 objects"]
+    assert [title(count) for count in (1, 4, 5)] == told
+
+
 class Steep:
     ap = 0.5
 

@@ -85,6 +85,16 @@ def test_a_tint_keeps_its_squares():
     assert np.allclose(tinted(paper, squares), np.kron(squares[0], np.ones((2, 2, 1))))
 
 
+def test_on_a_dark_picture_the_tints_are_told_apart():
+    """It gets light, and its own lights stay; one that is light enough is printed as it is."""
+    night = np.zeros((8, 8, 3))
+    night[..., 2], night[2:4, 2:4] = 0.2, (0.7, 0, 0.1)
+    day, squares = np.repeat(np.linspace(0, 1, 64).reshape(8, 8, 1), 3, axis=2), np.ones((2, 1, 1, 3))
+    dark, light = tinted(np.stack((night, day)), squares)
+    assert dark.min() > 0.68 and dark[2:4, 2:4].min() > dark[0].max() + 0.1
+    assert np.allclose(light, 0.45 + 0.55 * day)
+
+
 def test_the_curves_are_the_history():
     figure = plot_history(HISTORY)
     loss, accuracy = figure.axes
@@ -107,6 +117,9 @@ def test_predictions_show_the_right_ones_and_the_worst_mistakes():
     only_right = plot_predictions(images, np.array([0, 1, 2]), probabilities)
     assert texts(only_right) == ["true 0\nsaid 0\n90.0%", "true 1\nsaid 1\n60.0%", "true 2\nsaid 2\n80.0%"]
     assert len(texts(plot_predictions(images, np.array([1, 2, 0]), probabilities))) == 3  # only wrong ones
+    assert only_right.subfigs[0].get_suptitle() == "3 of 3 right"
+    many = plot_predictions(np.repeat(images, 3, axis=0), np.repeat([0, 1, 2], 3), np.repeat(probabilities, 3, axis=0))
+    assert many.subfigs[0].get_suptitle() == "9 of 9 right, the first 8"
 
 
 def test_filters_are_on_one_scale_around_zero_the_strongest_first():
@@ -120,7 +133,7 @@ def test_filters_are_on_one_scale_around_zero_the_strongest_first():
     assert blue[2] > 0.3 > blue[0]  # the darkest blue of the scale, at the first filter's pixel
     assert np.allclose(large[0, 0], large[3, 2]) and large[0, 0].min() > 0.95  # zero is all but white
     assert large.shape == (3 * 4 + 2, 16 * 3 + 15, 3)  # 34 filters in rows of 16
-    assert "34 of 34" in texts(figure)[0]
+    assert "all 34 filters" in texts(figure)[0]
     assert "5 of 34" in texts(plot_patch_filters(model, count=5))[0]
 
 
@@ -138,6 +151,20 @@ def test_each_map_of_positions_is_at_its_patch():
     similarity = position_similarity(model)  # (2·4, 2, 4)
     tile = from_viridis[3:5, 10:14]  # of the patch in row 1, column 2
     assert np.array_equal(tile[..., 1].argsort(axis=None), similarity[6].argsort(axis=None))  # viridis: green rises
+
+
+@pytest.mark.parametrize("grid", [(2, 14), (14, 2), (5, 1), (16, 14), (3, 3)])
+def test_the_bar_of_the_positions_is_as_tall_as_they_are_and_all_is_on_the_page(grid):
+    figure = plot_position_similarity(tiny(image_size=(4 * grid[0], 3 * grid[1])))
+    FigureCanvasAgg(figure).draw()
+    assert figure.get_figheight() < 9
+    maps, bar = (axes.get_window_extent() for axes in figure.axes)
+    assert np.allclose([maps.y0, maps.y1], [bar.y0, bar.y1], atol=1)
+    parts = [axes.get_tightbbox() for axes in figure.axes]
+    assert all(figure.bbox.x0 <= part.x0 and part.x1 <= figure.bbox.x1 for part in parts)
+    assert all(figure.bbox.y0 <= part.y0 and part.y1 <= figure.bbox.y1 for part in parts)
+    for labels in (figure.axes[0].get_xticklabels(), figure.axes[0].get_yticklabels()):
+        assert not any(a.overlaps(b) for a, b in pairwise(label.get_window_extent() for label in labels))
 
 
 @pytest.mark.parametrize("pool", ["cls", "gap"])

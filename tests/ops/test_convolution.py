@@ -1,6 +1,7 @@
 """What the hybrid's stem is made of: convolution, max pooling, group norm, weight standardisation, each as loops."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -39,6 +40,47 @@ def test_convolution_is_the_loop_over_windows(kernel, stride, padding, size):
     for b, i, j in np.ndindex(2, *size):
         expected = sum(pixel @ weight[u, v] for u, v, pixel in window(X[b], i, j, kernel, stride, padding))
         np.testing.assert_allclose(y[b, i, j], expected, atol=1e-12)
+
+
+CONVOLUTION = partial(ops.convolution_forward, X, np.ones((3, 2, 6, 4)))
+MAX_POOL = partial(ops.max_pool_forward, X)
+FILTERED = partial(ops.depthwise_convolution_forward, X, np.ones((3, 3, 6)), None)
+OVERLAPPING = partial(ops.overlapping_patches_forward, X)
+UNFOLD, FOLD = partial(ops.unfold_forward, X), partial(ops.fold_forward, np.ones((4, 6, 2)))
+PADDING = r"expected a number, \(\(top, bottom\), \(left, right\)\), or None for SAME"
+FIT = "pixels do not fit into a picture of 5 x 7, its padding counted"
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "message"),
+    [
+        (lambda: CONVOLUTION(0), ValueError, "stride is 0, expected at least 1"),
+        (lambda: CONVOLUTION(-2), ValueError, "stride is -2, expected at least 1"),
+        (lambda: CONVOLUTION((2, 2)), TypeError, r"stride is \(2, 2\), expected a whole number"),
+        (lambda: CONVOLUTION(1, 1, 0), ValueError, "dilation is 0, expected at least 1"),
+        (lambda: CONVOLUTION(1, -1), ValueError, "padding is -1, expected no negative number"),
+        (lambda: CONVOLUTION(1, "SAME"), TypeError, f"padding is 'SAME', {PADDING}"),
+        (lambda: CONVOLUTION(1, (1, 1)), TypeError, rf"padding is \(1, 1\), {PADDING}"),
+        (lambda: CONVOLUTION(1, ((1, 1), (1, 0.5))), TypeError, rf"padding is \(\(1, 1\), \(1, 0.5\)\), {PADDING}"),
+        (lambda: CONVOLUTION(1, ((0, 0), (-1, 1))), ValueError, r"padding is .*-1.*, expected no negative"),
+        (lambda: CONVOLUTION(1, 0, 3), ValueError, f"windows of 7 x 4 {FIT}"),
+        (lambda: MAX_POOL(6, 1, 0), ValueError, f"windows of 6 x 6 {FIT}"),
+        (lambda: MAX_POOL(0), ValueError, "size is 0, expected at least 1"),
+        (lambda: MAX_POOL(3, 0), ValueError, "stride is 0, expected at least 1"),
+        (lambda: MAX_POOL(3, 2, "same"), TypeError, f"padding is 'same', {PADDING}"),
+        (lambda: FILTERED(0), ValueError, "stride is 0, expected at least 1"),
+        (lambda: FILTERED(1.5), TypeError, "stride is 1.5, expected a whole number"),
+        (lambda: OVERLAPPING(3, 0), ValueError, "stride is 0, expected at least 1"),
+        (lambda: OVERLAPPING(0, 1), ValueError, "kernel is 0, expected at least 1"),
+        (lambda: UNFOLD((2, 7)), ValueError, "patches of 2 x 7 do not divide a map of 5 x 7"),
+        (lambda: UNFOLD((0, 7)), ValueError, "the patch's height is 0, expected at least 1"),
+        (lambda: UNFOLD(1), TypeError, r"patch is 1, expected \(height, width\)"),
+        (lambda: FOLD((2, 2), (4, 5)), ValueError, "patches of 2 x 2 do not divide a map of 4 x 5"),
+    ],
+)  # fmt: skip
+def test_options_that_cannot_be_are_refused_in_words(call, kind, message):
+    with pytest.raises(kind, match=f"^{message}"):
+        call()
 
 
 def test_it_does_not_matter_how_a_map_lies_in_memory():

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from minivit.train.augment import random_affine
+from minivit.train.augment import move_images, random_affine
 from minivit.train.shards import Shard
 
 
@@ -15,12 +15,24 @@ class Drawn:
     def __init__(self, part=1.0):
         self.part = part
 
-    def uniform(self, low, high, shape):
-        return np.full(shape, low + (high - low) * self.part)
+    def random(self, shape):
+        return np.full(shape, self.part)
 
 
 def images(dtype=np.float32):
     return np.random.default_rng(0).random((3, 9, 7, 2)).astype(dtype)
+
+
+def test_the_order_of_the_draws():
+    """As of 0.1: a run that goes on draws what it would have drawn."""
+    rng, x = np.random.default_rng(7), images()
+    low, high = np.array([[-2], [-10], [0.9]]), np.array([[2], [10], [1.1]])
+    shifts, *more = rng.uniform(-2, 2, (2, 3)), rng.uniform(-10, 10, 3), rng.uniform(0.9, 1.1, 3)
+    noise = rng.standard_normal((2, 3, 5, 4), dtype=np.float32)
+    draws = (np.concatenate((shifts, more)) - low[[0, 0, 1, 2]]) / (high - low)[[0, 0, 1, 2]]
+    moves = dict(shift=2, rotation=10, scale=0.1, elastic=1)
+    expected = move_images(x, draws, noise, **moves)
+    np.testing.assert_allclose(random_affine(x, np.random.default_rng(7), **moves), expected, atol=1e-6)
 
 
 def test_without_movement_the_images_are_the_same():

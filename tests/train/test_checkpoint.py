@@ -41,6 +41,14 @@ def spoilt_state(**changes):
         ({"mean": lambda mean: np.zeros(1, np.float32)}, r"mean is float32 \(1,\), expected float32 \("),
         ({"mean": lambda mean: mean.astype(np.float64)}, r"mean is float64 \(.*, expected float32 \("),
         ({"square": lambda square: square[:-1]}, r"square is float32 \(.*, expected float32 \("),
+        (
+            {"mean": lambda mean: np.append(mean[1:], np.float32(np.nan))},
+            r"mean holds 1 numbers of [\d,]+ that are NaN or infinite$",
+        ),
+        (
+            {"square": lambda square: np.full_like(square, np.inf)},
+            r"square holds ([\d,]+) numbers of \1 that are NaN or infinite$",
+        ),
         ({"steps": lambda steps: np.array(-1)}, "steps is -1, expected 0 to 10"),
         ({"steps": lambda steps: np.array(11)}, "steps is 11, expected 0 to 10"),
         ({"steps": lambda steps: np.array([1, 2])}, r"steps is int64 \(2,\), expected int64 \(\)"),
@@ -119,6 +127,29 @@ def test_resuming_reads_the_file_once(make_trainer, tmp_path, monkeypatch):
     assert len(reads) == 1
     assert resumed.model.dtype == np.float64
     assert resumed.params.buffer.tobytes() == trainer.params.buffer.tobytes()
+
+
+def test_parameters_that_are_no_numbers_are_refused(make_trainer, tmp_path):
+    trainer, path = make_trainer(), tmp_path / "c.npz"
+    save_checkpoint(trainer, path)
+    arrays = read_npz(path)
+    arrays["head.bias"][2] = -np.inf
+    write_npz(path, arrays)
+    said = rf"^{re.escape(str(path))}: head.bias holds 1 numbers of [\d,]+ that are NaN or infinite$"
+    with pytest.raises(ValueError, match=said):
+        resume(path, trainer.images, trainer.labels)
+
+
+def test_a_velocity_that_is_no_number_is_refused(make_trainer, tmp_path):
+    trainer, path = make_trainer(recipe=TrainConfig(batch_size=40, optimizer="sgd")), tmp_path / "c.npz"
+    save_checkpoint(trainer, path)
+    arrays = read_npz(path)
+    arrays["minivit.velocity"][0] = np.nan
+    write_npz(path, arrays)
+    with pytest.raises(
+        ValueError, match=rf"^{re.escape(str(path))}: .*: velocity holds 1 numbers of [\d,]+ that are NaN"
+    ):
+        resume(path, trainer.images, trainer.labels)
 
 
 def test_a_classifiers_run_is_not_a_detectors(make_trainer, tmp_path):

@@ -109,7 +109,7 @@ def test_an_image_is_moved_once_and_each_by_its_own_draw(monkeypatch):
     trainer = trainer_of()
     trainer.step(InTurn())
     assert [pixels.shape for pixels, _ in moved] == [(12, 8, 8, 1), (8, 8, 8, 1)]
-    assert all(moves == dict(shift=1.0, rotation=15.0, scale=0.2, elastic=0.0) for _, moves in moved)
+    assert all(moves == dict(shift=1.0, rotation=15.0, scale=0.2, elastic=0.0, move=None) for _, moves in moved)
     rows = np.random.default_rng(np.random.SeedSequence((SEED, 0, 1))).permutation(50)[:20]
     given = trainer.images[rows].astype(np.float32) / 255  # as pixels in [0, 1], not normalised
     np.testing.assert_array_equal(np.concatenate([pixels for pixels, _ in moved]), given)

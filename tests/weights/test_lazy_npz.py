@@ -1,12 +1,14 @@
 """The .npz reader: arrays are looked at one by one, nothing is unpickled, and no small file fills the memory."""
 
 import io
+import re
 import tracemalloc
 import zipfile
 
 import numpy as np
 import pytest
 
+from minivit.files import read_npz
 from minivit.weights import read_weights
 
 ARRAYS = {
@@ -88,6 +90,17 @@ def test_a_zip_bomb_is_refused_without_unpacking_it(tmp_path):
         assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("part", [slice(0), slice(100), slice(-1), slice(200, None)], ids=str)
+def test_what_is_wrong_is_said_as_of_a_model_of_ours(tmp_path, part):
+    np.savez(tmp_path / "whole.npz", **ARRAYS)
+    path = tmp_path / "x.npz"
+    path.write_bytes((tmp_path / "whole.npz").read_bytes()[part])
+    with pytest.raises(ValueError, match="not a complete") as ours:
+        read_npz(path)
+    with pytest.raises(ValueError, match=f"^{re.escape(str(ours.value))}$"):
+        read_weights(path)
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])

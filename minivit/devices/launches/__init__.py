@@ -2,6 +2,7 @@
 
 from . import (
     attention,
+    augment,
     cross_attention,
     deformable,
     elementwise,
@@ -12,6 +13,7 @@ from . import (
     roi_align,
 )
 from .attention import attention_backward, attention_forward, attention_shapes
+from .augment import grid_points, move_images
 from .cross_attention import cross_attention_backward, cross_attention_forward, cross_attention_shapes
 from .deformable import deformable_attention_backward, deformable_attention_forward, deformable_keys
 from .elementwise import (
@@ -31,6 +33,7 @@ from .roi_align import roi_align_backward, roi_align_forward
 
 FILES = (
     attention,
+    augment,
     cross_attention,
     deformable,
     elementwise,
@@ -60,8 +63,10 @@ __all__ = [
     "deformable_keys",
     "gelu_backward",
     "gelu_forward",
+    "grid_points",
     "layernorm_backward",
     "layernorm_forward",
+    "move_images",
     "partial_rows",
     "patchify_backward",
     "patchify_forward",

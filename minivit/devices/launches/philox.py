@@ -9,8 +9,8 @@ KEY = ("out out", "int n", "int key0", "int key1", "int draw")
 
 
 def philox_uniform(n: int, dtype: type) -> Launch:
-    """n numbers in [low, high): those of array number `draw` under a key of two numbers."""
-    return _philox("uniform", n, dtype, "real low", "real high")
+    """n numbers in [0, 1): those of array number `draw` under a key of two numbers."""
+    return _philox("uniform", n, dtype)
 
 
 def philox_normal(n: int, dtype: type) -> Launch:
@@ -18,10 +18,10 @@ def philox_normal(n: int, dtype: type) -> Launch:
     return _philox("normal", n, dtype)
 
 
-def _philox(what: str, n: int, dtype: type, *more: str) -> Launch:
+def _philox(what: str, n: int, dtype: type) -> Launch:
     dtype = np.dtype(dtype)
     grid = (blocks(n, THREADS * 16 // dtype.itemsize),)
-    return Launch("philox.cu", f"philox_{what}<{ctype(dtype)}>", dtype, (*KEY, *more), grid, (THREADS,), vectors=True)
+    return Launch("philox.cu", f"philox_{what}<{ctype(dtype)}>", dtype, KEY, grid, (THREADS,), vectors=True)
 
 
 def every_launch() -> list[Launch]:
