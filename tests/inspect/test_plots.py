@@ -156,7 +156,7 @@ def test_each_map_of_positions_is_at_its_patch():
 @pytest.mark.parametrize("grid", [(2, 14), (14, 2), (5, 1), (16, 14), (3, 3)])
 def test_the_bar_of_the_positions_is_as_tall_as_they_are_and_all_is_on_the_page(grid):
     figure = plot_position_similarity(tiny(image_size=(4 * grid[0], 3 * grid[1])))
-    FigureCanvasAgg(figure).draw()
+    figure.draw_without_rendering()
     assert figure.get_figheight() < 9
     maps, bar = (axes.get_window_extent() for axes in figure.axes)
     assert np.allclose([maps.y0, maps.y1], [bar.y0, bar.y1], atol=1)
