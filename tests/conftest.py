@@ -3,14 +3,20 @@
 And which files are slow: `-m "not slow"` leaves them out, and with them three quarters of the time.
 """
 
+import dataclasses
 import os
 import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # for the processes that tests start
 
 from threadpoolctl import threadpool_limits
+
+if TYPE_CHECKING:
+    from minivit.data import Dataset
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell ignores it for what runs in its background
     signal.signal(signal.SIGINT, signal.default_int_handler)  # here, and in the processes that tests start
@@ -57,3 +63,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {item.path.name, item.path.parent.name} & {*SLOW}:
             item.add_marker("slow")
+
+
+@pytest.fixture
+def unpainted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pictures that a training leaves behind are made, and their files left empty, where a test is of something
+    else: to paint them takes longer than a short training."""
+    for module in ("report", "detectors"):
+        monkeypatch.setattr(f"minivit.inspect.{module}.save_figure", lambda figure, path: Path(path).touch())
+
+
+@pytest.fixture
+def few_digits(monkeypatch: pytest.MonkeyPatch) -> "Dataset":
+    """256 to train and 40 to test are all that there are."""
+    import minivit
+    from minivit.train import mnist
+
+    digits = minivit.load_mnist()
+    parts = {"train_images": 256, "train_labels": 256, "test_images": 40, "test_labels": 40}
+    few = dataclasses.replace(digits, **{name: getattr(digits, name)[:count] for name, count in parts.items()})
+    for module in (minivit, mnist):
+        monkeypatch.setattr(module, "load_mnist", lambda *args, **options: few)
+    return few

@@ -13,6 +13,7 @@ OPTIONS = ("-x", "--tb=short", "--assert=plain", "-pno:cacheprovider", "-pplante
 OPTIONS += ("-pno:unraisableexception", "-pno:threadexception")  # which look through the whole memory at the end
 PRELOAD = ["numpy", "numpy.testing", "numpy.random", "numpy.polynomial"]
 PRELOAD += ["pytest", "pdb", "threadpoolctl", "unittest.mock"]
+PRELOAD += ["PIL.Image", "matplotlib.figure", "scipy.optimize"]  # what one in five loads takes longest
 
 
 def context() -> ForkServerContext:

@@ -24,15 +24,6 @@ def run(tmp_path_factory):
     return out
 
 
-@pytest.fixture
-def few_digits(monkeypatch):
-    """256 to train, 40 to test."""
-    digits = load_mnist()
-    parts = {"train_images": 256, "train_labels": 256, "test_images": 40, "test_labels": 40}
-    few = dataclasses.replace(digits, **{name: getattr(digits, name)[:count] for name, count in parts.items()})
-    monkeypatch.setattr(mnist, "load_mnist", lambda *args, **options: few)
-
-
 def test_train_writes_model_history_checkpoint_and_pictures(run):
     names = {path.name for path in run.iterdir()}
     assert names >= {"model.npz", "history.json", "checkpoint.npz", "curves.png", "predictions.png"}
@@ -198,7 +189,7 @@ def test_a_mistake_is_one_clear_line(run, arguments, message, monkeypatch, tmp_p
     assert "epoch 1" not in captured.out  # it is found before any work is done
 
 
-@pytest.mark.usefixtures("few_digits")
+@pytest.mark.usefixtures("few_digits", "unpainted")
 def test_a_run_without_out_gets_a_folder_of_its_own(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     config, recipe = mnist.PRESETS["default"]

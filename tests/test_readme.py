@@ -47,6 +47,7 @@ EXAMPLES = [
 ]
 
 
+@pytest.mark.usefixtures("few_digits")
 @pytest.mark.parametrize("code", EXAMPLES)
 def test_the_python_examples_run(code, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)

@@ -112,9 +112,10 @@ def sheet(width: float, height: float) -> tuple[Figure, Axes]:
 
 @lru_cache(4096)
 def text_width(text: str, size: float = SMALL, family: str | None = None) -> float:
-    """Inches that the longest line of a text takes."""
+    """Inches that the longest line of a text takes: up to its last point, for letters have points where they are
+    widest, and to look for that on all their curves takes a hundred times as long."""
     font = FontProperties(family=family)
-    return max(TextPath((0, 0), line, size, prop=font).get_extents().x1 / 72 if line.strip() else 0.0
+    return max(TextPath((0, 0), line, size, prop=font).vertices[:, 0].max() / 72 if line.strip() else 0.0
                for line in text.split("\n"))  # fmt: skip
 
 

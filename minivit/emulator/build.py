@@ -32,6 +32,7 @@ from .messages import readable
 from .rules import check_lengths
 
 RUNTIME = Path(__file__).parent / "runtime"
+HEADERS = f"-I{RUNTIME}"  # in no name of the cache: what they hold is, and another copy of the package holds the same
 KEEP_DAYS = 30
 HEADERS_FROM = ("CPATH", "CPLUS_INCLUDE_PATH")  # where compilers look, too
 NOEXEC = getattr(os, "ST_NOEXEC", 0)  # of a disk; macOS does not tell
@@ -156,9 +157,7 @@ def build_library(code: str, mode: str = "run", source: str = "", hosted: bool =
     """
     compiler, how = find_compiler(), MODES[mode]
     unset = (UNSET,) if compiler.family != "gcc" or knows(compiler, UNSET) else ()  # clang and zig do
-    flags = [
-        *_common_flags(compiler), *how.kernel_flags, *how.families.get(compiler.family, ()), *unset, f"-I{RUNTIME}"
-    ]  # fmt: skip
+    flags = [*_common_flags(compiler), *how.kernel_flags, *how.families.get(compiler.family, ()), *unset]
     if hosted:
         flags = [flag for flag in flags if flag not in NOT_HOSTED] + [*HOSTED[mode], "-Wvla"]
     runtime = _runtime(compiler, mode)
@@ -168,7 +167,7 @@ def build_library(code: str, mode: str = "run", source: str = "", hosted: bool =
             if sys.stderr.isatty():
                 _say_once(compiler)
             (folder / "kernel.cpp").write_text(code, encoding="utf-8")
-            done = compiler.run(*flags, "-c", str(folder / "kernel.cpp"), "-o", str(folder / "kernel.o"))
+            done = compiler.run(*flags, HEADERS, "-c", str(folder / "kernel.cpp"), "-o", str(folder / "kernel.o"))
             _check_compiled(done, source)
             check_lengths(done.stderr, source)
             done = compiler.link(
@@ -207,7 +206,7 @@ def _check_compiled(done: subprocess.CompletedProcess, source: str) -> None:
 
 def _runtime(compiler: Compiler, mode: str) -> Path:
     how = MODES[mode]
-    flags = [*_common_flags(compiler), *how.runtime_flags, f"-I{RUNTIME}"]
+    flags = [*_common_flags(compiler), *how.runtime_flags]
     code = "".join(f'#include "{file}"\n' for file in how.runtime_files)
     files = sorted(path for path in RUNTIME.iterdir() if path.suffix in (".h", ".cpp"))
     contents = hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in files)).hexdigest()
@@ -217,7 +216,7 @@ def _runtime(compiler: Compiler, mode: str) -> Path:
         with workplace(target) as (folder, result):
             _say_once(compiler)
             (folder / "all.cpp").write_text(code)
-            done = compiler.run(*flags, "-c", str(folder / "all.cpp"), "-o", str(result))
+            done = compiler.run(*flags, HEADERS, "-c", str(folder / "all.cpp"), "-o", str(result))
             if FULL.search(done.stderr):
                 raise OSError(errno.ENOSPC, "no space")
             if done.returncode:

@@ -250,8 +250,8 @@ class Kernel:
     ) -> CheckReport:
         """Run it in a process of its own and look for mistakes. Returns a report: print it.
 
-        outputs: the arrays that it is to fill, if not those that come filled with NaN. seconds: how long it may take.
-        order: as in a plain launch.
+        outputs: the arrays that it is to fill, if not those that come filled with NaN. seconds: of computing that it
+        may take. order: as in a plain launch.
         """
         return check(self._traced(), grid, block, *args, shared=shared, outputs=outputs, seconds=seconds, order=order)
 

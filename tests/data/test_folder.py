@@ -132,6 +132,7 @@ def test_every_recipe_fits(tmp_path, architecture):
     assert result.model.class_names == pictures.class_names and result.probabilities.shape == (6, 3)
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_the_command_line_learns_them_and_says_their_names(tmp_path, monkeypatch, capsys):
     own = fill(tmp_path / "own")
     monkeypatch.chdir(tmp_path)
@@ -148,6 +149,7 @@ def test_the_command_line_learns_them_and_says_their_names(tmp_path, monkeypatch
     assert minivit.load("runs/own/checkpoint.npz").class_names == model.class_names
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_a_recipe_s_word_stays_the_recipe(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     fill(tmp_path / "full")

@@ -1,5 +1,6 @@
 """What every drawing has to be: small, opaque, told in words, and with no letter over another or off the page."""
 
+from functools import lru_cache
 from io import BytesIO
 
 import numpy as np
@@ -12,10 +13,11 @@ from minivit.draw import Picture
 ALT = "What it shows, in words."
 
 
+@lru_cache(1)  # a test asks several times, of one drawing
 def texts(picture):
     """What is written in a drawing, and where: [(text, its box in pixels)]."""
     renderer = FigureCanvasAgg(picture.figure).get_renderer()
-    picture.figure.draw(renderer)
+    picture.figure.draw_without_rendering()  # all is laid out, and nothing painted
     hidden = ticks_beyond(picture.figure)
     found = [t for t in picture.figure.findobj(Text) if t.get_text().strip() and t.get_visible() and t not in hidden]
     assert all(t.get_fontsize() >= 9 for t in found), [t.get_text() for t in found if t.get_fontsize() < 9]

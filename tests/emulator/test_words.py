@@ -113,23 +113,23 @@ int main() {
 
 
 def test_the_words_of_a_program_fit_a_program(capfd):
-    report = run_program(emulator.Module(PROGRAM.replace("BYTES", "128")), mode="check", seconds=60)
+    report = run_program(emulator.Module(PROGRAM.replace("BYTES", "128")), mode="check")
     text = str(report)
     assert "Set it first, by cudaMemcpy, cudaMemset or a kernel." in text
     assert "outputs=" not in text
-    report = run_program(emulator.Module(PROGRAM.replace("BYTES", "64")), mode="check", seconds=60)
+    report = run_program(emulator.Module(PROGRAM.replace("BYTES", "64")), mode="check")
     assert "Ask for more at the launch (<<<grid, block, bytes>>>)" in str(report)
     assert "shared=" not in str(report)
 
 
 def test_a_programs_kernels_have_no_arrays_of_a_later_length(capfd):
     host = PROGRAM.replace("BYTES", "128").replace("int main() {", "int main() { int n = 3; float h[n]; h[0] = n;")
-    assert run_program(emulator.Module(host), seconds=60).status == 0  # the host's compiler takes it
+    assert run_program(emulator.Module(host)).status == 0  # the host's compiler takes it
     kernel = host.replace("tile[threadIdx.x] = w[0];", "int m = blockDim.x;\n    float own[m]; own[0] = 1;")
     with pytest.raises(
         emulator.CompileError, match=r"kernel.cu:6: a thread's own array has a length that is known when"
     ):
-        run_program(emulator.Module(kernel), seconds=60)
+        run_program(emulator.Module(kernel))
 
 
 def test_what_is_no_cuda_is_named():

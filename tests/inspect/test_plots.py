@@ -8,7 +8,6 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -157,7 +156,7 @@ def test_each_map_of_positions_is_at_its_patch():
 @pytest.mark.parametrize("grid", [(2, 14), (14, 2), (5, 1), (16, 14), (3, 3)])
 def test_the_bar_of_the_positions_is_as_tall_as_they_are_and_all_is_on_the_page(grid):
     figure = plot_position_similarity(tiny(image_size=(4 * grid[0], 3 * grid[1])))
-    FigureCanvasAgg(figure).draw()
+    figure.draw_without_rendering()
     assert figure.get_figheight() < 9
     maps, bar = (axes.get_window_extent() for axes in figure.axes)
     assert np.allclose([maps.y0, maps.y1], [bar.y0, bar.y1], atol=1)
@@ -200,7 +199,7 @@ def test_the_attention_on_one_image_is_a_row():
 def test_the_bar_is_as_wide_as_the_maps_and_those_of_one_image_are_centred(count, heads, size):
     model = tiny(image_size=size, heads=heads, classes=9)
     figure = plot_attention(model, raw_images(model, count), np.arange(count), ["an animal of many words"] * 9)
-    FigureCanvasAgg(figure).draw()
+    figure.draw_without_rendering()
     maps, bar = (axes.get_window_extent() for axes in (figure.axes[0], *figure.axes[0].child_axes))
     assert np.allclose([maps.x0, maps.x1], [bar.x0, bar.x1], atol=0.5) and bar.y1 < maps.y0
     assert count > 1 or abs(maps.x0 + maps.x1 - figure.bbox.width) < 2
@@ -245,7 +244,7 @@ def test_threads_may_draw_side_by_side(tmp_path):
         return (tmp_path / f"{i}.png").read_bytes()
 
     with ThreadPoolExecutor(4) as pool:
-        assert len(set(pool.map(draw, range(8)))) == 1
+        assert len(set(pool.map(draw, range(4)))) == 1
 
 
 def test_no_pyplot_and_no_screen_is_needed():

@@ -196,6 +196,6 @@ def test_it_says_its_address_and_ctrl_c_ends_it(tmp_path):
         with socket.create_connection(("127.0.0.1", port), 10):
             pass  # somebody listens
         process.send_signal(signal.SIGINT)
-        out, error = process.communicate(timeout=60)
+        out, error = process.communicate(timeout=180)
     assert process.returncode == 0 and error == "" and "The page is closed." in out
     assert list(tmp_path.iterdir()) == []  # nothing was written

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minivit import ViT, count_parameters, load, load_mnist, train_mnist
+from minivit import ViT, count_parameters, load, train_mnist
 from minivit.__main__ import main
 from minivit.train import mnist, recipes, save_checkpoint
 from minivit.train.detector import DETECTORS
@@ -19,21 +19,11 @@ SHIPPED = {name: row.train for name, row in RECIPES.items()}  # the tests' own a
 
 
 @pytest.fixture(autouse=True)
-def few_digits(monkeypatch):
-    """256 to train, 40 to test, in batches of 64."""
-    digits = load_mnist()
-    few = dataclasses.replace(
-        digits,
-        train_images=digits.train_images[:256],
-        train_labels=digits.train_labels[:256],
-        test_images=digits.test_images[:40],
-        test_labels=digits.test_labels[:40],
-    )
-    monkeypatch.setattr(mnist, "load_mnist", lambda *args, **options: few)
+def short(monkeypatch, few_digits):
+    """Few digits, in batches of 64."""
     for name, row in RECIPES.items():
         train = dataclasses.replace(row.train, batch_size=64, shard_size=32, epochs=2)
         monkeypatch.setitem(recipes.RECIPES, name, row._replace(train=train))
-    return few
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -88,6 +78,7 @@ def test_a_run_is_stopped_and_goes_on_to_the_same_bits(name, tmp_path):
         train_mnist(architecture=name, resume=tmp_path / "c.npz")
 
 
+@pytest.mark.usefixtures("unpainted")  # what predict and look paint below are the same pictures
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_command_line_takes_it_from_training_to_pictures(name, tmp_path, capsys, few_digits):
     out = tmp_path / "run"

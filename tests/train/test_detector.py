@@ -159,7 +159,7 @@ OWN = {"detr": {"attention.png"}, "deformable": {"sampling.png"}, "sparse": set(
 
 
 @pytest.mark.parametrize("name", DETECTORS)
-def test_the_command_line_trains_resumes_and_detects(name, short, tmp_path, capsys):
+def test_the_command_line_trains_resumes_and_detects(name, short, tmp_path, capsys, request):
     out = tmp_path / "run"
     assert main(["train", "--architecture", name, "--workers", "1", "--out", str(out)]) == 0
     assert "AP50 on canvases with digits that it has not seen: 0." in capsys.readouterr().out
@@ -169,6 +169,7 @@ def test_the_command_line_trains_resumes_and_detects(name, short, tmp_path, caps
     model = load(out / "model.npz")
     assert history[-1]["test_ap50"] == evaluate_detector(model, *TEST).ap50
 
+    request.getfixturevalue("unpainted")  # from here on
     assert main(["train", "--resume", str(out / "checkpoint.npz"), "--out", str(out)]) == 0  # it is done already
     assert json.loads((out / "history.json").read_text()) == history
     assert main(["train", "--resume", str(out / "checkpoint.npz"), "--data", "full"]) == 2
@@ -192,6 +193,7 @@ def test_the_command_line_trains_resumes_and_detects(name, short, tmp_path, caps
         assert min(image.size) > 500
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_boxes_are_told_in_the_pixels_of_the_picture_that_was_given(short, tmp_path, capsys):
     train_detector("sparse", workers=1, out=tmp_path, progress=False)
     small, large = tmp_path / "small.png", tmp_path / "large.png"
@@ -203,6 +205,7 @@ def test_boxes_are_told_in_the_pixels_of_the_picture_that_was_given(short, tmp_p
     assert f"x {10 * blank['boxes'][0][0]:.0f} to" in capsys.readouterr().out.splitlines()[1]
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_a_checkpoint_of_something_else_and_a_second_run_are_refused(short, tmp_path):
     result = train_detector("deformable", workers=1, out=tmp_path / "a", progress=False)
     assert result.precision.ap50 == result.history[-1]["test_ap50"]

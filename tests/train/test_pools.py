@@ -141,8 +141,8 @@ def is_there(pid):
 
 
 def left_behind(pids, folder):
-    """Of these processes and the shared memory, after at most ten seconds."""
-    end = time.monotonic() + 10
+    """Of these processes and the shared memory, after at most a hundred seconds."""
+    end = time.monotonic() + 100
     while any(map(is_there, pids)) and time.monotonic() < end:
         time.sleep(0.02)
     return [pid for pid in pids if is_there(pid)] + [name for name in os.listdir("/dev/shm") if "minivit" in name]
@@ -170,7 +170,7 @@ def run_of_processes(tmp_path):
 def test_one_ctrl_c_saves_and_leaves_nothing_behind(run_of_processes):
     process, workers, checkpoint = run_of_processes
     os.killpg(process.pid, signal.SIGINT)  # as a terminal sends it, to all that stand in its foreground
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=180)
     assert process.returncode == 130 and err == ""
     assert "stopped after step " in out and f"--resume {checkpoint}" in out
     assert len(workers) == 1 and left_behind(workers, checkpoint.parent) == []
@@ -185,7 +185,7 @@ def test_two_ctrl_c_end_it_at_once(run_of_processes):
     assert process.poll() is None
     started = time.monotonic()
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=180)
     assert process.returncode == 130 and err == "" and time.monotonic() - started < 5
     assert left_behind(workers, checkpoint.parent) == [] and minivit.ViT.load(checkpoint)
 
@@ -193,7 +193,7 @@ def test_two_ctrl_c_end_it_at_once(run_of_processes):
 def test_a_killed_worker_ends_the_run_in_words(run_of_processes):
     process, workers, checkpoint = run_of_processes
     os.kill(workers[0], signal.SIGKILL)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=180)
     assert process.returncode == 2 and f"saved {checkpoint}" in out and f"--resume {checkpoint}" in out
     assert err.startswith("minivit: a worker process was killed by signal 9, as Linux does") and err.count("\n") == 1
     assert left_behind(workers, checkpoint.parent) == []

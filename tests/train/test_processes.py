@@ -216,7 +216,7 @@ def run_script(folder, text):
     elsewhere = folder / "elsewhere"
     elsewhere.mkdir()
     command = [sys.executable, os.path.relpath(folder / "script.py", elsewhere)]
-    return subprocess.run(command, cwd=elsewhere, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=elsewhere, capture_output=True, text=True, timeout=180)
 
 
 @pytest.mark.parametrize("teacher", [None, "votes.ask"])

@@ -209,6 +209,7 @@ def test_train_mnist_refuses_distillation_without_a_teacher():
         train_mnist("quick", distillation="soft", progress=False)
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_the_command_line_takes_a_model_as_the_teacher(tmp_path, capsys):
     ViT(dataclasses.replace(STUDENT, distilled=False), init="fan_in").save(tmp_path / "teacher.npz")
     train = ["train", "quick", "--epochs", "1", "--teacher", str(tmp_path / "teacher.npz"), "--distillation", "soft"]

@@ -13,11 +13,11 @@ import traceback
 import warnings
 from pathlib import Path
 
-import matplotlib.figure  # noqa: F401  loaded once, for all
 from builder.execute import execute, pictures
 from IPython.core.displayhook import CapturingDisplayHook
 from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
+from matplotlib.figure import Figure  # loaded once, for all
 from nbformat import NotebookNode
 from PIL import Image
 from traitlets.config import Config
@@ -55,7 +55,7 @@ def _run(cells: list[str], folder: Path) -> tuple[int, str]:
     for name in [name for name in sys.modules if name.partition(".")[0] == "minivit"]:
         del sys.modules[name]
     _warn_as_a_kernel_does()
-    _choose_no_colours()
+    _paint_little()
     shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
     shell.display_pub = CapturingDisplayPublisher()
     shell.display_trap.hook = CapturingDisplayHook(shell, shell.display_pub.outputs)
@@ -69,8 +69,11 @@ def _run(cells: list[str], folder: Path) -> tuple[int, str]:
     return sum("image/png" in output["data"] for output in shell.display_pub.outputs), ""
 
 
-def _choose_no_colours() -> None:
-    """Pictures are counted here. How their few colours are chosen is tested with minivit.draw, and takes long."""
+def _paint_little() -> None:
+    """Pictures are drawn whole and counted, but in few pixels. How they look, and how their few colours are chosen, is
+    tested with minivit.draw, and takes long."""
+    paint = Figure.savefig
+    Figure.savefig = lambda figure, file, **options: paint(figure, file, **options | {"dpi": 40})
     Image.Image.quantize = lambda image, *args, **options: image.convert("P")
 
 

@@ -3,6 +3,7 @@
 // a process of its own, which is not used again afterwards.
 #include <csignal>
 #include <cstdint>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -11,24 +12,30 @@
 namespace emulator {
 namespace {
 
-constexpr int WATCHED[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGALRM};
+constexpr int WATCHED[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGPROF};
 char alarm_stack[65536];
 
 void on_signal(int signal, siginfo_t* info, void* context) {
     if (!current) _exit(128 + signal);
-    if (signal == SIGALRM && running_again()) {  // the launch itself had come to its end
+    if (signal == SIGPROF && running_again()) {  // the launch itself had come to its end
         again_no_more();
         stop_launch();
     }
     const char* address = static_cast<const char*>(info->si_addr);
     bool at_stack = address < current->stack + 4096 && address >= current->stack - 65536;
     bool full = at_stack && (signal == SIGSEGV || signal == SIGBUS);  // macOS says the latter
-    Finding finding = here(signal == SIGALRM ? "endless loop" : full ? "stack overflow" : "crash", {"", 0});
+    Finding finding = here(signal == SIGPROF ? "endless loop" : full ? "stack overflow" : "crash", {"", 0});
     finding.site = site_of(interrupted_at(context) + 1);  // sites are return addresses: one behind
     finding.earlier_site = last_site;
     finding.offset = signal;
     add_finding(finding);
     stop_launch();
+}
+
+// Of computing: what passes by while others compute, or while the machine sleeps, does not count.
+void limit_time(unsigned seconds) {
+    const itimerval limit{{0, 0}, {long(seconds), 0}};
+    setitimer(ITIMER_PROF, &limit, nullptr);
 }
 
 }  // namespace
@@ -42,11 +49,11 @@ void watch_signals(unsigned seconds) {
     action.sa_sigaction = on_signal;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
     for (int signal : WATCHED) sigaction(signal, &action, nullptr);
-    alarm(seconds);
+    limit_time(seconds);
 }
 
 void unwatch_signals() {
-    alarm(0);
+    limit_time(0);
     for (int signal : WATCHED) std::signal(signal, SIG_DFL);
 }
 

@@ -48,8 +48,9 @@ def check(
     outputs names the arrays that the kernel is to fill: what they hold before means nothing, so it must not be read,
     and every element must be written. If it is not given, these are the arrays that come filled with NaN; of others
     that look like outputs and were written in part the report has a remark.
-    seconds: how long it may take. order: as in a plain launch; that a race is found does not depend on it, but which
-    of its pairs of lines are named may. A kernel that calls __threadfence() is run in several orders of its blocks.
+    seconds: of computing that it may take. order: as in a plain launch; that a race is found does not depend on it,
+    but which of its pairs of lines are named may. A kernel that calls __threadfence() is run in several orders of its
+    blocks.
     """
     launched = launch_traced(kernel, grid, block, args, shared, CHECK, outputs, seconds, order)
     return CheckReport(launched.title, launched.findings(), launched.remarks())

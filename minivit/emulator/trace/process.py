@@ -13,7 +13,7 @@ from ..errors import LaunchError
 from .worker import Reply, Request
 
 START = "import sys; sys.path[:] = {path!r}; from minivit.emulator.trace.worker import main; main()"
-PATIENCE = 10  # seconds beyond the launch's own limit, after which the process is ended from here
+PATIENCE = 120  # seconds by the clock, beyond the launch's own of computing, after which the process is ended from here
 
 _lock = threading.Lock()
 _worker: subprocess.Popen | None = None
