@@ -28,9 +28,7 @@ def live(args: argparse.Namespace) -> int:
     if args.export == "-":
         raise ValueError("--export is -, expected a file's name, such as page.html: a terminal cannot show it")
     if args.export and not args.export.lower().endswith((".html", ".htm")):
-        raise ValueError(
-            f"--export is {args.export}, expected a name that ends in .html: it writes a page, over what is there"
-        )
+        raise ValueError(f"--export is {args.export}, expected a name that ends in .html: it is a page")
     from .export import export_page  # with these come Matplotlib and all models: no other command needs them
     from .server import serve
 
