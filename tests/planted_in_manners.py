@@ -2,6 +2,7 @@
 
 TERMINAL = "test_terminal.py::{}".format
 FILES = "test_files.py::{}".format
+MISTAKE = "test_command_line.py::test_a_mistake_is_one_clear_line[{}]".format
 REASONS = "test_gradient_reasons.py::{}".format
 FIND = "data/test_find.py::{}".format
 
@@ -15,7 +16,7 @@ IN_MANNERS = [
      FILES("test_a_file_that_is_being_written_is_no_leftover"), 
      "            _locked(file.fileno())  # who", "            # who"),
     ("a picture is written over the one that it is drawn on", "inspect/canvas.py",
-     "test_command_line.py::test_a_mistake_is_one_clear_line[arguments9-look.png is the picture itself: give --out another name]",
+     MISTAKE("arguments9-look.png is the picture itself: give --out another name"),
      "    if source is not None and Path(path)", "    if False and Path(path)"),
     ("two runs share a folder", "files.py", FILES("test_a_folder_is_one_runs_alone"),
      "            if not _locked(handle):", "            if False:"),
