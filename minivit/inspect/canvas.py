@@ -82,9 +82,11 @@ def tile_centres(count: int, side: int, gap: int = 1) -> np.ndarray:
     return np.arange(count) * (side + gap) + (side - 1) / 2
 
 
-def wrapped(names: Sequence[str], inches: float) -> list[str]:
-    """Names in as many lines as they need where each has so much room, in letters of 10 points."""
-    return [fill(name, max(1, int(12 * inches)), break_long_words=False) for name in names]
+def wrapped(names: Sequence[str], inches: float, size: float = 10) -> list[str]:
+    """Names in as many lines as they need where each has so much room, in letters of so many points. One that is too
+    long is cut between words, which may be joined_so, and a word that is too long for a line anywhere."""
+    letters = max(1, int(110 * inches / size))
+    return [name if len(name) <= letters else fill(name.replace("_", " "), letters) for name in names]
 
 
 def as_rgb(images: np.ndarray) -> np.ndarray:

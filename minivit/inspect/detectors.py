@@ -87,15 +87,15 @@ def plot_detector_history(history: Sequence[dict[str, float]]) -> Figure:
         raise ValueError("the history is empty, expected a dict for each epoch")
     figure, steps = new_figure(3.2), [row["steps"] for row in history]
     left, right = figure.subplots(1, 2)
-    left.plot(steps, [row["train_loss"] for row in history], color=BLUE)
+    left.plot(steps, [row["train_loss"] for row in history], color=BLUE, marker="o", markersize=3)
     left.set(title="Loss", ylabel="set loss of all layers, a training batch", ylim=(0, None))
     for name, colour in (("AP50", VERMILLION), ("AP75", TRUTH), ("AP", BLUE)):
         values = [row[f"test_{name.lower()}"] for row in history]
-        right.plot(steps, values, color=colour, label=f"{name}: {values[-1]:.3f} in the end")
+        right.plot(steps, values, color=colour, marker="o", markersize=3, label=f"{name}: {values[-1]:.3f} in the end")
     right.set(title="Average precision", ylabel="on canvases that it has not seen", ylim=(0, 1))
     right.legend(frameon=False, fontsize=8)
     for axes in (left, right):
-        axes.set(xlabel="step", xlim=(0, steps[-1]))
+        axes.set(xlabel="step", xlim=(0, 1.03 * steps[-1]))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         axes.grid(color="0.92")
         axes.spines[["top", "right"]].set_visible(False)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure, SubFigure
 from ..model import Classifier, ViT, ViTConfig
 from ..ops import softmax_forward
 from .attention import even_distance, mean_distance, rollout, seen_by_head, who_looks
-from .canvas import as_rgb, enlarged, new_figure, over_image
+from .canvas import WIDTH, as_rgb, enlarged, new_figure, over_image, wrapped
 from .embedding import token_colours
 from .maps import draw_attention_distance
 from .observation import Observation, observe
@@ -45,7 +45,7 @@ def plot_page(
     heights = [0.5 + 1.85 * aspect, 0.3 + (0.3 + 1.2 * aspect) * rows, 3.0]
     figure = new_figure(sum(heights) + 0.3)
     figure.get_layout_engine().set(w_pad=0.08, h_pad=0.06)
-    figure.suptitle(title or repr(model), fontsize=10)
+    figure.suptitle(*wrapped([title or repr(model)], WIDTH), fontsize=10)
     top, middle, bottom = figure.subfigures(3, 1, height_ratios=heights)
     _draw_main_maps(top, config, image, seen, weights, names[probabilities.argmax()] if config.classes else None)
     _draw_heads(middle, image, seen_by_head(weights[-1][0], config), who_looks(config))
@@ -73,7 +73,8 @@ def _draw_main_maps(
     gh, gw = config.grid
     panels = {"what the model sees": as_rgb(image)}
     if likeliest is not None:
-        panels[f"speaks for\n“{likeliest}”"] = over_image(image, observed_relevance(seen, config))
+        (name,) = wrapped([f"“{likeliest}”"], WIDTH / 4)
+        panels[f"speaks for\n{name}"] = over_image(image, observed_relevance(seen, config))
     else:
         last = seen_by_head(weights[-1], config).mean(axis=1)
         panels["attention, last block,\nmean of heads"] = over_image(image, last)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from ..model import Classifier
 from ..ops import softmax_forward
-from .canvas import as_rgb, mosaic, new_figure, over_image, picture_figure, tile_centres, wrapped
+from .canvas import WIDTH, as_rgb, mosaic, new_figure, over_image, picture_figure, tile_centres, wrapped
 from .probabilities import draw_probabilities
 
 
@@ -49,14 +49,14 @@ def plot_pixel_relevance(model: Classifier, images: np.ndarray, names: Sequence[
 def plot_pixel_page(model: Classifier, image: np.ndarray, names: Sequence[str], title: str) -> Figure:
     """One raw image (1, height, width, C): as the model sees it, the pixels that count, and what it says."""
     figure = new_figure(3.4)
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(*wrapped([title], WIDTH), fontsize=10)
     classes = model.config.classes
     cells = figure.subplots(1, 3 if classes else 1, squeeze=False)[0]
     panels = {"what the model sees": as_rgb(image)}
     if classes:
         probabilities = softmax_forward(model.device.to_numpy(model(model.normalize(image))))[0][0]
-        likeliest = names[probabilities.argmax()]
-        panels[f"pixels that “{likeliest}” hangs on"] = over_image(image, pixel_relevance(model, image))
+        (what,) = wrapped([f"pixels that “{names[probabilities.argmax()]}” hangs on"], WIDTH / 3.5)
+        panels[what] = over_image(image, pixel_relevance(model, image))
         draw_probabilities(cells[2], probabilities, names)
     for axes, (what, picture) in zip(cells, panels.items(), strict=False):
         axes.imshow(picture[0], interpolation="nearest")

@@ -15,6 +15,7 @@ from .canvas import (
     ATTENTION,
     BLUE,
     VERMILLION,
+    WIDTH,
     as_rgb,
     bar_under,
     colours,
@@ -47,6 +48,7 @@ def plot_history(history: Sequence[dict[str, float]]) -> Figure:
     left.legend(frameon=False)
     right.plot(epoch, accuracy, color=VERMILLION, marker="o", markersize=3.5)
     right.set(title=f"Accuracy: {accuracy[-1]:.2%} in the end", ylabel="test images classified right")
+    right.set_ylim(top=min(1.005, right.get_ylim()[1]))  # nothing is above 100 %
     right.yaxis.set_major_formatter(PercentFormatter(1))
     for axes in (left, right):
         axes.set(xlabel="epoch", xlim=(epoch[0] - 0.5, epoch[-1] + 0.5))
@@ -72,9 +74,16 @@ def plot_predictions(
         (f"{len(all_wrong):,} wrong, those that it was surest of first", wrong, VERMILLION),
     ]
     parts = [part for part in parts if len(part[1])]
+
+    def told(i: int) -> str:
+        names = [f"{who} {_name(label[i], classes)}" for who, label in (("true", labels), ("said", predicted))]
+        return "\n".join([*wrapped(names, WIDTH / 8, 8), f"{sureness[i]:.1%}"])
+
     rows = [-(-len(chosen) // 8) for _, chosen, _ in parts]
-    figure = new_figure(0.4 * len(parts) + 1.4 * sum(rows))
-    pages = figure.subfigures(len(parts), 1, squeeze=False, height_ratios=rows)[:, 0]
+    lines = [max(told(i).count("\n") for i in chosen) for _, chosen, _ in parts]  # of the longest, less one
+    heights = [0.4 + (1.1 + 0.15 * more) * count for count, more in zip(rows, lines, strict=True)]
+    figure = new_figure(sum(heights))
+    pages = figure.subfigures(len(parts), 1, squeeze=False, height_ratios=heights)[:, 0]
     for page, count, (title, chosen, colour) in zip(pages, rows, parts, strict=True):
         page.suptitle(title, color=colour)
         cells = page.subplots(count, 8, squeeze=False).ravel()
@@ -82,8 +91,7 @@ def plot_predictions(
             axes.axis("off")
         for axes, i, picture in zip(cells, chosen, as_rgb(images[chosen]), strict=False):
             axes.imshow(picture)
-            true, said = (_name(label[i], classes) for label in (labels, predicted))
-            axes.set_title(f"true {true}\nsaid {said}\n{sureness[i]:.1%}", fontsize=8, color=colour, pad=1)
+            axes.set_title(told(i), fontsize=8, color=colour, pad=1)
     return figure
 
 
@@ -175,11 +183,13 @@ def plot_attention(model: ViT, images: np.ndarray, labels: np.ndarray, classes: 
 
 def _attention_table(tiles: np.ndarray, rows: list[str], columns: list[str]) -> tuple[Figure, Axes]:
     width = min(6.5, 1.1 * len(columns))
-    names = wrapped(columns, width / len(columns))
+    size = 10 if width / len(columns) > 1 else 8
+    names = wrapped(columns, width / len(columns), size)
     figure, axes = picture_figure(mosaic(tiles), width, around=1.2 + 0.17 * max(name.count("\n") for name in names))
     axes.set_xticks(tile_centres(len(columns), tiles.shape[3]), names)
     axes.set_yticks(tile_centres(len(rows), tiles.shape[2]), rows)
     axes.tick_params(length=0, labeltop=True, labelbottom=False)
+    axes.tick_params(axis="x", labelsize=size)
     return figure, axes
 
 
