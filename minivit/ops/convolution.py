@@ -23,9 +23,12 @@ def convolution_forward(
     Returns y (B, height', width', O) and the cache.
     Cached: x and w. The rows are kh·kw times as large as x: a few images' at a time stay in the processor's cache, and
     the backward makes them again.
-    Raises TypeError, ValueError for options that cannot be, and where the kernel is larger than the padded picture.
+    Raises TypeError, ValueError for shapes and options that cannot be, and a kernel larger than the padded picture.
     """
     check_counts(stride=stride, dilation=dilation)
+    if x.ndim != 4 or weight.ndim != 4 or x.shape[3] != weight.shape[2]:
+        given = f"x has shape {x.shape}, weight {weight.shape}"
+        raise ValueError(f"{given}, expected (B, height, width, C) and (kh, kw, C, O) with the same C")
     kernel, matrix = weight.shape[:2], weight.reshape(-1, weight.shape[-1])
     extent = tuple((k - 1) * dilation + 1 for k in kernel)  # from the first to the last pixel of a window
     padding = sides(padding, x.shape[1:3], extent, stride)
