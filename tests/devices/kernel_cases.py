@@ -63,8 +63,6 @@ def cross_entropy_cases(dtype):
         shapes = dict.fromkeys(("dlogits", "logits", "targets"), (rows, classes)) | {"losses": rows}
         given = {"rows": rows, "classes": classes, "smoothing": 0.1}
         labels = np.arange(rows, dtype=np.int32) % classes
-        if rows > 4:
-            labels[2:4] = -1, classes  # no classes: their losses are NaN
         launch = table.cross_entropy(rows, classes, dtype)
         yield from cases([launch], shapes, labels=labels, targets=None, **given)
         launch = table.cross_entropy(rows, classes, dtype, targets=True)
