@@ -103,6 +103,7 @@ def test_the_curves_are_the_history():
     assert list(accuracy.lines[0].get_ydata()) == [0.5, 0.75, 1 - 0.5 / 3]
     assert "83.33%" in accuracy.get_title()
     assert (plot_history(HISTORY[:1]).axes[0].get_xticks() % 1 == 0).all()  # no "epoch 0.9"
+    assert plot_history([one | {"test_accuracy": 1.0} for one in HISTORY]).axes[1].get_ylim()[1] < 1.01
     with pytest.raises(ValueError, match="history is empty"):
         plot_history([])
 

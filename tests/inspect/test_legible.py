@@ -1,14 +1,17 @@
-"""Names as people's folders have them: nothing that is written on a picture lies over something else, or is cut."""
+"""Names as people's folders have them, and a run's first evaluation: nothing that is written on a picture lies over
+something else, or is cut, and what is drawn is seen."""
 
 import itertools
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from minivit import ViT, ViTConfig
 from minivit.family import ResNet, ResNetConfig
 from minivit.inspect import plot_attention, plot_page, plot_predictions
 from minivit.inspect.canvas import wrapped
+from minivit.inspect.detectors import plot_detector_history
 
 NAMES = [
     "Staffordshire_bullterrier",
@@ -47,6 +50,18 @@ def test_a_page(model, name):
 def test_ten_columns_of_attention():
     figure = plot_attention(VIT, IMAGES, np.arange(10) % 4, NAMES)
     assert_nothing_overlaps(figure, figure.axes[0].get_xticklabels())
+
+
+def test_one_evaluation_of_a_detector_is_seen():
+    row = {"steps": 100, "train_loss": 3.0, "test_ap": 0.1, "test_ap50": 0.3, "test_ap75": 0.2}
+    figure = plot_detector_history([row])
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    picture = np.asarray(canvas.buffer_rgba())[..., :3].astype(int)
+    for axes in figure.axes:
+        x, y = axes.transData.transform((row["steps"], axes.lines[0].get_ydata()[0]))
+        spot = picture[::-1][round(y) - 1 : round(y) + 2, round(x) - 1 : round(x) + 2]
+        assert (spot.max(axis=-1) - spot.min(axis=-1)).max() > 100  # in colour, not white and no grey line
 
 
 def test_a_name_is_cut_between_words():
